@@ -1,0 +1,1 @@
+"""Small convolutional networks that are fast by the stopwatch."""

@@ -1,0 +1,7 @@
+"""The networks: ShuffleNet V1, V2, their variants, and the baselines of both papers."""
+
+from shufflekit.models import shufflenet_v2 as shufflenet_v2
+from shufflekit.models._network import FeatureInfo, FeatureNet, Network
+from shufflekit.models._registry import ModelEntry, build_model, list_models, model_entry
+
+__all__ = ["FeatureInfo", "FeatureNet", "ModelEntry", "Network", "build_model", "list_models", "model_entry"]

@@ -1,0 +1,168 @@
+"""What every network has in common: timm's conventions, and the form that returns intermediate maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shufflekit.errors import InputError, UsageError
+
+
+class FeatureInfo(Sequence[dict[str, Any]]):
+    """The intermediate maps of a network, shallow to deep: dicts with `num_chs`, `reduction` and `module`.
+
+    `reduction` is the input's side over the map's side; `module` names the child whose output it is.
+    """
+
+    def __init__(self, maps: Sequence[dict[str, Any]]) -> None:
+        self._maps = tuple(maps)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._maps[index]
+
+    def __len__(self) -> int:
+        return len(self._maps)
+
+    def channels(self) -> list[int]:
+        return [m["num_chs"] for m in self._maps]
+
+    def reduction(self) -> list[int]:
+        return [m["reduction"] for m in self._maps]
+
+    def module_name(self) -> list[str]:
+        return [m["module"] for m in self._maps]
+
+
+class Network(nn.Module):
+    """A classifier: a chain of children in the order of their names, then a head.
+
+    A family assigns its children in the order in which they run, sets `num_classes`, `in_chans`, `num_features`,
+    `min_input_size` and `feature_info`, and writes `body` and `forward_head`.
+    """
+
+    num_classes: int
+    in_chans: int
+    num_features: int
+    min_input_size: int
+    feature_info: FeatureInfo
+    classifier_name: str = "fc"
+    architecture: str = ""
+    options: dict[str, Any]
+    pretrained_cfg: dict[str, Any] | None = None
+
+    def body(self, x: Tensor) -> Tensor:
+        """The layers before pooling: (N, in_chans, H, W) to (N, num_features, h, w)."""
+        raise AssertionError("a family writes its body")
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pools and classifies: (N, num_features, h, w) to (N, num_classes); `pre_logits` stops before the classifier."""
+        raise AssertionError("a family writes its head")
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """The map before pooling.
+
+        Args:
+            x: (N, in_chans, H, W), H and W at least `min_input_size`.
+
+        Raises:
+            InputError: another rank, number of channels, or a side that is too small.
+        """
+        check_input(x, self.in_chans, self.min_input_size, self.architecture)
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    def get_classifier(self) -> nn.Module:
+        return self.get_submodule(self.classifier_name)
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Puts a new classifier with random weights in place; 0 classes leave the pooled features as the output."""
+        check_num_classes(num_classes)
+        old = self.get_classifier()
+        parent_name, _, child_name = self.classifier_name.rpartition(".")
+        new = self.make_classifier(num_classes)
+        reference = next(self.parameters())
+        self.get_submodule(parent_name)._modules[child_name] = new.to(reference.device, reference.dtype).train(old.training)
+        self.num_classes = num_classes
+        self.options = {**self.options, "num_classes": num_classes}
+
+    def make_classifier(self, num_classes: int) -> nn.Module:
+        """The last layer for `num_classes` classes."""
+        return nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+
+class FeatureNet(nn.Module):
+    """A network cut to its intermediate maps; children keep their names, so its weights fit by name.
+
+    Example:
+        >>> from shufflekit.models import build_model
+        >>> net = build_model("shufflenet_v2_x0_5", features_only=True)
+        >>> [tuple(m.shape[1:]) for m in net(torch.zeros(1, 3, 64, 64))]
+        [(24, 32, 32), (24, 16, 16), (48, 8, 8), (96, 4, 4), (192, 2, 2)]
+    """
+
+    def __init__(self, network: Network, out_indices: Sequence[int] | None = None) -> None:
+        super().__init__()
+        depth = len(network.feature_info)
+        indices = range(depth) if out_indices is None else out_indices
+        bad = [i for i in indices if not -depth <= i < depth]
+        if bad or not len(indices):
+            raise UsageError(f"out_indices: {network.architecture} has the maps 0 to {depth - 1}, found {tuple(indices)}")
+        self.feature_info = FeatureInfo([network.feature_info[i] for i in sorted({i % depth for i in indices})])
+        self.architecture, self.options = network.architecture, network.options
+        self.in_chans, self.min_input_size = network.in_chans, network.min_input_size
+        self.pretrained_cfg = network.pretrained_cfg
+        self._taps = self.feature_info.module_name()
+        self._split = {tap.split(".")[0] for tap in self._taps if "." in tap}
+        last, _, inner = self._taps[-1].partition(".")
+        for name, child in network.named_children():
+            if name == last and inner:
+                names = list(child._modules)
+                child = child[: names.index(inner) + 1]  # a slice of a Sequential keeps the names of its children
+            self.add_module(name, child)
+            if name == last:
+                break
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        check_input(x, self.in_chans, self.min_input_size, self.architecture)
+        maps = []
+        for name, step in self._steps():
+            x = step(x)
+            if name in self._taps:
+                maps.append(x)
+        return maps
+
+    def _steps(self) -> Iterator[tuple[str, nn.Module]]:
+        for name, child in self.named_children():
+            if name in self._split:
+                yield from ((f"{name}.{inner}", step) for inner, step in child.named_children())
+            else:
+                yield name, child
+
+
+def check_input(x: Tensor, in_chans: int, min_input_size: int, name: str) -> None:
+    """Refuses, in one line, an input that the network cannot take."""
+    if x.dim() != 4 or x.shape[1] != in_chans:
+        raise InputError(f"{name}: input must be (N, {in_chans}, H, W), found {tuple(x.shape)}")
+    if x.shape[2] < min_input_size or x.shape[3] < min_input_size:
+        raise InputError(f"{name}: input must be at least {min_input_size}x{min_input_size}, found {x.shape[2]}x{x.shape[3]}")
+
+
+def check_num_classes(num_classes: int) -> None:
+    if num_classes < 0:
+        raise UsageError(f"num_classes: must be 0 or more, found {num_classes}")
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuses an option that is not one of its choices."""
+    if value not in choices:
+        raise UsageError(f"{name}: must be one of {', '.join(choices)}, found {value!r}")
+
+
+def global_pool(x: Tensor) -> Tensor:
+    """Mean over space: (N, C, H, W) to (N, C)."""
+    return torch.mean(x, dim=(2, 3))

@@ -1,0 +1,110 @@
+"""Name -> constructor: the only registry of networks."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shufflekit.errors import UsageError
+from shufflekit.models._network import FeatureNet, Network
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One registered network, with what was published about it.
+
+    `top1_error` is in % on ImageNet (single centre crop), `mflops` in millions of multiply-adds; None where nothing was
+    published. `source` names the paper and table of both, `note` says what is ours.
+    """
+
+    name: str
+    constructor: Callable[..., Network]
+    input_size: tuple[int, int]
+    top1_error: float | None
+    mflops: float | None
+    source: str
+    note: str
+
+
+_ENTRIES: dict[str, ModelEntry] = {}
+
+
+def register(
+    name: str,
+    constructor: Callable[..., Network],
+    *,
+    input_size: tuple[int, int] = (224, 224),
+    top1_error: float | None = None,
+    mflops: float | None = None,
+    source: str = "",
+    note: str = "",
+) -> None:
+    """Adds a constructor under `name`; `input_size` is the (height, width) at which its numbers were published."""
+    assert name not in _ENTRIES, f"{name} is registered twice"
+    _ENTRIES[name] = ModelEntry(name, constructor, input_size, top1_error, mflops, source, note)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Registered names that match a shell pattern, in natural order (x0_5 before x1_0, g4 before g8).
+
+    Args:
+        pattern: as in a shell: `*`, `?`, `[...]`.
+
+    Example:
+        >>> list_models("shufflenet_v2_x?_?")
+        ['shufflenet_v2_x0_5', 'shufflenet_v2_x1_0', 'shufflenet_v2_x1_5', 'shufflenet_v2_x2_0']
+    """
+    return sorted(fnmatch.filter(_ENTRIES, pattern), key=_natural)
+
+
+def model_entry(name: str) -> ModelEntry:
+    """What is registered under `name`.
+
+    Raises:
+        UsageError: nothing is; the message offers the nearest names.
+    """
+    if name not in _ENTRIES:
+        near = difflib.get_close_matches(name, _ENTRIES, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else "`shufflekit models` lists them"
+        raise UsageError(f"model: no network is named {name!r}; {hint}")
+    return _ENTRIES[name]
+
+
+def build_model(name: str, *, features_only: bool = False, out_indices: tuple[int, ...] | None = None, **options: Any) -> Network | FeatureNet:
+    """Builds a registered network with random weights.
+
+    Args:
+        name: a registry name.
+        features_only: return the intermediate maps in place of class scores.
+        out_indices: which entries of `feature_info` to return, with `features_only`; all by default.
+        options: handed to the constructor (`num_classes`, `in_chans`, `small_input`, ...).
+
+    Raises:
+        UsageError: an unknown name, or an option that the network does not take.
+
+    Example:
+        >>> net = build_model("shufflenet_v2_x0_5", features_only=True, out_indices=(2, 3, 4))
+        >>> net.feature_info.channels()
+        [48, 96, 192]
+    """
+    entry = model_entry(name)
+    if out_indices is not None and not features_only:
+        raise UsageError("out_indices: only has a meaning with features_only=True")
+    try:
+        network = entry.constructor(**options)
+    except TypeError as error:
+        unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unexpected is None or unexpected.group(1) not in options:
+            raise
+        raise UsageError(f"{name}: takes no option {unexpected.group(1)!r}") from None
+    network.architecture = name
+    network.options = dict(options)
+    return FeatureNet(network, out_indices) if features_only else network
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
