@@ -33,3 +33,29 @@ class MissingExtraError(ShufflekitError, ImportError):
     def __init__(self, module: str, extra: str) -> None:
         super().__init__(f"{module} is not installed: pip install 'shufflekit[{extra}]'")
         self.extra = extra
+
+
+# Third-party package -> the extra that brings it.
+_EXTRAS = {
+    "torch": "torch",
+    "huggingface_hub": "torch",
+    "accelerate": "train",
+    "kornia": "train",
+    "pyarrow": "train",
+    "simplejpeg": "train",
+    "tensorboard": "train",
+    "torchmetrics": "train",
+    "webdataset": "train",
+    "skimage": "demo",
+}
+
+
+def missing_extra(error: BaseException | None) -> MissingExtraError | None:
+    """The extra behind a failed import, also when that error was wrapped in another; None where it is something else."""
+    while error is not None and not isinstance(error, MissingExtraError):
+        if isinstance(error, ModuleNotFoundError) and error.name is not None:
+            package = error.name.partition(".")[0]
+            if package in _EXTRAS:
+                return MissingExtraError(package, _EXTRAS[package])
+        error = error.__cause__
+    return error

@@ -1,0 +1,80 @@
+"""The `shufflekit` command: finds the verb, and turns what goes wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError, UnknownCommandError
+
+from shufflekit import __version__
+from shufflekit.errors import ShufflekitError, UsageError, missing_extra
+
+# A verb is the function of that name in cli/<verb>.py, imported only when it is asked for.
+_VERBS = {
+    "models": "List the networks with parameters, FLOPs, memory access cost and published error.",
+    "predict": "Classify photos.",
+    "train": "Train a network.",
+    "evaluate": "Measure a network's accuracy on a data set.",
+    "device": "Measure what this machine can do at most: multiply-adds and bandwidth.",
+    "demo": "Show a network at work on real photos, with its costs and its latency here.",
+}
+
+app = App(name="shufflekit", help="Small convolutional networks that are fast by the stopwatch.", version=__version__)
+for _verb, _help in _VERBS.items():
+    app.command(f"shufflekit.cli.{_verb}:{_verb}", name=_verb, help=_help)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: what follows `shufflekit` on the command line; `sys.argv[1:]` by default.
+
+    Returns:
+        The exit code: 0 fine, 1 a finding, failed check or bad input file, 2 wrong usage, 130 interrupted.
+
+    Example:
+        >>> main(["--version"])
+        0.1.0
+        0
+    """
+    try:
+        result = app(
+            sys.argv[1:] if arguments is None else list(arguments),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+        sys.stdout.flush()  # a reader who left is noticed here and not at exit
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it closes stdout
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except UnknownCommandError as error:
+        return _refuse(_unknown_verb((error.unused_tokens or [""])[0]))
+    except CycloptsError as error:
+        return _refuse(UsageError(str(error)))
+    except ShufflekitError as error:
+        return _refuse(error)
+    except ImportError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        return _refuse(missing)
+    return result if isinstance(result, int) else 0
+
+
+def _unknown_verb(word: str) -> UsageError:
+    near = difflib.get_close_matches(word, _VERBS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(_VERBS)} is needed"
+    return UsageError(f"no command is named {word!r}; {hint}")
+
+
+def _refuse(error: ShufflekitError) -> int:
+    sys.stderr.write(f"shufflekit: {' '.join(str(error).split())}\n")
+    return error.exit_code
