@@ -1,0 +1,214 @@
+"""FLOPs, parameters and memory access cost of any network, operator by operator, without running it on real data.
+
+The network is copied without its weights and run on the meta device; a dispatch mode sees every operator that runs.
+
+What is counted:
+
+- `flops`: multiply-adds of convolutions, linear layers and matrix products, nothing else (the papers' convention);
+  half of what `torch.utils.flop_counter` says, from the same formulas.
+- `mac`: memory access cost in elements: what an operator reads, weights and bias included, plus what it writes. For a
+  1x1 convolution this is the paper's hw(c1 + c2) + c1 c2 / g. Element-wise operators, pools and copies (concatenation, reshape
+  of a transposed map) are priced like any other; a view (slice, transpose, view) moves nothing and costs nothing. A cache
+  that keeps a map between two operators is not modelled.
+- Batch norm of inference folds into the convolution or linear layer right before it and is free there; anywhere else
+  it is an element-wise operator.
+- `params`: elements of all parameters, each counted once, in the first operator that reads it.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from shufflekit.errors import InputError, ShufflekitError
+
+aten = torch.ops.aten
+
+_FOLDING = {aten.convolution, aten.addmm, aten.mm}
+_BATCH_NORMS = {aten.native_batch_norm, aten._native_batch_norm_legit, aten._native_batch_norm_legit_no_training}
+_FIRST_OUTPUT_ONLY = _BATCH_NORMS | {aten.max_pool2d_with_indices, aten.native_layer_norm, aten.native_group_norm}
+_GATHERS = {aten.embedding, aten.gather, aten.index, aten.index_select}  # read of their table only what they return
+_WRITES_ONLY = {aten.copy_, aten.fill_, aten.zero_}  # do not read what they overwrite
+# The operators besides that are known to multiply nothing; those that torch tags as pointwise need no mention.
+_POOLS = {aten.avg_pool2d, aten.avg_pool3d, aten._adaptive_avg_pool2d, aten.adaptive_max_pool2d}
+_REDUCTIONS = {aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.argmax, aten.std, aten.linalg_vector_norm}
+_COPIES = {aten.cat, aten.stack, aten.clone, aten._to_copy, aten.roll, aten.flip, aten.channel_shuffle, aten.pixel_shuffle}
+_PADS_AND_RESIZES = {aten.constant_pad_nd, aten.reflection_pad2d, aten.upsample_nearest2d, aten.upsample_bilinear2d}
+_ELEMENT_WISE = {aten.hardswish, aten.hardswish_, aten._prelu_kernel, aten._softmax, aten._safe_softmax, aten._log_softmax}
+_KNOWN = _FIRST_OUTPUT_ONLY | _GATHERS | _WRITES_ONLY | _POOLS | _REDUCTIONS | _COPIES | _PADS_AND_RESIZES | _ELEMENT_WISE
+
+
+@dataclass(frozen=True)
+class LayerCount:
+    """One operator that ran, with the module that called it."""
+
+    name: str
+    operator: str
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+    flops: int
+    params: int
+    mac: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one forward pass costs.
+
+    `layers` lists the operators in the order in which they ran, views left out. `unknown` says how often each operator ran
+    of which we do not know whether it multiplies: its reads and writes are in `mac`, but it adds nothing to `flops`.
+    """
+
+    flops: int
+    params: int
+    mac: int
+    layers: tuple[LayerCount, ...]
+    unknown: Mapping[str, int]
+
+
+def count(model: nn.Module, input_shape: Sequence[int]) -> Counts:
+    """Counts one inference of `model`, which is left as it is; weights may be on any device, the meta device included.
+
+    Args:
+        model: any module that takes one tensor.
+        input_shape: (N, C, H, W), or whatever the model takes.
+
+    Raises:
+        InputError: the model cannot take such an input, or looks at the values of its tensors to decide what to do.
+
+    Source:
+        ShuffleNet V2 (arXiv 1807.11164), Equations 1 and 2.
+
+    Example:
+        >>> counts = count(nn.Conv2d(8, 16, 1, groups=2, bias=False), (1, 8, 7, 7))
+        >>> counts.flops, counts.params, counts.mac  # 7*7*8*16/2, 8*16/2, 7*7*(8+16) + 8*16/2
+        (3136, 64, 1240)
+    """
+    network = _weightless_copy(model).eval()
+    recorder = _Recorder(network)
+    try:
+        with torch.no_grad(), torch.device("meta"), recorder:
+            network(torch.empty(*input_shape, device="meta"))
+    except ShufflekitError:
+        raise
+    except Exception as error:
+        name = getattr(model, "architecture", "") or type(model).__name__
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"input_shape: {name} cannot be counted at {tuple(input_shape)}: {reason}") from error
+    layers = tuple(recorder.layers)
+    return Counts(
+        flops=sum(layer.flops for layer in layers),
+        params=sum(p.numel() for p in network.parameters()),
+        mac=sum(layer.mac for layer in layers),
+        layers=layers,
+        unknown=dict(recorder.unknown),
+    )
+
+
+def _weightless_copy(model: nn.Module) -> nn.Module:
+    """A copy in which every tensor is on the meta device; `deepcopy` takes them from its memo and copies no weight."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
+            if isinstance(tensor, nn.Parameter):
+                memo[id(tensor)] = nn.Parameter(tensor.detach().to("meta"), requires_grad=False)
+            elif isinstance(tensor, Tensor):
+                memo[id(tensor)] = tensor.detach().to("meta")
+    return copy.deepcopy(model, memo)
+
+
+class _Recorder(TorchDispatchMode):
+    """Writes down every operator that runs inside `with`."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.layers: list[LayerCount] = []
+        self.unknown: Counter[str] = Counter()
+        self._inside = [""]
+        self._unread = {_storage(p): p.numel() for p in network.parameters()}
+        self._folding: dict[int, Tensor] = {}  # outputs that a batch norm can fold into, kept so that no address returns
+        for name, module in network.named_modules():
+            module.register_forward_pre_hook(partial(self._enter, name))
+            module.register_forward_hook(self._leave)
+
+    def _enter(self, name: str, *_: Any) -> None:
+        self._inside.append(name)
+
+    def _leave(self, *_: Any) -> None:
+        self._inside.pop()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        operator = func.overloadpacket
+        name = str(operator).removeprefix("aten.")
+        out = _like_batch_norm(args[0]) if operator in _BATCH_NORMS else func(*args, **kwargs)
+        inputs, outputs = list(_tensors((args, kwargs))), list(_tensors(out))
+        moves = func._schema.is_mutable or not {_storage(t) for t in outputs} <= {_storage(t) for t in inputs}
+        if not (inputs and moves):
+            return out  # a constant, which a compiler makes once; or a view
+        outputs = outputs[:1] if operator in _FIRST_OUTPUT_ONLY else outputs
+        folded = operator in _BATCH_NORMS and id(args[0]) in self._folding and isinstance(args[3], Tensor)  # running mean
+        self.layers.append(
+            LayerCount(
+                name=self._inside[-1],
+                operator=name,
+                input_shapes=tuple(tuple(t.shape) for t in inputs),
+                output_shapes=tuple(tuple(t.shape) for t in outputs),
+                flops=_flops(operator, args, kwargs, out),
+                params=sum(self._unread.pop(_storage(t), 0) for t in inputs),
+                mac=0 if folded else _mac(operator, inputs, outputs),
+            )
+        )
+        if operator in _FOLDING:
+            self._folding[id(out)] = out
+        if operator not in _KNOWN and operator not in flop_registry and torch.Tag.pointwise not in func.tags:
+            self.unknown[name] += 1
+        return out
+
+
+def _like_batch_norm(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What batch norm returns in inference; the meta kernel would work out as much with ten operators of its own."""
+    return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
+
+
+def _flops(operator: Any, args: Any, kwargs: Any, out: Any) -> int:
+    """Multiply-adds; the registry counts two for each."""
+    formula: Callable[..., int] | None = flop_registry.get(operator)
+    return formula(*args, **kwargs, out_val=out) // 2 if formula else 0
+
+
+def _mac(operator: Any, inputs: list[Tensor], outputs: list[Tensor]) -> int:
+    written = sum(_elements(t) for t in outputs)
+    if operator in _GATHERS:
+        return 2 * written + sum(_elements(t) for t in inputs[1:])
+    read = inputs[1:] if operator in _WRITES_ONLY else inputs
+    return written + sum(_elements(t) for t in read)
+
+
+def _elements(x: Tensor) -> int:
+    """Elements that lie in memory: those repeated by broadcasting count once."""
+    return math.prod(size for size, stride in zip(x.shape, x.stride()) if stride or size == 0)
+
+
+def _storage(x: Tensor) -> int:
+    return x.untyped_storage()._cdata
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (tuple, list)):
+        for value in values:
+            yield from _tensors(value)
+    elif isinstance(values, dict):
+        yield from _tensors(tuple(values.values()))

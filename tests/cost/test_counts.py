@@ -1,0 +1,172 @@
+"""Counts, each worked out by hand beside the network, and against `torch.utils.flop_counter`."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from shufflekit.cost import count
+from shufflekit.errors import InputError
+from shufflekit.models import build_model, list_models, model_entry
+
+
+class Apply(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_pointwise_convolution_is_the_papers_formula(groups):
+    counts = count(nn.Conv2d(16, 32, 1, groups=groups, bias=False), (1, 16, 7, 5))
+    assert counts.flops == 7 * 5 * 16 * 32 // groups
+    assert counts.mac == 7 * 5 * (16 + 32) + 16 * 32 // groups
+    assert counts.params == 16 * 32 // groups
+
+
+def test_every_kind_of_layer_by_hand():
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 10),
+    )
+    counts = count(net, (2, 3, 16, 16))
+    image, large, small, pooled = 2 * 3 * 256, 2 * 8 * 64, 2 * 8 * 16, 2 * 8
+    assert [(layer.name, layer.operator, layer.flops, layer.params, layer.mac) for layer in counts.layers] == [
+        ("0", "convolution", 2 * 64 * 8 * 27, 8 * 27, image + large + 8 * 27),
+        ("1", "native_batch_norm", 0, 16, 0),
+        ("2", "relu_", 0, 0, 2 * large),
+        ("3", "max_pool2d_with_indices", 0, 0, large + small),
+        ("4", "convolution", 2 * 16 * 8 * 9, 8 * 9 + 8, 2 * small + 8 * 9 + 8),
+        ("5", "mean", 0, 0, small + pooled),
+        ("7", "addmm", 2 * 8 * 10, 90, pooled + 90 + 2 * 10),
+    ]
+    assert (counts.flops, counts.params, counts.mac) == tuple(
+        sum(getattr(layer, field) for layer in counts.layers) for field in ("flops", "params", "mac")
+    )
+    assert counts.layers[3].input_shapes == ((2, 8, 8, 8),)
+    assert counts.layers[3].output_shapes == ((2, 8, 4, 4),)
+    assert counts.unknown == {}
+
+
+@pytest.mark.parametrize(
+    ("function", "mac"),
+    [
+        pytest.param(lambda x: x[:, :4], 0, id="slice"),
+        pytest.param(lambda x: x.transpose(1, 2).flatten(2, 2), 0, id="transpose"),
+        pytest.param(lambda x: x.reshape(1, 8 * 36), 0, id="reshape"),
+        pytest.param(lambda x: x.contiguous(), 0, id="contiguous already"),
+        pytest.param(lambda x: torch.nn.functional.dropout(x, training=False), 0, id="dropout"),
+        pytest.param(lambda x: x.transpose(1, 2).contiguous(), 2 * 288, id="contiguous"),
+        pytest.param(lambda x: x.transpose(1, 2).reshape(1, 8 * 36), 2 * 288, id="reshape of a transpose"),
+        pytest.param(lambda x: torch.cat(x.chunk(2, dim=1), dim=1), 2 * 288, id="cat"),
+        pytest.param(lambda x: x + x[:, :, :1, :1], 288 + 8 + 288, id="broadcast add"),
+        pytest.param(lambda x: x + torch.ones(8, 1, 1).expand(8, 6, 6), 288 + 8 + 288, id="add of an expanded constant"),
+        pytest.param(lambda x: x.relu(), 2 * 288, id="relu"),
+        pytest.param(lambda x: torch.nn.functional.hardswish(x), 2 * 288, id="hardswish"),
+        pytest.param(lambda x: x.flatten(2) @ x.flatten(2).transpose(1, 2), 288 + 288 + 64, id="matmul"),
+    ],
+)
+def test_views_are_free_and_copies_are_not(function, mac):
+    counts = count(Apply(function), (1, 8, 6, 6))
+    assert counts.mac == mac
+    assert counts.unknown == {}
+
+
+def test_batch_norm_is_free_only_right_behind_a_convolution():
+    norm = nn.BatchNorm2d(8)
+    behind_relu = count(nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.ReLU(), norm), (1, 8, 4, 4))
+    assert behind_relu.layers[-1].mac == 2 * 128 + 4 * 8  # map in and out; weight, bias, mean, variance
+    own_statistics = count(nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8, track_running_stats=False)), (1, 8, 4, 4))
+    assert own_statistics.layers[-1].mac == 2 * 128 + 2 * 8
+
+
+def test_unknown_operator_is_reported_and_its_traffic_counted():
+    counts = count(Apply(lambda x: torch.cumsum(torch.cumsum(x, 1), 2)), (1, 2, 3, 4))
+    assert counts.unknown == {"cumsum": 2}
+    assert counts.mac == 2 * 2 * 24
+
+
+def test_a_shared_weight_is_counted_once():
+    linear = nn.Linear(4, 4, bias=False)
+    counts = count(nn.Sequential(linear, linear), (1, 4))
+    assert counts.params == 16
+    assert [layer.params for layer in counts.layers] == [16, 0]
+    assert counts.mac == 2 * (4 + 16 + 4)  # but read twice
+
+
+def test_the_model_is_left_as_it_was():
+    net = build_model("shufflenet_v2_x0_5").train()
+    net.stage3.eval()
+    modes = [module.training for module in net.modules()]
+    state = copy.deepcopy(net.state_dict())
+    addresses = [p.data_ptr() for p in net.parameters()]
+    count(net, (1, 3, 224, 224))
+    assert [module.training for module in net.modules()] == modes
+    assert [p.data_ptr() for p in net.parameters()] == addresses
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    assert all(p.requires_grad and p.device.type == "cpu" for p in net.parameters())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+
+
+def test_weights_may_be_on_the_meta_device():
+    with torch.device("meta"):
+        counts = count(build_model("shufflenet_v2_x1_0"), (1, 3, 224, 224))
+    assert counts == count(build_model("shufflenet_v2_x1_0"), (1, 3, 224, 224))
+
+
+def test_published_flops_of_v2():
+    """V2 Table 8 prints 146 M at 1x, which needs the release's stride-2 unit; parameters are torchvision's."""
+    release = count(build_model("shufflenet_v2_x1_0", unit_split="release"), (1, 3, 224, 224))
+    assert release.flops == pytest.approx(145.81e6, abs=5e3)
+    even = count(build_model("shufflenet_v2_x1_0"), (1, 3, 224, 224))
+    assert (even.params, even.flops) == (2_278_604, 144_907_992)
+
+
+def test_what_cannot_be_counted_is_one_line():
+    with pytest.raises(InputError, match=r"Apply cannot be counted at \(1, 2\): .*item"):
+        count(Apply(lambda x: x if x.sum() > 0 else -x), (1, 2))
+    with pytest.raises(InputError, match=r"shufflenet_v2_x0_5: input must be at least 32x32, found 31x40"):
+        count(build_model("shufflenet_v2_x0_5"), (1, 3, 31, 40))
+
+
+def _check_against_flop_counter(name: str) -> None:
+    with torch.device("meta"):
+        net = build_model(name).eval()
+        shape = (1, net.in_chans, *model_entry(name).input_size)
+        with FlopCounterMode(display=False) as theirs:
+            net(torch.empty(shape))
+    ours = count(net, shape)
+    assert 2 * ours.flops == theirs.get_total_flops()
+    assert ours.unknown == {}
+    assert ours.params == sum(p.numel() for p in net.parameters()) == sum(layer.params for layer in ours.layers)
+
+
+def _smallest() -> list[str]:
+    """The first name of each family: the names that differ in their width (`_x0_5`) or size (`_13m`) alone are one."""
+    return list({re.sub(r"_x\d+_\d+$|_\d+m$", "", name): name for name in reversed(list_models())}.values())
+
+
+@pytest.mark.parametrize("name", _smallest())
+def test_flops_are_half_of_flop_counters(name):
+    _check_against_flop_counter(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_models())
+def test_flops_of_every_network_are_half_of_flop_counters(name):
+    _check_against_flop_counter(name)
