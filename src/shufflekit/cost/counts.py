@@ -127,7 +127,7 @@ def _weightless_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves __init_subclass__ untyped
     """Writes down every operator that runs inside `with`."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -151,7 +151,7 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         operator = func.overloadpacket
         name = str(operator).removeprefix("aten.")
-        out = _like_batch_norm(args[0]) if operator in _BATCH_NORMS else func(*args, **kwargs)
+        out: Any = _like_batch_norm(args[0]) if operator in _BATCH_NORMS else func(*args, **kwargs)
         inputs, outputs = list(_tensors((args, kwargs))), list(_tensors(out))
         moves = func._schema.is_mutable or not {_storage(t) for t in outputs} <= {_storage(t) for t in inputs}
         if not (inputs and moves):

@@ -1,0 +1,6 @@
+"""What a network costs, counted and timed."""
+
+from shufflekit.profile.latency import Latency, measure_latency
+from shufflekit.profile.profile import Profile, profile
+
+__all__ = ["Latency", "Profile", "measure_latency", "profile"]
