@@ -1,0 +1,200 @@
+"""The loader: which samples form which batch, in what order, for which process, and ready for the network."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from shufflekit.data.augment import Augmentation
+from shufflekit.data.preprocess import Preprocessing
+from shufflekit.data.random import permutation
+from shufflekit.data.samples import PixelReader, Pixels, decode_all
+from shufflekit.data.sources import Source
+from shufflekit.errors import InputError, UsageError
+
+
+class Batch(NamedTuple):
+    """What a network is fed: `images` (N, 3, H, W) float32, normalised; `labels` and `indices` (N,) int64.
+
+    `indices` are the source's; where a broken sample was replaced, the replacement's.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+
+class Loader:
+    """Deals the samples of a source out in batches.
+
+    The order of an epoch is a function of (seed, epoch) alone, and what augmentation does to a sample one of (seed, epoch,
+    sample), so an epoch can be taken up at any batch, and any number of processes and workers see the same images.
+
+    Process r of p gets the micro-batches r, r + p, r + 2p, ... of the epoch, so p processes see in one step what one process
+    sees in p steps. A sample that cannot be decoded is replaced by the next good one of `indices` and named in `broken`.
+
+    Images that fit in memory are decoded once, in the calling process; `workers` is for those that do not.
+
+    Args:
+        source: images and labels.
+        indices: the samples to use, None for all.
+        batch_size: samples in a micro-batch.
+        preprocessing: what the network expects.
+        augmentation: None for evaluation.
+        seed: of the run.
+        shuffle: a new order each epoch, or the order of `indices`.
+        drop_last: leaves out an incomplete last batch, and with several processes a last round that does not reach all.
+        workers: processes that decode; 0 decodes in the calling process.
+        rank: of this process.
+        world_size: number of processes.
+
+    Raises:
+        UsageError: a number out of range.
+        InputError: no samples.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        indices: Sequence[int] | None,
+        batch_size: int,
+        preprocessing: Preprocessing,
+        augmentation: Augmentation | None,
+        seed: int,
+        shuffle: bool,
+        drop_last: bool,
+        workers: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        _check(source, indices, batch_size, workers, rank, world_size)
+        self.source = source
+        self.indices = np.arange(len(source)) if indices is None else np.asarray(indices, dtype=np.int64)
+        self.batch_size = batch_size
+        self.preprocessing = preprocessing
+        self.augmentation = augmentation
+        self.seed = seed
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.workers = workers
+        self.rank = rank
+        self.world_size = world_size
+        self.broken: dict[str, str] = {}
+        if not len(self):
+            raise InputError(
+                f"data: {len(self.indices)} samples do not fill one batch of {batch_size} for each of {world_size} processes"
+            )
+
+    def __len__(self) -> int:
+        """Micro-batches of this process in an epoch."""
+        batches = len(self.indices) // self.batch_size if self.drop_last else -(-len(self.indices) // self.batch_size)
+        if self.drop_last:
+            return batches // self.world_size
+        return (batches - self.rank + self.world_size - 1) // self.world_size
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        """The micro-batches of this process.
+
+        Args:
+            epoch: from 0.
+            start_batch: how many of them to leave out at the start; they are not decoded.
+
+        Raises:
+            InputError: no sample can be decoded.
+        """
+        plan = self._plan(epoch)[start_batch:]
+        for pixels in self._pixels(epoch, plan):
+            self.broken |= pixels.broken
+            if pixels.error is not None:
+                raise InputError(pixels.error)
+            yield self._batch(epoch, pixels)
+
+    def _plan(self, epoch: int) -> list[NDArray[np.int64]]:
+        """The positions in `indices` that each micro-batch of this process holds."""
+        count = len(self.indices)
+        order = permutation(self.seed, epoch, count) if self.shuffle else np.arange(count)
+        starts = range(self.rank * self.batch_size, count, self.world_size * self.batch_size)
+        return [order[start : start + self.batch_size] for start in starts][: len(self)]
+
+    def _pixels(self, epoch: int, plan: list[NDArray[np.int64]]) -> Iterator[Pixels]:
+        if self._reader.decoded is None and self.workers:
+            self._keys[:] = [(epoch, positions) for positions in plan]
+            yield from self._worker_batches
+        else:
+            for positions in plan:
+                yield self._reader.pixels(epoch, positions)
+
+    def _batch(self, epoch: int, pixels: Pixels) -> Batch:
+        scale, shift = (torch.from_numpy(values)[:, None, None] for values in self.preprocessing.affine())
+        images = torch.from_numpy(pixels.images)
+        if self.preprocessing.channel_order == "bgr":
+            images = images.flip(1)
+        ready = images.to(torch.float32).mul_(scale).add_(shift)
+        indices = self.indices[pixels.positions]
+        if self.augmentation is not None:
+            ready = self.augmentation.erase(ready, self.augmentation.draws(self.seed, epoch, indices))
+        labels = torch.tensor([self.source.label(int(index)) for index in indices], dtype=torch.int64)
+        return Batch(ready, labels, torch.from_numpy(indices))
+
+    @cached_property
+    def _reader(self) -> PixelReader:
+        reader = PixelReader(self.source, self.indices, self.preprocessing, self.augmentation, self.seed)
+        decode_all(reader)
+        self.broken |= reader.broken
+        return reader
+
+    @cached_property
+    def _keys(self) -> list[tuple[int, NDArray[np.int64]]]:
+        return []
+
+    @cached_property
+    def _worker_batches(self) -> DataLoader[Pixels]:
+        # A fork would copy this process in the middle of what its threads do; a fresh server process forks cleanly, and
+        # imports torch once for all workers.
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        context = multiprocessing.get_context(method)
+        if method == "forkserver":
+            context.set_forkserver_preload([__name__])
+        return DataLoader(
+            _WorkerDataset(self._reader),
+            sampler=self._keys,  # type: ignore[arg-type]  # read anew, in this process, at the start of each epoch
+            batch_size=None,
+            num_workers=self.workers,
+            persistent_workers=True,
+            multiprocessing_context=context,
+            collate_fn=_as_is,
+        )
+
+
+class _WorkerDataset(Dataset[Pixels]):
+    """What a worker process runs: one micro-batch for each key."""
+
+    def __init__(self, reader: PixelReader) -> None:
+        self.reader = reader
+
+    def __getitem__(self, key: tuple[int, NDArray[np.int64]]) -> Pixels:
+        return self.reader.pixels(*key)
+
+
+def _as_is(pixels: Pixels) -> Pixels:
+    # Arrays travel through a pipe, not through /dev/shm, which is 64 MB in many containers.
+    return pixels
+
+
+def _check(source: Source, indices: Sequence[int] | None, batch_size: int, workers: int, rank: int, world_size: int) -> None:
+    for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("world_size", world_size, 1)):
+        if value < least:
+            raise UsageError(f"{name}: must be {least} or more, found {value}")
+    if not 0 <= rank < world_size:
+        raise UsageError(f"rank: must be 0 to {world_size - 1}, found {rank}")
+    if indices is not None and len(indices) and not 0 <= min(indices) <= max(indices) < len(source):
+        raise UsageError(f"indices: must be 0 to {len(source) - 1}, found {min(indices)} to {max(indices)}")

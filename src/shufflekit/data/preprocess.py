@@ -1,0 +1,113 @@
+"""From an image to a network's input: resize, centre crop, normalise, as the network's weights expect them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shufflekit.errors import UsageError
+
+RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_CHANNEL_ORDERS = ("rgb", "bgr")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The evaluation transform: short side to `input_size / crop_pct`, centre crop, normalisation.
+
+    Args:
+        input_size: height and width of the input, pixels.
+        crop_pct: share of the resized short side that the crop keeps, above 0, at most 1.
+        interpolation: nearest, bilinear, bicubic or lanczos.
+        mean: of each channel for pixels in 0..1, in the order in which the network takes the channels.
+        std: like `mean`.
+        channel_order: rgb or bgr, the order in which the network takes the channels.
+
+    Source:
+        timm's evaluation transform (`crop_mode="center"`).
+
+    Example:
+        >>> prepare = Preprocessing(input_size=(32, 32), crop_pct=1.0)
+        >>> prepare(np.zeros((50, 40, 3), np.uint8)).shape
+        (3, 32, 32)
+    """
+
+    input_size: tuple[int, int] = (224, 224)
+    crop_pct: float = 0.875
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    channel_order: str = "rgb"
+
+    def __post_init__(self) -> None:
+        if len(self.input_size) != 2 or min(self.input_size) < 1:
+            raise UsageError(f"input_size: must be a height and a width of 1 or more, found {self.input_size}")
+        if not 0 < self.crop_pct <= 1:
+            raise UsageError(f"crop_pct: must be above 0 and at most 1, found {self.crop_pct}")
+        if self.interpolation not in RESAMPLING:
+            raise UsageError(f"interpolation: must be one of {', '.join(RESAMPLING)}, found {self.interpolation!r}")
+        if self.channel_order not in _CHANNEL_ORDERS:
+            raise UsageError(f"channel_order: must be one of {', '.join(_CHANNEL_ORDERS)}, found {self.channel_order!r}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise UsageError(f"mean, std: must be 3 numbers each, std above 0, found {self.mean} and {self.std}")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
+        """Takes what a network's `pretrained_cfg` says; what it leaves out keeps its default.
+
+        Args:
+            config: timm's keys (`input_size` is (3, H, W)), and `channel_order`.
+        """
+        values = {key: config[key] for key in ("crop_pct", "interpolation", "channel_order") if key in config}
+        values |= {key: tuple(config[key]) for key in ("mean", "std") if key in config}
+        if "input_size" in config:
+            values["input_size"] = tuple(config["input_size"][-2:])
+        return cls(**values)
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Prepares one image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, any size.
+
+        Returns:
+            (3, height, width) float32, `input_size`.
+        """
+        scale, shift = self.affine()
+        planes = self.crop(image).transpose(2, 0, 1)[self.channels()]
+        return planes * scale[:, None, None] + shift[:, None, None]
+
+    def crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resizes and crops, pixels stay uint8 RGB: (H, W, 3) to (height, width, 3)."""
+        height, width = image.shape[:2]
+        # Rounded down, as the public evaluation scripts do: 224 / 0.875 is 256 and 33 / 0.875 is 37.
+        target = [math.floor(side / self.crop_pct) for side in self.input_size]
+        if target[0] * width >= target[1] * height:
+            resized = (target[0], max(target[1], int(target[0] * width / height)))
+        else:
+            resized = (max(target[0], int(target[1] * height / width)), target[1])
+        if resized != (height, width):
+            resample = RESAMPLING[self.interpolation]
+            image = np.asarray(Image.fromarray(image).resize((resized[1], resized[0]), resample))
+        top, left = (round((side - kept) / 2) for side, kept in zip(resized, self.input_size, strict=True))
+        return image[top : top + self.input_size[0], left : left + self.input_size[1]]
+
+    def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Normalisation as `pixel * scale + shift`, for pixels in 0..255: two arrays of shape (3,)."""
+        mean, std = np.array(self.mean), np.array(self.std)
+        return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+
+    def channels(self) -> list[int]:
+        """Which channel of an RGB image the network takes first, second and third."""
+        return [0, 1, 2] if self.channel_order == "rgb" else [2, 1, 0]

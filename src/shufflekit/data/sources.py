@@ -1,0 +1,124 @@
+"""Where images and labels come from: one interface, and the function that finds out what lies at a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shufflekit.errors import InputError, UsageError
+
+
+class Source(Protocol):
+    """Labelled images by number, in a fixed order; it can be pickled, and sent to another process.
+
+    Attributes:
+        classes: names in label order.
+    """
+
+    classes: list[str]
+
+    def __len__(self) -> int: ...
+
+    def label(self, index: int) -> int:
+        """The class of a sample, 0 to len(classes) - 1."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What a report calls the sample: a file, or a row and the file that holds it."""
+        ...
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """The pixels of a sample: (H, W, 3) uint8 RGB.
+
+        Raises:
+            BrokenImageError: with the sample's name.
+        """
+        ...
+
+
+@runtime_checkable
+class EncodedSource(Source, Protocol):
+    """A source that can hand out the file itself, so that a crop is decoded at the size it needs."""
+
+    def encoded(self, index: int) -> bytes:
+        """The contents of the sample's image file.
+
+        Raises:
+            BrokenImageError: it cannot be read.
+        """
+        ...
+
+
+def open_source(
+    path: str | Path, *, split: str | None = None, image_column: str = "image", label_column: str = "label"
+) -> Source:
+    """Opens what lies at a path: a folder of class folders, Parquet files, or WebDataset shards.
+
+    Args:
+        path: a folder; a `.parquet` or `.tar` file; or shards as a brace pattern, `train-{000..009}.tar`.
+        split: which part, where a folder holds several (`train`, `val`, ...).
+        image_column: Parquet only.
+        label_column: Parquet only.
+
+    Raises:
+        UsageError: nothing is there, the split is not, or an unknown column.
+        InputError: what is there cannot be used: no images, labels of a wrong kind or out of range.
+    """
+    from shufflekit.data.folder import FolderSource
+    from shufflekit.data.parquet import ParquetSource
+
+    text, path = str(path), Path(path)
+    if text.endswith(".tar") or "{" in text:
+        return _open_shards(text, split)
+    if not path.exists():
+        raise UsageError(f"data: {path} does not exist")
+    if path.is_file():
+        if path.suffix != ".parquet":
+            raise UsageError(f"data: must be a folder, a .parquet or a .tar file, found {path}")
+        _refuse_split(split, text)
+        return ParquetSource([path], image_column, label_column)
+    if parquet := sorted(path.glob("*.parquet")):
+        return ParquetSource(_of_split(parquet, split, path), image_column, label_column)
+    if shards := sorted(path.glob("*.tar")):
+        return _open_shards([str(shard) for shard in _of_split(shards, split, path)], None)
+    return FolderSource(_folder_of_split(path, split))
+
+
+def _open_shards(shards: str | list[str], split: str | None) -> Source:
+    from shufflekit.data.webdataset_shards import ShardSource  # takes seconds: webdataset imports torch
+
+    _refuse_split(split, str(shards))
+    return ShardSource(shards)
+
+
+def _refuse_split(split: str | None, path: str) -> None:
+    if split is not None:
+        raise UsageError(f"split: {path} has no splits, found {split!r}; a folder may have some")
+
+
+def _of_split(files: list[Path], split: str | None, folder: Path) -> list[Path]:
+    """The files of one split; `train.parquet` and `train-00000-of-00002.parquet` both belong to `train`."""
+    splits: dict[str, list[Path]] = {}
+    for file in files:
+        splits.setdefault(file.stem.split("-")[0].rstrip("0123456789_"), []).append(file)
+    if split is None and len(splits) == 1:
+        return files
+    if split not in splits:
+        raise UsageError(f"split: {folder} has {', '.join(sorted(splits))}, found {split!r}")
+    return splits[split]
+
+
+def _folder_of_split(path: Path, split: str | None) -> Path:
+    folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    if not folders:
+        raise InputError(f"data: {path} holds no class folders, no .parquet and no .tar files")
+    if split is not None:
+        if path / split not in folders:
+            raise UsageError(f"split: {path} has {', '.join(folder.name for folder in folders)}, found {split!r}")
+        return path / split
+    if any(folder.name in ("train", "val", "test") and any(child.is_dir() for child in folder.iterdir()) for folder in folders):
+        raise UsageError(f"split: {path} has {', '.join(folder.name for folder in folders)}; choose one")
+    return path

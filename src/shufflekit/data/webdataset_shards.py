@@ -1,0 +1,121 @@
+"""WebDataset shards: tar files that hold image and label of a sample side by side under one key."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shufflekit.data.images import BrokenImageError, read_image
+from shufflekit.errors import InputError, MissingExtraError, UsageError
+
+try:
+    from webdataset.shardlists import expand_urls
+    from webdataset.tariterators import base_plus_ext
+except ImportError as error:
+    raise MissingExtraError("webdataset", "train") from error
+
+
+class _Member(NamedTuple):
+    """Where the contents of one file lie in a shard, in bytes."""
+
+    name: str
+    offset: int
+    size: int
+
+
+class ShardSource:
+    """Samples of uncompressed tar shards: `KEY.jpg` (or another image suffix) beside `KEY.cls`, the label in digits.
+
+    The shards are indexed once, from the headers alone, so that samples can be read in any order.
+
+    Args:
+        shards: a file, a brace pattern (`train-{000..009}.tar`), or a list of files.
+
+    Raises:
+        UsageError: a shard is missing.
+        InputError: a shard is no tar file, cut off, or has no samples, or a sample has no label.
+    """
+
+    def __init__(self, shards: str | Sequence[str]) -> None:
+        self.shards = expand_urls(shards) if isinstance(shards, str) else list(shards)
+        self._open: dict[str, BinaryIO] = {}
+        samples = [(number, *sample) for number, shard in enumerate(self.shards) for sample in _samples(shard)]
+        if not samples:
+            raise InputError(f"data: {_listed(self.shards)} holds no image beside a .cls label")
+        self._shard_of = np.array([number for number, _, _ in samples], dtype=np.int32)
+        self._images = [image for _, image, _ in samples]
+        self._labels = np.array([label for _, _, label in samples], dtype=np.int64)
+        if (low := int(self._labels.min())) < 0:
+            raise InputError(f"data: {_listed(self.shards)}: labels must be 0 or more, found {low}")
+        self.classes = [str(label) for label in range(int(self._labels.max()) + 1)]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def label(self, index: int) -> int:
+        return int(self._labels[index])
+
+    def name(self, index: int) -> str:
+        return f"{self.shards[self._shard_of[index]]}/{self._images[index].name}"
+
+    def encoded(self, index: int) -> bytes:
+        shard, image = self.shards[self._shard_of[index]], self._images[index]
+        try:
+            if shard not in self._open:
+                self._open[shard] = Path(shard).open("rb", buffering=0)  # noqa: SIM115  # stays open for the next sample
+            # pread has no position to share: safe between threads and after a fork.
+            data = os.pread(self._open[shard].fileno(), image.size, image.offset)
+        except OSError as error:
+            raise BrokenImageError(self.name(index), error.strerror or "cannot be read") from error
+        return data
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        return read_image(self.encoded(index), self.name(index))
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_open": {}}  # open files do not travel to another process
+
+
+def _samples(shard: str) -> Iterator[tuple[_Member, int]]:
+    """Image and label of each sample of a shard, in the shard's order; files of one sample follow each other."""
+    if not Path(shard).is_file():
+        raise UsageError(f"data: shard {shard} does not exist")
+    suffixes = Image.registered_extensions()
+    images: dict[str, _Member] = {}
+    labels: dict[str, int] = {}
+    try:
+        with tarfile.open(shard, "r:") as tar, Path(shard).open("rb") as raw:
+            for member in tar:
+                key, extension = base_plus_ext(member.name)
+                if not member.isfile() or key is None:
+                    continue
+                if extension == "cls":
+                    labels[key] = _label(raw, member, shard)
+                elif f".{extension.lower()}" in suffixes:
+                    images[key] = _Member(member.name, member.offset_data, member.size)
+    except tarfile.TarError as error:
+        raise InputError(f"data: shard {shard}: not a whole, uncompressed tar file ({error})") from error
+    for key, image in images.items():
+        if key not in labels:
+            raise InputError(f"data: shard {shard}: {image.name} has no label {key}.cls beside it")
+        yield image, labels[key]
+
+
+def _label(raw: BinaryIO, member: tarfile.TarInfo, shard: str) -> int:
+    raw.seek(member.offset_data)
+    text = raw.read(member.size)
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"data: shard {shard}: {member.name} must hold a whole number, found {text[:20]!r}") from None
+
+
+def _listed(shards: Sequence[str]) -> str:
+    return shards[0] if len(shards) == 1 else f"{shards[0]} and {len(shards) - 1} more"
