@@ -19,7 +19,7 @@ def conv_bn(
         nn.BatchNorm2d(out_channels),
     ]
     if activation is not None:
-        layers.append(activation(inplace=True))  # type: ignore[call-arg]
+        layers.append(activation(inplace=True))
     return layers
 
 

@@ -27,20 +27,21 @@ class FeatureInfo(Sequence[dict[str, Any]]):
         return len(self._maps)
 
     def channels(self) -> list[int]:
-        return [m["num_chs"] for m in self._maps]
+        return [entry["num_chs"] for entry in self._maps]
 
     def reduction(self) -> list[int]:
-        return [m["reduction"] for m in self._maps]
+        return [entry["reduction"] for entry in self._maps]
 
     def module_name(self) -> list[str]:
-        return [m["module"] for m in self._maps]
+        return [entry["module"] for entry in self._maps]
 
 
 class Network(nn.Module):
     """A classifier: a chain of children in the order of their names, then a head.
 
     A family assigns its children in the order in which they run, sets `num_classes`, `in_chans`, `num_features`,
-    `min_input_size` and `feature_info`, and writes `body` and `forward_head`.
+    `min_input_size` and `feature_info`, and writes `body` and `forward_head`. `build_model` notes the registry's name in
+    `architecture` and the caller's options in `options`: both together rebuild the network.
     """
 
     num_classes: int
@@ -49,9 +50,12 @@ class Network(nn.Module):
     min_input_size: int
     feature_info: FeatureInfo
     classifier_name: str = "fc"
-    architecture: str = ""
-    options: dict[str, Any]
     pretrained_cfg: dict[str, Any] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.architecture = type(self).__name__
+        self.options: dict[str, Any] = {}
 
     def body(self, x: Tensor) -> Tensor:
         """The layers before pooling: (N, in_chans, H, W) to (N, num_features, h, w)."""
@@ -81,7 +85,7 @@ class Network(nn.Module):
 
     def reset_classifier(self, num_classes: int) -> None:
         """Puts a new classifier with random weights in place; 0 classes leave the pooled features as the output."""
-        check_num_classes(num_classes)
+        check_at_least("num_classes", num_classes, 0)
         old = self.get_classifier()
         parent_name, _, child_name = self.classifier_name.rpartition(".")
         new = self.make_classifier(num_classes)
@@ -98,6 +102,13 @@ class Network(nn.Module):
 class FeatureNet(nn.Module):
     """A network cut to its intermediate maps; children keep their names, so its weights fit by name.
 
+    Args:
+        network: the network to cut; it shares its layers with the result.
+        out_indices: which entries of its `feature_info` to return, negative ones from the end; all by default.
+
+    Raises:
+        UsageError: `out_indices` is empty or names a map that the network does not have.
+
     Example:
         >>> from shufflekit.models import build_model
         >>> net = build_model("shufflenet_v2_x0_5", features_only=True)
@@ -108,21 +119,19 @@ class FeatureNet(nn.Module):
     def __init__(self, network: Network, out_indices: Sequence[int] | None = None) -> None:
         super().__init__()
         depth = len(network.feature_info)
-        indices = range(depth) if out_indices is None else out_indices
-        bad = [i for i in indices if not -depth <= i < depth]
-        if bad or not len(indices):
-            raise UsageError(f"out_indices: {network.architecture} has the maps 0 to {depth - 1}, found {tuple(indices)}")
+        indices = tuple(range(depth) if out_indices is None else out_indices)
+        if not indices or not all(-depth <= i < depth for i in indices):
+            raise UsageError(f"out_indices: {network.architecture} has the maps 0 to {depth - 1}, found {indices}")
         self.feature_info = FeatureInfo([network.feature_info[i] for i in sorted({i % depth for i in indices})])
         self.architecture, self.options = network.architecture, network.options
         self.in_chans, self.min_input_size = network.in_chans, network.min_input_size
         self.pretrained_cfg = network.pretrained_cfg
         self._taps = self.feature_info.module_name()
-        self._split = {tap.split(".")[0] for tap in self._taps if "." in tap}
+        self._opened = {tap.split(".")[0] for tap in self._taps if "." in tap}  # children with taps inside
         last, _, inner = self._taps[-1].partition(".")
         for name, child in network.named_children():
             if name == last and inner:
-                names = list(child._modules)
-                child = child[: names.index(inner) + 1]  # a slice of a Sequential keeps the names of its children
+                child = _cut_after(child, inner)
             self.add_module(name, child)
             if name == last:
                 break
@@ -138,10 +147,17 @@ class FeatureNet(nn.Module):
 
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:
         for name, child in self.named_children():
-            if name in self._split:
+            if name in self._opened:
                 yield from ((f"{name}.{inner}", step) for inner, step in child.named_children())
             else:
                 yield name, child
+
+
+def _cut_after(chain: nn.Module, last: str) -> nn.Module:
+    """The children of a Sequential up to and including `last`."""
+    assert isinstance(chain, nn.Sequential), "only a Sequential can have taps inside"
+    names = [name for name, _ in chain.named_children()]
+    return chain[: names.index(last) + 1]  # a slice keeps the names
 
 
 def check_input(x: Tensor, in_chans: int, min_input_size: int, name: str) -> None:
@@ -152,9 +168,14 @@ def check_input(x: Tensor, in_chans: int, min_input_size: int, name: str) -> Non
         raise InputError(f"{name}: input must be at least {min_input_size}x{min_input_size}, found {x.shape[2]}x{x.shape[3]}")
 
 
+def check_at_least(name: str, value: int, least: int) -> None:
+    """Refuses a number that is too small."""
+    if value < least:
+        raise UsageError(f"{name}: must be {least} or more, found {value}")
+
+
 def check_num_classes(num_classes: int) -> None:
-    if num_classes < 0:
-        raise UsageError(f"num_classes: must be 0 or more, found {num_classes}")
+    check_at_least("num_classes", num_classes, 0)
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -49,7 +49,7 @@ def register(
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Registered names that match a shell pattern, in natural order (x0_5 before x1_0, g4 before g8).
+    """Registered names that match a shell pattern, in natural order (g2 before g10, x0_25 before x0_5).
 
     Args:
         pattern: as in a shell: `*`, `?`, `[...]`.
@@ -74,7 +74,9 @@ def model_entry(name: str) -> ModelEntry:
     return _ENTRIES[name]
 
 
-def build_model(name: str, *, features_only: bool = False, out_indices: tuple[int, ...] | None = None, **options: Any) -> Network | FeatureNet:
+def build_model(
+    name: str, *, features_only: bool = False, out_indices: tuple[int, ...] | None = None, **options: Any
+) -> Network | FeatureNet:
     """Builds a registered network with random weights.
 
     Args:
@@ -97,14 +99,16 @@ def build_model(name: str, *, features_only: bool = False, out_indices: tuple[in
     try:
         network = entry.constructor(**options)
     except TypeError as error:
-        unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if unexpected is None or unexpected.group(1) not in options:
+        refused = re.search(r"(?:unexpected keyword argument|multiple values for argument) '(\w+)'", str(error))
+        if refused is None or refused.group(1) not in options:
             raise
-        raise UsageError(f"{name}: takes no option {unexpected.group(1)!r}") from None
+        raise UsageError(f"{name}: takes no option {refused.group(1)!r}") from None
     network.architecture = name
     network.options = dict(options)
     return FeatureNet(network, out_indices) if features_only else network
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def _natural(name: str) -> list[tuple[float, str]]:
+    """A sort key: numbers by value, and x0_25 as the width 0.25."""
+    parts = re.split(r"(\d+_\d+|\d+)", name)
+    return [(float(part.replace("_", ".")), "") if part[:1].isdigit() else (-1.0, part) for part in parts]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from shufflekit.errors import UsageError
 from shufflekit.models._blocks import SqueezeExcite, channel_shuffle, conv_bn
-from shufflekit.models._network import FeatureInfo, Network, check_choice, check_num_classes, global_pool
+from shufflekit.models._network import FeatureInfo, Network, check_at_least, check_choice, global_pool
 from shufflekit.models._registry import register
 
 
@@ -22,16 +22,26 @@ class Unit(nn.Module):
 
     A unit that changes width or size sees all channels in both branches, and `unit_split` says how these share its
     output: "even" gives each half, "release" lets the left branch keep the input's width, as the authors' code does.
+    That code goes on with the even channels in the left and the odd ones in the right half, which is the shuffle with
+    C/2 groups; the one with 2 groups would send the whole of a narrow left branch to the same half: "uneven", which has
+    the release's widths and the paper's shuffle, does so, as pytorchcv's V2b.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, unit_split: str = "even", se: bool = False, residual: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        unit_split: str = "even",
+        se: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         half = out_channels // 2
+        self.shuffle_groups = half if unit_split == "release" else 2
         self.splits = stride == 1 and in_channels == out_channels
         self.residual = residual and self.splits
-        left_channels = in_channels if unit_split == "release" and not self.splits else half
+        left_channels = half if unit_split == "even" or self.splits else in_channels
         right_channels = out_channels - left_channels
         self.branch1 = nn.Sequential()
         if not self.splits:
@@ -53,7 +63,7 @@ class Unit(nn.Module):
             right = self.relu(right + self.branch2(right)) if self.residual else self.branch2(right)
         else:
             left, right = self.branch1(x), self.branch2(x)
-        return channel_shuffle(torch.cat((left, right), dim=1), groups=2)
+        return channel_shuffle(torch.cat((left, right), dim=1), self.shuffle_groups)
 
 
 class ShuffleNetV2(Network):
@@ -65,13 +75,21 @@ class ShuffleNetV2(Network):
         stage_units: units of each stage.
         conv5_channels: output channels of the last convolution.
         first_stride: stride of the first stage's first unit.
-        unit_split: "even" (torchvision) or "release" (the authors' code and the paper's FLOPs).
+        unit_split: "even" (torchvision), "release" (the authors' code and the paper's FLOPs) or "uneven", see `Unit`.
+        pool_ceil_mode: the pooling pads at the right and bottom only, as pytorchcv's V2: another result at the border.
         se, residual: the unit variants of the appendix.
         dropout: before the classifier; the release has 0.2 at 2x and none elsewhere.
         small_input: the 32x32 form: a stem of stride 1 and no pooling.
 
     Raises:
         UsageError: an unknown unit_split, or widths that it cannot share.
+
+    Example:
+        >>> net = ShuffleNetV2((24,), (48, 96, 192), (4, 8, 4), 1024, num_classes=10, small_input=True).eval()
+        >>> net(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+        >>> net.feature_info.channels()[-3:]
+        [48, 96, 192]
     """
 
     def __init__(
@@ -83,6 +101,7 @@ class ShuffleNetV2(Network):
         *,
         first_stride: int = 2,
         unit_split: str = "even",
+        pool_ceil_mode: bool = False,
         se: bool = False,
         residual: bool = False,
         dropout: float = 0.0,
@@ -91,8 +110,9 @@ class ShuffleNetV2(Network):
         in_chans: int = 3,
     ) -> None:
         super().__init__()
-        check_choice("unit_split", unit_split, ("even", "release"))
-        check_num_classes(num_classes)
+        check_choice("unit_split", unit_split, ("even", "release", "uneven"))
+        check_at_least("num_classes", num_classes, 0)
+        check_at_least("in_chans", in_chans, 1)
         self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, conv5_channels
         self.min_input_size = 8 if small_input else 32
         self.unit_split = unit_split
@@ -102,7 +122,7 @@ class ShuffleNetV2(Network):
         for c_in, c_out in zip(stem_channels, stem_channels[1:]):
             stem += conv_bn(c_in, c_out, 3)
         self.conv1 = nn.Sequential(*stem)
-        self.maxpool = nn.Identity() if small_input else nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = nn.Identity() if small_input else nn.MaxPool2d(3, 2, padding=0 if pool_ceil_mode else 1, ceil_mode=pool_ceil_mode)
         reduction = stem_stride * (1 if small_input else 2)
         maps = [
             {"num_chs": stem_channels[-1], "reduction": stem_stride, "module": "conv1"},
@@ -111,8 +131,10 @@ class ShuffleNetV2(Network):
         c_in = stem_channels[-1]
         for number, (c_out, units) in enumerate(zip(stage_channels, stage_units), start=2):
             stride = first_stride if number == 2 else 2
-            if c_out % 2 or (unit_split == "release" and c_out <= c_in):
-                raise UsageError(f"stage_channels: stage {number} must be even and wider than its input (={c_in}), found {c_out}")
+            if c_out % 2 or (unit_split != "even" and c_out <= c_in):
+                raise UsageError(
+                    f"stage_channels: stage {number} must be even and wider than its input (={c_in}), found {c_out}"
+                )
             first = Unit(c_in, c_out, stride, unit_split, se)
             rest = [Unit(c_out, c_out, 1, unit_split, se, residual) for _ in range(units - 1)]
             self.add_module(f"stage{number}", nn.Sequential(first, *rest))
@@ -146,7 +168,7 @@ _WIDTHS = {
 _UNITS = (4, 8, 4)
 
 for _width, (_stem, _stages, _conv5, _mflops, _error) in _WIDTHS.items():
-    _network = partial(ShuffleNetV2, _stem, _stages, _UNITS, _conv5)
+    _network = partial(ShuffleNetV2, _stem, _stages, _UNITS, conv5_channels=_conv5)
     register(f"shufflenet_v2_{_width}", _network, top1_error=_error, mflops=_mflops, source="V2 Table 8")
     register(f"res_shufflenet_v2_{_width}", partial(_network, residual=True), source="V2 appendix Figure 2")
     if _width != "x2_0":
@@ -169,7 +191,9 @@ register(
 )
 register(
     "se_shufflenet_v2_164",
-    partial(ShuffleNetV2, (64, 64, 128), (340, 680, 1360, 2720), (10, 10, 23, 10), 2048, first_stride=1, se=True, residual=True),
+    partial(
+        ShuffleNetV2, (64, 64, 128), (340, 680, 1360, 2720), (10, 10, 23, 10), 2048, first_stride=1, se=True, residual=True
+    ),
     top1_error=18.56,
     mflops=12700,
     source="V2 Table 6",
