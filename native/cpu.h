@@ -1,0 +1,19 @@
+// What the processor that runs us can do.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shufflekit {
+
+// Whether kernels compiled for `isa` (a name of SHUFFLEKIT_EACH_ISA) may run here.
+bool runs_here(std::string_view isa);
+
+// The sets that kernels are compiled for and that run here, best first; the last is always "scalar".
+std::vector<std::string> instruction_sets();
+
+// Vector instructions that the processor offers, in the names of its maker, whether or not we use them.
+std::vector<std::string> vector_features();
+
+}  // namespace shufflekit

@@ -1,0 +1,29 @@
+// The instruction sets that kernels are compiled for, and the vector of the one being compiled.
+//
+// CMake's add_kernel compiles a kernel's source once per set, with SHUFFLEKIT_ISA (its name, also the namespace) and
+// SHUFFLEKIT_VECTOR_BYTES defined. Sources compiled so include nothing with inline functions from the standard library:
+// the linker keeps one copy of those, and it could be the one with AVX-512 instructions in it.
+#pragma once
+
+// Best first; the list of CMakeLists.txt in C++.
+#if defined(__x86_64__)
+#define SHUFFLEKIT_EACH_ISA(X) X(avx512) X(avx2) X(scalar)
+#elif defined(__aarch64__)
+#define SHUFFLEKIT_EACH_ISA(X) X(neon) X(scalar)
+#else
+#define SHUFFLEKIT_EACH_ISA(X) X(scalar)
+#endif
+
+#ifdef SHUFFLEKIT_ISA
+namespace shufflekit::SHUFFLEKIT_ISA {
+
+inline constexpr int vector_lanes = SHUFFLEKIT_VECTOR_BYTES / sizeof(float);
+
+#if SHUFFLEKIT_VECTOR_BYTES == 4
+using vector = float;
+#else
+using vector = float __attribute__((vector_size(SHUFFLEKIT_VECTOR_BYTES), may_alias));
+#endif
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA
+#endif

@@ -1,0 +1,122 @@
+#include "microbenchmark.h"
+
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "cpu.h"
+#include "kernels/copy/copy.h"
+#include "kernels/multiply_add/multiply_add.h"
+
+namespace shufflekit {
+namespace {
+
+// The lists, best first. They feed selection, tests and benchmarks.
+#define SHUFFLEKIT_ENTRY(isa) {#isa, isa::multiply_add_lanes, isa::multiply_add},
+const MultiplyAddKernel multiply_add_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
+#undef SHUFFLEKIT_ENTRY
+#define SHUFFLEKIT_ENTRY(isa) {#isa, isa::copy},
+const CopyKernel copy_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
+#undef SHUFFLEKIT_ENTRY
+
+template <class Kernels>
+const auto& find(const Kernels& kernels, std::string_view isa) {
+    for (const auto& kernel : kernels)
+        if (kernel.isa == isa && runs_here(isa)) return kernel;
+    throw std::invalid_argument("instruction_set: must be one that runs here, found " + std::string(isa));
+}
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Seconds from the first start to the last end of `work(thread)` on all threads at once, for each repeat.
+std::vector<double> time_together(int threads, int repeats, const std::function<void(int)>& work) {
+    std::vector<double> begin(threads * repeats), end(threads * repeats);
+    std::barrier together(threads);
+    const auto run = [&](int thread) {
+        for (int repeat = 0; repeat < repeats; ++repeat) {
+            together.arrive_and_wait();
+            begin[repeat * threads + thread] = now();
+            work(thread);
+            end[repeat * threads + thread] = now();
+        }
+    };
+    {
+        std::vector<std::jthread> others;
+        for (int thread = 1; thread < threads; ++thread) others.emplace_back(run, thread);
+        run(0);
+    }
+    std::vector<double> seconds;
+    for (int repeat = 0; repeat < repeats; ++repeat) {
+        const auto first = repeat * threads, last = first + threads;
+        seconds.push_back(*std::max_element(end.begin() + first, end.begin() + last) -
+                          *std::min_element(begin.begin() + first, begin.begin() + last));
+    }
+    return seconds;
+}
+
+// Rates of `work(thread)`, which does `amount` of something, repeated until it fills the window.
+std::vector<double> rates(int threads, double window_ms, int repeats, double amount, const std::function<void(int)>& work) {
+    time_together(threads, 1, work);  // touches the memory, wakes the vector units
+    const double once = std::max(time_together(threads, 1, work)[0], 1e-9);
+    const auto passes = std::max<int64_t>(1, std::llround(window_ms * 1e-3 / once));
+    auto seconds = time_together(threads, repeats, [&](int thread) {
+        for (int64_t pass = 0; pass < passes; ++pass) work(thread);
+    });
+    for (double& value : seconds) value = amount * threads * passes / value;
+    return seconds;
+}
+
+void check_counts(int threads, int repeats) {
+    if (threads < 1) throw std::invalid_argument("threads: must be 1 or more, found " + std::to_string(threads));
+    if (repeats < 1) throw std::invalid_argument("repeats: must be 1 or more, found " + std::to_string(repeats));
+}
+
+}  // namespace
+
+std::vector<double> multiply_add_rates(std::string_view isa, int threads, double window_ms, int repeats) {
+    const MultiplyAddKernel& kernel = find(multiply_add_kernels, isa);
+    check_counts(threads, repeats);
+    const int64_t rounds = 1 << 14;
+    const auto amount = static_cast<double>(kernel.multiply_adds(rounds));
+    const auto expected = static_cast<double>(kernel.sum_of_ones(rounds));
+    std::atomic<bool> wrong = false;
+    auto result = rates(threads, window_ms, repeats, amount, [&](int) {
+        if (kernel.run(rounds, 1.0f, 1.0f, 1.0f) != expected) wrong = true;
+    });
+    if (wrong) throw std::runtime_error("multiply_add: wrong sum with " + std::string(isa));
+    return result;
+}
+
+std::vector<double> copy_rates(std::string_view isa, int threads, int64_t working_set_bytes, double window_ms, int repeats) {
+    const CopyKernel& kernel = find(copy_kernels, isa);
+    check_counts(threads, repeats);
+    const int64_t count = working_set_bytes / 2 / static_cast<int64_t>(sizeof(float));
+    if (count < copy_block || count % copy_block)
+        throw std::invalid_argument("working_set_bytes: must be a multiple of 512, found " + std::to_string(working_set_bytes));
+    // The halves lie half a page apart (plus a line), else loads would wait for stores with the same low address bits.
+    const int64_t gap = 2048 / sizeof(float) + copy_block;
+    std::vector<std::unique_ptr<float[], decltype(&std::free)>> memory;
+    for (int thread = 0; thread < threads; ++thread) {
+        memory.emplace_back(
+            static_cast<float*>(std::aligned_alloc(4096, ((2 * count + gap) * sizeof(float) + 4095) / 4096 * 4096)), std::free);
+        if (!memory.back()) throw std::bad_alloc();
+        memory.back()[0] = 1, memory.back()[count - 1] = static_cast<float>(count);
+    }
+    auto result = rates(threads, window_ms, repeats, static_cast<double>(working_set_bytes),
+                        [&](int thread) { kernel.run(memory[thread].get(), memory[thread].get() + count + gap, count); });
+    for (const auto& each : memory)
+        if (each[count + gap] != each[0] || each[2 * count + gap - 1] != each[count - 1])
+            throw std::runtime_error("copy: wrong copy with " + std::string(isa));
+    return result;
+}
+
+}  // namespace shufflekit

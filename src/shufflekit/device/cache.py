@@ -1,0 +1,71 @@
+"""Keeps the record of this machine in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from shufflekit.device import host
+from shufflekit.device.measure import BENCHMARK, measure_device
+from shufflekit.device.record import Device
+from shufflekit.errors import InputError
+
+
+def cache_folder() -> Path:
+    """Where downloads and measurements are kept: $SHUFFLEKIT_CACHE, else `shufflekit` in the user's cache folder."""
+    own = os.environ.get("SHUFFLEKIT_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shufflekit"
+
+
+def record_path() -> Path:
+    """The file for this machine; its name holds a hash of processor, cores and version of the benchmark."""
+    machine = f"{host.cpu_name()}|{platform.machine()}|{host.usable_cores()} cores|benchmark {BENCHMARK}"
+    return cache_folder() / "device" / f"{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
+
+
+def load_device(
+    refresh: bool = False, tell: Callable[[str], None] = lambda _: None, warn: Callable[[str], None] = lambda _: None
+) -> Device:
+    """The record of this machine: as kept from an earlier call, else measured now and kept.
+
+    Args:
+        refresh: measure even if there is a record.
+        tell: called with what is measured next.
+        warn: called with one line when a record cannot be read or written; neither stops the call.
+
+    Returns:
+        The record; rates per second.
+
+    Raises:
+        ShufflekitError: nothing is kept and the package was installed without its compiled part.
+    """
+    path = record_path()
+    if not refresh and path.exists():
+        try:
+            return Device.from_json(path.read_text(encoding="utf-8"))
+        except (InputError, OSError, UnicodeDecodeError) as error:
+            warn(f"{path}: {error}; measuring anew")
+    device = measure_device(tell)
+    try:
+        _write(path, device.to_json())
+    except OSError as error:
+        warn(f"{path}: not kept ({error.strerror})")
+    return device
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes all of the file or none of it, whenever the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

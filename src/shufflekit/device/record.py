@@ -1,0 +1,139 @@
+"""The record of a machine as plain data that prints, saves and can be built by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shufflekit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Something a second, over several short windows: the best of them (what can be reached) and their median."""
+
+    best: float
+    median: float
+
+
+@dataclass(frozen=True)
+class PeakRate:
+    """float32 multiply-adds a second with one instruction set, of one core and of all cores together."""
+
+    instruction_set: str
+    one_core: Rate
+    all_cores: Rate
+
+
+@dataclass(frozen=True)
+class CopyRate:
+    """Bytes read plus bytes written a second while each core copies one half of its own working set to the other half.
+
+    `working_set_bytes` counts both halves, of one core; `all_cores` is None where all cores together would have taken
+    more than a quarter of the memory.
+    """
+
+    working_set_bytes: int
+    one_core: Rate
+    all_cores: Rate | None
+
+
+@dataclass(frozen=True)
+class Cache:
+    """One cache as core 0 sees it; `shared_by` counts the cores that share it."""
+
+    level: int
+    bytes: int
+    shared_by: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """A machine and its measured limits; bytes and multiply-adds are per second, `cores` those this process may use.
+
+    Example:
+        >>> rate = Rate(best=50e9, median=48e9)
+        >>> one = Device("a CPU", "x86_64", "Linux", 1, 2**33, (), ("avx2",), ("avx2", "scalar"),
+        ...     (PeakRate("avx2", rate, rate), PeakRate("scalar", Rate(6e9, 6e9), Rate(6e9, 6e9))),
+        ...     (CopyRate(2**14, Rate(180e9, 170e9), None), CopyRate(2**28, Rate(16e9, 15e9), None)), "2026-01-01", 1)
+        >>> one.peak.instruction_set, one.memory.one_core.best
+        ('avx2', 16000000000.0)
+        >>> Device.from_json(one.to_json()) == one
+        True
+    """
+
+    cpu: str
+    architecture: str
+    system: str
+    cores: int
+    memory_bytes: int
+    caches: tuple[Cache, ...]
+    vector_features: tuple[str, ...]
+    instruction_sets: tuple[str, ...]
+    peaks: tuple[PeakRate, ...]
+    copies: tuple[CopyRate, ...]
+    measured_on: str
+    benchmark: int
+
+    @property
+    def peak(self) -> PeakRate:
+        """The instruction set with the highest rate on one core."""
+        return max(self.peaks, key=lambda peak: peak.one_core.best)
+
+    @property
+    def memory(self) -> CopyRate:
+        """Bandwidth of the largest working set, which no cache holds."""
+        return max(self.copies, key=lambda copy: copy.working_set_bytes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers, with the instruction set that is fastest here as `fastest`."""
+        return {**asdict(self), "fastest": self.peak.instruction_set}
+
+    def to_json(self) -> str:
+        """The dictionary as indented JSON."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Device:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            InputError: it is something else; the message says what is wrong first.
+        """
+        try:
+            return _device(json.loads(text))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"device record: not readable ({type(error).__name__}: {error})") from None
+
+
+def _device(found: dict[str, Any]) -> Device:
+    device = Device(
+        cpu=str(found["cpu"]),
+        architecture=str(found["architecture"]),
+        system=str(found["system"]),
+        cores=int(found["cores"]),
+        memory_bytes=int(found["memory_bytes"]),
+        caches=tuple(Cache(int(c["level"]), int(c["bytes"]), int(c["shared_by"])) for c in found["caches"]),
+        vector_features=tuple(map(str, found["vector_features"])),
+        instruction_sets=tuple(map(str, found["instruction_sets"])),
+        peaks=tuple(PeakRate(str(p["instruction_set"]), _rate(p["one_core"]), _rate(p["all_cores"])) for p in found["peaks"]),
+        copies=tuple(_copy(c) for c in found["copies"]),
+        measured_on=str(found["measured_on"]),
+        benchmark=int(found["benchmark"]),
+    )
+    if not device.peaks or not device.copies:
+        raise ValueError("it holds no measurement")
+    return device
+
+
+def _copy(found: dict[str, Any]) -> CopyRate:
+    together = found["all_cores"]
+    return CopyRate(int(found["working_set_bytes"]), _rate(found["one_core"]), None if together is None else _rate(together))
+
+
+def _rate(found: dict[str, Any]) -> Rate:
+    rate = Rate(float(found["best"]), float(found["median"]))
+    if not 0 < rate.median <= rate.best < float("inf"):
+        raise ValueError(f"a rate must be positive and its median not above its best, found {found}")
+    return rate
