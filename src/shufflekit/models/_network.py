@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from shufflekit.errors import InputError, UsageError
+from shufflekit.models._saved import SavedNetwork
 
 
 class FeatureInfo(Sequence[dict[str, Any]]):
@@ -36,7 +37,7 @@ class FeatureInfo(Sequence[dict[str, Any]]):
         return [entry["module"] for entry in self._maps]
 
 
-class Network(nn.Module):
+class Network(SavedNetwork, nn.Module):
     """A classifier: a chain of children in the order of their names, then a head.
 
     A family assigns its children in the order in which they run, sets `num_classes`, `in_chans`, `num_features`,

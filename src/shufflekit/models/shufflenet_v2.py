@@ -122,7 +122,8 @@ class ShuffleNetV2(Network):
         for c_in, c_out in zip(stem_channels, stem_channels[1:]):
             stem += conv_bn(c_in, c_out, 3)
         self.conv1 = nn.Sequential(*stem)
-        self.maxpool = nn.Identity() if small_input else nn.MaxPool2d(3, 2, padding=0 if pool_ceil_mode else 1, ceil_mode=pool_ceil_mode)
+        pool = nn.MaxPool2d(3, stride=2, padding=0 if pool_ceil_mode else 1, ceil_mode=pool_ceil_mode)
+        self.maxpool = nn.Identity() if small_input else pool
         reduction = stem_stride * (1 if small_input else 2)
         maps = [
             {"num_chs": stem_channels[-1], "reduction": stem_stride, "module": "conv1"},
