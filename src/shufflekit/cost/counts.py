@@ -127,7 +127,7 @@ def _weightless_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves __init_subclass__ untyped
+class _Recorder(TorchDispatchMode):
     """Writes down every operator that runs inside `with`."""
 
     def __init__(self, network: nn.Module) -> None:
