@@ -110,5 +110,5 @@ def build_model(
 
 def _natural(name: str) -> list[tuple[float, str]]:
     """A sort key: numbers by value, and x0_25 as the width 0.25."""
-    parts = re.split(r"(\d+_\d+|\d+)", name)
+    parts = re.split(r"((?<=x)\d+_\d+|\d+)", name)
     return [(float(part.replace("_", ".")), "") if part[:1].isdigit() else (-1.0, part) for part in parts]

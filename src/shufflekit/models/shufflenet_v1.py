@@ -145,10 +145,8 @@ class ShuffleNetV1(Network):
         for number, (c_out, units) in enumerate(zip(stage_channels, stage_units, strict=True), start=2):
             stride, first_groups = (first_stride, 1) if number == 2 else (2, groups)
             if c_out <= c_in or c_out % groups or (c_out - c_in) % groups:
-                raise UsageError(
-                    f"stage_channels: stage {number} (={c_out}) must be wider than its input (={c_in}), "
-                    f"and both it and the difference divisible by groups (={groups})"
-                )
+                found = f"stage {number} (={c_out}) and what it adds to its input (={c_out - c_in})"
+                raise UsageError(f"stage_channels: {found} must be positive multiples of groups (={groups})")
             first = unit(c_in, c_out, stride, first_groups=first_groups)
             rest = [unit(c_out, c_out, 1, first_groups=groups) for _ in range(units - 1)]
             self.add_module(f"stage{number}", nn.Sequential(first, *rest))
