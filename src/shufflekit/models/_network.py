@@ -175,10 +175,6 @@ def check_at_least(name: str, value: int, least: int) -> None:
         raise UsageError(f"{name}: must be {least} or more, found {value}")
 
 
-def check_num_classes(num_classes: int) -> None:
-    check_at_least("num_classes", num_classes, 0)
-
-
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Refuses an option that is not one of its choices."""
     if value not in choices:

@@ -68,7 +68,7 @@ class Unit(nn.Module):
 
 
 def bottleneck_channels(out_channels: int, groups: int, ratio: int = 4) -> int:
-    """A quarter of a unit's output, rounded up to a multiple of `groups` (the paper leaves the rounding open).
+    """A quarter (or 1/ratio) of a unit's output, rounded up to a multiple of `groups` (the paper leaves the rounding open).
 
     Example:
         >>> bottleneck_channels(240, 3), bottleneck_channels(136, 4)
