@@ -1,0 +1,32 @@
+# `make demo` and `make test` set up what they need in .venv first, once; scripts/set_up.sh says what can be chosen.
+# The tests run two at a time on one thread each; more only helps where there are more cores: `make test WORKERS=8`.
+WORKERS ?= 2
+BIN := .venv/bin
+READY := .venv/ready
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+.PHONY: demo test test-all lint bench setup
+
+demo: $(READY)
+	$(BIN)/shufflekit demo
+
+test: lint
+	$(PYTEST) -m "not slow"
+
+test-all: lint
+	$(PYTEST)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/shufflekit device --refresh
+	for file in benchmarks/[!_]*.py; do echo "== $$file" && $(BIN)/python $$file || exit 1; done
+
+setup: $(READY)
+
+$(READY): scripts/set_up.sh pyproject.toml constraints.txt CMakeLists.txt $(shell find native -type f)
+	scripts/set_up.sh
+	touch $@
