@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +41,8 @@ class Loader:
     Process r of p gets the micro-batches r, r + p, r + 2p, ... of the epoch, so p processes see in one step what one process
     sees in p steps. A sample that cannot be decoded is replaced by the next good one of `indices` and named in `broken`.
 
-    Images that fit in memory are decoded once, in the calling process; `workers` is for those that do not.
+    Samples that fit in memory are decoded once, in the calling process: those that need no random resized crop, or have one
+    size. `workers` are for the others.
 
     Args:
         source: images and labels.
@@ -52,7 +53,7 @@ class Loader:
         seed: of the run.
         shuffle: a new order each epoch, or the order of `indices`.
         drop_last: leaves out an incomplete last batch, and with several processes a last round that does not reach all.
-        workers: processes that decode; 0 decodes in the calling process.
+        workers: processes that decode and augment; 0 leaves that to the calling process.
         rank: of this process.
         world_size: number of processes.
 
@@ -77,6 +78,8 @@ class Loader:
         world_size: int = 1,
     ) -> None:
         _check(source, indices, batch_size, workers, rank, world_size)
+        if augmentation is not None and augmentation.pad >= min(preprocessing.input_size):
+            raise UsageError(f"pad: must be less than the input size {preprocessing.input_size}, found {augmentation.pad}")
         self.source = source
         self.indices = np.arange(len(source)) if indices is None else np.asarray(indices, dtype=np.int64)
         self.batch_size = batch_size
@@ -148,8 +151,8 @@ class Loader:
     @cached_property
     def _reader(self) -> PixelReader:
         reader = PixelReader(self.source, self.indices, self.preprocessing, self.augmentation, self.seed)
-        decode_all(reader)
-        self.broken |= reader.broken
+        if not (self.workers and reader.crops_first):  # such crops are slow enough to be worth a process of their own
+            decode_all(reader)
         return reader
 
     @cached_property
@@ -166,7 +169,7 @@ class Loader:
             context.set_forkserver_preload([__name__])
         return DataLoader(
             _WorkerDataset(self._reader),
-            sampler=self._keys,  # type: ignore[arg-type]  # read anew, in this process, at the start of each epoch
+            sampler=self._keys,  # read anew, in this process, at the start of each epoch
             batch_size=None,
             num_workers=self.workers,
             persistent_workers=True,
@@ -185,7 +188,7 @@ class _WorkerDataset(Dataset[Pixels]):
         return self.reader.pixels(*key)
 
 
-def _as_is(pixels: Pixels) -> Pixels:
+def _as_is(pixels: Any) -> Any:
     # Arrays travel through a pipe, not through /dev/shm, which is 64 MB in many containers.
     return pixels
 

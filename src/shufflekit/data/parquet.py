@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from shufflekit.data.images import BrokenImageError, read_image
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import InputError, MissingExtraError, UsageError
+
+try:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+except ImportError as error:
+    raise MissingExtraError("pyarrow", "train") from error
 
 # Row groups are read when a sample of theirs is asked for; this many bytes of them stay in memory, per process.
 _KEPT_BYTES = 256 << 20
@@ -55,8 +60,7 @@ class ParquetSource:
         _check_range(self._labels, len(self.classes), self.files)
         self._groups = [(number, group) for number, group, _ in groups]
         self._group_starts = np.cumsum([0] + [rows for _, _, rows in groups])
-        first_rows = np.cumsum([0] + [len(of_file) for of_file in labels])
-        self._file_starts = first_rows
+        self._file_starts = np.cumsum([0] + [len(of_file) for of_file in labels])
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -87,7 +91,7 @@ class ParquetSource:
             self._kept.move_to_end(key)
             return self._kept[key]
         column = self._file(key[0]).read_row_group(key[1], columns=[self.image_column]).column(0).combine_chunks()
-        images = column.field("bytes") if pa.types.is_struct(column.type) else column
+        images = pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
         self._kept[key] = images
         while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > _KEPT_BYTES:
             self._kept.popitem(last=False)

@@ -97,11 +97,13 @@ class Preprocessing:
             resized = (target[0], max(target[1], int(target[0] * width / height)))
         else:
             resized = (max(target[0], int(target[1] * height / width)), target[1])
-        if resized != (height, width):
-            resample = RESAMPLING[self.interpolation]
-            image = np.asarray(Image.fromarray(image).resize((resized[1], resized[0]), resample))
         top, left = (round((side - kept) / 2) for side, kept in zip(resized, self.input_size, strict=True))
-        return image[top : top + self.input_size[0], left : left + self.input_size[1]]
+        bottom, right = top + self.input_size[0], left + self.input_size[1]
+        if resized == (height, width):
+            return image[top:bottom, left:right]
+        # One step instead of two: the margins, which may be very long, are never computed.
+        across, down = width / resized[1], height / resized[0]
+        return resize(image, (left * across, top * down, right * across, bottom * down), self.input_size, self.interpolation)
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Normalisation as `pixel * scale + shift`, for pixels in 0..255: two arrays of shape (3,)."""
@@ -111,3 +113,19 @@ class Preprocessing:
     def channels(self) -> list[int]:
         """Which channel of an RGB image the network takes first, second and third."""
         return [0, 1, 2] if self.channel_order == "rgb" else [2, 1, 0]
+
+
+def resize(
+    image: NDArray[np.uint8], box: tuple[float, float, float, float], size: tuple[int, int], interpolation: str
+) -> NDArray[np.uint8]:
+    """Resizes a region of an image, with the filter widened by the scale when it shrinks.
+
+    Args:
+        image: (H, W, 3) uint8.
+        box: left, top, right, bottom of the region, pixels.
+        size: height and width of the result.
+        interpolation: a key of `RESAMPLING`.
+    """
+    left, top, right, bottom = box
+    inside = (max(0.0, left), max(0.0, top), min(right, image.shape[1]), min(bottom, image.shape[0]))  # rounding may leave it
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), RESAMPLING[interpolation], box=inside))

@@ -38,7 +38,7 @@ def random_bits(seed: int, epoch: int, indices: NDArray[np.int64], slots: int) -
 
 def uniform(seed: int, epoch: int, indices: NDArray[np.int64], slots: int) -> NDArray[np.float64]:
     """Like `random_bits`, as numbers in [0, 1): (N, slots) float64 of 53 random bits."""
-    return (random_bits(seed, epoch, indices, slots) >> np.uint64(11)) * 2.0**-53
+    return (random_bits(seed, epoch, indices, slots) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def permutation(seed: int, epoch: int, count: int) -> NDArray[np.int64]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shufflekit.data.folder import FolderSource
 from shufflekit.errors import InputError, UsageError
+
+_NUMBER = re.compile(r"-\d+-of-\d+.*$|[-_.]?\d+$")
+_SPLITS = ("train", "val", "valid", "validation", "test")
 
 
 class Source(Protocol):
@@ -67,30 +72,36 @@ def open_source(
         UsageError: nothing is there, the split is not, or an unknown column.
         InputError: what is there cannot be used: no images, labels of a wrong kind or out of range.
     """
-    from shufflekit.data.folder import FolderSource
-    from shufflekit.data.parquet import ParquetSource
-
     text, path = str(path), Path(path)
     if text.endswith(".tar") or "{" in text:
-        return _open_shards(text, split)
+        _refuse_split(split, text)
+        return _open_shards(text)
     if not path.exists():
         raise UsageError(f"data: {path} does not exist")
     if path.is_file():
         if path.suffix != ".parquet":
             raise UsageError(f"data: must be a folder, a .parquet or a .tar file, found {path}")
         _refuse_split(split, text)
-        return ParquetSource([path], image_column, label_column)
+        return _open_parquet([path], image_column, label_column)
+    if split is not None and (path / split).is_dir():
+        path, split = path / split, None
     if parquet := sorted(path.glob("*.parquet")):
-        return ParquetSource(_of_split(parquet, split, path), image_column, label_column)
+        return _open_parquet(_of_split(parquet, split, path), image_column, label_column)
     if shards := sorted(path.glob("*.tar")):
-        return _open_shards([str(shard) for shard in _of_split(shards, split, path)], None)
-    return FolderSource(_folder_of_split(path, split))
+        return _open_shards([str(shard) for shard in _of_split(shards, split, path)])
+    _check_class_folders(path, split)
+    return FolderSource(path)
 
 
-def _open_shards(shards: str | list[str], split: str | None) -> Source:
-    from shufflekit.data.webdataset_shards import ShardSource  # takes seconds: webdataset imports torch
+def _open_parquet(files: list[Path], image_column: str, label_column: str) -> Source:
+    from shufflekit.data.parquet import ParquetSource  # of an optional extra, as the shards are
 
-    _refuse_split(split, str(shards))
+    return ParquetSource(files, image_column, label_column)
+
+
+def _open_shards(shards: str | list[str]) -> Source:
+    from shufflekit.data.webdataset_shards import ShardSource  # imports torch, which takes seconds
+
     return ShardSource(shards)
 
 
@@ -103,22 +114,18 @@ def _of_split(files: list[Path], split: str | None, folder: Path) -> list[Path]:
     """The files of one split; `train.parquet` and `train-00000-of-00002.parquet` both belong to `train`."""
     splits: dict[str, list[Path]] = {}
     for file in files:
-        splits.setdefault(file.stem.split("-")[0].rstrip("0123456789_"), []).append(file)
+        splits.setdefault(_NUMBER.sub("", file.stem), []).append(file)
     if split is None and len(splits) == 1:
         return files
     if split not in splits:
-        raise UsageError(f"split: {folder} has {', '.join(sorted(splits))}, found {split!r}")
+        raise UsageError(f"split: must be one of {', '.join(sorted(splits))} in {folder}, found {split!r}")
     return splits[split]
 
 
-def _folder_of_split(path: Path, split: str | None) -> Path:
+def _check_class_folders(path: Path, split: str | None) -> None:
     folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not folders:
         raise InputError(f"data: {path} holds no class folders, no .parquet and no .tar files")
-    if split is not None:
-        if path / split not in folders:
-            raise UsageError(f"split: {path} has {', '.join(folder.name for folder in folders)}, found {split!r}")
-        return path / split
-    if any(folder.name in ("train", "val", "test") and any(child.is_dir() for child in folder.iterdir()) for folder in folders):
-        raise UsageError(f"split: {path} has {', '.join(folder.name for folder in folders)}; choose one")
-    return path
+    splits = [folder.name for folder in folders if folder.name in _SPLITS and any(child.is_dir() for child in folder.iterdir())]
+    if split is not None or splits:
+        raise UsageError(f"split: must be one of {', '.join(splits) or 'none'} in {path}, found {split!r}")
