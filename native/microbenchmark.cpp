@@ -96,16 +96,18 @@ std::vector<double> rates(int threads, double window_ms, int repeats, double amo
     return seconds;
 }
 
-void check_counts(int threads, int repeats) {
+void check(int threads, double window_ms, int repeats) {
     if (threads < 1) throw std::invalid_argument("threads: must be 1 or more, found " + std::to_string(threads));
     if (repeats < 1) throw std::invalid_argument("repeats: must be 1 or more, found " + std::to_string(repeats));
+    if (!(window_ms > 0 && window_ms <= 10000))
+        throw std::invalid_argument("window_ms: must be above 0 and at most 10000, found " + std::to_string(window_ms));
 }
 
 }  // namespace
 
 std::vector<double> multiply_add_rates(std::string_view isa, int threads, double window_ms, int repeats) {
     const MultiplyAddKernel& kernel = find(multiply_add_kernels, isa);
-    check_counts(threads, repeats);
+    check(threads, window_ms, repeats);
     const int64_t rounds = 1 << 14;
     const auto amount = static_cast<double>(kernel.multiply_adds(rounds));
     const auto expected = static_cast<double>(kernel.sum_of_ones(rounds));
@@ -119,7 +121,7 @@ std::vector<double> multiply_add_rates(std::string_view isa, int threads, double
 
 std::vector<double> copy_rates(std::string_view isa, int threads, int64_t working_set_bytes, double window_ms, int repeats) {
     const CopyKernel& kernel = find(copy_kernels, isa);
-    check_counts(threads, repeats);
+    check(threads, window_ms, repeats);
     const int64_t count = working_set_bytes / 2 / static_cast<int64_t>(sizeof(float));
     if (count < copy_block || count % copy_block)
         throw std::invalid_argument("working_set_bytes: must be a multiple of 512, found " + std::to_string(working_set_bytes));

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import platform
 import statistics
 from collections.abc import Callable
+from datetime import date
 
 from shufflekit.device import host
 from shufflekit.device.record import CopyRate, Device, PeakRate, Rate
@@ -68,7 +68,7 @@ def measure_device(tell: Callable[[str], None] = lambda _: None) -> Device:
         instruction_sets=sets,
         peaks=tuple(peaks),
         copies=tuple(copies),
-        measured_on=datetime.date.today().isoformat(),
+        measured_on=date.today().isoformat(),
         benchmark=BENCHMARK,
     )
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shufflekit.device import Cache, CopyRate, Device, PeakRate, Rate
+from shufflekit.errors import InputError
+
+
+def a_device(**changes: object) -> Device:
+    rate = Rate(best=50e9, median=48e9)
+    fields: dict[str, object] = {
+        "cpu": "a CPU",
+        "architecture": "x86_64",
+        "system": "Linux 6",
+        "cores": 2,
+        "memory_bytes": 8 << 30,
+        "caches": (Cache(1, 32768, 1), Cache(3, 32 << 20, 2)),
+        "vector_features": ("avx2", "fma"),
+        "instruction_sets": ("avx2", "scalar"),
+        "peaks": (PeakRate("scalar", Rate(6e9, 6e9), Rate(12e9, 11e9)), PeakRate("avx2", rate, Rate(99e9, 95e9))),
+        "copies": (CopyRate(1 << 28, Rate(16e9, 15e9), None), CopyRate(1 << 14, Rate(200e9, 180e9), Rate(400e9, 390e9))),
+        "measured_on": "2026-01-31",
+        "benchmark": 1,
+    }
+    return Device(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_survives_json() -> None:
+    assert Device.from_json(a_device().to_json()) == a_device()
+
+
+def test_peak_is_the_fastest_set_and_memory_the_largest_copy() -> None:
+    assert a_device().peak.instruction_set == "avx2"
+    assert a_device().memory.one_core.best == 16e9
+    assert a_device().to_dict()["fastest"] == "avx2"
+
+
+def with_value(key: str, value: object) -> str:
+    return json.dumps({**a_device().to_dict(), key: value})
+
+
+def without(key: str) -> str:
+    found = a_device().to_dict()
+    del found[key]
+    return json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "JSONDecodeError"),
+        ("{", "JSONDecodeError"),
+        ("[1, 2]", "TypeError"),
+        ("{}", "KeyError: 'cpu'"),
+        (without("peaks"), "KeyError: 'peaks'"),
+        (with_value("peaks", []), "holds no measurement"),
+        (a_device().to_json().replace("16000000000.0", "-1"), "must be positive"),
+        (a_device().to_json().replace("16000000000.0", "1"), "median not above its best"),
+        (a_device().to_json().replace("16000000000.0", '"fast"'), "ValueError"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(InputError, match=f"^device record: not readable .*{reason}"):
+        Device.from_json(text)

@@ -1,0 +1,154 @@
+"""Walks the imports of the sources and names the line that breaks the layers of CONTRIBUTING.md's tour."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
+
+# Layer -> the layers it may import, beside itself. The longest name that fits a module is its layer.
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "device": {"errors", "_native"},
+    "models": {"errors"},
+    "weights": {"errors", "models"},
+    "data": {"errors"},
+    "train": {"errors", "models", "weights", "data"},
+    "detect": {"errors", "models", "weights", "data", "train"},
+    "graph": {"errors"},
+    "cost": {"errors", "device", "graph"},
+    "plan.program": {"errors"},
+    "plan": {"errors", "graph", "cost", "plan.program"},
+    "runtime": {"errors", "plan.program", "_native"},
+    "profile": {"errors", "graph", "cost", "runtime"},
+    "guidelines": {"errors", "profile", "cost", "graph"},
+    "report": {"errors", "guidelines", "profile"},
+}
+ABOVE = {*LAYERS, "_native", ""}
+LAYERS |= dict.fromkeys(("bench", "export", "reproduce"), ABOVE)
+LAYERS["cli"] = {*ABOVE, "bench", "export", "reproduce"}
+LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
+
+# These load without torch: on a machine without it they measure a device, read images and run a plan.
+WITHOUT_TORCH = ("", "__main__", "errors", "device", "plan.program", "runtime", "data.preprocess", "data.images", "cli")
+
+
+def imports(source: str, module: str, is_package: bool = False) -> Iterator[tuple[int, str, bool]]:
+    """Line, dotted name and whether it runs when the module is imported, of every import; `from a import b` gives `a.b`."""
+    parts = module.split(".")
+    later = {
+        child
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.If)
+        if not isinstance(node, ast.If) or ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ((n.lineno, n.col_offset) for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom))
+    }
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = parts[: len(parts) - node.level + is_package] if node.level else []
+            names = [".".join([*base, *(node.module or "").split("."), alias.name]).replace("..", ".") for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield node.lineno, name, (node.lineno, node.col_offset) not in later
+
+
+def layer_of(name: str, folder: Path = SRC) -> str | None:
+    """The layer of a dotted name, "" for shufflekit itself, None for what is not ours."""
+    parts = name.split(".")
+    if parts[0] != "shufflekit":
+        return None
+    for end in range(len(parts), 1, -1):
+        if (layer := ".".join(parts[1:end])) in {*LAYERS, "_native"}:
+            return layer
+    below = parts[1] if len(parts) > 1 else ""
+    return below if (folder / "shufflekit" / below).is_dir() and below else ""
+
+
+def modules(folder: Path) -> Iterator[tuple[Path, str, bool]]:
+    """Path, dotted name and whether it is a package, of every source file."""
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        yield path, ".".join(parts[:-1] if parts[-1] == "__init__" else parts), parts[-1] == "__init__"
+
+
+def broken_layers(folder: Path) -> list[str]:
+    """`file:line: ...` for every import that goes against the layers."""
+    found = []
+    for path, module, is_package in modules(folder):
+        layer = layer_of(module, folder)
+        assert layer in LAYERS, f"{path}: the layer {layer!r} has no row in this test"
+        for line, name, _ in imports(path.read_text(), module, is_package):
+            target = layer_of(name, folder)
+            if target is not None and target != layer and target not in LAYERS[layer]:
+                found.append(f"{path.relative_to(folder)}:{line}: {layer} may not import {target} ({name})")
+    return found
+
+
+def imports_of(package: str, folder: Path, at_import_only: bool = False) -> list[tuple[str, str]]:
+    """Module and `file:line` of every import of a third-party package."""
+    return [
+        (module, f"{path.relative_to(folder)}:{line}")
+        for path, module, is_package in modules(folder)
+        for line, name, at_import in imports(path.read_text(), module, is_package)
+        if name.split(".")[0] == package and (at_import or not at_import_only)
+    ]
+
+
+def test_layers_hold() -> None:
+    assert broken_layers(SRC) == []
+
+
+def test_a_planted_violation_is_named(tmp_path: Path) -> None:
+    package = tmp_path / "shufflekit"
+    for name in ("models", "train"):
+        (package / name).mkdir(parents=True)
+        (package / name / "__init__.py").write_text("")
+    (package / "models" / "net.py").write_text("import torch\n\ndef late():\n    from shufflekit.train import loop\n")
+    (package / "models" / "near.py").write_text(
+        "from .. import train\nfrom . import net\nfrom shufflekit.errors import UsageError\n"
+    )
+    (package / "train" / "loop.py").write_text("from shufflekit import models, cli\nfrom ..models.net import late\n")
+    assert broken_layers(tmp_path) == [
+        "shufflekit/models/near.py:1: models may not import train (shufflekit.train)",
+        "shufflekit/models/net.py:4: models may not import train (shufflekit.train.loop)",
+        "shufflekit/train/loop.py:1: train may not import cli (shufflekit.cli)",
+    ]
+
+
+def test_an_unknown_layer_must_get_a_row(tmp_path: Path) -> None:
+    (tmp_path / "shufflekit" / "new").mkdir(parents=True)
+    (tmp_path / "shufflekit" / "new" / "__init__.py").write_text("")
+    with pytest.raises(AssertionError, match="the layer 'new' has no row"):
+        broken_layers(tmp_path)
+
+
+def test_nothing_imports_torchvision_or_what_needs_it() -> None:
+    assert [imports_of(package, SRC) for package in ("torchvision", "timm", "litdata")] == [[], [], []]
+
+
+def test_what_must_load_without_torch_does_not_import_it() -> None:
+    free = tuple(f"shufflekit.{name}".rstrip(".") for name in WITHOUT_TORCH)
+    found = [
+        where
+        for module, where in imports_of("torch", SRC, at_import_only=True)
+        if module == "shufflekit" or any(module == name or module.startswith(f"{name}.") for name in free[1:])
+    ]
+    assert found == []
+
+
+def test_a_late_import_of_torch_is_told_from_one_at_import(tmp_path: Path) -> None:
+    source = "import torch\ndef late():\n    import torch\nif TYPE_CHECKING:\n    from torch import nn\n"
+    assert [(line, at_import) for line, _, at_import in imports(source, "shufflekit.x")] == [(1, True), (3, False), (5, False)]
+
+
+def test_only_the_bindings_include_nanobind() -> None:
+    sources = [path for path in (ROOT / "native").rglob("*") if path.suffix in {".h", ".cpp", ".c", ".cc"}]
+    assert [path.name for path in sources if "nanobind/" in path.read_text()] == ["bindings.cpp"]
