@@ -55,9 +55,7 @@ class GoogLeNet(Network):
         dropout: before the classifier.
     """
 
-    def __init__(
-        self, *, batch_norm: bool = True, dropout: float = 0.2, num_classes: int = 1000, in_chans: int = 3
-    ) -> None:
+    def __init__(self, *, batch_norm: bool = True, dropout: float = 0.2, num_classes: int = 1000, in_chans: int = 3) -> None:
         super().__init__()
         check_at_least("num_classes", num_classes, 0)
         check_at_least("in_chans", in_chans, 1)

@@ -50,11 +50,11 @@ class MobileNetV1(Network):
         reduction = 1 if small_input else 2
         units: list[nn.Module] = [nn.Sequential(*conv_bn(in_chans, c_in, 3, reduction))]
         maps = []
-        may_keep_size = small_input
         for channels, stride in _UNITS:
             if stride == 2:
                 maps.append({"num_chs": c_in, "reduction": reduction, "module": f"features.{len(units) - 1}"})
-                stride, may_keep_size = (1, False) if may_keep_size else (2, False)
+                if small_input and len(maps) == 1:
+                    stride = 1
             c_out = int(channels * width)
             units.append(separable_unit(c_in, c_out, stride))
             reduction *= stride
