@@ -1,0 +1,94 @@
+"""`shufflekit train`: flags and TOML over a recipe, and bars on the terminal."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.argument import ArgumentCollection
+from cyclopts.config import Dict, Toml
+from rich.progress import TaskID
+
+from shufflekit.cli._output import notice, progress
+from shufflekit.train.recipe import Recipe, recipe_named
+from shufflekit.train.run import Settings, run
+
+
+def _fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Gives what no flag said: first the TOML file's values, then the recipe's."""
+    if config := _given(arguments, "--config"):
+        Toml(config, must_exist=True, use_commands_as_keys=False)(app, commands, arguments)
+    name = _given(arguments, "--recipe") or "imagenet"
+    Dict(asdict(recipe_named(name)), use_commands_as_keys=False)(app, commands, arguments)
+
+
+def _given(arguments: ArgumentCollection, flag: str) -> str | None:
+    tokens = arguments[flag].tokens
+    return tokens[0].value if tokens else None
+
+
+train = App(name="train", config=_fill_in)
+
+
+@train.default
+def _train(
+    *,
+    settings: Annotated[Settings, Parameter(name="*")],
+    numbers: Annotated[Recipe, Parameter(name="*")],
+    recipe: str = "imagenet",
+    config: Path | None = None,
+) -> int:
+    """Trains a network.
+
+    Parameters
+    ----------
+    recipe
+        imagenet (both papers') or cifar: where the numbers below come from that no flag and no file names.
+    config
+        A TOML file with any of these flags, as in `epochs = 30`, `[augmentation]`, `pad = 4`.
+    """
+    with _Bars() as watcher:
+        stopped = run(settings, numbers, watcher)
+    if stopped:
+        notice(f"stopped by {signal.Signals(stopped).name}; the same command with --resume auto continues")
+        return 128 + stopped
+    notice(f"done: {settings.out} holds model.safetensors and config.json")
+    return 0
+
+
+class _Bars:
+    """Draws a bar for each part of the run, and writes a line for each epoch."""
+
+    def __init__(self) -> None:
+        self._progress = progress("{task.fields[speed]}")
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def note(self, line: str) -> None:
+        if self._progress.disable:
+            notice(line)
+        else:
+            self._progress.console.print(line, markup=False)
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        self._task = self._progress.add_task(title, total=total, completed=done, speed="")
+
+    def advance(self, images: int) -> None:
+        assert self._task is not None
+        self._progress.advance(self._task, images)
+        speed = self._progress.tasks[-1].speed
+        self._progress.update(self._task, speed=f"{speed:.0f} images/s" if speed else "")
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None

@@ -1,0 +1,108 @@
+"""Memory layout and compilation: measured on a throw-away copy, because no rule foretells which is fastest."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+_WARM_UP, _TIMED = 3, 6
+_SLOW_ENOUGH_TO_COMPILE = 600.0  # seconds of eager training; below, compilation (half a minute) is not earned back
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the training step runs; it changes the speed, and the result by rounding only."""
+
+    channels_last: bool = False
+    compiled: bool = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def __str__(self) -> str:
+        return f"{'channels_last' if self.channels_last else 'nchw'} {'compiled' if self.compiled else 'eager'}"
+
+
+def candidates(layout: str, compiled: str) -> list[Layout]:
+    """What `--layout auto|nchw|channels_last` and `--compile auto|no|yes` leave to choose from, eager first.
+
+    Example:
+        >>> [str(layout) for layout in candidates("auto", "no")]
+        ['nchw eager', 'channels_last eager']
+    """
+    formats = {"auto": (False, True), "nchw": (False,), "channels_last": (True,)}[layout]
+    modes = {"auto": (False, True), "no": (False,), "yes": (True,)}[compiled]
+    return [Layout(channels_last, mode) for mode in modes for channels_last in formats]
+
+
+def measure_layout(
+    model: nn.Module,
+    layout: Layout,
+    input_shape: tuple[int, ...],
+    classes: int,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> float:
+    """Images a second of a whole training step, on a copy of the network and random images.
+
+    Args:
+        input_shape: (N, C, H, W).
+    """
+    with torch.random.fork_rng():
+        network: Any = copy.deepcopy(model).train()
+        network.to(device, memory_format=layout.memory_format)
+        images = torch.randn(input_shape, device=device).to(memory_format=layout.memory_format)
+        labels = torch.randint(classes, input_shape[:1], device=device)
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, foreach=True)
+        forward = torch.compile(network) if layout.compiled else network
+        seconds = []
+        for _ in range(_WARM_UP + _TIMED):
+            start = time.perf_counter()
+            with autocast():
+                loss = F.cross_entropy(forward(images).float(), labels)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            _wait_for(device)
+            seconds.append(time.perf_counter() - start)
+    return input_shape[0] / median(seconds[_WARM_UP:])
+
+
+def choose_layout(
+    choices: list[Layout], measure: Callable[[Layout], float], images: int, note: Callable[[str], None]
+) -> Layout:
+    """Measures and takes the fastest; compilation is tried only where a long run can earn it back.
+
+    Args:
+        choices: from `candidates`.
+        measure: images a second of a layout.
+        images: of the whole run, to estimate its length.
+        note: told the figures, in one line.
+    """
+    if len(choices) == 1:
+        return choices[0]
+    eager = [choice for choice in choices if not choice.compiled]
+    speeds = {choice: measure(choice) for choice in eager}
+    left_out = ""
+    if not eager or images / max(speeds.values()) >= _SLOW_ENOUGH_TO_COMPILE:
+        speeds |= {choice: measure(choice) for choice in choices if choice.compiled}
+    elif len(eager) < len(choices):
+        left_out = "; compiled not tried in a run this short"
+    best = max(speeds, key=lambda choice: speeds[choice])
+    note("; ".join(f"{choice} {speed:.0f} images/s" for choice, speed in speeds.items()) + f"{left_out}: taking {best}")
+    return best
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

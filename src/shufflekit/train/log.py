@@ -1,0 +1,77 @@
+"""What a run records: metrics.jsonl and TensorBoard events in its folder, and lines for whoever watches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from shufflekit.train.checkpoint import write_atomic
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes; the command line draws bars, a test keeps lists."""
+
+    def note(self, line: str) -> None: ...
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        """A part of the run begins: an epoch or a validation, of `total` images."""
+        ...
+
+    def advance(self, images: int) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Silent:
+    """A watcher who does not care."""
+
+    def note(self, line: str) -> None:
+        pass
+
+    def begin(self, title: str, total: int, done: int) -> None:
+        pass
+
+    def advance(self, images: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+class Metrics:
+    """Appends to metrics.jsonl and to TensorBoard event files.
+
+    Args:
+        folder: of the run.
+        step: what lies after it is removed, because a resumed run does that part again.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        path = folder / "metrics.jsonl"
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+        self._lines = path.open("a")
+        self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def write(self, step: int, values: dict[str, Any]) -> None:
+        """Records numbers at an update."""
+        self._lines.write(json.dumps({"step": step, **values}) + "\n")
+        self._lines.flush()
+        for name, value in values.items():
+            if isinstance(value, int | float) and name != "epoch":
+                self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._lines.close()
+        self._events.close()
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # a line cut by a crash

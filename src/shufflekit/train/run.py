@@ -1,0 +1,216 @@
+"""A whole training run: opens the data, builds or resumes, trains, and leaves a folder that `evaluate` can read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list, set_seed
+from safetensors.torch import save as safetensors_bytes
+
+from shufflekit.data.loader import Loader
+from shufflekit.data.sources import Source, open_source
+from shufflekit.errors import InputError, UsageError
+from shufflekit.models import Network, build_model
+from shufflekit.train.checkpoint import load_checkpoint, remove_partial, write_atomic
+from shufflekit.train.holdout import hold_out
+from shufflekit.train.layout import Layout, candidates, choose_layout, measure_layout
+from shufflekit.train.log import Silent, Watcher
+from shufflekit.train.loop import Trainer
+from shufflekit.train.recipe import Recipe
+from shufflekit.train.toml import to_toml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run needs besides its recipe: what to train on what, where to, and how to use the machine."""
+
+    data: Path
+    "Training images: a folder of class folders, Parquet files or WebDataset shards."
+    model: str
+    "A registry name."
+    out: Path
+    "The run's folder."
+    val: Path | None = None
+    "Images to validate on after each epoch."
+    holdout: int = 0
+    "Or: how many training images to hold out for that, each class in proportion."
+    split: str | None = None
+    val_split: str | None = None
+    image_column: str = "image"
+    label_column: str = "label"
+    resume: Literal["auto", "never"] = "never"
+    "auto continues what the folder holds, and starts where it holds nothing."
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    layout: Literal["auto", "nchw", "channels_last"] = "auto"
+    compile: Literal["auto", "no", "yes"] = "auto"
+    workers: int = 0
+    "Processes that decode images which do not fit in memory."
+    checkpoint_every: int = 500
+    "Updates between two checkpoints; each epoch ends with one as well."
+    log_every: int = 10
+    "Updates between two lines of metrics.jsonl."
+
+
+def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> int:
+    """Trains a network and writes it to the run's folder.
+
+    Returns:
+        0 when done, or the number of the signal that stopped it.
+
+    Raises:
+        UsageError: settings that contradict each other, the data or the folder.
+        InputError: data or a checkpoint that cannot be used.
+    """
+    source, training, validation = _open_data(settings, recipe)
+    accelerator = _accelerator(settings.precision)
+    watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
+    identity = {
+        "model": settings.model,
+        "classes": list(source.classes),
+        "training_images": len(training),
+        "processes": accelerator.num_processes,
+        "recipe": json.loads(json.dumps(asdict(recipe))),
+    }
+    checkpoint = _find_checkpoint(settings, identity)
+    set_seed(recipe.seed)
+    model = _build(settings.model, len(source.classes), recipe)
+    _note_learning_rate(recipe, accelerator.num_processes, watcher)
+    if checkpoint:
+        layout = Layout(**checkpoint["layout"])
+    else:
+        layout = _choose_layout(settings, recipe, model, len(training), accelerator, watcher)
+    load = partial(
+        Loader,
+        batch_size=recipe.batch,
+        preprocessing=recipe.preprocessing,
+        seed=recipe.seed,
+        workers=settings.workers,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+    )
+    trainer = Trainer(
+        model,
+        recipe,
+        accelerator,
+        layout,
+        load(source, indices=training, augmentation=recipe.augmentation, shuffle=True, drop_last=True),
+        validation and load(validation[0], indices=validation[1], augmentation=None, shuffle=False, drop_last=False),
+        settings.out,
+        classes=len(source.classes),
+        identity=identity,
+        watcher=watcher,
+        checkpoint_every=settings.checkpoint_every,
+        log_every=settings.log_every,
+    )
+    if checkpoint:
+        trainer.restore(checkpoint)
+        watcher.note(f"resumed at epoch {trainer.place.epoch + 1}, step {trainer.place.step}")
+    if accelerator.is_main_process:
+        write_atomic(settings.out / "recipe.toml", to_toml(asdict(recipe)).encode())
+    stopped = trainer.fit()
+    if accelerator.is_main_process and not stopped:
+        _export(trainer.result(), settings, recipe, list(source.classes))
+    return stopped
+
+
+def _open_data(settings: Settings, recipe: Recipe) -> tuple[Source, list[int], tuple[Source, list[int]] | None]:
+    """The training set, its indices, and the validation set with its indices."""
+    columns = {"image_column": settings.image_column, "label_column": settings.label_column}
+    if settings.val is not None and settings.holdout:
+        raise UsageError("val, holdout: one of them is enough")
+    source = open_source(settings.data, split=settings.split, **columns)
+    if settings.val is None and not settings.holdout:
+        return source, list(range(len(source))), None
+    if settings.val is None:
+        training, held_out = hold_out([source.label(i) for i in range(len(source))], settings.holdout, recipe.seed)
+        return source, training, (source, held_out)
+    validation = open_source(settings.val, split=settings.val_split, **columns)
+    if list(validation.classes) != list(source.classes):
+        raise InputError(
+            f"val: {settings.val} must have the classes of {settings.data}, found {len(validation.classes)} others"
+        )
+    return source, list(range(len(source))), (validation, list(range(len(validation))))
+
+
+def _accelerator(precision: str) -> Accelerator:
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise UsageError("precision: fp16 needs a GPU; no or bf16 work here")
+    # Without broadcasts each process keeps its own batch-norm statistics, and the first one's are saved.
+    return Accelerator(mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+
+
+def _find_checkpoint(settings: Settings, identity: dict[str, Any]) -> dict[str, Any] | None:
+    folder = settings.out / "checkpoints"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"out: {settings.out}: {error.strerror}") from None
+    path = folder / "last.pt"
+    if not path.exists():
+        return None
+    if settings.resume == "never":
+        raise UsageError(f"out: {settings.out} holds a run already; --resume auto continues it")
+    remove_partial(folder)
+    checkpoint = load_checkpoint(path)
+    ours = _flat(identity)
+    for name, saved in _flat(checkpoint["identity"]).items():
+        if (found := ours.get(name)) != saved:
+            raise UsageError(f"{name}: the run in {settings.out} has {saved}, found {found}; use its values or another --out")
+    return checkpoint
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def _build(name: str, classes: int, recipe: Recipe) -> Network:
+    options: dict[str, Any] = {"small_input": True} if recipe.small_input else {}
+    model = build_model(name, num_classes=classes, **options)
+    assert isinstance(model, Network)
+    return model
+
+
+def _note_learning_rate(recipe: Recipe, processes: int, watcher: Watcher) -> None:
+    peak, images = recipe.peak_learning_rate(processes), recipe.batch * recipe.accumulate * processes
+    if images != recipe.reference_batch:
+        scaled = f"{recipe.learning_rate:g} scaled from {recipe.reference_batch} to {images} images per update"
+        watcher.note(f"learning rate {peak:g}: {scaled}")
+
+
+def _choose_layout(
+    settings: Settings, recipe: Recipe, model: Network, images: int, accelerator: Accelerator, watcher: Watcher
+) -> Layout:
+    """The first process measures, and all take what it found."""
+    found = [Layout()]
+    if accelerator.is_main_process:
+        autocast: Any = accelerator.autocast
+        shape = (recipe.batch, 3, *recipe.preprocessing.input_size)
+
+        def measure(layout: Layout) -> float:
+            return measure_layout(model, layout, shape, model.num_classes, accelerator.device, autocast)
+
+        found = [choose_layout(candidates(settings.layout, settings.compile), measure, images * recipe.epochs, watcher.note)]
+    broadcast_object_list(found)
+    return found[0]
+
+
+def _export(network: torch.nn.Module, settings: Settings, recipe: Recipe, classes: list[str]) -> None:
+    assert isinstance(network, Network)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomic(settings.out / "model.safetensors", safetensors_bytes(tensors))
+    config = {
+        "architecture": settings.model,
+        "options": network.options,
+        "pretrained_cfg": {**asdict(recipe.preprocessing), "input_size": (3, *recipe.preprocessing.input_size)},
+        "classes": classes,
+    }
+    write_atomic(settings.out / "config.json", (json.dumps(config, indent=2) + "\n").encode())

@@ -1,0 +1,93 @@
+"""Top-1 and top-5 accuracy, with the uncertainty that the number of images leaves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from shufflekit.data.loader import Batch
+from shufflekit.errors import InputError
+
+_NORMAL_95 = 1.959964  # the normal distribution's two-sided 95 % point
+
+
+@dataclass(frozen=True)
+class Score:
+    """Counts of right answers among `images`; top 5 is top k where there are k < 5 classes."""
+
+    images: int
+    top1_right: int
+    top5_right: int
+
+    @property
+    def top1(self) -> float:
+        """In %."""
+        return 100 * self.top1_right / self.images
+
+    @property
+    def top5(self) -> float:
+        """In %."""
+        return 100 * self.top5_right / self.images
+
+
+def wilson_interval(right: int, images: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy, in %.
+
+    Source:
+        Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    Example:
+        >>> low, high = wilson_interval(9000, 10_000)
+        >>> round(low, 2), round(high, 2)
+        (89.4, 90.57)
+    """
+    share, z2 = right / images, _NORMAL_95**2 / images
+    centre = (share + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * (share * (1 - share) + z2 / 4)) / (1 + z2)
+    return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
+
+
+@torch.inference_mode()
+def score(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    classes: int,
+    device: torch.device,
+    memory_format: torch.memory_format = torch.contiguous_format,
+    advance: Callable[[int], None] | None = None,
+) -> Score:
+    """Counts right answers; over all processes, where there are several, of which each sees its own batches.
+
+    Args:
+        batches: images (N, C, H, W) and labels (N,).
+        classes: how many scores the network gives.
+        advance: told the images of each batch.
+
+    Raises:
+        InputError: no image could be read.
+    """
+    k = min(5, classes)
+    top1, topk = (MulticlassAccuracy(classes, top_k=n, average="micro").to(device) for n in (1, k))
+    seen = torch.zeros((), dtype=torch.long, device=device)
+    was_training = model.training
+    model.eval()
+    for batch in batches:
+        labels = batch.labels.to(device)
+        logits = model(batch.images.to(device, memory_format=memory_format)).float()
+        top1.update(logits, labels)
+        topk.update(logits, labels)
+        seen += len(labels)
+        if advance is not None:
+            advance(len(labels))
+    model.train(was_training)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(seen)
+    images = int(seen)
+    if not images:
+        raise InputError("data: not one image could be read")
+    return Score(images, round(float(top1.compute()) * images), round(float(topk.compute()) * images))
