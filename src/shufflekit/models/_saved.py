@@ -34,7 +34,7 @@ class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classi
     options: dict[str, Any]
     pretrained_cfg: dict[str, Any] | None
 
-    def save_pretrained(  # type: ignore[override]
+    def save_pretrained(
         self,
         save_directory: str | Path,
         *,
@@ -86,7 +86,7 @@ class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classi
         return self.push_to_hub(repo_id=repo_id or folder.name, **hub) if push_to_hub else None
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **hub: Any) -> Self:
         """Loads a folder or hub repository that `save_pretrained` wrote, in evaluation mode.
 
         Args:

@@ -40,9 +40,7 @@ class LoadReport:
     notes: tuple[str, ...] = ()
 
 
-def load_weights(
-    model: Network | FeatureNet, source: str | Path | Mapping[str, Any], *, transfer: bool = False
-) -> LoadReport:
+def load_weights(model: Network | FeatureNet, source: str | Path | Mapping[str, Any], *, transfer: bool = False) -> LoadReport:
     """Loads weights of our own, torchvision's, pytorchcv's or the authors' layout, converted so that outputs are equal.
 
     A file whose network differs from this one in an option (`unit_split`, `shuffle_order`, ...) sets that option. A
@@ -72,7 +70,7 @@ def load_weights(
     state, notes = _backbone_only(state)
     layout = next(layout for layout in LAYOUTS if layout.recognise(state))
     target, options, converted = _convert(layout, state, model, name)
-    tensors, spared = converted.state, ()
+    tensors, spared = converted.state, tuple[str, ...]()
     if transfer:
         tensors, spared, adapted = _adapted(tensors, target)
         notes += adapted
@@ -88,9 +86,7 @@ def load_weights(
     _copy(tensors, model)
     if layout.input is not None:
         model.pretrained_cfg = default_cfg(model) | dict(layout.input) | {"source": layout.name}
-    return LoadReport(
-        layout.name, len(tensors), left, unused, options, _kept_orders(converted, model), notes + converted.notes
-    )
+    return LoadReport(layout.name, len(tensors), left, unused, options, _kept_orders(converted, model), notes + converted.notes)
 
 
 def _backbone_only(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:

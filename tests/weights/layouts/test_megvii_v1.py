@@ -24,9 +24,7 @@ class LateShuffleUnit(nn.Module):
             nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False),
             nn.BatchNorm2d(inner),
         )
-        self.branch_main_2 = nn.Sequential(
-            nn.Conv2d(inner, written, 1, groups=groups, bias=False), nn.BatchNorm2d(written)
-        )
+        self.branch_main_2 = nn.Sequential(nn.Conv2d(inner, written, 1, groups=groups, bias=False), nn.BatchNorm2d(written))
 
     def forward(self, x):
         y = self.branch_main_1(x)

@@ -7,7 +7,12 @@ from torch import nn
 from shufflekit.models import build_model
 from shufflekit.weights.load import load_weights
 
-WIDTHS = {"x0_5": (48, 96, 192, 1024), "x1_0": (116, 232, 464, 1024), "x1_5": (176, 352, 704, 1024), "x2_0": (244, 488, 976, 2048)}
+WIDTHS = {
+    "x0_5": (48, 96, 192, 1024),
+    "x1_0": (116, 232, 464, 1024),
+    "x1_5": (176, 352, 704, 1024),
+    "x2_0": (244, 488, 976, 2048),
+}
 
 
 def step(c_in, c_out, size=1, stride=1, groups=1, relu=True):

@@ -12,6 +12,7 @@ import torch
 from shufflekit.weights.layouts._channel_order import State
 
 Options = Mapping[str, Any]
+Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 
 @dataclass(frozen=True)
@@ -27,23 +28,27 @@ class Converted:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
 class Layout:
     """One origin's way to name and order its tensors.
 
-    Args:
-        name: origin and family, for messages.
-        recognise: whether these are tensors of this layout.
-        options: the constructor options that a network of ours needs to take the file, given its present ones.
-        convert: the file's tensors as ours, given the network's options.
-        input: what the origin's networks take, keys as in `pretrained_cfg`; None where the layout does not tell.
+    `name` is origin and family, for messages; `input` is what the origin's networks take, keys as in `pretrained_cfg`,
+    and None where the layout does not tell.
     """
 
     name: str
-    recognise: Callable[[State], bool]
-    options: Callable[[State, Options], dict[str, Any]]
-    convert: Callable[[State, Options], Converted]
     input: Mapping[str, Any] | None = None
+
+    def recognise(self, state: State) -> bool:
+        """Whether these are tensors of this layout."""
+        raise AssertionError("a layout recognises its files")
+
+    def options(self, state: State, current: Options) -> dict[str, Any]:
+        """The constructor options that a network of ours needs to take the file, given its present ones."""
+        return {}
+
+    def convert(self, state: State, current: Options) -> Converted:
+        """The file's tensors as ours, given the network's options."""
+        raise AssertionError("a layout converts its files")
 
 
 # OpenCV's resize to 256 and a crop of 224; pixels go in as they are read, 0 to 255, blue first (ShuffleNetV2/train.py).
@@ -56,7 +61,7 @@ MEGVII_INPUT = {
 }
 
 
-def rename(state: State, rules: Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]) -> State:
+def rename(state: State, rules: Rules) -> State:
     """Applies every rule (a regular expression and its replacement) to every name, in turn."""
     renamed = {}
     for name, tensor in state.items():

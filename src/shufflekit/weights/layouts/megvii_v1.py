@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from shufflekit.weights.layouts._channel_order import State, match, take
-from shufflekit.weights.layouts._layout import MEGVII_INPUT, Converted, Layout, Options, rename, with_bias
+from shufflekit.weights.layouts._layout import MEGVII_INPUT, Converted, Layout, Options, Rules, rename, with_bias
 
-_RULES = [
+_RULES: Rules = [
     (r"^first_conv\.", "conv1."),
     (r"^classifier\.0\.", "fc."),
     (r"\.branch_main_1\.0\.", ".conv1."),
@@ -27,27 +27,29 @@ _RULES = [
 ]
 
 
-def recognise(state: State) -> bool:
-    return "features.0.branch_main_1.0.weight" in state
+class MegviiV1(Layout):
+    name = "megvii ShuffleNet V1"
+    input = MEGVII_INPUT
 
+    def recognise(self, state: State) -> bool:
+        return "features.0.branch_main_1.0.weight" in state
 
-def options(state: State, current: Options) -> dict[str, Any]:
-    wanted = {"stem_channels": state["first_conv.0.weight"].shape[0], "shuffle": True}
-    units = _units(_named(state))
-    if current.get("shuffle_order") == "release" or all(_order(state_of, grouped) for _, state_of, grouped in units):
-        return wanted
-    return wanted | {"shuffle_order": "release"}
+    def options(self, state: State, current: Options) -> dict[str, Any]:
+        wanted = {"stem_channels": state["first_conv.0.weight"].shape[0], "shuffle": True}
+        units = _units(_named(state))
+        if current.get("shuffle_order") == "release" or all(_order(state_of, grouped) for _, state_of, grouped in units):
+            return wanted
+        return wanted | {"shuffle_order": "release"}
 
-
-def convert(state: State, current: Options) -> Converted:
-    ours = _named(state)
-    if current.get("shuffle_order", "paper") == "paper":
-        for prefix, tensors, grouped in list(_units(ours)):
-            order = _order(tensors, grouped)
-            assert order is not None, "options asked for shuffle_order='release'"
-            ours |= {f"{prefix}.{name}": tensor for name, tensor in _reordered(tensors, order).items()}
-    ours, notes = with_bias(ours) if current.get("classifier_bias", True) else (ours, ())
-    return Converted(ours, notes=notes)
+    def convert(self, state: State, current: Options) -> Converted:
+        ours = _named(state)
+        if current.get("shuffle_order", "paper") == "paper":
+            for prefix, tensors, grouped in list(_units(ours)):
+                order = _order(tensors, grouped)
+                assert order is not None, "options asked for shuffle_order='release'"
+                ours |= {f"{prefix}.{name}": tensor for name, tensor in _reordered(tensors, order).items()}
+        ours, notes = with_bias(ours) if current.get("classifier_bias", True) else (ours, ())
+        return Converted(ours, notes=notes)
 
 
 def _named(state: State) -> State:
@@ -89,12 +91,11 @@ def _reordered(tensors: State, order: list[int]) -> State:
     groups = _groups(tensors)
     size = len(order) // groups
     shuffled = [order[k * size + i] for i in range(size) for k in range(groups)]
-    changed = {name: take(tensor, order) for name, tensor in tensors.items() if name.startswith(("conv1.", "bn1.")) and tensor.dim()}
+    changed = {
+        name: take(tensor, order) for name, tensor in tensors.items() if name.startswith(("conv1.", "bn1.")) and tensor.dim()
+    }
     changed |= {name: take(t, shuffled) for name, t in tensors.items() if name.startswith(("conv2.", "bn2.")) and t.dim()}
     weight = tensors["conv3.weight"].unflatten(0, (groups, -1))  # (g, out/g, mid/g, 1, 1)
     places = [[channel // groups for channel in shuffled[q * size : (q + 1) * size]] for q in range(groups)]
     changed["conv3.weight"] = torch.cat([take(weight[q], places[q], dim=1) for q in range(groups)])
     return changed
-
-
-LAYOUT = Layout("megvii ShuffleNet V1", recognise, options, convert, MEGVII_INPUT)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from shufflekit.weights.layouts._channel_order import State, permute_branch, stage_order, take
-from shufflekit.weights.layouts._layout import MEGVII_INPUT, Converted, Layout, Options, rename, with_bias
+from shufflekit.weights.layouts._layout import MEGVII_INPUT, Converted, Layout, Options, Rules, rename, with_bias
 
-_RULES = [
+_RULES: Rules = [
     (r"^first_conv\.", "conv1."),
     (r"^conv_last\.", "conv5."),
     (r"^classifier\.0\.", "fc."),
@@ -21,38 +21,40 @@ _RULES = [
 _FIRST_UNITS = ("features.0.branch_main.0.weight", "stage2.0.branch_main.0.weight")
 
 
-def recognise(state: State) -> bool:
-    # V2+ is named alike, in the release and in ours, but has squeeze-excite.
-    return any(name in state for name in _FIRST_UNITS) and not any(".SE_opr." in name or ".fc1." in name for name in state)
+class MegviiV2(Layout):
+    name = "megvii ShuffleNet V2"
+    input = MEGVII_INPUT
 
+    def recognise(self, state: State) -> bool:
+        # V2+ is named alike, in the release and in ours, but has squeeze-excite.
+        return any(name in state for name in _FIRST_UNITS) and not any(".SE_opr." in name or ".fc1." in name for name in state)
 
-def options(state: State, current: Options) -> dict[str, Any]:
-    ours = _named(state)
-    wanted: dict[str, Any] = {"pool_ceil_mode": False}
-    if any(_left(ours, stage) != _right(ours, stage) for stage in _stages(ours)):
-        wanted["unit_split"] = "release"
-    if "conv5.0.weight" in ours:
-        wanted["conv5_channels"] = ours["conv5.0.weight"].shape[0]
-    return wanted
+    def options(self, state: State, current: Options) -> dict[str, Any]:
+        ours = _named(state)
+        wanted: dict[str, Any] = {"pool_ceil_mode": False}
+        if any(_left(ours, stage) != _right(ours, stage) for stage in _stages(ours)):
+            wanted["unit_split"] = "release"
+        if "conv5.0.weight" in ours:
+            wanted["conv5_channels"] = ours["conv5.0.weight"].shape[0]
+        return wanted
 
-
-def convert(state: State, current: Options) -> Converted:
-    ours = _named(state)
-    orders: dict[str, list[int]] = {}
-    previous: list[int] | None = None
-    for stage, units in _stages(ours).items():
-        left, channels = _left(ours, stage), _left(ours, stage) + _right(ours, stage)
-        groups = channels // 2 if current.get("unit_split") == "release" else 2
-        order = stage_order(left, channels, units, groups)
-        permute_branch(ours, f"{stage}.0.branch1", previous, order.branches[0, "left"])
-        permute_branch(ours, f"{stage}.0.branch2", previous, order.branches[0, "right"])
-        for unit in range(1, units):
-            permute_branch(ours, f"{stage}.{unit}.branch2", order.reads[unit], order.branches[unit, "right"])
-        orders[stage] = previous = order.output
-    if "conv5.0.weight" in ours:
-        ours["conv5.0.weight"] = take(ours["conv5.0.weight"], previous, dim=1)
-    ours, notes = with_bias(ours)
-    return Converted(ours, orders, notes)
+    def convert(self, state: State, current: Options) -> Converted:
+        ours = _named(state)
+        orders: dict[str, list[int]] = {}
+        previous: list[int] | None = None
+        for stage, units in _stages(ours).items():
+            left, channels = _left(ours, stage), _left(ours, stage) + _right(ours, stage)
+            groups = channels // 2 if current.get("unit_split") == "release" else 2
+            order = stage_order(left, channels, units, groups)
+            permute_branch(ours, f"{stage}.0.branch1", previous, order.branches[0, "left"])
+            permute_branch(ours, f"{stage}.0.branch2", previous, order.branches[0, "right"])
+            for unit in range(1, units):
+                permute_branch(ours, f"{stage}.{unit}.branch2", order.reads[unit], order.branches[unit, "right"])
+            orders[stage] = previous = order.output
+        if "conv5.0.weight" in ours:
+            ours["conv5.0.weight"] = take(ours["conv5.0.weight"], previous, dim=1)
+        ours, notes = with_bias(ours)
+        return Converted(ours, orders, notes)
 
 
 def _named(state: State) -> State:
@@ -78,6 +80,3 @@ def _left(ours: State, stage: str) -> int:
 
 def _right(ours: State, stage: str) -> int:
     return ours[f"{stage}.0.branch2.5.weight"].shape[0]
-
-
-LAYOUT = Layout("megvii ShuffleNet V2", recognise, options, convert, MEGVII_INPUT)

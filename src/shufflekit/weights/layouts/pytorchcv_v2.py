@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from shufflekit.weights.layouts._channel_order import State
-from shufflekit.weights.layouts._layout import Converted, Layout, Options, rename
+from shufflekit.weights.layouts._layout import Converted, Layout, Options, Rules, rename
 from shufflekit.weights.layouts._pytorchcv import UNITS_AND_CLASSIFIER
 
 _V2, _V2B = "features.stage1.unit1.dw_conv4.weight", "features.stage1.unit1.shortcut_dconv.conv.weight"
 
-_RULES = [
+_RULES: Rules = [
     *UNITS_AND_CLASSIFIER,
     (r"^features\.init_block\.conv\.conv\.", "conv1.0."),
     (r"^features\.init_block\.conv\.bn\.", "conv1.1."),
@@ -41,19 +41,17 @@ _RULES = [
 ]
 
 
-def recognise(state: State) -> bool:
-    return _V2 in state or _V2B in state
+class PytorchcvV2(Layout):
+    name = "pytorchcv ShuffleNet V2"
 
+    def recognise(self, state: State) -> bool:
+        return _V2 in state or _V2B in state
 
-def options(state: State, current: Options) -> dict[str, Any]:
-    wanted: dict[str, Any] = {"pool_ceil_mode": _V2 in state, "unit_split": "even" if _V2 in state else "uneven"}
-    if "features.final_block.conv.weight" in state:
-        wanted["conv5_channels"] = state["features.final_block.conv.weight"].shape[0]
-    return wanted
+    def options(self, state: State, current: Options) -> dict[str, Any]:
+        wanted: dict[str, Any] = {"pool_ceil_mode": _V2 in state, "unit_split": "even" if _V2 in state else "uneven"}
+        if "features.final_block.conv.weight" in state:
+            wanted["conv5_channels"] = state["features.final_block.conv.weight"].shape[0]
+        return wanted
 
-
-def convert(state: State, current: Options) -> Converted:
-    return Converted(rename(state, _RULES))
-
-
-LAYOUT = Layout("pytorchcv ShuffleNet V2", recognise, options, convert)
+    def convert(self, state: State, current: Options) -> Converted:
+        return Converted(rename(state, _RULES))

@@ -1,0 +1,134 @@
+"""A network by name, with random, published or saved weights."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from shufflekit.errors import UsageError
+from shufflekit.models import FeatureNet, Network, build_model
+from shufflekit.models._saved import saved_cfg, saved_files
+from shufflekit.weights.checkpoints import Checkpoint, find_checkpoint
+from shufflekit.weights.download import checkpoint_path
+from shufflekit.weights.load import load_weights
+from shufflekit.weights.pretrained_cfg import default_cfg
+from shufflekit.weights.saved import from_pretrained
+
+
+def create_model(
+    name: str | Path,
+    pretrained: bool | str | Path = False,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    features_only: bool = False,
+    out_indices: tuple[int, ...] | None = None,
+    **options: Any,
+) -> Network | FeatureNet:
+    """Builds a network.
+
+    Args:
+        name: a registry name, or the folder of a saved network, whose weights are loaded.
+        pretrained: True for the network's first published weights, a tag ("imagenet", "cifar10", "imagenet.pytorchcv")
+            for those, or a file of weights in any layout that `load_weights` knows.
+        num_classes: 1000 or the checkpoint's by default; with another number the classifier stays random.
+        in_chans: input channels, 3 by default; pretrained stems are summed or repeated for another number.
+        features_only: return the intermediate maps in place of class scores.
+        out_indices: which entries of `feature_info` to return, with `features_only`; all by default.
+        options: of the network's constructor; they go before those that the checkpoint was trained with.
+
+    Returns:
+        The network in training mode, with `pretrained_cfg`.
+
+    Raises:
+        UsageError: an unknown name, tag or option.
+        WeightsError: weights that cannot be had or do not fit.
+
+    Example:
+        >>> net = create_model("shufflenet_v2_x0_5", num_classes=10, small_input=True)
+        >>> net.pretrained_cfg["input_size"], net.pretrained_cfg["num_classes"]
+        ((3, 32, 32), 10)
+    """
+    if num_classes is not None:
+        options["num_classes"] = num_classes
+    if in_chans is not None:
+        options["in_chans"] = in_chans
+    transfer = num_classes is not None or in_chans is not None
+    form: dict[str, Any] = {"features_only": features_only, "out_indices": out_indices}
+
+    if is_saved(name):
+        if pretrained is not False:
+            raise UsageError(f"pretrained: {name} is a saved network and brings its weights, found {pretrained!r}")
+        config, path = saved_files(name)
+        model = build_model(config["architecture"], **form, **config["options"] | options)
+        load_weights(model, path, transfer=transfer)
+        model.pretrained_cfg = config["pretrained_cfg"]
+    elif pretrained is False:
+        model = build_model(str(name), **form, **options)
+    elif pretrained is not True and _is_file(pretrained):
+        model = build_model(str(name), **form, **options)
+        load_weights(model, pretrained, transfer=transfer)
+    else:
+        model = _from_checkpoint(find_checkpoint(str(name), str(pretrained) if pretrained is not True else True), form, options)
+    cfg = default_cfg(model) | (model.pretrained_cfg or {})
+    model.pretrained_cfg = saved_cfg(cfg, model.options.get("num_classes"))
+    return model
+
+
+def _from_checkpoint(checkpoint: Checkpoint, form: dict[str, Any], options: dict[str, Any]) -> Network | FeatureNet:
+    path = checkpoint_path(checkpoint)
+    model = build_model(checkpoint.architecture, **form, **dict(checkpoint.options) | options)
+    load_weights(model, path, transfer=True)
+    model.pretrained_cfg = checkpoint.cfg()
+    return model
+
+
+def is_saved(name: str | Path) -> bool:
+    """Whether a name is the folder of a saved network rather than a registry name."""
+    return isinstance(name, Path) or Path(name).is_dir() or "/" in name or name.startswith((".", "~"))
+
+
+def _is_file(pretrained: str | Path) -> bool:
+    return isinstance(pretrained, Path) or Path(pretrained).exists() or "/" in pretrained
+
+
+def resolve_model(text: str) -> nn.Module:
+    """The network that MODEL names on the command line: a registry name, a saved network, or package.module:callable.
+
+    Raises:
+        UsageError: it is none of them.
+        WeightsError: a saved network that cannot be loaded.
+
+    Example:
+        >>> resolve_model("shufflekit.models.shufflenet_v2:Unit") # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        shufflekit.errors.UsageError: shufflekit.models.shufflenet_v2:Unit: calling it failed: ...
+    """
+    module_name, colon, attribute = text.partition(":")
+    if colon and not Path(text).exists():
+        return _called(module_name, attribute, text)
+    return from_pretrained(text) if is_saved(text) else create_model(text)
+
+
+def _called(module_name: str, attribute: str, text: str) -> nn.Module:
+    """What package.module:callable returns; the current folder counts as a place of modules, as with `python -m`."""
+    sys.path.insert(0, "")
+    try:
+        found: Any = import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"{text}: cannot be imported: {error}") from None
+    finally:
+        sys.path.remove("")
+    try:
+        model = found if isinstance(found, nn.Module) else found()
+    except TypeError as error:
+        raise UsageError(f"{text}: calling it failed: {error}") from None
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{text}: must give a torch.nn.Module, found a {type(model).__name__}")
+    return model
