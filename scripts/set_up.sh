@@ -44,7 +44,7 @@ if ! has_headers || ! has_compiler; then
     build=(-C wheel.cmake=false)
 fi
 
-if ! { [ -x .venv/bin/python ] && fits .venv/bin/python; }; then
+if ! { fits .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
     say "making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
 fi
