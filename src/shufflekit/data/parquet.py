@@ -44,15 +44,14 @@ class ParquetSource:
     def __init__(self, files: Sequence[Path], image_column: str = "image", label_column: str = "label") -> None:
         self.files = list(files)
         self.image_column = image_column
-        self._open: dict[int, pq.ParquetFile] = {}
         self._kept: OrderedDict[tuple[int, int], pa.Array] = OrderedDict()
         labels, names, groups = [], None, []
         for number, path in enumerate(self.files):
-            file = self._file(number)
-            _check_columns(file.schema_arrow, path, image_column, label_column)
-            labels.append(_labels(file, path, label_column))
-            names = names or _class_names(file.schema_arrow, label_column)
-            groups += [(number, group, file.metadata.row_group(group).num_rows) for group in range(file.num_row_groups)]
+            with _open(path) as file:
+                _check_columns(file.schema_arrow, path, image_column, label_column)
+                labels.append(_labels(file, path, label_column))
+                names = names or _class_names(file.schema_arrow, label_column)
+                groups += [(number, group, file.metadata.row_group(group).num_rows) for group in range(file.num_row_groups)]
         self._labels = np.concatenate(labels)
         if not len(self._labels):
             raise InputError(f"data: {_listed(self.files)} has no rows")
@@ -76,7 +75,7 @@ class ParquetSource:
         place = int(np.searchsorted(self._group_starts, index, side="right")) - 1
         try:
             value = self._images(place)[index - int(self._group_starts[place])]
-        except (OSError, pa.ArrowException) as error:
+        except (InputError, OSError, pa.ArrowException) as error:
             raise BrokenImageError(self.name(index), f"cannot be read ({str(error).splitlines()[0]})") from error
         if not value.is_valid:
             raise BrokenImageError(self.name(index), "no image bytes")
@@ -90,23 +89,23 @@ class ParquetSource:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        column = self._file(key[0]).read_row_group(key[1], columns=[self.image_column]).column(0).combine_chunks()
+        with _open(self.files[key[0]]) as file:
+            column = file.read_row_group(key[1], columns=[self.image_column]).column(0).combine_chunks()
         images = pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
         self._kept[key] = images
         while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > _KEPT_BYTES:
             self._kept.popitem(last=False)
         return images
 
-    def _file(self, number: int) -> pq.ParquetFile:
-        if number not in self._open:
-            try:
-                self._open[number] = pq.ParquetFile(self.files[number])
-            except (OSError, pa.ArrowException) as error:
-                raise InputError(f"data: {self.files[number]}: {str(error).splitlines()[0]}") from error
-        return self._open[number]
-
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_open": {}, "_kept": OrderedDict()}  # open files do not travel to another process
+        return self.__dict__ | {"_kept": OrderedDict()}  # what was read does not travel to another process
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"data: {path}: {str(error).splitlines()[0]}") from error
 
 
 def _check_columns(schema: pa.Schema, path: Path, image_column: str, label_column: str) -> None:

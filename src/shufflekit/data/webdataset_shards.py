@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -45,7 +44,6 @@ class ShardSource:
 
     def __init__(self, shards: str | Sequence[str]) -> None:
         self.shards = expand_urls(shards) if isinstance(shards, str) else list(shards)
-        self._open: dict[str, BinaryIO] = {}
         samples = [(number, *sample) for number, shard in enumerate(self.shards) for sample in _samples(shard)]
         if not samples:
             raise InputError(f"data: {_listed(self.shards)} holds no image beside a .cls label")
@@ -68,19 +66,14 @@ class ShardSource:
     def encoded(self, index: int) -> bytes:
         shard, image = self.shards[self._shard_of[index]], self._images[index]
         try:
-            if shard not in self._open:
-                self._open[shard] = Path(shard).open("rb", buffering=0)  # noqa: SIM115  # stays open for the next sample
-            # pread has no position to share: safe between threads and after a fork.
-            data = os.pread(self._open[shard].fileno(), image.size, image.offset)
+            with Path(shard).open("rb") as file:
+                file.seek(image.offset)
+                return file.read(image.size)
         except OSError as error:
             raise BrokenImageError(self.name(index), error.strerror or "cannot be read") from error
-        return data
 
     def read(self, index: int) -> NDArray[np.uint8]:
         return read_image(self.encoded(index), self.name(index))
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_open": {}}  # open files do not travel to another process
 
 
 def _samples(shard: str) -> Iterator[tuple[_Member, int]]:
