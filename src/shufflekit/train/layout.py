@@ -91,13 +91,18 @@ def choose_layout(
     """
     if len(choices) == 1:
         return choices[0]
-    eager = [choice for choice in choices if not choice.compiled]
-    speeds = {choice: measure(choice) for choice in eager}
+    speeds: dict[Layout, float] = {}
     left_out = ""
-    if not eager or images / max(speeds.values()) >= _SLOW_ENOUGH_TO_COMPILE:
-        speeds |= {choice: measure(choice) for choice in choices if choice.compiled}
-    elif len(eager) < len(choices):
-        left_out = "; compiled not tried in a run this short"
+    for choice in choices:
+        if choice.compiled and speeds and images / max(speeds.values()) < _SLOW_ENOUGH_TO_COMPILE:
+            left_out = "; compiled not tried in a run this short"
+            continue
+        try:
+            speeds[choice] = measure(choice)
+        except RuntimeError as error:  # the compiler's errors; it may have no C++ compiler to call
+            if not choice.compiled or not speeds:
+                raise
+            left_out = f"; {choice} failed ({str(error).splitlines()[0]})"
     best = max(speeds, key=lambda choice: speeds[choice])
     note("; ".join(f"{choice} {speed:.0f} images/s" for choice, speed in speeds.items()) + f"{left_out}: taking {best}")
     return best

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,8 +67,11 @@ class Metrics:
                 self._events.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._lines.close()
-        self._events.close()
+        # What is lost here on a full disk has been reported by the write that met it.
+        with suppress(OSError):
+            self._lines.close()
+        with suppress(OSError):
+            self._events.close()
 
 
 def _step_of(line: str) -> float:

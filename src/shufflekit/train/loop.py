@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shufflekit.data.loader import Batch, Loader
 from shufflekit.errors import InputError, ShufflekitError, UsageError
+from shufflekit.models import Network
 from shufflekit.train.checkpoint import random_states, restore_random_states, save_checkpoint
 from shufflekit.train.layout import Layout
 from shufflekit.train.log import Metrics, Watcher
@@ -27,6 +28,7 @@ from shufflekit.train.recipe import Recipe
 from shufflekit.train.schedule import learning_rate_factor
 from shufflekit.train.score import Score, score
 from shufflekit.train.signals import StopRequest
+from shufflekit.weights import save_pretrained
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Trainer:
     Args:
         model: with its first weights; it is trained in place.
         training, validation: loaders of this process's share of the batches.
-        folder: of the run; `checkpoints/last.pt` and `best.pt` are written there.
+        folder: of the run; `checkpoints/last.pt` and `best/`, a saved network, are written there.
         checkpoint_every: updates between two checkpoints; every epoch ends with one as well, 0 leaves it at that.
         log_every: updates between two lines of metrics.jsonl.
         identity: what a checkpoint must agree on with the run that resumes it.
@@ -57,7 +59,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Network,
         recipe: Recipe,
         accelerator: Accelerator,
         layout: Layout,
@@ -79,7 +81,8 @@ class Trainer:
         if not self.steps_per_epoch:
             raise UsageError(f"batch: an update takes {self.images_per_update} images, the training set has fewer")
         self.place = Place()
-        self.model = model.to(accelerator.device, memory_format=layout.memory_format)  # type: ignore[call-overload]
+        self.model = model
+        self.model.to(accelerator.device, memory_format=layout.memory_format)  # type: ignore[call-overload]
         self.average = build_average(self.model, recipe.ema_decay) if recipe.ema_decay else None
         optimizer = build_optimizer(self.model, recipe)
         # Validation and checkpoints keep to the plain network: it is not compiled again for them, and its names stay.
@@ -100,7 +103,7 @@ class Trainer:
             0 when done, or the number of the signal that stopped it, after a checkpoint.
 
         Raises:
-            ShufflekitError: the loss is no finite number any more.
+            ShufflekitError: the loss is no finite number any more, or a file cannot be written.
         """
         self.metrics = Metrics(self.folder, self.place.step) if self.accelerator.is_main_process else None
         try:
@@ -111,6 +114,10 @@ class Trainer:
                         self._save()
                         return stop.number
                     self._finish_epoch()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ShufflekitError(f"{error.filename or self.folder}: {error.strerror}; {self._last_checkpoint()}") from error
         finally:
             if self.metrics:
                 self.metrics.close()
@@ -142,7 +149,7 @@ class Trainer:
     def _update(self, batches: Iterator[Batch]) -> None:
         accumulate, rate = self.recipe.accumulate, self.learning_rate
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["lr_factor"]
         losses = []
         for number, batch in enumerate(islice(batches, accumulate), start=1):
             with nullcontext() if number == accumulate else self.accelerator.no_sync(self.forward):
@@ -228,10 +235,17 @@ class Trainer:
         line = f"epoch {self.place.epoch + 1}/{self.recipe.epochs}: loss {values['epoch/train_loss']:.4f}"
         line += "".join(f", {name} top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %" for name, found in scores.items())
         self.watcher.note(f"{line}, {values['epoch/images_per_s']:.0f} images/s")
-        for loader in (self.training, self.validation):
-            if loader is not None and loader.broken:
-                names = "; ".join(f"{name} ({reason})" for name, reason in sorted(loader.broken.items()))
-                self.watcher.note(f"{len(loader.broken)} broken images: {names}")
+        for name, loader in (("training", self.training), ("validation", self.validation)):
+            if loader is not None:
+                self._report_broken(name, loader)
+
+    def _report_broken(self, name: str, loader: Loader) -> None:
+        found: dict[str, str] = {}
+        for of_process in gather_object([loader.broken]):
+            found |= of_process
+        if found:
+            listed = "; ".join(f"{image} ({reason})" for image, reason in sorted(found.items()))
+            self.watcher.note(f"{len(found)} broken {name} images were replaced by others: {listed}")
 
     def _validate(self) -> dict[str, Score]:
         if self.validation is None:
@@ -256,28 +270,25 @@ class Trainer:
             for buffer in network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
-    def result(self) -> nn.Module:
+    def result(self) -> Network:
         """The network to keep: the moving average where the recipe has one."""
-        return self.model if self.average is None else self.average.module
+        if self.average is None:
+            return self.model
+        assert isinstance(self.average.module, Network)
+        return self.average.module
 
     def _save(self, also_best: bool = False) -> None:
         self._read_losses()
         norms = torch._foreach_norm([p.detach() for p in self.model.parameters()])
         if not bool(torch.stack(norms).isfinite().all()):
-            raise ShufflekitError(
-                f"weights: must be finite, found others after step {self.place.step}; {self._last_checkpoint()}"
-            )
+            raise ShufflekitError(f"weights: not finite any more after step {self.place.step}; {self._last_checkpoint()}")
         random = gather_object([random_states()])
         if not self.accelerator.is_main_process:
             return
         state = self._state(random)
-        names = ("best.pt", "last.pt") if also_best else ("last.pt",)
-        for name in names:
-            path = self.folder / "checkpoints" / name
-            try:
-                save_checkpoint(path, state)
-            except OSError as error:
-                raise ShufflekitError(f"{path}: {error.strerror}; {self._last_checkpoint()}") from error
+        if also_best:  # before the checkpoint: a run killed between the two does the epoch again
+            save_pretrained(self.result(), self.folder / "best")
+        save_checkpoint(self.folder / "checkpoints" / "last.pt", state)
 
     def _last_checkpoint(self) -> str:
         path = self.folder / "checkpoints" / "last.pt"

@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import broadcast_object_list, set_seed
-from safetensors.torch import save as safetensors_bytes
+from accelerate import Accelerator, DistributedDataParallelKwargs  # type: ignore[import-untyped]
+from accelerate.utils import broadcast_object_list, set_seed  # type: ignore[import-untyped]
 
 from shufflekit.data.loader import Loader
 from shufflekit.data.sources import Source, open_source
 from shufflekit.errors import InputError, UsageError
-from shufflekit.models import Network, build_model
+from shufflekit.models import Network
 from shufflekit.train.checkpoint import load_checkpoint, remove_partial, write_atomic
 from shufflekit.train.holdout import hold_out
 from shufflekit.train.layout import Layout, candidates, choose_layout, measure_layout
 from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer
+from shufflekit.train.memory import keep_freed_memory
 from shufflekit.train.recipe import Recipe
 from shufflekit.train.toml import to_toml
+from shufflekit.weights import create_model, save_pretrained
+from shufflekit.weights.pretrained_cfg import default_cfg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Settings:
     "Training images: a folder of class folders, Parquet files or WebDataset shards."
     model: str
     "A registry name."
+    weights: str | None = None
+    "Start from these: a tag, or a file of any layout that `load_weights` knows."
     out: Path
     "The run's folder."
     val: Path | None = None
@@ -67,11 +71,13 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
         UsageError: settings that contradict each other, the data or the folder.
         InputError: data or a checkpoint that cannot be used.
     """
+    keep_freed_memory()
     source, training, validation = _open_data(settings, recipe)
     accelerator = _accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {
         "model": settings.model,
+        "weights": settings.weights,
         "classes": list(source.classes),
         "training_images": len(training),
         "processes": accelerator.num_processes,
@@ -79,7 +85,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
     }
     checkpoint = _find_checkpoint(settings, identity)
     set_seed(recipe.seed)
-    model = _build(settings.model, len(source.classes), recipe)
+    model = _build(settings, recipe, list(source.classes))
     _note_learning_rate(recipe, accelerator.num_processes, watcher)
     if checkpoint:
         layout = Layout(**checkpoint["layout"])
@@ -115,7 +121,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
         write_atomic(settings.out / "recipe.toml", to_toml(asdict(recipe)).encode())
     stopped = trainer.fit()
     if accelerator.is_main_process and not stopped:
-        _export(trainer.result(), settings, recipe, list(source.classes))
+        save_pretrained(trainer.result(), settings.out)
     return stopped
 
 
@@ -131,7 +137,7 @@ def _open_data(settings: Settings, recipe: Recipe) -> tuple[Source, list[int], t
         training, held_out = hold_out([source.label(i) for i in range(len(source))], settings.holdout, recipe.seed)
         return source, training, (source, held_out)
     validation = open_source(settings.val, split=settings.val_split, **columns)
-    if list(validation.classes) != list(source.classes):
+    if source.classes[: len(validation.classes)] != validation.classes:
         raise InputError(
             f"val: {settings.val} must have the classes of {settings.data}, found {len(validation.classes)} others"
         )
@@ -172,10 +178,12 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _build(name: str, classes: int, recipe: Recipe) -> Network:
+def _build(settings: Settings, recipe: Recipe, classes: list[str]) -> Network:
     options: dict[str, Any] = {"small_input": True} if recipe.small_input else {}
-    model = build_model(name, num_classes=classes, **options)
+    model = create_model(settings.model, settings.weights or False, num_classes=len(classes), **options)
     assert isinstance(model, Network)
+    expected = asdict(recipe.preprocessing) | {"input_size": (model.in_chans, *recipe.preprocessing.input_size)}
+    model.pretrained_cfg = {**default_cfg(model), **expected, "classes": classes}
     return model
 
 
@@ -201,16 +209,3 @@ def _choose_layout(
         found = [choose_layout(candidates(settings.layout, settings.compile), measure, images * recipe.epochs, watcher.note)]
     broadcast_object_list(found)
     return found[0]
-
-
-def _export(network: torch.nn.Module, settings: Settings, recipe: Recipe, classes: list[str]) -> None:
-    assert isinstance(network, Network)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomic(settings.out / "model.safetensors", safetensors_bytes(tensors))
-    config = {
-        "architecture": settings.model,
-        "options": network.options,
-        "pretrained_cfg": {**asdict(recipe.preprocessing), "input_size": (3, *recipe.preprocessing.input_size)},
-        "classes": classes,
-    }
-    write_atomic(settings.out / "config.json", (json.dumps(config, indent=2) + "\n").encode())
