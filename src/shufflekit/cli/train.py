@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict, Toml
 from rich.progress import TaskID
 
 from shufflekit.cli._output import notice, progress
-from shufflekit.train.recipe import Recipe, recipe_named
+from shufflekit.train.recipe import IMAGENET, Recipe, recipe_named
 from shufflekit.train.run import Settings, run
 
 
@@ -31,24 +31,22 @@ def _given(arguments: ArgumentCollection, flag: str) -> str | None:
 
 
 train = App(name="train", config=_fill_in)
+_NUMBERS = Group("Numbers of the recipe; --recipe has the others")
 
 
 @train.default
 def _train(
     *,
     settings: Annotated[Settings, Parameter(name="*")],
-    numbers: Annotated[Recipe, Parameter(name="*")],
-    recipe: str = "imagenet",
-    config: Path | None = None,
+    recipe: str = "imagenet",  # noqa: ARG001  # _fill_in has read both
+    config: Path | None = None,  # noqa: ARG001
+    numbers: Annotated[Recipe, Parameter(name="*", group=_NUMBERS, negative_iterable="", show_default=False)] = IMAGENET,
 ) -> int:
-    """Trains a network.
+    """Train a network.
 
-    Parameters
-    ----------
-    recipe
-        imagenet (both papers') or cifar: where the numbers below come from that no flag and no file names.
-    config
-        A TOML file with any of these flags, as in `epochs = 30`, `[augmentation]`, `pad = 4`.
+    Args:
+        recipe: imagenet (both papers') or cifar; it has the numbers that no flag and no file gives.
+        config: a TOML file with any of these flags: epochs = 30, and under [augmentation] pad = 4.
     """
     with _Bars() as watcher:
         stopped = run(settings, numbers, watcher)

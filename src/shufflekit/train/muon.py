@@ -37,24 +37,25 @@ class Muon(Optimizer):
         assert closure is None, "our loop computes its gradients before the step"
         for group in self.param_groups:
             moved = [p for p in group["params"] if p.grad is not None]
+            gradients = [p.grad for p in group["params"] if p.grad is not None]
             if moved and group["orthogonal"]:
-                self._orthogonal_step(moved, group)
+                self._orthogonal_step(moved, gradients, group)
             elif moved:
-                self._sgd_step(moved, group)
+                self._sgd_step(moved, gradients, group)
 
-    def _sgd_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        gradients = torch._foreach_add([p.grad for p in parameters], parameters, alpha=group["weight_decay"])
+    def _sgd_step(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
+        gradients = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
         momenta = self._momenta(parameters)
         torch._foreach_mul_(momenta, group["momentum"])
         torch._foreach_add_(momenta, gradients)
         torch._foreach_add_(gradients, momenta, alpha=group["momentum"])
         torch._foreach_add_(parameters, gradients, alpha=-group["lr"])
 
-    def _orthogonal_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+    def _orthogonal_step(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         momenta = self._momenta(parameters)
         torch._foreach_mul_(momenta, group["momentum"])
-        torch._foreach_add_(momenta, [p.grad for p in parameters])
-        steps = torch._foreach_add([p.grad for p in parameters], momenta, alpha=group["momentum"])
+        torch._foreach_add_(momenta, gradients)
+        steps = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         order = sorted(range(len(parameters)), key=lambda i: tuple(parameters[i].shape))
         for shape, alike in groupby(order, key=lambda i: tuple(parameters[i].shape)):

@@ -63,6 +63,8 @@ def score(
 ) -> Score:
     """Counts right answers; over all processes, where there are several, of which each sees its own batches.
 
+    A sample that a loader gives twice, in place of a broken one, counts once.
+
     Args:
         batches: images (N, C, H, W) and labels (N,).
         classes: how many scores the network gives.
@@ -71,23 +73,26 @@ def score(
     Raises:
         InputError: no image could be read.
     """
-    k = min(5, classes)
-    top1, topk = (MulticlassAccuracy(classes, top_k=n, average="micro").to(device) for n in (1, k))
-    seen = torch.zeros((), dtype=torch.long, device=device)
+    top1, top5 = (MulticlassAccuracy(classes, top_k=k, average="micro").to(device) for k in (1, min(5, classes)))
+    seen: set[int] = set()
     was_training = model.training
     model.eval()
     for batch in batches:
-        labels = batch.labels.to(device)
-        logits = model(batch.images.to(device, memory_format=memory_format)).float()
-        top1.update(logits, labels)
-        topk.update(logits, labels)
-        seen += len(labels)
+        rows = {index: row for row, index in enumerate(batch.indices.tolist()) if index not in seen}
+        seen.update(rows)
+        new = list(rows.values())
+        labels = batch.labels[new].to(device)
+        logits = model(batch.images[new].to(device, memory_format=memory_format)).float()
+        if new:
+            top1.update(logits, labels)
+            top5.update(logits, labels)
         if advance is not None:
-            advance(len(labels))
+            advance(len(batch.labels))
     model.train(was_training)
+    images = torch.tensor(len(seen), device=device)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(seen)
-    images = int(seen)
+        torch.distributed.all_reduce(images)
     if not images:
         raise InputError("data: not one image could be read")
-    return Score(images, round(float(top1.compute()) * images), round(float(topk.compute()) * images))
+    right = [round(float(metric.compute()) * int(images)) for metric in (top1, top5)]
+    return Score(int(images), *right)
