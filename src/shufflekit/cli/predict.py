@@ -1,0 +1,55 @@
+"""`shufflekit predict`: what is on a photo."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from shufflekit.cli._output import print_json, stdout
+from shufflekit.cli._photos import Photos
+from shufflekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from shufflekit.cli._classifier import Prediction
+
+
+def predict(
+    *photos: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    model: str | None = None,
+    weights: str | None = None,
+    topk: int = 5,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Classify photos.
+
+    Without --weights a network of the registry gets its ImageNet weights, which are downloaded once; a saved model has its
+    own. A photo that cannot be read is a line on stderr, the others still run, and the exit code is 1.
+
+    Args:
+        photos: files, folders (the images directly inside, in natural order), or - for standard input.
+        model: a registry name (shufflenet_v2_x1_0 by default), a folder of save_pretrained, or package.module:callable.
+        weights: a tag ("imagenet", "cifar10"), or a file of any layout that load_weights knows.
+        topk: how many classes to give for each photo.
+        json: print one list of objects with file and predictions.
+    """
+    if topk < 1:
+        raise UsageError(f"topk: must be 1 or more, found {topk}")
+    images = Photos(photos)
+    from shufflekit.cli._classifier import Classifier, load_network
+
+    classify = Classifier(load_network(model, weights))
+    found = []
+    for name, image in images:
+        predictions = classify(image, topk)
+        found.append({"file": name, "predictions": [asdict(prediction) for prediction in predictions]})
+        if not json:
+            stdout().print(_lines(name, predictions), markup=False, soft_wrap=True)
+    if json:
+        print_json(found)
+    return 1 if images.failed else 0
+
+
+def _lines(name: str, predictions: list[Prediction]) -> str:
+    return "\n".join([name, *(f"{100 * prediction.score:6.1f} %  {prediction.label}" for prediction in predictions)])

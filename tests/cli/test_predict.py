@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shufflekit.cli._classifier import class_names
+from shufflekit.cli.main import main
+from shufflekit.models import build_model
+
+NAMES = ["ant", "bee", "cow", "dog"]
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A small network with random weights, saved, whose input is BGR."""
+    torch.manual_seed(0)
+    net = build_model("shufflenet_v2_x0_5", num_classes=4, small_input=True).eval()
+    torch.nn.init.normal_(net.fc.weight, std=2)
+    net.pretrained_cfg = {
+        "input_size": (3, 32, 32),
+        "crop_pct": 1.0,
+        "mean": MEAN,
+        "std": STD,
+        "channel_order": "bgr",
+        "num_classes": 4,
+        "classes": NAMES,
+    }
+    folder = tmp_path_factory.mktemp("saved")
+    net.save_pretrained(folder)
+    return folder, net
+
+
+@pytest.fixture
+def photo():
+    """Four fields of colour, so that every rotation and exchange of channels differs."""
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[:16, :16], pixels[:16, 16:], pixels[16:, :16], pixels[16:, 16:] = (250, 20, 30), (20, 200, 60), (0, 60, 240), 128
+    return Image.fromarray(pixels)
+
+
+def predict(capsys, *arguments) -> tuple[int, list[dict], list[str]]:
+    code = main(["predict", "--json", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return code, json.loads(out), err.splitlines()
+
+
+def test_scores_are_those_of_the_network(saved, photo, tmp_path, capsys):
+    folder, net = saved
+    photo.save(tmp_path / "a.png")
+    code, found, err = predict(capsys, tmp_path / "a.png", "--model", folder, "--topk", "9")
+    bgr = torch.from_numpy(np.asarray(photo)[:, :, ::-1].copy()).permute(2, 0, 1).float() / 255
+    x = (bgr - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    with torch.no_grad():
+        scores = net(x[None])[0].softmax(0)
+    assert (code, err) == (0, [])
+    assert [entry["file"] for entry in found] == [str(tmp_path / "a.png")]
+    predictions = found[0]["predictions"]
+    assert [p["index"] for p in predictions] == scores.argsort(descending=True).tolist()
+    assert [p["label"] for p in predictions] == [NAMES[p["index"]] for p in predictions]
+    assert [p["score"] for p in predictions] == pytest.approx([scores[p["index"]].item() for p in predictions], abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])
+def test_any_mode(mode, saved, photo, tmp_path, capsys):
+    photo = Image.fromarray(np.full((4, 4), 40000, np.uint16)) if mode == "I;16" else photo.convert(mode)
+    assert photo.mode == mode
+    photo.save(tmp_path / "a.tif")
+    code, found, err = predict(capsys, tmp_path / "a.tif", "--model", saved[0])
+    assert (code, len(found), err) == (0, 1, [])
+
+
+def test_exif_rotation_is_undone(saved, photo, tmp_path, capsys):
+    photo.save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    _, found, _ = predict(capsys, tmp_path / "upright.png", tmp_path / "turned.png", "--model", saved[0])
+    assert found[0]["predictions"] == found[1]["predictions"]
+
+
+def test_folder_gives_its_images_in_natural_order(saved, photo, tmp_path, capsys):
+    for name in ("p10.png", "p9.PNG", "p1.jpg"):
+        photo.save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "deeper").mkdir()
+    photo.save(tmp_path / "deeper" / "p0.png")
+    code, found, err = predict(capsys, tmp_path, "--model", saved[0])
+    assert (code, err) == (0, [])
+    assert [Path(entry["file"]).name for entry in found] == ["p1.jpg", "p9.PNG", "p10.png"]
+
+
+def test_bad_photos_are_a_line_each_and_the_others_run(saved, photo, tmp_path, capsys):
+    photo.save(tmp_path / "good.png")
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "folder").mkdir()
+    bad = [tmp_path / name for name in ("text.jpg", "empty.jpg", "folder", "missing.jpg")]
+    code, found, err = predict(capsys, *bad, tmp_path / "good.png", "--model", saved[0])
+    assert code == 1
+    assert [entry["file"] for entry in found] == [str(tmp_path / "good.png")]
+    assert [line.partition(": ")[2].partition(": ")[0] for line in err] == [str(path) for path in bad]
+
+
+def test_text_has_a_line_a_class(saved, photo, tmp_path, capsys):
+    photo.save(tmp_path / "a [b].png")
+    assert main(["predict", str(tmp_path / "a [b].png"), "--model", str(saved[0]), "--topk", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(tmp_path / "a [b].png")
+    assert len(lines) == 3
+    assert all(line.split()[1] == "%" and line.split()[2] in NAMES for line in lines[1:])
+
+
+def test_standard_input_in_a_process_of_its_own(saved, photo):
+    encoded = io.BytesIO()
+    photo.save(encoded, "png")
+    command = [sys.executable, "-m", "shufflekit", "predict", "-", "--json", "--model", str(saved[0])]
+    done = subprocess.run(command, input=encoded.getvalue(), capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [entry["file"] for entry in json.loads(done.stdout)] == ["standard input"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "photos: must be one file or more"),
+        (["a.jpg", "--topk", "0"], "topk: must be 1 or more, found 0"),
+        (["--tpok", "3", "a.jpg"], "no option is named --tpok"),
+        (["a.jpg", "--model", "shufflenet_v9"], "no network is named 'shufflenet_v9'"),
+        (["a.jpg", "--model", "shufflenet_v2_x1_0", "--weights", "nonsense"], "found 'nonsense'"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, message, capsys):
+    assert main(["predict", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_without_network_the_default_says_so_in_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SHUFFLEKIT_OFFLINE", "1")
+    monkeypatch.setenv("SHUFFLEKIT_CACHE", str(tmp_path))
+    assert main(["predict", "a.jpg"]) == 1
+    err = capsys.readouterr().err
+    assert "shufflenet_v2_x1_0" in err
+    assert "cannot fetch https://" in err
+    assert err.count("\n") == 1
+
+
+def test_imagenet_names_are_distinct_and_in_order(shared_data):
+    names = class_names("imagenet")
+    assert len(set(names)) == 1000
+    listed = json.loads((shared_data / "imagenet_classes.json").read_text())
+    assert all(name.startswith(entry["name"]) for name, entry in zip(names, listed, strict=True))
