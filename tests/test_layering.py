@@ -35,7 +35,19 @@ LAYERS["cli"] = {*ABOVE, "bench", "export", "reproduce"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
 # These load without torch: on a machine without it they measure a device, read images and run a plan.
-WITHOUT_TORCH = ("", "__main__", "errors", "device", "plan.program", "runtime", "data.preprocess", "data.images", "cli")
+WITHOUT_TORCH = (
+    "",
+    "__main__",
+    "errors",
+    "device",
+    "plan.program",
+    "runtime",
+    "data.preprocess",
+    "data.images",
+    "cli.main",
+    "cli._output",
+    "cli.device",
+)
 
 
 def imports(source: str, module: str, is_package: bool = False) -> Iterator[tuple[int, str, bool]]:
