@@ -21,6 +21,7 @@ from shufflekit.data.folder import FolderSource
 from shufflekit.data.images import BrokenImageError
 from shufflekit.data.loader import Batch, Loader
 from shufflekit.data.preprocess import Preprocessing
+from shufflekit.data.samples import PixelReader
 from shufflekit.data.sources import open_source
 
 SMALL = Preprocessing(input_size=(16, 16), crop_pct=1.0, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -152,14 +153,12 @@ def test_two_processes_see_in_turn_what_one_sees(drop_last: bool):
     assert same([batch for pair in zip(first, second, strict=True) for batch in pair], alone)
 
 
-def test_uneven_rounds_are_counted_right():
-    for count in (1, 4, 5, 9, 12, 13):
-        loaders = [make(ArraySource(count), drop_last=False, augmentation=None, rank=r, world_size=3) for r in range(1)]
-        loaders += [
-            make(ArraySource(count), drop_last=False, augmentation=None, rank=r, world_size=3) for r in (1, 2) if count > 4 * r
-        ]
-        assert [len(loader) for loader in loaders] == [len(list(loader.epoch(0))) for loader in loaders]
-        assert sum(len(batch.labels) for loader in loaders for batch in loader.epoch(0)) == count
+@pytest.mark.parametrize("count", [1, 4, 5, 9, 12, 13])
+def test_uneven_rounds_are_counted_right(count: int):
+    loaders = [make(ArraySource(count), drop_last=False, augmentation=None, rank=rank, world_size=3) for rank in range(3)]
+    dealt = [list(loader.epoch(0)) for loader in loaders]
+    assert [len(loader) for loader in loaders] == [len(batches) for batches in dealt]
+    assert sorted(index for batches in dealt for batch in batches for index in batch.indices.tolist()) == list(range(count))
 
 
 @pytest.mark.parametrize("augmentation", [CIFAR, IMAGENET])
@@ -204,6 +203,23 @@ def test_workers_see_what_the_calling_process_sees(photos: Callable[[set[int]], 
         "13.jpg": "not a known image format",
     }
     assert loader.broken == alone.broken
+
+
+@pytest.mark.parametrize("side", [30, 31, 32, 64])
+def test_workers_make_no_difference_to_images_of_one_size(tmp_path: Path, side: int):
+    (tmp_path / "a").mkdir()
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "a" / f"{number}.jpg")
+    source = FolderSource(tmp_path)
+    in_memory = make(source, augmentation=IMAGENET, batch_size=6)
+    as_workers_do = make(source, augmentation=IMAGENET, batch_size=6)
+    as_workers_do._reader = PixelReader(source, as_workers_do.indices, SMALL, IMAGENET, seed=1)
+    for epoch in range(5):
+        assert same(list(in_memory.epoch(epoch)), list(as_workers_do.epoch(epoch)))
+    assert (in_memory._reader.decoded is not None) == (
+        side == 30
+    )  # from 31 on, half of a side still covers the 16 of the input
 
 
 def test_workers_report_that_all_is_broken(photos: Callable[[set[int]], FolderSource]):
@@ -252,8 +268,9 @@ def test_cifar10_batches(shared_data: Path):
         ({"rank": 2, "world_size": 2}, UsageError, "rank: must be 0 to 1, found 2"),
         ({"indices": [0, 10]}, UsageError, "indices: must be 0 to 9, found 0 to 10"),
         ({"augmentation": Augmentation(pad=16)}, UsageError, r"pad: must be less than the input size \(16, 16\), found 16"),
-        ({"indices": []}, InputError, "0 samples do not fill one batch of 4"),
-        ({"batch_size": 11}, InputError, "10 samples do not fill one batch of 11 for each of 1 processes"),
+        ({"indices": []}, InputError, "must hold 1 sample or more, found none"),
+        ({"batch_size": 11}, InputError, "10 samples do not fill 1 batches of 11"),
+        ({"batch_size": 6, "world_size": 2}, InputError, "10 samples do not fill 2 batches of 6"),
     ],
 )
 def test_wrong_values_are_refused(changes: dict, error: type, message: str):

@@ -41,8 +41,8 @@ class Loader:
     Process r of p gets the micro-batches r, r + p, r + 2p, ... of the epoch, so p processes see in one step what one process
     sees in p steps. A sample that cannot be decoded is replaced by the next good one of `indices` and named in `broken`.
 
-    Samples that fit in memory are decoded once, in the calling process: those that need no random resized crop, or have one
-    size. `workers` are for the others.
+    Samples that fit in memory are decoded once, in the calling process: those that need no random resized crop, or are small
+    and of one size. `workers` are for the others.
 
     Args:
         source: images and labels.
@@ -59,7 +59,7 @@ class Loader:
 
     Raises:
         UsageError: a number out of range.
-        InputError: no samples.
+        InputError: no samples, or with `drop_last` not one batch for each process.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class Loader:
         self.rank = rank
         self.world_size = world_size
         self.broken: dict[str, str] = {}
-        if not len(self):
-            raise InputError(
-                f"data: {len(self.indices)} samples do not fill one batch of {batch_size} for each of {world_size} processes"
-            )
+        if not len(self.indices):
+            raise InputError("data: must hold 1 sample or more, found none")
+        if drop_last and not len(self):
+            raise InputError(f"data: {len(self.indices)} samples do not fill {world_size} batches of {batch_size}")
 
     def __len__(self) -> int:
         """Micro-batches of this process in an epoch."""

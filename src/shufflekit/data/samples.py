@@ -135,7 +135,7 @@ def decode_all(reader: PixelReader) -> None:
 
 
 def _common_shape(reader: PixelReader) -> tuple[int, ...] | None:
-    """The shape of some samples spread over the set, if they agree."""
+    """The shape in which all samples can be kept: the input size, or that of some whole images if they agree."""
     if not reader.crops_first:
         return (*reader.preprocessing.input_size, 3)
     shapes = set()
@@ -144,4 +144,9 @@ def _common_shape(reader: PixelReader) -> tuple[int, ...] | None:
             shapes.add(reader.whole(int(position)).shape)
         except BrokenImageError:
             continue
-    return shapes.pop() if len(shapes) == 1 else None
+    if len(shapes) != 1:
+        return None
+    shape = shapes.pop()
+    # Of twice the input size on, a crop out of the file is decoded at half size: quicker, and not the same pixels.
+    halved = [(side + 1) // 2 >= needed for side, needed in zip(shape[:2], reader.preprocessing.input_size, strict=True)]
+    return None if all(halved) else shape
