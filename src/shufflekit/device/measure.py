@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import statistics
+import time
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 
 from shufflekit.device import host
 from shufflekit.device.record import CopyRate, Device, PeakRate, Rate
@@ -17,9 +19,9 @@ WORKING_SETS = tuple(1 << power for power in range(14, 29, 2))  # 16 KiB (L1) to
 
 # Short windows and many of them: one that nothing else interrupted is found on a busy machine too.
 _WINDOW_MS = 3.0
-_REPEATS = 25
-_LARGE_REPEATS = 5
-_LARGE_BYTES = 32 << 20
+_WINDOWS = 25
+_WINDOWS_AT_ONCE = 5
+_SECONDS = 0.3  # of each measurement: a machine too busy for all windows gets fewer
 
 
 def measure_device(tell: Callable[[str], None] = lambda _: None) -> Device:
@@ -45,18 +47,15 @@ def measure_device(tell: Callable[[str], None] = lambda _: None) -> Device:
     peaks = []
     for name in sets:
         tell(f"multiply-adds, {name}")
-        one, together = (_rate(_native.multiply_add_rates(name, n, _WINDOW_MS, _REPEATS)) for n in (1, cores))
+        one, together = (_rate(partial(_native.multiply_add_rates, name, n)) for n in (1, cores))
         peaks.append(PeakRate(name, one, together))
     fastest = max(peaks, key=lambda peak: peak.one_core.best).instruction_set
     copies = []
     for size in WORKING_SETS:
         tell(f"copies, {size >> 10} KiB")
-        repeats = _LARGE_REPEATS if size >= _LARGE_BYTES else _REPEATS
-        one = _rate(_native.copy_rates(fastest, 1, size, _WINDOW_MS, repeats))
+        one = _rate(partial(_native.copy_rates, fastest, 1, size))
         fits = size * cores <= memory // 4
-        copies.append(
-            CopyRate(size, one, _rate(_native.copy_rates(fastest, cores, size, _WINDOW_MS, repeats)) if fits else None)
-        )
+        copies.append(CopyRate(size, one, _rate(partial(_native.copy_rates, fastest, cores, size)) if fits else None))
     return Device(
         cpu=host.cpu_name(),
         architecture=platform.machine(),
@@ -73,5 +72,9 @@ def measure_device(tell: Callable[[str], None] = lambda _: None) -> Device:
     )
 
 
-def _rate(values: list[float]) -> Rate:
+def _rate(rates: Callable[[float, int], list[float]]) -> Rate:
+    values: list[float] = []
+    end = time.monotonic() + _SECONDS
+    while not values or (len(values) < _WINDOWS and time.monotonic() < end):
+        values += rates(_WINDOW_MS, _WINDOWS_AT_ONCE)
     return Rate(max(values), statistics.median(values))
