@@ -23,8 +23,8 @@ def device(*, json: bool = False, refresh: bool = False) -> None:
         found = load_device(refresh, tell=lambda what: status.update(f"measuring {what}"), warn=notice)
     if json:
         print_json(found.to_dict())
-        return
-    stdout().print(_report(found))
+    else:
+        stdout().print(_report(found))
     if _busy(found):
         notice("something else was running while this was measured; `shufflekit device --refresh` in a quiet minute")
 
