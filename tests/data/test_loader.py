@@ -126,6 +126,15 @@ def test_a_sample_is_the_same_in_any_batch_rank_and_order(augmentation: Augmenta
 
 
 @pytest.mark.parametrize("augmentation", [CIFAR, IMAGENET])
+def test_a_sample_is_the_same_in_a_subset(augmentation: Augmentation):
+    source = ArraySource(24, sizes=(16, 24))
+    whole = next(make(source, augmentation=augmentation, batch_size=24, shuffle=False).epoch(1))
+    part = next(make(source, augmentation=augmentation, indices=[20, 3, 11, 8], shuffle=False).epoch(1))
+    assert part.indices.tolist() == [20, 3, 11, 8]
+    assert torch.equal(part.images, whole.images[part.indices])
+
+
+@pytest.mark.parametrize("augmentation", [CIFAR, IMAGENET])
 def test_a_start_in_the_middle_gives_the_tail_and_decodes_no_more(augmentation: Augmentation):
     source = ArraySource(40, sizes=(16, 24))
     full = list(make(source, augmentation=augmentation).epoch(3))
