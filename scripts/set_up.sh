@@ -41,7 +41,7 @@ can_make_environments || { say "stopped: $python cannot make a virtual environme
 build=()
 if ! has_headers || ! has_compiler; then
     say "going on without the compiled part: it needs a C++ compiler and $version-dev; \`shufflekit device\` will be missing"
-    build=(-C wheel.cmake=false)
+    build=(-C wheel.cmake=false -C wheel.py-api=py3)
 fi
 
 if ! { fits .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
