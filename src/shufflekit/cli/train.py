@@ -10,9 +10,11 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict, Toml
+from cyclopts.exceptions import CycloptsError
 from rich.progress import TaskID
 
 from shufflekit.cli._output import notice, progress
+from shufflekit.errors import UsageError
 from shufflekit.train.recipe import IMAGENET, Recipe, recipe_named
 from shufflekit.train.run import Settings, run
 
@@ -20,7 +22,12 @@ from shufflekit.train.run import Settings, run
 def _fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Gives what no flag said: first the TOML file's values, then the recipe's."""
     if config := _given(arguments, "--config"):
-        Toml(config, must_exist=True, use_commands_as_keys=False)(app, commands, arguments)
+        if not Path(config).is_file():
+            raise UsageError(f"config: {config} is not a file")
+        try:
+            Toml(config, use_commands_as_keys=False)(app, commands, arguments)
+        except CycloptsError as error:
+            raise UsageError(f"config: {config}: {error}") from error
     name = _given(arguments, "--recipe") or "imagenet"
     Dict(asdict(recipe_named(name)), use_commands_as_keys=False)(app, commands, arguments)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs  # type: ignore[import-untyped]
+from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list, set_seed  # type: ignore[import-untyped]
 
 from shufflekit.data.loader import Loader
@@ -122,6 +123,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
     stopped = trainer.fit()
     if accelerator.is_main_process and not stopped:
         save_pretrained(trainer.result(), settings.out)
+    accelerator.end_training()
     return stopped
 
 
@@ -138,17 +140,18 @@ def _open_data(settings: Settings, recipe: Recipe) -> tuple[Source, list[int], t
         return source, training, (source, held_out)
     validation = open_source(settings.val, split=settings.val_split, **columns)
     if source.classes[: len(validation.classes)] != validation.classes:
-        raise InputError(
-            f"val: {settings.val} must have the classes of {settings.data}, found {len(validation.classes)} others"
-        )
+        raise InputError(f"val: {settings.val} must have the {len(source.classes)} classes of {settings.data}, found others")
     return source, list(range(len(source))), (validation, list(range(len(validation))))
 
 
 def _accelerator(precision: str) -> Accelerator:
     if precision == "fp16" and not torch.cuda.is_available():
         raise UsageError("precision: fp16 needs a GPU; no or bf16 work here")
+    AcceleratorState._reset_state()  # else the first run's precision binds the next one in this process
     # Without broadcasts each process keeps its own batch-norm statistics, and the first one's are saved.
-    return Accelerator(mixed_precision=precision, kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+    own_statistics = DistributedDataParallelKwargs(broadcast_buffers=False)
+    on_cpu = not torch.accelerator.is_available()  # accelerate starts several CPU processes only when it is told
+    return Accelerator(cpu=on_cpu, mixed_precision=precision, kwargs_handlers=[own_statistics])
 
 
 def _find_checkpoint(settings: Settings, identity: dict[str, Any]) -> dict[str, Any] | None:

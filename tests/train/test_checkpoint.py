@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from shufflekit.errors import InputError
+from shufflekit.train import checkpoint
+from shufflekit.train.checkpoint import (
+    load_checkpoint,
+    random_states,
+    remove_partial,
+    restore_random_states,
+    save_checkpoint,
+    write_atomic,
+)
+
+
+def test_checkpoint_comes_back(tmp_path: Path) -> None:
+    state = {"place": {"step": 3, "loss_sum": 0.1}, "tensors": [torch.arange(3.0)], "none": None, "pair": (1, "a")}
+    save_checkpoint(tmp_path / "last.pt", state)
+    found = load_checkpoint(tmp_path / "last.pt")
+    assert torch.equal(found.pop("tensors")[0], state.pop("tensors")[0])  # type: ignore[index]
+    assert found == state
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])
+def test_what_was_saved_outlives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    path = tmp_path / "last.pt"
+    write_atomic(path, b"old")
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if step == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    elif step == "replace":
+        monkeypatch.setattr(Path, "replace", full)
+    else:
+        file = type("Full", (io.BytesIO,), {step: full})
+        monkeypatch.setattr(Path, "open", lambda self, mode: (self.touch(), file())[1])
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomic(path, b"new")
+    monkeypatch.undo()
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KB; skips where we may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_what_was_saved_outlives_a_disk_that_is_full(small_disk: Path) -> None:
+    path = small_disk / "last.pt"
+    save_checkpoint(path, {"place": 1, "tensor": torch.zeros(2000)})
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space left on device"):
+            save_checkpoint(path, {"place": 2, "tensor": torch.zeros(20_000)})
+        assert load_checkpoint(path)["place"] == 1
+        assert list(small_disk.iterdir()) == [path]
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".last.pt.123.partial").write_bytes(b"half")
+    (tmp_path / "last.pt").write_bytes(b"whole")
+    remove_partial(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+class _Dangerous:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("true",)
+
+
+def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    with pytest.raises(InputError, match="does not exist"):
+        load_checkpoint(path)
+    path.write_bytes(b"no checkpoint at all")
+    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        load_checkpoint(path)
+    torch.save({"place": _Dangerous()}, path)
+    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        load_checkpoint(path)
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(InputError, match="not a training checkpoint"):
+        load_checkpoint(path)
+    save_checkpoint(path, {"place": 1, "tensor": torch.zeros(1000)})
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+        load_checkpoint(path)
+
+
+def _draw() -> tuple[float, float, float, float]:
+    return random.random(), random.gauss(0, 1), float(np.random.normal()), float(torch.rand(()))
+
+
+def test_random_states_come_back_through_a_file(tmp_path: Path) -> None:
+    _draw()
+    save_checkpoint(tmp_path / "random.pt", {"place": random_states()})
+    expected = [_draw() for _ in range(3)]
+    _draw()
+    restore_random_states(load_checkpoint(tmp_path / "random.pt")["place"])
+    assert [_draw() for _ in range(3)] == expected
+
+
+def test_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(checkpoint, "_sync_folder", synced.append)
+    write_atomic(tmp_path / "file", b"content")
+    assert synced == [tmp_path]
