@@ -160,7 +160,7 @@ def _torchvision(architecture: str, file_name: str, accuracy: float, resize: int
         source="torchvision, IMAGENET1K_V1",
         license="BSD-3-Clause",
         top1_error=round(100 - accuracy, 3),
-        input=_imagenet_input(224 / resize),
+        input=_imagenet_input(round(224 / resize, 4)),
     )
 
 

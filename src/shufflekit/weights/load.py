@@ -191,7 +191,7 @@ def _fit(
         )
     head = _head(own, model)
     left = spared if any(name in tensors for name in head) else tuple(head)
-    unused = tuple(name for name in tensors if name not in own and name in _beyond(model))
+    unused = tuple(name for name in tensors if name not in own and _is_beyond(name, model))
     kept = {name: tensor for name, tensor in tensors.items() if name not in unused}
     problems = misfits(kept, {name: tensor for name, tensor in own.items() if name not in left})
     if problems:
@@ -206,16 +206,15 @@ def _head(own: dict[str, Tensor], model: Network | FeatureNet) -> list[str]:
     return list(own)[last + 1 :]
 
 
-def _beyond(model: Network | FeatureNet) -> set[str]:
-    """Names of tensors that the whole network has and this form of it lacks: a cut one, or one without a classifier."""
-    if model.architecture not in list_models() or (isinstance(model, Network) and model.num_classes > 0):
-        return set()
-    options = {option: value for option, value in model.options.items() if option != "num_classes"}
-    with torch.device("meta"):
-        whole = build_model(model.architecture, **options).state_dict()
-    names = set(whole)
-    names |= {name.removesuffix("weight") + "bias" for name in whole if name.endswith(".weight")}  # a classifier's
-    return names - model.state_dict().keys()
+def _is_beyond(name: str, model: Network | FeatureNet) -> bool:
+    """Whether a tensor belongs to what was cut off: layers behind the deepest map, or the classifier of none classes."""
+    if isinstance(model, Network):
+        return model.num_classes == 0 and name.startswith(f"{model.classifier_name}.")
+    *_, (last, tail) = model.named_children()
+    child, _, rest = name.partition(".")
+    opened = child == last and any(tap.startswith(f"{last}.") for tap in model.feature_info.module_name())
+    inner = {name for name, _ in tail.named_children()}
+    return child not in dict(model.named_children()) or (opened and rest.partition(".")[0] not in inner)
 
 
 def _copy(tensors: dict[str, Tensor], model: nn.Module) -> None:

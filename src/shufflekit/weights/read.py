@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,11 +65,14 @@ def tensors_of(loaded: Any, name: str) -> dict[str, Tensor]:
 
 def _read_checkpoint(path: Path) -> Any:
     try:
-        return torch.load(_unzipped(path), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # on old pickle protocols, which are read or refused just below
+            return torch.load(_unzipped(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
-            raise WeightsError(f"{path}: refused: it holds more than tensors, and loading that could run code") from None
-        raise WeightsError(f"{path}: damaged, or no checkpoint: {one_line(error)}") from None
+        needed = re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", str(error))
+        if needed:
+            what = f"refused: it needs {needed[1]}, and loading more than tensors could run code"
+            raise WeightsError(f"{path}: {what}") from None
+        raise WeightsError(f"{path}: damaged, or no checkpoint") from None
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path}: damaged, or no checkpoint: {one_line(error)}") from None
 

@@ -1,7 +1,6 @@
-"""The authors' release of ShuffleNet V2 (megvii-model/ShuffleNet-Series), and backbones with its wiring.
+"""The authors' release of ShuffleNet V2 (megvii-model/ShuffleNet-Series).
 
-Its units split odd from even channels at their start, ours shuffle at their end; see `_channel_order`. Backbones such
-as FastestDet's count units by stage and have neither the last convolution nor a classifier.
+Its units split odd from even channels at their start, ours shuffle at their end; see `_channel_order`.
 """
 
 from __future__ import annotations
@@ -18,16 +17,18 @@ _RULES: Rules = [
     (r"\.branch_proj\.", ".branch1."),
     (r"\.branch_main\.", ".branch2."),
 ]
-_FIRST_UNITS = ("features.0.branch_main.0.weight", "stage2.0.branch_main.0.weight")
 
 
 class MegviiV2(Layout):
+    """The release counts its units in one row; a subclass may count them by stage."""
+
     name = "megvii ShuffleNet V2"
     input = MEGVII_INPUT
 
     def recognise(self, state: State) -> bool:
         # V2+ is named alike, in the release and in ours, but has squeeze-excite.
-        return any(name in state for name in _FIRST_UNITS) and not any(".SE_opr." in name or ".fc1." in name for name in state)
+        gates = any(".SE_opr." in name or ".fc1." in name for name in state)
+        return "features.0.branch_main.0.weight" in state and not gates
 
     def options(self, state: State, current: Options) -> dict[str, Any]:
         ours = _named(state)

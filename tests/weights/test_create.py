@@ -1,0 +1,73 @@
+import pytest
+import torch
+from torch import nn
+
+from shufflekit.errors import UsageError, WeightsError
+from shufflekit.models import FeatureNet
+from shufflekit.models.shufflenet_v2 import ShuffleNetV2
+from shufflekit.weights import create_model, resolve_model
+
+
+def test_random_weights_and_their_defaults():
+    model = create_model("shufflenet_v2_x0_5")
+    assert (model.num_classes, model.in_chans) == (1000, 3)
+    assert model.pretrained_cfg["input_size"] == (3, 224, 224)
+    assert model.pretrained_cfg["url"] is None
+    grey = create_model("shufflenet_v2_x0_5", num_classes=10, in_chans=1, small_input=True)
+    assert grey.fc.out_features == 10
+    assert grey.pretrained_cfg["input_size"] == (1, 32, 32)
+    assert grey.options == {"num_classes": 10, "in_chans": 1, "small_input": True}
+    maps = create_model("shufflenet_v2_x0_5", features_only=True, out_indices=(2, 4))
+    assert isinstance(maps, FeatureNet)
+    assert maps.feature_info.channels() == [48, 192]
+    assert maps.pretrained_cfg["channel_order"] == "rgb"
+
+
+def test_a_file_of_weights(tmp_path, randomise):
+    origin = randomise(create_model("shufflenet_v2_x0_5", num_classes=10))
+    torch.save(origin.state_dict(), tmp_path / "w.pth")
+    model = create_model("shufflenet_v2_x0_5", str(tmp_path / "w.pth"), num_classes=10)
+    assert torch.equal(model.fc.weight, origin.fc.weight)
+    with pytest.raises(WeightsError, match=r"fc.weight is \(10, 1024\), needed \(1000, 1024\)"):
+        create_model("shufflenet_v2_x0_5", tmp_path / "w.pth")
+    assert create_model("shufflenet_v2_x0_5", tmp_path / "w.pth", num_classes=3).fc.out_features == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: create_model("shufflenet_v2_x9"), "no network is named 'shufflenet_v2_x9'"),
+        (lambda: create_model("shufflenet_v2_x1_0", "coco"), "shufflenet_v2_x1_0 has imagenet.torchvision, .*, found 'coco'"),
+        (lambda: create_model("shufflenet_v2_plus_small", True), "has no published weights"),
+        (lambda: create_model("shufflenet_v2_x1_0", colour=1), "takes no option 'colour'"),
+        (lambda: create_model("shufflenet_v2_x1_0", num_classes=-1), "num_classes: must be 0 or more, found -1"),
+    ],
+)
+def test_wrong_usage(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()
+
+
+def tiny() -> nn.Module:
+    return nn.Linear(2, 3)
+
+
+def test_resolve_model(tmp_path, monkeypatch):
+    assert isinstance(resolve_model("shufflenet_v2_x0_5"), ShuffleNetV2)
+    (tmp_path / "mine.py").write_text(
+        "import torch\ndef net():\n    return torch.nn.Linear(2, 3)\nready = net()\nfive = lambda: 5\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("mine:net").out_features == 3
+    assert resolve_model("mine:ready").in_features == 2
+    for text, message in {
+        "mine:none": "mine:none: cannot be imported: module 'mine' has no attribute 'none'",
+        "nowhere:net": "cannot be imported: No module named 'nowhere'",
+        "mine:five": "must give a torch.nn.Module, found a int",
+        "torch.nn:Linear": "torch.nn:Linear: calling it failed: .*missing 2 required",
+        "shufflenet_v9": "no network is named",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            resolve_model(text)
+    with pytest.raises(WeightsError, match=r"\./nothing: no folder"):
+        resolve_model("./nothing")

@@ -1,0 +1,137 @@
+import json
+
+import pytest
+import torch
+
+from shufflekit.errors import InputError, UsageError, WeightsError
+from shufflekit.models import Network, build_model
+from shufflekit.models.shufflenet_v1 import ShuffleNetV1
+from shufflekit.models.shufflenet_v2 import ShuffleNetV2
+from shufflekit.weights import create_model, from_pretrained, save_pretrained
+from shufflekit.weights.create import resolve_model
+
+
+def net(**options):
+    return build_model("shufflenet_v2_x0_5", num_classes=10, small_input=True, **options)
+
+
+def test_round_trip(tmp_path, randomise):
+    model = randomise(net(unit_split="release"))
+    model.pretrained_cfg = {"mean": (0.1, 0.2, 0.3), "license": "MIT", "num_classes": 10, "top1_error": 9.5}
+    save_pretrained(model, tmp_path / "net")
+    assert sorted(path.name for path in (tmp_path / "net").iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    for loaded in (from_pretrained(tmp_path / "net"), Network.from_pretrained(str(tmp_path / "net"))):
+        assert type(loaded) is ShuffleNetV2
+        assert loaded.options == model.options
+        assert loaded.pretrained_cfg == model.pretrained_cfg
+        assert not loaded.training
+        x = torch.rand(1, 3, 32, 32)
+        with torch.no_grad():
+            assert torch.equal(loaded(x), model(x))
+
+
+def test_half(tmp_path, randomise):
+    model = randomise(net())
+    model.fc.weight.data[0, 0] = 1e6  # beyond float16
+    save_pretrained(model, tmp_path / "half", half=True)
+    save_pretrained(model, tmp_path / "full")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "full")]
+    assert sizes[0] < 0.65 * sizes[1]
+    loaded = from_pretrained(tmp_path / "half")
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+    assert torch.equal(loaded.fc.weight, model.fc.weight)
+    assert torch.equal(loaded.conv1[0].weight, model.conv1[0].weight.half().float())
+    assert torch.equal(loaded.conv1[1].running_var, model.conv1[1].running_var)
+
+
+def test_a_new_classifier_is_remembered_and_old_facts_are_not(tmp_path):
+    model = net()
+    model.pretrained_cfg = {"num_classes": 10, "classes": "cifar10", "top1_error": 9.5, "license": "MIT"}
+    model.reset_classifier(3)
+    save_pretrained(model, tmp_path)
+    loaded = from_pretrained(tmp_path)
+    assert loaded.num_classes == loaded.fc.out_features == 3
+    assert loaded.pretrained_cfg == {"num_classes": 3, "classes": None, "top1_error": None, "license": "MIT"}
+
+
+def test_saving_again_replaces_and_keeps_the_card(tmp_path, randomise):
+    save_pretrained(net(), tmp_path)
+    (tmp_path / "README.md").write_text("mine")
+    model = randomise(net())
+    save_pretrained(model, tmp_path)
+    assert torch.equal(from_pretrained(tmp_path).fc.weight, model.fc.weight)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+def test_a_failed_save_leaves_the_old_one(tmp_path, monkeypatch):
+    model = net()
+    save_pretrained(model, tmp_path)
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be written: No space left on device"):
+        save_pretrained(net(), tmp_path)
+    monkeypatch.undo()
+    assert torch.equal(from_pretrained(tmp_path).fc.weight, model.fc.weight)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_only_networks_of_the_registry(tmp_path):
+    model = ShuffleNetV2((24,), (48, 96, 192), (4, 8, 4), 1024)
+    with pytest.raises(UsageError, match="no network is named 'ShuffleNetV2'"):
+        save_pretrained(model, tmp_path)
+
+
+def test_a_saved_network_by_its_folder(tmp_path, randomise):
+    model = randomise(net())
+    save_pretrained(model, tmp_path)
+    same = create_model(tmp_path)
+    assert torch.equal(same.fc.weight, model.fc.weight)
+    assert torch.equal(resolve_model(str(tmp_path)).fc.weight, model.fc.weight)
+    other = create_model(tmp_path, num_classes=3, in_chans=1)
+    assert other.fc.out_features == 3
+    assert torch.equal(other.conv5[0].weight, model.conv5[0].weight)
+    maps = create_model(tmp_path, features_only=True, out_indices=(4,))
+    assert torch.equal(maps.stage4[0].branch2[0].weight, model.stage4[0].branch2[0].weight)
+    with pytest.raises(UsageError, match="is a saved network and brings its weights, found 'imagenet'"):
+        create_model(tmp_path, "imagenet")
+
+
+def break_config(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "config.json").unlink(), "no saved network: .*config.json is missing"),
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors: no such file"),
+        (lambda f: (f / "config.json").write_text("{"), "not the configuration of a saved network"),
+        (lambda f: (f / "config.json").write_text("[]"), "not the configuration of a saved network"),
+        (lambda f: (f / "model.safetensors").write_bytes(b""), "damaged"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"12345678"), "damaged"),
+        (lambda f: break_config(f, options={"num_classes": 5}), r"fc.weight is \(10, 1024\), needed \(5, 1024\)"),
+        (lambda f: break_config(f, architecture="shufflenet_v9"), "no network is named 'shufflenet_v9'"),
+        (lambda f: break_config(f, options={"colour": 1}), "takes no option 'colour'"),
+    ],
+)
+def test_damaged_folders(damage, message, tmp_path):
+    save_pretrained(net(), tmp_path)
+    damage(tmp_path)
+    with pytest.raises((WeightsError, UsageError), match=message) as caught:
+        from_pretrained(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_such_folder():
+    with pytest.raises(WeightsError, match="no/such/folder: no folder, and not on the hub"):
+        from_pretrained("no/such/folder")
+
+
+def test_another_class(tmp_path):
+    save_pretrained(net(), tmp_path)
+    with pytest.raises(WeightsError, match="holds a shufflenet_v2_x0_5, not a ShuffleNetV1"):
+        ShuffleNetV1.from_pretrained(tmp_path)
