@@ -13,6 +13,7 @@ from torch import nn
 
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.models import list_models
+from shufflekit.profile.profile import torch_threads
 from shufflekit.weights import create_model, list_checkpoints, resolve_model
 
 DEFAULT_MODEL = "shufflenet_v2_x1_0"
@@ -48,7 +49,8 @@ class Classifier:
             photo: (H, W, 3) uint8 RGB.
             topk: how many, at most.
         """
-        with torch.inference_mode():
+        # One thread: a second one gains little on one photo, and stalls the first where the machine is busy.
+        with torch_threads(1), torch.inference_mode():
             logits = self.network(torch.from_numpy(self.prepare(photo)).unsqueeze(0))  # (1, classes)
         scores, indices = logits.softmax(1)[0].topk(min(topk, logits.shape[1]))
         return [Prediction(self._label(index), index, score) for index, score in zip(indices.tolist(), scores.tolist())]

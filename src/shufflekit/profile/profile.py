@@ -74,7 +74,7 @@ def profile(model: nn.Module, input_shape: Sequence[int], *, measure: bool = Fal
 def _time(model: nn.Module, input_shape: tuple[int, ...], threads: int) -> Latency:
     reference = next(model.parameters(), torch.empty(0))
     x = torch.randn(input_shape, dtype=reference.dtype, device=reference.device)
-    with _inference(model), _threads(threads), torch.inference_mode():
+    with _inference(model), torch_threads(threads), torch.inference_mode():
         return measure_latency(lambda: model(x))
 
 
@@ -90,7 +90,8 @@ def _inference(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _threads(threads: int) -> Iterator[None]:
+def torch_threads(threads: int) -> Iterator[None]:
+    """Inside `with`, PyTorch computes on that many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
