@@ -68,8 +68,8 @@ def demo(
 ) -> int:
     """Show a network at work on real photos, with its costs and its latency here.
 
-    With the network there, ShuffleNet V2 1x and its ImageNet weights are fetched; without, the ten-class weights that come
-    with this package are used. Of those a photo below 80 % confidence is called none of the ten classes.
+    Online, ImageNet weights of ShuffleNet V2 1x are fetched once; offline, the ten-class weights that come with this package
+    are used, and a photo of which they are not sure enough is called none of the ten classes.
 
     Args:
         photos: files, folders, or - for standard input; without any, photos that scikit-image ships.
@@ -193,7 +193,9 @@ def _print(network: Network, about: str, costs: Profile, results: list[Result], 
     if results:
         table = Table("photo", "prediction", "confidence", "truth", box=box.SIMPLE_HEAD, pad_edge=False)
         for result in results:
-            label = result.label or f"none of the ten classes (likeliest: {result.likeliest})"
+            label = (
+                result.label or f"none of the ten classes (less than {LEAST_CONFIDENCE:.0%} sure; likeliest {result.likeliest})"
+            )
             table.add_row(Path(result.file).name, label, f"{result.score:.0%}", result.truth or "")
         console.print(table)
     table = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
