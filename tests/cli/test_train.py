@@ -68,7 +68,7 @@ def test_trains_and_leaves_a_folder(data: Path, tmp_path: Path, capsys: pytest.C
 
 def test_numbers_come_from_flag_then_file_then_recipe(tmp_path: Path, told: list[tuple[Settings, Recipe]]) -> None:
     config = tmp_path / "mine.toml"
-    config.write_text('data = "somewhere"\nepochs = 7\nbatch = 32\n[augmentation]\npad = 3\n')
+    config.write_text('data = "somewhere"\nrecipe = "cifar"\nepochs = 7\nbatch = 32\n[augmentation]\npad = 3\n')
     given = [
         "--model",
         "m",

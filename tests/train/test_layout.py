@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from shufflekit.models import build_model
-from shufflekit.train.layout import Layout, candidates, choose_layout, measure_layout
+from shufflekit.train.layout import Layout, TrainingStep, candidates, choose_layout, measure_layout
 
 SPEEDS = {Layout(): 100.0, Layout(True): 150.0, Layout(False, True): 200.0, Layout(True, True): 180.0}
 
@@ -61,10 +61,10 @@ def test_a_compiler_that_fails_is_left_out() -> None:
 
 
 def test_measuring_changes_neither_the_network_nor_the_random_numbers() -> None:
-    network = build_model("shufflenet_v2_x0_5", num_classes=3, small_input=True)
+    network = build_model("shufflenet_v2_x0_5", num_classes=3, small_input=True, dropout=0.5)
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     for choice in candidates("auto", "no"):
-        assert measure_layout(network, choice, (2, 3, 16, 16), 3, torch.device("cpu")) > 0
+        assert measure_layout(TrainingStep(network, choice, (2, 3, 16, 16), 3, torch.device("cpu")), images=2) > 0
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())

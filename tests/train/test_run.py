@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,7 +72,9 @@ def test_folder_of_a_run(make_images: MakeImages, tmp_path: Path, recipe: Recipe
     assert [part[0] for part in notes.parts] == [
         "epoch 1/2", "validating model", "validating ema", "epoch 2/2", "validating model", "validating ema",
     ]  # fmt: skip
-    assert notes.parts[0][1:] == (32, 0)
+    assert [part[1:] for part in notes.parts if part[0].startswith("epoch")] == [(64, 0), (64, 32)]
+    assert notes.parts[1][1:] == (12, 0)
+    assert re.search(r"epoch 1/2: loss \d\.\d{4}, model top-1 .* %, \d+ images/s, 0:\d\d:\d\d of training left", notes.lines[0])
     network = Network.from_pretrained(out)
     cfg = network.pretrained_cfg
     assert cfg is not None
@@ -120,7 +123,7 @@ def test_nothing_starts_with_wrong_settings(
 
 
 def test_an_update_must_fit_the_data(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:
-    with pytest.raises(InputError, match="4 samples do not fill one batch of 8"):
+    with pytest.raises(InputError, match="4 samples do not fill"):
         run(settings(make_images(4), tmp_path / "out"), recipe)
     with pytest.raises(UsageError, match="batch: an update takes 24 images, the training set has fewer"):
         run(settings(make_images(16), tmp_path / "out"), replace(recipe, accumulate=3))
@@ -270,3 +273,27 @@ def test_other_ways_to_run(
         assert second[0] < first[0]
     else:
         assert second[0] == pytest.approx(first[0], rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own, on import
+def test_a_compiled_run_learns_and_resumes(
+    make_images: MakeImages, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, whole, out = make_images(32), tmp_path / "whole", tmp_path / "out"
+    assert run(settings(data, whole, compile="yes", val=data), recipe) == 0
+    assert run(settings(data, tmp_path / "eager", val=data), recipe) == 0
+    losses = [[line["train/loss"] for line in metrics(tmp_path / name) if "train/loss" in line] for name in ("whole", "eager")]
+    assert losses[0][:2] == pytest.approx(losses[1][:2], rel=1e-3), "later steps magnify the rounding"
+    plain_update = loop.Trainer._update
+
+    def interrupted(trainer: loop.Trainer, batches: Any) -> None:
+        plain_update(trainer, batches)
+        if trainer.place.step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop.Trainer, "_update", interrupted)
+    assert run(settings(data, out, compile="yes", val=data), recipe) == signal.SIGTERM
+    monkeypatch.undo()
+    assert run(settings(data, out, resume="auto", val=data), recipe) == 0, "compiled too: the checkpoint says so"
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

@@ -45,37 +45,56 @@ def candidates(layout: str, compiled: str) -> list[Layout]:
     return [Layout(channels_last, mode) for mode in modes for channels_last in formats]
 
 
-def measure_layout(
-    model: nn.Module,
-    layout: Layout,
-    input_shape: tuple[int, ...],
-    classes: int,
-    device: torch.device,
-    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> float:
-    """Images a second of a whole training step, on a copy of the network and random images.
+class TrainingStep:
+    """A whole training step on a copy of a network and random images; each call does one and gives its seconds.
 
     Args:
+        model: copied; neither it nor the random numbers of the process change.
         input_shape: (N, C, H, W).
+        classes: of the labels.
+        autocast: the context of the forward pass.
     """
-    with torch.random.fork_rng():
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layout: Layout,
+        input_shape: tuple[int, ...],
+        classes: int,
+        device: torch.device,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         network: Any = copy.deepcopy(model).train()
         network.to(device, memory_format=layout.memory_format)
-        images = torch.randn(input_shape, device=device).to(memory_format=layout.memory_format)
-        labels = torch.randint(classes, input_shape[:1], device=device)
-        optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, foreach=True)
-        forward = torch.compile(network) if layout.compiled else network
-        seconds = []
-        for _ in range(_WARM_UP + _TIMED):
-            start = time.perf_counter()
-            with autocast():
-                loss = F.cross_entropy(forward(images).float(), labels)
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randn(input_shape, generator=generator).to(device)
+        self._images = images.to(memory_format=layout.memory_format)
+        self._labels = torch.randint(classes, input_shape[:1], generator=generator).to(device)
+        self._optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, foreach=True)
+        self._forward = torch.compile(network) if layout.compiled else network
+        self._autocast, self._device = autocast, device
+
+    def __call__(self) -> float:
+        start = time.perf_counter()
+        with torch.random.fork_rng():  # a network may have dropout
+            with self._autocast():
+                loss = F.cross_entropy(self._forward(self._images).float(), self._labels)
             loss.backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            _wait_for(device)
-            seconds.append(time.perf_counter() - start)
-    return input_shape[0] / median(seconds[_WARM_UP:])
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter() - start
+
+
+def measure_layout(step: TrainingStep, images: int) -> float:
+    """Images a second of a step, the median of a few.
+
+    Args:
+        images: of a step.
+    """
+    seconds = [step() for _ in range(_WARM_UP + _TIMED)]
+    return images / median(seconds[_WARM_UP:])
 
 
 def choose_layout(
@@ -106,8 +125,3 @@ def choose_layout(
     best = max(speeds, key=lambda choice: speeds[choice])
     note("; ".join(f"{choice} {speed:.0f} images/s" for choice, speed in speeds.items()) + f"{left_out}: taking {best}")
     return best
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

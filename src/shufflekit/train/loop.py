@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,9 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest) -> None:
         place, total = self.place, self.steps_per_epoch
         done = place.batch // self.recipe.accumulate
-        images = self.images_per_update
-        self.watcher.begin(f"epoch {place.epoch + 1}/{self.recipe.epochs}", total * images, done * images)
+        whole_run = self.recipe.epochs * total * self.images_per_update
+        title = f"epoch {place.epoch + 1}/{self.recipe.epochs}"
+        self.watcher.begin(title, whole_run, place.step * self.images_per_update)
         self.model.train()
         batches = self.training.epoch(place.epoch, start_batch=place.batch)
         self._logged_at, self._logged_step = time.perf_counter(), place.step
@@ -234,7 +236,8 @@ class Trainer:
             self.metrics.write(self.place.step, values)
         line = f"epoch {self.place.epoch + 1}/{self.recipe.epochs}: loss {values['epoch/train_loss']:.4f}"
         line += "".join(f", {name} top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %" for name, found in scores.items())
-        self.watcher.note(f"{line}, {values['epoch/images_per_s']:.0f} images/s")
+        left = timedelta(seconds=round(self.place.seconds * (self.recipe.epochs - self.place.epoch - 1)))
+        self.watcher.note(f"{line}, {values['epoch/images_per_s']:.0f} images/s, {left} of training left")
         for name, loader in (("training", self.training), ("validation", self.validation)):
             if loader is not None:
                 self._report_broken(name, loader)
@@ -256,7 +259,8 @@ class Trainer:
         scores = {}
         for name, network in networks.items():
             self._share_statistics(network)
-            self.watcher.begin(f"validating {name}", len(self.validation) * self.recipe.batch, 0)
+            share = len(self.validation.indices) // self.accelerator.num_processes
+            self.watcher.begin(f"validating {name}", share, 0)
             with self.accelerator.autocast():
                 batches = self.validation.epoch(0)
                 device, memory_format = self.accelerator.device, self.layout.memory_format

@@ -19,7 +19,7 @@ from shufflekit.errors import InputError, UsageError
 from shufflekit.models import Network
 from shufflekit.train.checkpoint import load_checkpoint, remove_partial, write_atomic
 from shufflekit.train.holdout import hold_out
-from shufflekit.train.layout import Layout, candidates, choose_layout, measure_layout
+from shufflekit.train.layout import Layout, TrainingStep, candidates, choose_layout, measure_layout
 from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer
 from shufflekit.train.memory import keep_freed_memory
@@ -207,7 +207,8 @@ def _choose_layout(
         shape = (recipe.batch, 3, *recipe.preprocessing.input_size)
 
         def measure(layout: Layout) -> float:
-            return measure_layout(model, layout, shape, model.num_classes, accelerator.device, autocast)
+            step = TrainingStep(model, layout, shape, model.num_classes, accelerator.device, autocast)
+            return measure_layout(step, recipe.batch)
 
         found = [choose_layout(candidates(settings.layout, settings.compile), measure, images * recipe.epochs, watcher.note)]
     broadcast_object_list(found)
