@@ -69,5 +69,5 @@ def test_resolve_model(tmp_path, monkeypatch):
     }.items():
         with pytest.raises(UsageError, match=message):
             resolve_model(text)
-    with pytest.raises(WeightsError, match=r"\./nothing: no folder"):
+    with pytest.raises(WeightsError, match="nothing: no saved network: config.json is missing"):
         resolve_model("./nothing")

@@ -107,8 +107,8 @@ def break_config(folder, **changes):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "config.json").unlink(), "no saved network: .*config.json is missing"),
-        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors: no such file"),
+        (lambda f: (f / "config.json").unlink(), "no saved network: config.json is missing"),
+        (lambda f: (f / "model.safetensors").unlink(), "no saved network: model.safetensors is missing"),
         (lambda f: (f / "config.json").write_text("{"), "not the configuration of a saved network"),
         (lambda f: (f / "config.json").write_text("[]"), "not the configuration of a saved network"),
         (lambda f: (f / "model.safetensors").write_bytes(b""), "damaged"),
@@ -126,9 +126,19 @@ def test_damaged_folders(damage, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_no_such_folder():
-    with pytest.raises(WeightsError, match="no/such/folder: no folder, and not on the hub"):
-        from_pretrained("no/such/folder")
+def test_no_such_folder(tmp_path, monkeypatch):
+    with pytest.raises(WeightsError, match="no saved network: config.json is missing"):
+        from_pretrained(tmp_path / "none")
+    with pytest.raises(WeightsError, match="owner/none: no folder, and config.json cannot be had from the hub: "):
+        from_pretrained("owner/none", local_files_only=True, cache_dir=tmp_path)
+
+
+def test_a_repository_on_the_hub(tmp_path, monkeypatch, randomise):
+    model = randomise(net())
+    save_pretrained(model, tmp_path)
+    monkeypatch.setattr("shufflekit.models._saved.hf_hub_download", lambda repo, name: {"me/net": tmp_path}[repo] / name)
+    assert torch.equal(create_model("hf-hub:me/net").fc.weight, model.fc.weight)
+    assert torch.equal(resolve_model("hf-hub:me/net").fc.weight, model.fc.weight)
 
 
 def test_another_class(tmp_path):

@@ -117,24 +117,29 @@ def saved_files(folder_or_repo: str | Path, **hub: Any) -> tuple[dict[str, Any],
     Raises:
         WeightsError: no such folder or repository, or a configuration that cannot be read.
     """
+    paths = [_saved_file(folder_or_repo, name, hub) for name in (CONFIG_NAME, WEIGHTS_NAME)]
     try:
-        if Path(folder_or_repo).is_dir():
-            paths = [Path(folder_or_repo, name) for name in (CONFIG_NAME, WEIGHTS_NAME)]
-        else:
-            paths = [Path(hf_hub_download(str(folder_or_repo), name, **hub)) for name in (CONFIG_NAME, WEIGHTS_NAME)]
         config = json.loads(paths[0].read_text(encoding="utf-8"))
         cfg = config.get("pretrained_cfg")
         config["pretrained_cfg"] = cfg and {key: tuple(value) if key in _TUPLES else value for key, value in cfg.items()}
         config["options"] = dict(config.get("options") or {})
         if not isinstance(config["architecture"], str):
             raise TypeError("architecture is no name")
-    except FileNotFoundError as error:
-        raise WeightsError(f"{folder_or_repo}: no saved network: {error.filename or one_line(error)} is missing") from None
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise WeightsError(f"{paths[0]}: not the configuration of a saved network: {one_line(error)}") from None
-    except (OSError, ValueError) as error:  # the hub's errors are both kinds
-        raise WeightsError(f"{folder_or_repo}: no folder, and not on the hub: {one_line(error)}") from None
     return config, paths[1]
+
+
+def _saved_file(folder_or_repo: str | Path, name: str, hub: dict[str, Any]) -> Path:
+    folder = Path(folder_or_repo)
+    if folder.is_dir() or isinstance(folder_or_repo, Path):
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: no saved network: {name} is missing")
+        return folder / name
+    try:
+        return Path(hf_hub_download(folder_or_repo, name, **hub))
+    except (OSError, ValueError) as error:  # the hub's errors are both kinds
+        raise WeightsError(f"{folder_or_repo}: no folder, and {name} cannot be had from the hub: {one_line(error)}") from None
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

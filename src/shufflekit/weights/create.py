@@ -18,6 +18,8 @@ from shufflekit.weights.load import load_weights
 from shufflekit.weights.pretrained_cfg import default_cfg
 from shufflekit.weights.saved import from_pretrained
 
+_HUB = "hf-hub:"  # timm's mark of a repository
+
 
 def create_model(
     name: str | Path,
@@ -32,7 +34,7 @@ def create_model(
     """Builds a network.
 
     Args:
-        name: a registry name, or the folder of a saved network, whose weights are loaded.
+        name: a registry name, or a saved network, whose weights are loaded: a folder, or hf-hub:owner/name.
         pretrained: True for the network's first published weights, a tag ("imagenet", "cifar10", "imagenet.pytorchcv")
             for those, or a file of weights in any layout that `load_weights` knows.
         num_classes: 1000 or the checkpoint's by default; with another number the classifier stays random.
@@ -60,10 +62,11 @@ def create_model(
     transfer = num_classes is not None or in_chans is not None
     form: dict[str, Any] = {"features_only": features_only, "out_indices": out_indices}
 
-    if is_saved(name):
+    place = _saved_place(name)
+    if place is not None:
         if pretrained is not False:
             raise UsageError(f"pretrained: {name} is a saved network and brings its weights, found {pretrained!r}")
-        config, path = saved_files(name)
+        config, path = saved_files(place)
         model = build_model(config["architecture"], **form, **config["options"] | options)
         load_weights(model, path, transfer=transfer)
         model.pretrained_cfg = config["pretrained_cfg"]
@@ -87,9 +90,12 @@ def _from_checkpoint(checkpoint: Checkpoint, form: dict[str, Any], options: dict
     return model
 
 
-def is_saved(name: str | Path) -> bool:
-    """Whether a name is the folder of a saved network rather than a registry name."""
-    return isinstance(name, Path) or Path(name).is_dir() or "/" in name or name.startswith((".", "~"))
+def _saved_place(name: str | Path) -> str | Path | None:
+    """The folder, or repository on the hub, of a saved network; None for a registry name."""
+    if isinstance(name, str) and name.startswith(_HUB):
+        return name.removeprefix(_HUB)
+    path = Path(name).expanduser()
+    return path if isinstance(name, Path) or path.is_dir() or "/" in name else None
 
 
 def _is_file(pretrained: str | Path) -> bool:
@@ -109,9 +115,10 @@ def resolve_model(text: str) -> nn.Module:
         shufflekit.errors.UsageError: shufflekit.models.shufflenet_v2:Unit: calling it failed: ...
     """
     module_name, colon, attribute = text.partition(":")
-    if colon and not Path(text).exists():
+    if colon and not text.startswith(_HUB) and not Path(text).exists():
         return _called(module_name, attribute, text)
-    return from_pretrained(text) if is_saved(text) else create_model(text)
+    place = _saved_place(text)
+    return create_model(text) if place is None else from_pretrained(place)
 
 
 def _called(module_name: str, attribute: str, text: str) -> nn.Module:
