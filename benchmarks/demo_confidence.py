@@ -4,7 +4,7 @@
     python benchmarks/demo_confidence.py --model runs/cifar
 
 A line is a least confidence: the share of the held-out images that reach it, and of those the share that is named rightly. The
-least one at which that is 97 % or more is what `LEAST_CONFIDENCE` in src/shufflekit/cli/demo.py should be. The last column
+least one at which that is 97 % or more is what `LEAST_CONFIDENCE` in src/shufflekit/cli/_demo.py should be. The last column
 is the share of photos of other things (the classes of `tiny_imagenet25` that are none of the ten) that reach it all the same;
 nothing is chosen by it.
 """
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shufflekit.cli._classifier import Classifier, load_network
-from shufflekit.cli.demo import LEAST_CONFIDENCE
+from shufflekit.cli._demo import LEAST_CONFIDENCE
 from shufflekit.data.sources import Source, open_source
 from shufflekit.train.holdout import hold_out
 

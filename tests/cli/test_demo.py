@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-import shufflekit.cli.demo as demo_module
+import shufflekit.cli._demo as demo_module
 from shufflekit.cli.main import main
 from shufflekit.models import build_model
 from shufflekit.weights import checkpoints
@@ -122,3 +124,21 @@ def test_names_of_the_examples_are_classes():
 
     for example in demo_module.EXAMPLES:
         assert set(example.right) <= {*class_names("imagenet"), *class_names("cifar10")}
+
+
+def test_without_scikit_image_the_extra_is_named(bundled, monkeypatch, capsys):
+    bundled(0.93)
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    assert main(["demo"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "shufflekit: skimage is not installed: pip install 'shufflekit[demo]'"
+
+
+@pytest.mark.parametrize("verb", ["models", "predict", "demo"])
+def test_help_needs_no_torch(verb):
+    code = (
+        f"import sys; sys.modules['torch'] = None; from shufflekit.cli.main import main; sys.exit(main(['{verb}', '--help']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"shufflekit {verb}" in done.stdout
