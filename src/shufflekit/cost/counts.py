@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -119,11 +119,13 @@ def _weightless_copy(model: nn.Module) -> nn.Module:
     """A copy in which every tensor is on the meta device; `deepcopy` takes them from its memo and copies no weight."""
     memo: dict[int, Any] = {}
     for module in model.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values(), *vars(module).values()):
-            if isinstance(tensor, nn.Parameter):
-                memo[id(tensor)] = nn.Parameter(tensor.detach().to("meta"), requires_grad=False)
-            elif isinstance(tensor, Tensor):
-                memo[id(tensor)] = tensor.detach().to("meta")
+        for parameter in module.parameters(recurse=False):
+            memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
+        for value in (*module._buffers.values(), *vars(module).values()):
+            if isinstance(value, Tensor) and id(value) not in memo:
+                memo[id(value)] = value.detach().to("meta")
+            elif type(value) in (dict, OrderedDict) and not value:
+                memo[id(value)] = type(value)()  # a module has a dozen, and they take deepcopy half of its time
     return copy.deepcopy(model, memo)
 
 
@@ -178,7 +180,8 @@ class _Recorder(TorchDispatchMode):
 
 def _like_batch_norm(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What batch norm returns in inference; the meta kernel would work out as much with ten operators of its own."""
-    return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
+    y = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
+    return y, y, y  # the other two serve training, and nobody looks at them
 
 
 def _flops(operator: Any, args: Any, kwargs: Any, out: Any) -> int:
