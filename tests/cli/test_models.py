@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -29,6 +30,18 @@ def test_table_shows_one_line_a_network(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if "shufflenet" in line] == V2
     assert next(line for line in lines if V2[1] in line).split()[1:6] == ["224x224", "2,278,604", "144.9", "12.9", "30.6"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_on_a_terminal_a_network_is_one_line(width, monkeypatch, capsys):
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": str(width)}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["models", "shufflenet_v1_g4_x*"]) == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    rows = [line for line in lines if re.search(r"\d,\d", line)]
+    assert len(rows) == len(lines) - 5 == 6  # the others are the head and what frames it
+    assert all(len(line) <= width for line in lines)
+    assert ("V1 Table" in rows[0]) == (width > 100)
 
 
 def test_markdown_is_a_table_of_equal_rows(capsys):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from shufflekit.cli import _output
@@ -58,7 +59,8 @@ def models(
     elif markdown:
         _output.stdout().print(_markdown(rows), end="", markup=False, soft_wrap=True)
     else:
-        _output.stdout().print(_table(rows))
+        console = _output.stdout()
+        console.print(_table(rows, console))
 
 
 def _rows(names: list[str]) -> Iterator[Row]:
@@ -77,6 +79,7 @@ def _rows(names: list[str]) -> Iterator[Row]:
         yield Row(name, size, counts.params, counts.flops, counts.mac, entry.top1_error, entry.source, entry.note)
 
 
+_NARROW = 110  # characters
 _COLUMNS = ("network", "input", "parameters", "FLOPs, M", "memory access, M", "top-1 error, %", "source", "note")
 
 
@@ -86,14 +89,21 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.name, size, f"{row.params:,}", f"{row.flops / 1e6:,.1f}", f"{row.mac / 1e6:,.1f}", error, row.source, row.note)
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in _COLUMNS[:-2]:
-        table.add_column(column, justify="left" if column == "network" else "right", no_wrap=column == "network")
-    for column in _COLUMNS[-2:]:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*_cells(row))
+def _table(rows: list[Row], console: Console) -> Table:
+    """On a terminal a line a network: what does not fit is cut, and a narrow one has no source and note."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = _COLUMNS[:-2] if console.width < _NARROW else _COLUMNS
+    lines = [_cells(row)[: len(shown)] for row in rows]
+    for column, cells in zip(shown, zip(*lines)):
+        words, may_be_cut = column in ("network", "source", "note"), column in ("source", "note")
+        table.add_column(
+            column.replace(",", "").replace(" ", "\n", 1),
+            justify="left" if words else "right",
+            no_wrap=console.is_terminal or not may_be_cut,
+            min_width=None if may_be_cut else max(map(len, cells)),
+        )
+    for line in lines:
+        table.add_row(*line)
     return table
 
 
