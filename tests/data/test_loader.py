@@ -198,6 +198,7 @@ def test_all_broken_is_an_error(augmentation: Augmentation):
     assert len(loader.broken) == 4
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # torch, where there is one core
 def test_workers_see_what_the_calling_process_sees(photos: Callable[[set[int]], FolderSource]):
     source = photos({4, 13})
     alone = make(source, augmentation=IMAGENET)
