@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shufflekit.cli import _output
 from shufflekit.errors import UsageError
@@ -93,17 +94,15 @@ def _table(rows: list[Row], console: Console) -> Table:
     """On a terminal a line a network: what does not fit is cut, and a narrow one has no source and note."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown = _COLUMNS[:-2] if console.width < _NARROW else _COLUMNS
-    lines = [_cells(row)[: len(shown)] for row in rows]
-    for column, cells in zip(shown, zip(*lines)):
-        words, may_be_cut = column in ("network", "source", "note"), column in ("source", "note")
+    for column in shown:
         table.add_column(
             column.replace(",", "").replace(" ", "\n", 1),
-            justify="left" if words else "right",
-            no_wrap=console.is_terminal or not may_be_cut,
-            min_width=None if may_be_cut else max(map(len, cells)),
+            justify="left" if column in ("network", "source", "note") else "right",
+            no_wrap=column not in ("source", "note"),
         )
-    for line in lines:
-        table.add_row(*line)
+    for row in rows:
+        # Cells that do not wrap in columns that may: those are made narrower, and the others stay whole.
+        table.add_row(*(Text(cell, no_wrap=console.is_terminal, overflow="ellipsis") for cell in _cells(row)[: len(shown)]))
     return table
 
 
