@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ def bundled(monkeypatch, tmp_path):
     monkeypatch.setenv("SHUFFLEKIT_OFFLINE", "1")
     monkeypatch.setenv("SHUFFLEKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(checkpoints, "BUNDLED", tmp_path / "files")
+    others = [c for c in checkpoints.list_checkpoints() if c.url is not None]
+    (registered,) = (c for c in checkpoints.list_checkpoints() if c.url is None)
+    monkeypatch.setattr(checkpoints, "_CHECKPOINTS", (*others, replace(registered, hash=None)))
 
     def put(confidence: float) -> None:
         net = build_model("shufflenet_v2_x0_5", num_classes=10, small_input=True)

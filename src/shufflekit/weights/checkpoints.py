@@ -187,7 +187,7 @@ _CIFAR10 = Checkpoint(
     "cifar10",
     "shufflenet_v2_x0_5.cifar10.safetensors",
     url=None,
-    hash=None,
+    hash="11b66c39dde9dbbf282308b986f6cb9a26b7a235678d8a10f86d810cb3692025",
     hash_kind="sha256",
     source="trained with shufflekit, docs/cifar10.md",
     license="Apache-2.0",
