@@ -161,3 +161,11 @@ def test_imagenet_names_are_distinct_and_in_order(shared_data):
     assert len(set(names)) == 1000
     listed = json.loads((shared_data / "imagenet_classes.json").read_text())
     assert all(name.startswith(entry["name"]) for name, entry in zip(names, listed, strict=True))
+
+
+def test_bundled_weights_see_a_cat_in_a_real_photo(capsys):
+    skimage = pytest.importorskip("skimage", reason="the photo comes with scikit-image")
+    photo = Path(skimage.__file__).parent / "data" / "chelsea.png"
+    code, found, err = predict(capsys, photo, "--weights", "cifar10", "--topk", "1")
+    assert (code, err) == (0, [])
+    assert found[0]["predictions"][0]["label"] == "cat"
