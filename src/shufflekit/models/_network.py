@@ -40,9 +40,18 @@ class FeatureInfo(Sequence[dict[str, Any]]):
 class Network(SavedNetwork, nn.Module):
     """A classifier: a chain of children in the order of their names, then a head.
 
-    A family assigns its children in the order in which they run, sets `num_classes`, `in_chans`, `num_features`,
-    `min_input_size` and `feature_info`, and writes `body` and `forward_head`. `build_model` notes the registry's name in
-    `architecture` and the caller's options in `options`: both together rebuild the network.
+    A family assigns its children in the order in which they run, sets `feature_info`, and writes `body` and
+    `forward_head`. `build_model` notes the registry's name in `architecture` and the caller's options in `options`: both
+    together rebuild the network.
+
+    Args:
+        num_classes: 0 leaves the pooled features as the output.
+        in_chans: channels of the input.
+        num_features: channels of the map before pooling.
+        min_input_size: least height and width of the input, pixels.
+
+    Raises:
+        UsageError: num_classes below 0, or in_chans below 1.
     """
 
     num_classes: int
@@ -53,8 +62,12 @@ class Network(SavedNetwork, nn.Module):
     classifier_name: str = "fc"
     pretrained_cfg: dict[str, Any] | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int, in_chans: int, *, num_features: int, min_input_size: int) -> None:
         super().__init__()
+        check_at_least("num_classes", num_classes, 0)
+        check_at_least("in_chans", in_chans, 1)
+        self.num_classes, self.in_chans = num_classes, in_chans
+        self.num_features, self.min_input_size = num_features, min_input_size
         self.architecture = type(self).__name__
         self.options: dict[str, Any] = {}
 

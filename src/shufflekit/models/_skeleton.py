@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from shufflekit.models._blocks import conv_bn
-from shufflekit.models._network import FeatureInfo, Network, check_at_least, global_pool
+from shufflekit.models._network import FeatureInfo, Network, global_pool
 
 _UNITS = (4, 8, 4)
 
@@ -42,11 +42,7 @@ class SkeletonNet(Network):
         num_classes: int = 1000,
         in_chans: int = 3,
     ) -> None:
-        super().__init__()
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, stage_channels[-1]
-        self.min_input_size = 8 if small_input else 32
+        super().__init__(num_classes, in_chans, num_features=stage_channels[-1], min_input_size=8 if small_input else 32)
 
         stem_stride = 1 if small_input else 2
         self.conv1 = nn.Sequential(*conv_bn(in_chans, stem_channels, 3, stem_stride))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from shufflekit.models._network import FeatureInfo, Network, check_at_least
+from shufflekit.models._network import FeatureInfo, Network
 from shufflekit.models._registry import register
 
 
@@ -18,11 +18,7 @@ class AlexNet(Network):
     classifier_name = "classifier.6"
 
     def __init__(self, *, dropout: float = 0.5, num_classes: int = 1000, in_chans: int = 3) -> None:
-        super().__init__()
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, 256
-        self.min_input_size = 63  # leaves the last pooling 3x3
+        super().__init__(num_classes, in_chans, num_features=256, min_input_size=63)  # leaves the last pooling 3x3
         self.features = nn.Sequential(
             nn.Conv2d(in_chans, 96, 11, stride=4, padding=2),
             nn.ReLU(inplace=True),

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shufflekit.models._network import FeatureInfo, Network, check_at_least, global_pool
+from shufflekit.models._network import FeatureInfo, Network, global_pool
 from shufflekit.models._registry import register
 
 
@@ -56,11 +56,7 @@ class GoogLeNet(Network):
     """
 
     def __init__(self, *, batch_norm: bool = True, dropout: float = 0.2, num_classes: int = 1000, in_chans: int = 3) -> None:
-        super().__init__()
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, 1024
-        self.min_input_size = 32
+        super().__init__(num_classes, in_chans, num_features=1024, min_input_size=32)
         conv = partial(ConvReLU, batch_norm=batch_norm)
         inception = partial(Inception, batch_norm=batch_norm)
         norm: Any = nn.Identity if batch_norm else partial(nn.LocalResponseNorm, 5)

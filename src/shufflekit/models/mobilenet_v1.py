@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from shufflekit.models._blocks import conv_bn
-from shufflekit.models._network import FeatureInfo, Network, check_at_least, global_pool
+from shufflekit.models._network import FeatureInfo, Network, global_pool
 from shufflekit.models._registry import register
 
 _STEM_CHANNELS = 32
@@ -40,11 +40,8 @@ class MobileNetV1(Network):
     """
 
     def __init__(self, width: float, *, small_input: bool = False, num_classes: int = 1000, in_chans: int = 3) -> None:
-        super().__init__()
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans = num_classes, in_chans
-        self.min_input_size = 8 if small_input else 32
+        last_channels = int(_UNITS[-1][0] * width)
+        super().__init__(num_classes, in_chans, num_features=last_channels, min_input_size=8 if small_input else 32)
 
         c_in = int(_STEM_CHANNELS * width)
         reduction = 1 if small_input else 2
@@ -61,7 +58,6 @@ class MobileNetV1(Network):
             c_in = c_out
         maps.append({"num_chs": c_in, "reduction": reduction, "module": f"features.{len(units) - 1}"})
         self.features = nn.Sequential(*units)
-        self.num_features = c_in
         self.fc = self.make_classifier(num_classes)
         self.feature_info = FeatureInfo(maps)
 

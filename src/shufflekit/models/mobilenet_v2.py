@@ -12,7 +12,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from shufflekit.models._blocks import conv_bn
-from shufflekit.models._network import FeatureInfo, Network, check_at_least, global_pool
+from shufflekit.models._network import FeatureInfo, Network, global_pool
 from shufflekit.models._registry import register
 
 # Table 2: expansion, units and stride of each stage.
@@ -66,11 +66,7 @@ class MobileNetV2(Network):
         num_classes: int = 1000,
         in_chans: int = 3,
     ) -> None:
-        super().__init__()
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, last_channels
-        self.min_input_size = 8 if small_input else 32
+        super().__init__(num_classes, in_chans, num_features=last_channels, min_input_size=8 if small_input else 32)
 
         reduction = 1 if small_input else 2
         layers: list[nn.Module] = [nn.Sequential(*conv_bn(in_chans, stem_channels, 3, reduction, activation=nn.ReLU6))]

@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from shufflekit.models._blocks import conv_bn
-from shufflekit.models._network import FeatureInfo, Network, check_at_least, check_choice, global_pool
+from shufflekit.models._network import FeatureInfo, Network, check_choice, global_pool
 from shufflekit.models._registry import register
 
 _EXPANSION = 4
@@ -56,12 +56,8 @@ class ResNet(Network):
         num_classes: int = 1000,
         in_chans: int = 3,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, in_chans, num_features=512 * _EXPANSION, min_input_size=32)
         check_choice("stride_at", stride_at, ("1x1", "3x3"))
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, 512 * _EXPANSION
-        self.min_input_size = 32
 
         self.conv1 = nn.Conv2d(in_chans, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

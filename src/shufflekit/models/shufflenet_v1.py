@@ -121,13 +121,9 @@ class ShuffleNetV1(Network):
         num_classes: int = 1000,
         in_chans: int = 3,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, in_chans, num_features=stage_channels[-1], min_input_size=8 if small_input else 32)
         check_choice("shuffle_order", shuffle_order, ("paper", "release"))
         check_at_least("stem_channels", stem_channels, 1)
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, stage_channels[-1]
-        self.min_input_size = 8 if small_input else 32
         self.shuffle_order, self.classifier_bias = shuffle_order, classifier_bias
         unit = partial(
             Unit, groups=groups, bottleneck_ratio=bottleneck_ratio, se=se, shuffle=shuffle, shuffle_order=shuffle_order

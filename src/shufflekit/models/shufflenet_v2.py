@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from shufflekit.errors import UsageError
 from shufflekit.models._blocks import SqueezeExcite, channel_shuffle, conv_bn
-from shufflekit.models._network import FeatureInfo, Network, check_at_least, check_choice, global_pool
+from shufflekit.models._network import FeatureInfo, Network, check_choice, global_pool
 from shufflekit.models._registry import register
 
 
@@ -109,12 +109,8 @@ class ShuffleNetV2(Network):
         num_classes: int = 1000,
         in_chans: int = 3,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, in_chans, num_features=conv5_channels, min_input_size=8 if small_input else 32)
         check_choice("unit_split", unit_split, ("even", "release", "uneven"))
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, conv5_channels
-        self.min_input_size = 8 if small_input else 32
         self.unit_split = unit_split
 
         stem_stride = 1 if small_input else 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from shufflekit.models._network import FeatureInfo, Network, check_at_least
+from shufflekit.models._network import FeatureInfo, Network
 from shufflekit.models._registry import register
 
 
@@ -39,11 +39,7 @@ class SqueezeNet(Network):
     classifier_name = "classifier.1"
 
     def __init__(self, *, dropout: float = 0.5, num_classes: int = 1000, in_chans: int = 3) -> None:
-        super().__init__()
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, 512
-        self.min_input_size = 21  # leaves each pooling at least 2x2
+        super().__init__(num_classes, in_chans, num_features=512, min_input_size=21)  # leaves each pooling at least 2x2
         self.features = nn.Sequential(
             nn.Conv2d(in_chans, 96, 7, stride=2),
             nn.ReLU(inplace=True),

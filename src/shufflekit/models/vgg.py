@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from shufflekit.models._network import FeatureInfo, Network, check_at_least
+from shufflekit.models._network import FeatureInfo, Network
 from shufflekit.models._registry import register
 
 
@@ -23,11 +23,7 @@ class VGG(Network):
     def __init__(
         self, stages: tuple[tuple[int, ...], ...], *, dropout: float = 0.5, num_classes: int = 1000, in_chans: int = 3
     ) -> None:
-        super().__init__()
-        check_at_least("num_classes", num_classes, 0)
-        check_at_least("in_chans", in_chans, 1)
-        self.num_classes, self.in_chans, self.num_features = num_classes, in_chans, stages[-1][-1]
-        self.min_input_size = 2 ** len(stages)
+        super().__init__(num_classes, in_chans, num_features=stages[-1][-1], min_input_size=2 ** len(stages))
 
         layers: list[nn.Module] = []
         maps = []
