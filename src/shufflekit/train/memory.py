@@ -6,7 +6,8 @@ import ctypes
 import sys
 
 # From glibc's malloc.h. By default it hands large freed blocks back to the system, which clears them page by page when
-# the next step takes them: a step of ShuffleNet V2 0.5x at batch 128 took 1.2 times as long (2 cores, 2026-11).
+# the next step takes them. A step of ShuffleNet V2 0.5x at batch 128 then took 1.03 (NCHW, quiet machine) to 1.2 times as
+# long (channels_last, busy machine); 2 cores, 2026-11, benchmarks/training_speed.py.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = 2**31 - 1
 _LARGEST_ALLOWED = 32 * 2**20
