@@ -1,0 +1,26 @@
+// Activations, as the last step of a kernel.
+#pragma once
+
+#include <cstdint>
+
+namespace shufflekit {
+
+// The numbers are part of the plan's format.
+enum class Activation : int32_t {
+    none = 0,
+    relu = 1,         // max(x, 0)
+    relu6 = 2,        // min(max(x, 0), 6)
+    hardswish = 3,    // x * relu6(x + 3) / 6
+    hardsigmoid = 4,  // relu6(x + 3) / 6
+    sigmoid = 5,      // 1 / (1 + exp(-x))
+    silu = 6,         // x * sigmoid(x)
+    leaky_relu = 7,   // x < 0 ? slope * x : x
+};
+inline constexpr int32_t activations = 8;
+
+struct Epilogue {
+    Activation activation = Activation::none;
+    float slope = 0;  // of leaky_relu
+};
+
+}  // namespace shufflekit
