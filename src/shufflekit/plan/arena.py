@@ -1,0 +1,91 @@
+"""Where each plane lies in the arena: planes that live at the same time do not overlap, dead ones make room."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shufflekit.plan.program import ALIGNMENT, plane_floats
+
+
+@dataclass(frozen=True, eq=False)
+class Lifetimes:
+    """A step's output: `channels` planes of `pixels`, written by step `born`; plane c is last read by step `dies[c]`."""
+
+    born: int
+    pixels: int
+    dies: NDArray[np.int64]
+
+
+def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
+    """Lays planes out, lowest free addresses first, each plane by itself: views may leave any of them alive.
+
+    A plane that a step reads for the last time is free after that step, not during it. Values of one-pixel planes stay
+    together, so that what a linear layer writes is one vector.
+
+    Args:
+        values: by `born`, rising.
+
+    Returns:
+        The offsets of each value's planes, and the size of the arena, both in floats.
+
+    Example:
+        >>> first = Lifetimes(born=0, pixels=20, dies=np.array([1, 5]))
+        >>> second = Lifetimes(born=2, pixels=20, dies=np.array([5, 5]))
+        >>> place([first, second])[0]  # the second takes the place of the first one's plane that died
+        [array([ 0, 32]), array([ 0, 64])]
+    """
+    free = _FreeList()
+    pending: list[tuple[int, int, int]] = []  # dies, start, floats
+    offsets = []
+    for value in values:
+        for _, start, floats in (entry for entry in pending if entry[0] < value.born):
+            free.give(start, floats)
+        pending = [entry for entry in pending if entry[0] >= value.born]
+        if value.pixels == 1:
+            floats = -(-len(value.dies) // ALIGNMENT) * ALIGNMENT
+            start = free.take(floats)
+            pending.append((int(value.dies.max()), start, floats))
+            offsets.append(start + np.arange(len(value.dies)))
+        else:
+            floats = plane_floats(value.pixels)
+            starts = [free.take(floats) for _ in value.dies]
+            pending += [(int(dies), start, floats) for dies, start in zip(value.dies, starts)]
+            offsets.append(np.array(starts, np.int64))
+    return offsets, free.end
+
+
+class _FreeList:
+    """Free stretches below `end`, by address; neighbours are joined."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def take(self, floats: int) -> int:
+        for i, (start, end) in enumerate(zip(self._starts, self._ends)):
+            if end - start >= floats:
+                self._starts[i] += floats
+                if self._starts[i] == end:
+                    del self._starts[i], self._ends[i]
+                return start
+        start = self.end
+        if self._ends and self._ends[-1] == self.end:  # grow what is free at the end
+            start = self._starts.pop()
+            self._ends.pop()
+        self.end = start + floats
+        return start
+
+    def give(self, start: int, floats: int) -> None:
+        i = bisect_left(self._starts, start)
+        self._starts.insert(i, start)
+        self._ends.insert(i, start + floats)
+        for left in (i, i - 1):
+            if 0 <= left < len(self._starts) - 1 and self._ends[left] == self._starts[left + 1]:
+                self._ends[left] = self._ends[left + 1]
+                del self._starts[left + 1], self._ends[left + 1]

@@ -1,0 +1,143 @@
+"""Steps and views to a program: lifetimes, places in the arena, tables of offsets, one stretch of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shufflekit.graph import Graph
+from shufflekit.plan.arena import Lifetimes, place
+from shufflekit.plan.lower import Draft, Lowered, lower
+from shufflekit.plan.program import ALIGNMENT, Output, Program, Step
+from shufflekit.plan.views import Addresses
+
+
+def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None) -> Program:
+    """Plans a simplified graph.
+
+    Args:
+        name: of the network.
+        info: kept in the program for its users.
+
+    Raises:
+        UsageError: the graph has an operator, or a use of one, that the engine cannot compute.
+    """
+    lowered = lower(graph)
+    offsets, arena = _places(lowered)
+    tables, weights = _Pool(np.int32), _Pool(np.float32)
+    steps = []
+    for draft in lowered.drafts:
+        located = {table: _locate(starts, lowered, offsets) for table, starts in draft.reads.items()}
+        from_input = {bool(inside) for _, inside in located.values()}
+        written = _written(draft, lowered, offsets)
+        arguments = {table: tables.add(places) for table, (places, _) in located.items()}
+        arguments["out"] = tables.add(written)
+        arguments |= {field: weights.add(packed) for field, packed in draft.weights.items()}
+        if draft.kernel in ("gemm", "convolution", "depthwise"):
+            arguments.setdefault("residual", -1)
+        steps.append(
+            Step(
+                kernel=draft.kernel,
+                name=draft.name,
+                arguments=arguments | dict(draft.arguments),
+                flops=draft.flops,
+                bytes=_bytes(draft, lowered),
+                in_buffer=int(from_input == {True}),
+                out_buffer=1 + draft.writes if draft.to_output else 0,
+            )
+        )
+    source = graph.values[graph.inputs[0]].shape
+    return Program(
+        name=name,
+        input_shape=(source[1], source[2], source[3]),
+        outputs=tuple(Output(output, shape) for output, shape in lowered.outputs),
+        arena=arena,
+        steps=tuple(steps),
+        tables=tables.joined(),
+        weights=weights.joined(),
+        info={"vanished": dict(lowered.vanished), **(info or {})},
+    )
+
+
+def _places(lowered: Lowered) -> tuple[dict[int, NDArray[np.int64]], int]:
+    """Offsets of the planes of every block that a step writes, and the size of the arena."""
+    blocks = lowered.space.blocks
+    born: dict[int, int] = {}
+    dies = [np.zeros(block.channels, np.int64) for block in blocks]
+    for number, draft in enumerate(lowered.drafts):
+        for starts in draft.reads.values():
+            which, channels, _ = lowered.space.find(starts)
+            for block in np.unique(which):
+                dies[block][channels[which == block]] = number
+        if not draft.to_output:
+            born[draft.writes] = number
+            dies[draft.writes][:] = number
+    order = sorted(born, key=lambda block: born[block])
+    lifetimes = [Lifetimes(born[block], blocks[block].pixels, dies[block]) for block in order]
+    offsets, arena = place(lifetimes)
+    return dict(zip(order, offsets)), arena
+
+
+def _locate(starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> tuple[NDArray[np.int64], bool]:
+    """Offset of each address, and whether they lie in the network's input."""
+    which, channels, pixels = lowered.space.find(starts)
+    if (which == 0).all():
+        return starts - lowered.space.blocks[0].base, True
+    places = np.empty(len(starts), np.int64)
+    for block in np.unique(which):
+        here = which == block
+        places[here] = offsets[int(block)][channels[here]] + pixels[here]
+    return places, False
+
+
+def _written(draft: Draft, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
+    count = draft.arguments.get("channels", draft.arguments.get("groups", 0) * draft.arguments.get("rows", 0))
+    if draft.to_output:
+        height, width = draft.arguments["out_height"], draft.arguments["out_width"]
+        return np.arange(count) * height * width
+    planes = offsets[draft.writes]
+    if count == len(planes):
+        return planes
+    pixels = lowered.space.blocks[draft.writes].pixels  # element by element
+    return (planes[:, None] + np.arange(pixels)).reshape(-1)
+
+
+def _bytes(draft: Draft, lowered: Lowered) -> int:
+    read = 0
+    for starts in draft.reads.values():
+        which, _, _ = lowered.space.find(starts[:1])
+        pixels = lowered.space.blocks[int(which[0])].pixels
+        a = draft.arguments
+        each = 1 if draft.kernel == "gather" and a["in_height"] * a["in_width"] == 1 else pixels
+        read += len(np.unique(starts)) * each
+    if draft.to_output:
+        a = draft.arguments
+        written = a["channels"] * a["out_height"] * a["out_width"]
+    else:
+        block = lowered.space.blocks[draft.writes]
+        written = block.channels * block.pixels
+    return 4 * (read + written + sum(array.size for array in draft.weights.values()))
+
+
+class _Pool:
+    """Arrays one after another, each from a cache line's border on."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._dtype = dtype
+        self._parts: list[NDArray[Any]] = []
+        self._end = 0
+
+    def add(self, array: NDArray[Any]) -> int:
+        start = self._end
+        flat = np.ascontiguousarray(array, self._dtype).reshape(-1)
+        padded = np.pad(flat, (0, -len(flat) % ALIGNMENT))
+        self._parts.append(padded)
+        self._end += len(padded)
+        return start
+
+    def joined(self) -> NDArray[Any]:
+        parts: Sequence[NDArray[Any]] = self._parts or [np.zeros(0, self._dtype)]
+        return np.concatenate(parts)

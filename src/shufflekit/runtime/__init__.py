@@ -1,0 +1,5 @@
+"""Loads and runs programs, without torch."""
+
+from shufflekit.runtime.engine import Engine, StepTime, load
+
+__all__ = ["Engine", "StepTime", "load"]

@@ -1,0 +1,50 @@
+"""No two planes that live at the same time overlap; a failure names the step and both stretches."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shufflekit.plan.arena import Lifetimes, place
+from shufflekit.plan.program import plane_floats
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> list[Lifetimes]:
+    values = []
+    for born in range(draw(st.integers(1, 8))):
+        channels = draw(st.integers(1, 6))
+        dies = [draw(st.integers(born, 10)) for _ in range(channels)]
+        values.append(Lifetimes(born, draw(st.sampled_from([1, 4, 49, 196, 1024])), np.array(dies)))
+    return values
+
+
+@given(programs())
+def test_planes_that_live_together_do_not_overlap(values: list[Lifetimes]) -> None:
+    offsets, end = place(values)
+    stretches = [
+        (value.born, int(dies), int(start), int(start) + plane_floats(value.pixels))
+        for value, starts in zip(values, offsets)
+        for dies, start in zip(value.dies, starts)
+    ]
+    for i, (born, dies, start, stop) in enumerate(stretches):
+        assert stop <= end
+        for other_born, other_dies, other_start, other_stop in stretches[:i]:
+            both_live = born <= other_dies and other_born <= dies
+            overlap = start < other_stop and other_start < stop
+            assert not (both_live and overlap), (
+                f"step {born}: {start}-{stop} and {other_start}-{other_stop} (from {other_born})"
+            )
+
+
+@given(programs())
+def test_planes_of_more_than_a_pixel_start_on_a_border(values: list[Lifetimes]) -> None:
+    for value, starts in zip(values, place(values)[0]):
+        if value.pixels == 1:
+            assert (np.diff(starts) == 1).all()
+        else:
+            assert not (starts % 16).any()
+
+
+def test_a_chain_needs_room_for_two_values() -> None:
+    chain = [Lifetimes(born, 49, np.full(8, born + 1)) for born in range(10)]
+    assert place(chain)[1] == 2 * 8 * plane_floats(49)
