@@ -1,0 +1,25 @@
+"""All rewrites, in the order in which each makes room for the next."""
+
+from __future__ import annotations
+
+from shufflekit.graph.fold_affine import fold_affine
+from shufflekit.graph.fuse_activations import fuse_activations
+from shufflekit.graph.fuse_residuals import fuse_residuals
+from shufflekit.graph.graph import Graph
+from shufflekit.graph.norms_to_affine import norms_to_affine
+from shufflekit.graph.sink_activations import sink_activations
+
+
+def simplify(graph: Graph) -> Graph:
+    """Fewer nodes that compute the same: norms fold into convolutions, sums and activations ride along.
+
+    Example:
+        >>> from torch import nn
+        >>> from shufflekit.graph import capture
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        >>> [(node.op, node.attrs["activation"]) for node in simplify(capture(net, (1, 3, 4, 4))).nodes]
+        [('conv', 'relu')]
+    """
+    for rewrite in (norms_to_affine, fold_affine, sink_activations, fuse_residuals, fuse_activations):
+        graph = rewrite(graph)
+    return graph

@@ -1,0 +1,134 @@
+"""Programs of whole networks: what vanished, what is left, and that no step reads what another overwrote."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from shufflekit.errors import InputError, UsageError
+from shufflekit.graph import capture, simplify
+from shufflekit.models import build_model
+from shufflekit.plan.build import build
+from shufflekit.plan.program import Program, Step, plane_floats
+
+
+def program_of(model: nn.Module, shape: tuple[int, int, int, int] = (1, 3, 64, 64)) -> Program:
+    return build(simplify(capture(model, shape)))
+
+
+@pytest.mark.parametrize(
+    "name", ["shufflenet_v1_g3_x0_25", "shufflenet_v1_g8_x0_25", "shufflenet_v2_x0_5", "res_shufflenet_v2_x0_5"]
+)
+def test_no_step_of_a_shufflenet_only_moves_data_but_the_one_that_hands_out_the_result(name: str) -> None:
+    program = program_of(build_model(name))
+    assert [step.out_buffer for step in program.moves] == [1]
+    assert program.info["vanished"]["concat"] >= 3
+    assert program.info["vanished"]["permute"] >= 16
+
+
+def test_v2_takes_one_step_for_each_convolution() -> None:
+    model = build_model("shufflenet_v2_x0_5")
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in model.modules())
+    kernels = [step.kernel for step in program_of(model).steps]
+    assert len(kernels) == convolutions + 4  # max pool, global pool, classifier, output
+    assert kernels.count("convolution") == 1
+    assert kernels.count("depthwise") == sum(m.groups > 1 for m in model.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_flops_are_those_of_the_paper() -> None:
+    assert program_of(build_model("shufflenet_v2_x1_0", unit_split="release"), (1, 3, 224, 224)).flops == pytest.approx(
+        146e6, rel=0.003
+    )
+
+
+def _written(program: Program, step: Step) -> tuple[np.ndarray, int]:
+    a = step.arguments
+    channels = a["channels"] if "channels" in a else a["groups"] * a["rows"]
+    pixels = (
+        a["pixels"]
+        if "pixels" in a
+        else (a["window"][2] * a["window"][3] if "window" in a else a["out_height"] * a["out_width"])
+    )
+    return program.tables[a["out"] : a["out"] + channels].astype(int), pixels
+
+
+@pytest.mark.parametrize(
+    "name", ["shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5", "se_shufflenet_v2_x0_5", "densenet_like_x0_5"]
+)
+def test_a_step_reads_only_what_the_last_writer_of_that_place_meant_for_it(name: str) -> None:
+    """Runs the plan with the number of the writing step in place of each plane's pixels, and the graph beside it."""
+    program = program_of(build_model(name))
+    owner = np.full(program.arena, -1)
+    for number, step in enumerate(program.steps):
+        if step.out_buffer:
+            continue
+        offsets, pixels = _written(program, step)
+        reads = {
+            step.arguments[t] for t in ("in", "a", "b", "residual") if step.arguments.get(t, -1) >= 0 and not step.in_buffer
+        }
+        for table in reads:
+            assert (owner[program.tables[table : table + 1]] >= 0).all(), f"step {number} reads what no step has written"
+        floats = np.concatenate([np.arange(offset, offset + plane_floats(pixels)) for offset in offsets])
+        assert len(np.unique(floats)) == len(floats), f"step {number} writes a place twice"
+        assert floats.max() < program.arena
+        owner[floats] = number
+
+
+def test_a_program_survives_its_file() -> None:
+    program = program_of(build_model("shufflenet_v2_x0_5"))
+    content = program.to_bytes()
+    again = Program.from_bytes(content)
+    assert again.steps == program.steps
+    assert again.outputs == program.outputs
+    assert np.array_equal(again.tables[: len(program.tables)], program.tables)
+    assert np.array_equal(again.weights, program.weights)
+    header = int.from_bytes(content[:8], "little")
+    assert (8 + header) % 64 == 0
+    assert str(again) == str(program)
+
+
+@pytest.mark.parametrize("content", [b"", b"12345678", b"\x10" + b"\0" * 7 + b"{}" * 8, b"\xff" * 64])
+def test_a_file_that_is_no_plan_is_refused(content: bytes) -> None:
+    with pytest.raises(InputError, match="plan: not a plan of shufflekit"):
+        Program.from_bytes(content)
+
+
+class Of(nn.Module):
+    def __init__(self, function: object) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x.reshape(-1, 4, 4), "mixes the images of a batch"),
+        (lambda x: x.softmax(3), "dim must be 1"),
+        (lambda x: x * x[:, :, :1], "the smaller one must have the same size, or one pixel a channel"),
+    ],
+)
+def test_what_the_engine_cannot_compute_is_refused(function: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        program_of(Of(function), (1, 3, 4, 4))
+
+
+def test_a_region_is_cut_by_a_counted_step() -> None:
+    program = program_of(nn.Sequential(nn.Conv2d(3, 4, 1), Of(lambda x: x[:, :, 1::2])), (1, 3, 6, 5))
+    assert [step.kernel for step in program.steps] == ["gather", "gemm", "gather", "gather"]
+    cut = program.moves[1].arguments
+    assert (cut["first_y"], cut["step_y"], cut["out_height"], cut["out_width"]) == (1, 2, 3, 5)
+
+
+def test_flattened_maps_are_read_where_they_lie() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 4 * 4, 5))
+    program = program_of(network, (1, 3, 6, 6))
+    assert [step.kernel for step in program.steps] == ["convolution", "gemm", "gather"]
+    linear = program.steps[1].arguments
+    operands = program.tables[linear["in"] : linear["in"] + linear["depth"]]
+    assert operands.reshape(4, 16).tolist() == [[c * plane_floats(16) + p for p in range(16)] for c in range(4)]
+    assert torch.tensor(operands).unique().numel() == 64
