@@ -25,5 +25,12 @@ using vector = float;
 using vector = float __attribute__((vector_size(SHUFFLEKIT_VECTOR_BYTES), may_alias));
 #endif
 
+struct __attribute__((packed, may_alias)) Unaligned {
+    vector value;
+};
+
+[[gnu::always_inline]] inline vector load(const float* p) { return reinterpret_cast<const Unaligned*>(p)->value; }
+[[gnu::always_inline]] inline void store(float* p, vector x) { reinterpret_cast<Unaligned*>(p)->value = x; }
+
 }  // namespace shufflekit::SHUFFLEKIT_ISA
 #endif

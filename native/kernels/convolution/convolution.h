@@ -28,7 +28,7 @@ struct Convolution {
 inline constexpr int32_t convolution_block = 48;  // output pixels whose patches are gathered together
 
 constexpr int64_t convolution_scratch(int64_t in_channels, int64_t kernel_y, int64_t kernel_x) {
-    return (in_channels * kernel_y * kernel_x + 1) * convolution_block;
+    return in_channels * kernel_y * kernel_x * (convolution_block + 1);  // patches, and where each starts
 }
 
 #define SHUFFLEKIT_DECLARE(isa) \

@@ -25,12 +25,14 @@ struct Depthwise {
     Epilogue epilogue;
 };
 
-// Room for a copy of one plane with its border, whole vectors to spare at the end of each row.
-constexpr int64_t depthwise_scratch(const Window& w) {
-    const int64_t rows = w.in_height + 2 * int64_t{w.pad_y} + int64_t{w.kernel_y} * w.dilation_y;
-    const int64_t columns = w.in_width + 2 * int64_t{w.pad_x} + int64_t{w.kernel_x} * w.dilation_x + 4 * plane_alignment;
-    return rows * columns;
+// Columns of one of the stride_x phases into which a plane's bordered copy is split: phase f holds columns f, f + stride_x, ...
+constexpr int64_t depthwise_phase_columns(const Window& w) {
+    return w.out_width + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x + plane_alignment;
 }
+constexpr int64_t depthwise_rows(const Window& w) {
+    return (int64_t{w.out_height} - 1) * w.stride_y + (int64_t{w.kernel_y} - 1) * w.dilation_y + 1;
+}
+constexpr int64_t depthwise_scratch(const Window& w) { return depthwise_rows(w) * w.stride_x * depthwise_phase_columns(w); }
 
 #define SHUFFLEKIT_DECLARE(isa) \
     namespace isa {             \

@@ -1,0 +1,82 @@
+// Channels > copy the plane with its zero border into scratch, columns split by stride > output rows > taps > pixels: every tap
+// reads neighbouring floats, whatever the stride. A 3x3 window has its nine weights in registers for a row.
+#include "kernels/depthwise/depthwise.h"
+
+#include "kernels/epilogue.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+void copy_with_border(const float* plane, const Window& w, float* scratch) {
+    const int64_t columns = depthwise_phase_columns(w);
+    for (int64_t y = 0; y < depthwise_rows(w); ++y) {
+        const int64_t row = y - w.pad_y;
+        for (int64_t phase = 0; phase < w.stride_x; ++phase, scratch += columns) {
+            const int64_t first = phase - w.pad_x;  // the input's column of the phase's first float
+            int64_t before = first < 0 ? (-first + w.stride_x - 1) / w.stride_x : 0;
+            int64_t inside = first < w.in_width ? (w.in_width - first + w.stride_x - 1) / w.stride_x : 0;
+            if (row < 0 || row >= w.in_height) inside = 0;
+            if (inside > columns) inside = columns;
+            if (before > inside) before = inside;
+            const float* from = plane + row * w.in_width + first;
+            for (int64_t x = 0; x < before; ++x) scratch[x] = 0;
+            if (w.stride_x == 1)
+                for (int64_t x = before; x < inside; ++x) scratch[x] = from[x];
+            else
+                for (int64_t x = before; x < inside; ++x) scratch[x] = from[x * w.stride_x];
+            for (int64_t x = inside; x < columns; ++x) scratch[x] = 0;
+        }
+    }
+}
+
+// What tap (i, j) reads for the first pixel of output row y.
+const float* tap_row(const float* scratch, const Window& w, int64_t y, int64_t i, int64_t j) {
+    const int64_t row = y * w.stride_y + i * w.dilation_y, column = j * w.dilation_x;
+    return scratch + (row * w.stride_x + column % w.stride_x) * depthwise_phase_columns(w) + column / w.stride_x;
+}
+
+void row_3x3(const float* const (&rows)[9], const float* weights, float bias, int64_t pixels, float* __restrict out) {
+    for (int64_t x = 0; x < pixels; ++x) {
+        const float upper = weights[0] * rows[0][x] + weights[1] * rows[1][x] + weights[2] * rows[2][x];
+        const float middle = weights[3] * rows[3][x] + weights[4] * rows[4][x] + weights[5] * rows[5][x];
+        const float lower = weights[6] * rows[6][x] + weights[7] * rows[7][x] + weights[8] * rows[8][x];
+        out[x] = bias + upper + (middle + lower);
+    }
+}
+
+}  // namespace
+
+void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_t last_channel) {
+    const Window& w = d.window;
+    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, pixels = int64_t{w.out_height} * w.out_width;
+    for (int32_t channel = first_channel; channel < last_channel; ++channel) {
+        copy_with_border(d.in[channel], w, scratch);
+        const float* weights = d.weights + channel * taps;
+        float* out = d.out[channel];
+        const float* residual = d.residual.base ? d.residual[channel] : nullptr;
+        for (int64_t y = 0; y < w.out_height; ++y) {
+            float* row = out + y * w.out_width;
+            float kept[64];
+            for (int64_t start = 0; start < w.out_width; start += 64) {
+                const int64_t count = w.out_width - start < 64 ? w.out_width - start : 64;
+                if (taps == 9 && w.kernel_x == 3) {
+                    const float* rows[9];
+                    for (int t = 0; t < 9; ++t) rows[t] = tap_row(scratch, w, y, t / 3, t % 3) + start;
+                    row_3x3(rows, weights, d.bias[channel], count, kept);
+                } else {
+                    for (int64_t x = 0; x < count; ++x) kept[x] = d.bias[channel];
+                    for (int64_t t = 0; t < taps; ++t) {
+                        const float* from = tap_row(scratch, w, y, t / w.kernel_x, t % w.kernel_x) + start;
+                        for (int64_t x = 0; x < count; ++x) kept[x] += weights[t] * from[x];
+                    }
+                }
+                if (residual)
+                    for (int64_t x = 0; x < count; ++x) kept[x] += residual[y * w.out_width + start + x];
+                for (int64_t x = 0; x < count; ++x) row[start + x] = kept[x];
+            }
+        }
+        activate_stretch(out, pixels, d.epilogue);
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA

@@ -1,0 +1,159 @@
+// Pixels (blocks of three vectors) > panels > rows of a panel in one or two passes > depth; a tile of rows x vectors of sums stays
+// in registers. AVX-512 and NEON: 8 x 3 sums + 3 operands + 1 weight = 28 of 32; AVX2: 4 x 3 + 3 + 1 = 16 of 16. Pixels are
+// outside so that a tile's operands stay in the L1 cache while weights stream.
+//
+// Up to four pixels beyond whole vectors are vectors over a panel's rows instead: at 7x7 that is one narrow multiply-add in
+// place of a whole vector for each row (49 = 3 x 16 + 1).
+#include "kernels/gemm/gemm.h"
+
+#include "kernels/epilogue.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+using rows_vector = float __attribute__((vector_size(gemm_panel * sizeof(float)), aligned(4), may_alias));
+
+constexpr int tile_vectors = 3;
+constexpr int tile_rows = vector_lanes == 16 || vector_lanes == 4 ? 8 : 4;
+constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
+
+struct Panel {
+    const int32_t* operands;  // of the group, depth offsets
+    const float* weights;
+    const float* bias;
+    int32_t first_row;  // of the first of its rows among all groups' rows
+    int32_t rows;
+};
+
+template <int R, int V>
+[[gnu::always_inline]] inline void tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel) {
+    vector sum[R][V];
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) sum[r][v] = broadcast<vector>(panel.bias[row + r]);
+    const float* in = gemm.in.base + pixel;
+    const float* weights = panel.weights + row;
+    for (int64_t k = 0; k < gemm.depth; ++k, weights += gemm_panel) {
+        const float* operand = in + panel.operands[k];
+        vector x[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const vector weight = broadcast<vector>(weights[r]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) sum[r][v] += weight * x[v];
+        }
+    }
+    for (int r = 0; r < R; ++r) {
+        const int64_t channel = panel.first_row + row + r;
+        float* out = gemm.out[channel] + pixel;
+        if (gemm.residual.base) {
+            const float* residual = gemm.residual[channel] + pixel;
+            for (int v = 0; v < V; ++v) sum[r][v] += load(residual + v * vector_lanes);
+        }
+        if (gemm.epilogue.activation == Activation::relu)
+            for (int v = 0; v < V; ++v) sum[r][v] = at_least(sum[r][v], 0.0f);
+        for (int v = 0; v < V; ++v) store(out + v * vector_lanes, sum[r][v]);
+    }
+}
+
+template <int V>
+void pass(const Gemm& gemm, const Panel& panel, int row, int rows, int64_t pixel) {
+    switch (rows) {
+        case 1: return tile<1, V>(gemm, panel, row, pixel);
+        case 2: return tile<2, V>(gemm, panel, row, pixel);
+        case 3: return tile<3, V>(gemm, panel, row, pixel);
+        case 4: return tile<4, V>(gemm, panel, row, pixel);
+    }
+    if constexpr (tile_rows == 8) switch (rows) {
+            case 5: return tile<5, V>(gemm, panel, row, pixel);
+            case 6: return tile<6, V>(gemm, panel, row, pixel);
+            case 7: return tile<7, V>(gemm, panel, row, pixel);
+            default: return tile<8, V>(gemm, panel, row, pixel);
+        }
+}
+
+template <int V>
+void rows_of(const Gemm& gemm, const Panel& panel, int64_t pixel) {
+    if (panel.rows <= tile_rows) return pass<V>(gemm, panel, 0, panel.rows, pixel);
+    const int half = (panel.rows + 1) / 2;
+    pass<V>(gemm, panel, 0, half, pixel);
+    pass<V>(gemm, panel, half, panel.rows - half, pixel);
+}
+
+// Two sums for each pixel: one alone would wait for its own multiply-adds.
+template <int S>
+void tail(const Gemm& gemm, const Panel& panel, int64_t pixel) {
+    rows_vector sum[S][2];
+    for (int s = 0; s < S; ++s) {
+        sum[s][0] = *reinterpret_cast<const rows_vector*>(panel.bias);
+        sum[s][1] = rows_vector{};
+    }
+    const float* in = gemm.in.base + pixel;
+    const float* weights = panel.weights;
+    int64_t k = 0;
+    for (; k + 2 <= gemm.depth; k += 2, weights += 2 * gemm_panel)
+        for (int j = 0; j < 2; ++j) {
+            const float* operand = in + panel.operands[k + j];
+            const rows_vector weight = *reinterpret_cast<const rows_vector*>(weights + j * gemm_panel);
+            for (int s = 0; s < S; ++s) sum[s][j] += weight * operand[s];
+        }
+    if (k < gemm.depth) {
+        const rows_vector weight = *reinterpret_cast<const rows_vector*>(weights);
+        for (int s = 0; s < S; ++s) sum[s][0] += weight * in[panel.operands[k] + s];
+    }
+    for (int s = 0; s < S; ++s) {
+        const rows_vector whole = sum[s][0] + sum[s][1];
+        for (int r = 0; r < panel.rows; ++r) {
+            const int64_t channel = panel.first_row + r;
+            float value = whole[r];
+            if (gemm.residual.base) value += gemm.residual[channel][pixel + s];
+            if (gemm.epilogue.activation == Activation::relu) value = at_least(value, 0.0f);
+            gemm.out[channel][pixel + s] = value;
+        }
+    }
+}
+
+void tail_of(const Gemm& gemm, const Panel& panel, int64_t pixel, int64_t pixels) {
+    switch (pixels) {
+        case 1: return tail<1>(gemm, panel, pixel);
+        case 2: return tail<2>(gemm, panel, pixel);
+        case 3: return tail<3>(gemm, panel, pixel);
+        case 4: return tail<4>(gemm, panel, pixel);
+    }
+}
+
+Panel panel_at(const Gemm& gemm, int32_t number) {
+    const int32_t panels = gemm_panels(gemm.rows), group = number / panels, panel = number % panels;
+    return {gemm.in.offsets + int64_t{group} * gemm.depth, gemm.weights + int64_t{number} * gemm.depth * gemm_panel,
+            gemm.bias + int64_t{number} * gemm_panel, group * gemm.rows + gemm_first_row(gemm.rows, panel),
+            gemm_panel_rows(gemm.rows, panel)};
+}
+
+}  // namespace
+
+void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    const int64_t pixels = last_pixel - first_pixel;
+    int64_t rest = pixels % vector_lanes, vectors = pixels / vector_lanes;
+    if (rest > most_tail_pixels) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
+    for (int64_t v = 0; v < vectors;) {
+        const int64_t left = vectors - v;
+        const int64_t now = left == 4 ? 2 : left < tile_vectors ? left : tile_vectors;  // 4 as 2 + 2, not 3 + 1
+        const int64_t pixel = first_pixel + v * vector_lanes;
+        for (int32_t number = first_panel; number < last_panel; ++number) {
+            const Panel panel = panel_at(gemm, number);
+            now == 3 ? rows_of<3>(gemm, panel, pixel) : now == 2 ? rows_of<2>(gemm, panel, pixel) : rows_of<1>(gemm, panel, pixel);
+        }
+        v += now;
+    }
+    for (int32_t number = first_panel; rest && number < last_panel; ++number)
+        tail_of(gemm, panel_at(gemm, number), first_pixel + vectors * vector_lanes, rest);
+    if (gemm.epilogue.activation == Activation::none || gemm.epilogue.activation == Activation::relu) return;
+    for (int32_t number = first_panel; number < last_panel; ++number) {
+        const Panel panel = panel_at(gemm, number);
+        for (int32_t r = 0; r < panel.rows; ++r)
+            activate_stretch(gemm.out[panel.first_row + r] + first_pixel, pixels, gemm.epilogue);
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA

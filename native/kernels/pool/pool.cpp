@@ -1,0 +1,74 @@
+// Channels > output rows > output columns > the window's pixels inside the input.
+#include "kernels/pool/pool.h"
+
+#include "kernels/epilogue.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+struct Range {
+    int64_t first, last, step, counted;  // [first, last) inside the input, and positions that an average counts
+};
+
+Range sliding(int64_t at, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation) {
+    const int64_t begin = at * stride - pad, end = begin + (kernel - 1) * dilation + 1;
+    int64_t first = begin;
+    if (first < 0) first += (-first + dilation - 1) / dilation * dilation;
+    const int64_t widened = end < size + pad ? end : size + pad;
+    return {first, end < size ? end : size, dilation, widened - begin};
+}
+
+Range adaptive(int64_t at, int64_t size, int64_t out) { return {at * size / out, ((at + 1) * size + out - 1) / out, 1, 0}; }
+
+float pooled(const float* plane, int64_t width, const Range& rows, const Range& columns, bool maximum, bool count_padding) {
+    float result = maximum ? -__builtin_inff() : 0.0f;
+    for (int64_t y = rows.first; y < rows.last; y += rows.step)
+        for (int64_t x = columns.first; x < columns.last; x += columns.step) {
+            const float pixel = plane[y * width + x];
+            result = maximum ? (result < pixel || pixel != pixel ? pixel : result) : result + pixel;
+        }
+    if (maximum) return result;
+    const int64_t count = count_padding ? rows.counted * columns.counted : (rows.last - rows.first) * (columns.last - columns.first);
+    return result / static_cast<float>(count);
+}
+
+// Several sums, since one would wait for each addition before the next.
+float whole_average(const float* plane, int64_t pixels) {
+    constexpr int lanes = 16;
+    float sums[lanes] = {};
+    int64_t p = 0;
+    for (; p + lanes <= pixels; p += lanes)
+        for (int i = 0; i < lanes; ++i) sums[i] += plane[p + i];
+    float sum = 0;
+    for (; p < pixels; ++p) sum += plane[p];
+    for (int i = 0; i < lanes; ++i) sum += sums[i];
+    return sum / static_cast<float>(pixels);
+}
+
+}  // namespace
+
+void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
+    const Window& w = p.window;
+    const bool maximum = p.pooling == Pooling::maximum || p.pooling == Pooling::adaptive_maximum;
+    const bool slides = p.pooling == Pooling::maximum || p.pooling == Pooling::average;
+    const int64_t pixels = int64_t{w.out_height} * w.out_width;
+    for (int32_t channel = first_channel; channel < last_channel; ++channel) {
+        const float* plane = p.in[channel];
+        float* out = p.out[channel];
+        if (p.pooling == Pooling::adaptive_average && pixels == 1)
+            out[0] = whole_average(plane, int64_t{w.in_height} * w.in_width);
+        else
+            for (int64_t y = 0; y < w.out_height; ++y) {
+                const Range rows = slides ? sliding(y, w.in_height, w.kernel_y, w.stride_y, w.pad_y, w.dilation_y)
+                                          : adaptive(y, w.in_height, w.out_height);
+                for (int64_t x = 0; x < w.out_width; ++x) {
+                    const Range columns = slides ? sliding(x, w.in_width, w.kernel_x, w.stride_x, w.pad_x, w.dilation_x)
+                                                 : adaptive(x, w.in_width, w.out_width);
+                    out[y * w.out_width + x] = pooled(plane, w.in_width, rows, columns, maximum, p.count_padding);
+                }
+            }
+        activate_stretch(out, pixels, p.epilogue);
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA
