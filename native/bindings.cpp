@@ -1,14 +1,54 @@
 // The Python module shufflekit._native: thin, and the only file that includes nanobind.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
 #include "cpu.h"
+#include "engine.h"
 #include "microbenchmark.h"
 
 namespace nb = nanobind;
-using namespace nb::literals;
+using namespace nb::literals;  // "name"_a
+
+namespace {
+
+using shufflekit::Engine;
+using Images = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using Result = nb::ndarray<nb::numpy, float>;
+
+void check_images(const Engine& engine, const Images& images) {
+    for (size_t i = 0; i < 3; ++i)
+        if (static_cast<int64_t>(images.shape(i + 1)) != engine.program().input().shape[i])
+            throw std::invalid_argument("images: must have the shape of the plan's input");
+}
+
+std::vector<Result> run(const Engine& engine, const Images& images) {
+    check_images(engine, images);
+    std::vector<Result> results;
+    std::vector<float*> starts;
+    for (const auto& output : engine.program().outputs()) {
+        std::vector<size_t> shape{images.shape(0)};
+        shape.insert(shape.end(), output.shape.begin(), output.shape.end());
+        auto* memory = new float[images.shape(0) * output.floats];
+        nb::capsule owner(memory, [](void* p) noexcept { delete[] static_cast<float*>(p); });
+        results.emplace_back(memory, shape.size(), shape.data(), owner);
+        starts.push_back(memory);
+    }
+    const nb::gil_scoped_release release;
+    engine.run(images.data(), static_cast<int64_t>(images.shape(0)), starts.data());
+    return results;
+}
+
+std::vector<std::vector<double>> profile(const Engine& engine, const Images& images, int repeats) {
+    check_images(engine, images);
+    if (images.shape(0) != 1 || repeats < 1) throw std::invalid_argument("profile: needs one image and at least one repeat");
+    const nb::gil_scoped_release release;
+    return engine.profile(images.data(), repeats);
+}
+
+}  // namespace
 
 NB_MODULE(_native, m) {
     m.doc() = "The compiled part of shufflekit.";
@@ -21,4 +61,20 @@ NB_MODULE(_native, m) {
     m.def("copy_rates", &shufflekit::copy_rates, "instruction_set"_a, "threads"_a, "working_set_bytes"_a, "window_ms"_a,
           "repeats"_a, nb::call_guard<nb::gil_scoped_release>(),
           "Bytes read plus bytes written a second of all threads together, each copying half of its own working set.");
+
+    nb::class_<Engine>(m, "Engine", "Runs a plan; several threads may use one at the same time.")
+        .def_static("load", [](const std::string& path, int threads, std::string_view isa) {
+            const nb::gil_scoped_release release;
+            return new Engine(shufflekit::Program::load(path), threads, isa);
+        }, "path"_a, "threads"_a, "instruction_set"_a, "From a file; ValueError where it is no sound plan. No instruction set: the best.")
+        .def_static("parse", [](nb::bytes content, int threads, std::string_view isa) {
+            return new Engine(shufflekit::Program::parse(content.c_str(), content.size()), threads, isa);
+        }, "content"_a, "threads"_a, "instruction_set"_a, "From a file's content.")
+        .def("run", &run, "images"_a, "(N, C, H, W) in, each output with its N out.")
+        .def("profile", &profile, "image"_a, "repeats"_a, "Seconds of each step, for each repeat.")
+        .def_prop_ro("content", [](const Engine& e) { return nb::bytes(e.program().content().data(), e.program().content().size()); },
+                     "The plan's file.")
+        .def_prop_ro("input_shape", [](const Engine& e) { return e.program().input().shape; }, "(C, H, W)")
+        .def_prop_ro("threads", &Engine::threads)
+        .def_prop_ro("instruction_set", [](const Engine& e) { return std::string(e.instruction_set()); });
 }

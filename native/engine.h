@@ -1,0 +1,52 @@
+// Runs a program: walks its steps for each image, on one thread or several. Knows no network.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "program.h"
+#include "thread_pool.h"
+
+namespace shufflekit {
+
+class Engine {
+  public:
+    // instruction_set: a name of SHUFFLEKIT_EACH_ISA that runs here, or empty for the best. Throws std::invalid_argument.
+    Engine(Program program, int threads, std::string_view instruction_set);
+    ~Engine();
+
+    const Program& program() const { return program_; }
+    int threads() const { return threads_; }
+    std::string_view instruction_set() const { return kernels_.isa; }
+
+    // images x (C, H, W) in, images x shape out for each output, dense. Any number of threads may call it at the same time.
+    // A batch of at least `threads` images is shared out image by image, a smaller one step by step.
+    void run(const float* input, int64_t images, float* const* outputs) const;
+
+    // Seconds of each step, for each repeat, of the first image of `input`.
+    std::vector<std::vector<double>> profile(const float* input, int repeats) const;
+
+  private:
+    struct Context;  // memory for one image under way
+    struct Image {
+        const float* input;
+        std::vector<float*> outputs;
+    };
+
+    std::unique_ptr<Context> take_context() const;
+    void give_back(std::unique_ptr<Context> context) const;
+    Image image(const float* input, int64_t number, float* const* outputs) const;
+    void run_step(const Step& step, Context& context, const Image& image, int part, int parts) const;
+
+    const Program program_;
+    const Kernels& kernels_;
+    const int threads_;
+    mutable std::unique_ptr<ThreadPool> pool_;
+    mutable std::mutex contexts_mutex_;
+    mutable std::vector<std::unique_ptr<Context>> contexts_;
+};
+
+}  // namespace shufflekit

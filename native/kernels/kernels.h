@@ -1,0 +1,37 @@
+// The kernels of each instruction set, best first.
+#pragma once
+
+#include <string_view>
+
+#include "kernels/affine/affine.h"
+#include "kernels/binary/binary.h"
+#include "kernels/convolution/convolution.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/gather/gather.h"
+#include "kernels/gemm/gemm.h"
+#include "kernels/pool/pool.h"
+#include "kernels/resize/resize.h"
+#include "kernels/softmax/softmax.h"
+
+namespace shufflekit {
+
+struct Kernels {
+    std::string_view isa;
+    decltype(&scalar::gemm) gemm;
+    decltype(&scalar::convolution) convolution;
+    decltype(&scalar::depthwise) depthwise;
+    decltype(&scalar::pool) pool;
+    decltype(&scalar::affine) affine;
+    decltype(&scalar::binary) binary;
+    decltype(&scalar::softmax) softmax;
+    decltype(&scalar::resize) resize;
+    decltype(&scalar::gather) gather;
+};
+
+#define SHUFFLEKIT_ENTRY(isa)                                                                                              \
+    Kernels{#isa,        &isa::gemm,   &isa::convolution, &isa::depthwise, &isa::pool, &isa::affine, &isa::binary, \
+            &isa::softmax, &isa::resize, &isa::gather},
+inline constexpr Kernels every_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
+#undef SHUFFLEKIT_ENTRY
+
+}  // namespace shufflekit

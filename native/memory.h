@@ -1,0 +1,45 @@
+// Memory for weights, arenas and scratch: on a cache line's border, in huge pages where the system has some.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace shufflekit {
+
+template <class T>
+class Memory {
+  public:
+    Memory() = default;
+
+    // Zeroed. Large blocks take whole huge pages: weights stream through, and 4 KiB pages would miss the TLB all the way.
+    explicit Memory(size_t count) : count_(count) {
+        constexpr size_t line = 64, huge = 2 << 20;
+        const size_t wanted = count * sizeof(T), border = wanted >= huge ? huge : line;
+        const size_t bytes = (wanted + line + border - 1) / border * border;  // kernels may read a vector past the end
+        start_.reset(static_cast<T*>(std::aligned_alloc(border, bytes)));
+        if (!start_) throw std::bad_alloc();
+#ifdef __linux__
+        if (border == huge) madvise(start_.get(), bytes, MADV_HUGEPAGE);
+#endif
+        std::memset(start_.get(), 0, bytes);
+    }
+
+    T* data() { return start_.get(); }
+    const T* data() const { return start_.get(); }
+    size_t size() const { return count_; }
+
+  private:
+    struct Free {
+        void operator()(T* p) const { std::free(p); }
+    };
+    std::unique_ptr<T, Free> start_;
+    size_t count_ = 0;
+};
+
+}  // namespace shufflekit
