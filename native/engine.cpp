@@ -48,10 +48,11 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 }  // namespace
 
 struct Engine::Context {
-    Memory<float> arena;
+    Memory<float> memory;
+    float* arena;
     std::vector<Memory<float>> scratch;  // of each thread
 
-    Context(const Program& program, int threads) : arena(static_cast<size_t>(program.arena())) {
+    Context(const Program& program, int threads) : memory(static_cast<size_t>(program.arena() + 2 * window_slack)), arena(memory.data() + window_slack) {
         for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(static_cast<size_t>(program.scratch()));
     }
 };
@@ -89,7 +90,7 @@ Engine::Image Engine::image(const float* input, int64_t number, float* const* ou
 }
 
 void Engine::run_step(const Step& step, Context& context, const Image& image, int part, int parts) const {
-    float* arena = context.arena.data();
+    float* arena = context.arena;
     const float* in = step.in_buffer == 1 ? image.input : arena;
     float* out = step.out_buffer == 0 ? arena : image.outputs[step.out_buffer - 1];
     float* scratch = context.scratch[part].data();

@@ -309,6 +309,7 @@ class Checker {
                 w,
                 pooling,
                 fields_->truth("count_padding"),
+                in_buffer_ == 1,
                 epilogue(*fields_)};
     }
 

@@ -81,6 +81,11 @@ template <Activation A, class V>
     return x;
 }
 
+// Those that kernels apply to sums in registers: the others need more of them than a tile leaves.
+inline bool in_bounds(Activation activation) {
+    return activation == Activation::none || activation == Activation::relu || activation == Activation::relu6;
+}
+
 // Calls task<A>() for the activation given, so that a loop inside `task` asks no more:
 //   with_activation(epilogue.activation, [&]<Activation A>() { for (...) store(p, activate<A>(load(p), slope)); });
 template <class Task>

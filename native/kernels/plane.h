@@ -11,6 +11,8 @@
 
 namespace shufflekit {
 
+inline constexpr int64_t window_slack = 64;  // floats of readable memory before and behind the arena
+
 inline constexpr int64_t plane_alignment = 16;  // floats: the widest vector, and a cache line
 
 // Floats that a plane owns. A plane stride that is a multiple of 2 KiB would put all planes into a few cache sets.

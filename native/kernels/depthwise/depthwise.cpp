@@ -1,8 +1,10 @@
-// Channels > copy the plane with its zero border into scratch, columns split by stride > output rows > taps > pixels: every tap
-// reads neighbouring floats, whatever the stride. A 3x3 window has its nine weights in registers for a row.
+// 3x3 windows: channels > what window_3x3.h says.
+// All others: channels > copy the plane with its zero border into scratch, columns split by stride > output rows > taps > pixels:
+// every tap reads neighbouring floats, whatever the stride.
 #include "kernels/depthwise/depthwise.h"
 
 #include "kernels/epilogue.h"
+#include "kernels/window_3x3.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -35,14 +37,29 @@ const float* tap_row(const float* scratch, const Window& w, int64_t y, int64_t i
     return scratch + (row * w.stride_x + column % w.stride_x) * depthwise_phase_columns(w) + column / w.stride_x;
 }
 
-void row_3x3(const float* const (&rows)[9], const float* weights, float bias, int64_t pixels, float* __restrict out) {
-    for (int64_t x = 0; x < pixels; ++x) {
-        const float upper = weights[0] * rows[0][x] + weights[1] * rows[1][x] + weights[2] * rows[2][x];
-        const float middle = weights[3] * rows[3][x] + weights[4] * rows[4][x] + weights[5] * rows[5][x];
-        const float lower = weights[6] * rows[6][x] + weights[7] * rows[7][x] + weights[8] * rows[8][x];
-        out[x] = bias + upper + (middle + lower);
+struct Convolve3x3 {
+    static constexpr float fill = 0;
+    vector weights[9];
+    vector bias, low, high;
+
+    Convolve3x3(const float* w, float b, Activation activation) : bias(broadcast<vector>(b)) {
+        for (int i = 0; i < 9; ++i) weights[i] = broadcast<vector>(w[i]);
+        low = broadcast<vector>(activation == Activation::none ? -__builtin_inff() : 0.0f);
+        high = broadcast<vector>(activation == Activation::relu6 ? 6.0f : __builtin_inff());
     }
-}
+    vector begin(const Operands& x) const { return row(bias, 0, x); }
+    vector add(vector sum, const Operands& x) const { return row(sum, 3, x); }
+    vector end(vector sum, const Operands& x) const { return row(sum, 6, x); }
+    vector finish(vector sum) const {
+        sum = sum < low ? low : sum;
+        return high < sum ? high : sum;
+    }
+
+  private:
+    vector row(vector sum, int i, const Operands& x) const {
+        return sum + weights[i] * x.left + weights[i + 1] * x.middle + weights[i + 2] * x.right;
+    }
+};
 
 }  // namespace
 
@@ -50,25 +67,25 @@ void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_
     const Window& w = d.window;
     const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, pixels = int64_t{w.out_height} * w.out_width;
     for (int32_t channel = first_channel; channel < last_channel; ++channel) {
-        copy_with_border(d.in[channel], w, scratch);
         const float* weights = d.weights + channel * taps;
         float* out = d.out[channel];
+        if (fits_slide_3x3(w) && !d.residual.base) {
+            const Activation activation = in_bounds(d.epilogue.activation) ? d.epilogue.activation : Activation::none;
+            slide_3x3(Convolve3x3(weights, d.bias[channel], activation), d.in[channel], w, out);
+            if (activation != d.epilogue.activation) activate_stretch(out, pixels, d.epilogue);
+            continue;
+        }
+        copy_with_border(d.in[channel], w, scratch);
         const float* residual = d.residual.base ? d.residual[channel] : nullptr;
         for (int64_t y = 0; y < w.out_height; ++y) {
             float* row = out + y * w.out_width;
             float kept[64];
             for (int64_t start = 0; start < w.out_width; start += 64) {
                 const int64_t count = w.out_width - start < 64 ? w.out_width - start : 64;
-                if (taps == 9 && w.kernel_x == 3) {
-                    const float* rows[9];
-                    for (int t = 0; t < 9; ++t) rows[t] = tap_row(scratch, w, y, t / 3, t % 3) + start;
-                    row_3x3(rows, weights, d.bias[channel], count, kept);
-                } else {
-                    for (int64_t x = 0; x < count; ++x) kept[x] = d.bias[channel];
-                    for (int64_t t = 0; t < taps; ++t) {
-                        const float* from = tap_row(scratch, w, y, t / w.kernel_x, t % w.kernel_x) + start;
-                        for (int64_t x = 0; x < count; ++x) kept[x] += weights[t] * from[x];
-                    }
+                for (int64_t x = 0; x < count; ++x) kept[x] = d.bias[channel];
+                for (int64_t t = 0; t < taps; ++t) {
+                    const float* from = tap_row(scratch, w, y, t / w.kernel_x, t % w.kernel_x) + start;
+                    for (int64_t x = 0; x < count; ++x) kept[x] += weights[t] * from[x];
                 }
                 if (residual)
                     for (int64_t x = 0; x < count; ++x) kept[x] += residual[y * w.out_width + start + x];

@@ -51,8 +51,10 @@ template <int R, int V>
             const float* residual = gemm.residual[channel] + pixel;
             for (int v = 0; v < V; ++v) sum[r][v] += load(residual + v * vector_lanes);
         }
-        if (gemm.epilogue.activation == Activation::relu)
+        if (gemm.epilogue.activation == Activation::relu || gemm.epilogue.activation == Activation::relu6)
             for (int v = 0; v < V; ++v) sum[r][v] = at_least(sum[r][v], 0.0f);
+        if (gemm.epilogue.activation == Activation::relu6)
+            for (int v = 0; v < V; ++v) sum[r][v] = at_most(sum[r][v], 6.0f);
         for (int v = 0; v < V; ++v) store(out + v * vector_lanes, sum[r][v]);
     }
 }
@@ -108,7 +110,7 @@ void tail(const Gemm& gemm, const Panel& panel, int64_t pixel) {
             const int64_t channel = panel.first_row + r;
             float value = whole[r];
             if (gemm.residual.base) value += gemm.residual[channel][pixel + s];
-            if (gemm.epilogue.activation == Activation::relu) value = at_least(value, 0.0f);
+            if (in_bounds(gemm.epilogue.activation)) value = activate(value, gemm.epilogue.activation, 0);
             gemm.out[channel][pixel + s] = value;
         }
     }
@@ -148,7 +150,7 @@ void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t fir
     }
     for (int32_t number = first_panel; rest && number < last_panel; ++number)
         tail_of(gemm, panel_at(gemm, number), first_pixel + vectors * vector_lanes, rest);
-    if (gemm.epilogue.activation == Activation::none || gemm.epilogue.activation == Activation::relu) return;
+    if (in_bounds(gemm.epilogue.activation)) return;
     for (int32_t number = first_panel; number < last_panel; ++number) {
         const Panel panel = panel_at(gemm, number);
         for (int32_t r = 0; r < panel.rows; ++r)

@@ -1,7 +1,9 @@
-// Channels > output rows > output columns > the window's pixels inside the input.
+// 3x3 windows: channels > what window_3x3.h says.
+// All others: channels > output rows > output columns > the window's pixels inside the input.
 #include "kernels/pool/pool.h"
 
 #include "kernels/epilogue.h"
+#include "kernels/window_3x3.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -32,6 +34,31 @@ float pooled(const float* plane, int64_t width, const Range& rows, const Range& 
     return result / static_cast<float>(count);
 }
 
+struct Maximum3x3 {
+    static constexpr float fill = -__builtin_inff();
+    static vector larger(vector a, vector b) { return (a < b) | (b != b) ? b : a; }
+    vector begin(const Operands& x) const { return larger(larger(x.left, x.middle), x.right); }
+    vector add(vector most, const Operands& x) const { return larger(most, begin(x)); }
+    vector end(vector most, const Operands& x) const { return add(most, x); }
+    vector finish(vector most) const { return most; }
+};
+
+struct Average3x3 {
+    static constexpr float fill = 0;
+    vector begin(const Operands& x) const { return x.left + x.middle + x.right; }
+    vector add(vector sum, const Operands& x) const { return sum + begin(x); }
+    vector end(vector sum, const Operands& x) const { return add(sum, x); }
+    vector finish(vector sum) const { return sum * (1.0f / 9); }
+};
+
+// Whether all nine positions of every window are counted.
+bool averages_nine(const Pool& p) {
+    const Window& w = p.window;
+    const int32_t pad_y = p.count_padding ? w.pad_y : 0, pad_x = p.count_padding ? w.pad_x : 0;
+    return pad_y == w.pad_y && pad_x == w.pad_x && (w.out_height - 1) * w.stride_y - w.pad_y + 2 < w.in_height + pad_y &&
+           (w.out_width - 1) * w.stride_x - w.pad_x + 2 < w.in_width + pad_x;
+}
+
 // Several sums, since one would wait for each addition before the next.
 float whole_average(const float* plane, int64_t pixels) {
     constexpr int lanes = 16;
@@ -52,10 +79,15 @@ void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
     const bool maximum = p.pooling == Pooling::maximum || p.pooling == Pooling::adaptive_maximum;
     const bool slides = p.pooling == Pooling::maximum || p.pooling == Pooling::average;
     const int64_t pixels = int64_t{w.out_height} * w.out_width;
+    const bool in_vectors = slides && !p.tight_input && fits_slide_3x3(w) && (maximum || averages_nine(p));
     for (int32_t channel = first_channel; channel < last_channel; ++channel) {
         const float* plane = p.in[channel];
         float* out = p.out[channel];
-        if (p.pooling == Pooling::adaptive_average && pixels == 1)
+        if (in_vectors && maximum)
+            slide_3x3(Maximum3x3{}, plane, w, out);
+        else if (in_vectors)
+            slide_3x3(Average3x3{}, plane, w, out);
+        else if (p.pooling == Pooling::adaptive_average && pixels == 1)
             out[0] = whole_average(plane, int64_t{w.in_height} * w.in_width);
         else
             for (int64_t y = 0; y < w.out_height; ++y) {

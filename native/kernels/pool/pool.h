@@ -1,4 +1,4 @@
-// Contract of pooling. Input planes may be tight.
+// Contract of pooling. Input planes may be tight, if so said.
 //
 //   maximum:  out[c][y, x] = act(max of the window's pixels that lie in the input)
 //   average:  out[c][y, x] = act(sum of those / count), count their number, or with count_padding the number of window positions
@@ -28,6 +28,7 @@ struct Pool {
     Window window;
     Pooling pooling;
     bool count_padding;
+    bool tight_input;
     Epilogue epilogue;
 };
 

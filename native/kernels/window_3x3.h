@@ -1,0 +1,133 @@
+// Walks 3x3 windows over a plane, whole vectors of output pixels at a time: what depthwise convolution and pooling share.
+//
+// Blocks of one or two vectors of columns > input rows > left, middle and right operands > the three output rows that see the row.
+// An input row is loaded once for all of them: 9 weights + 3 sums and 3 operands a vector + masks = at most 25 of 32 registers with
+// AVX-512. Whole vectors are loaded and stored: up to `window_slack` floats around the input plane are read and masked out, and
+// floats behind the output plane's pixels, but inside of what it owns, are overwritten.
+#pragma once
+
+#include "kernels/activation_math.h"
+#include "kernels/plane.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+
+
+#if SHUFFLEKIT_VECTOR_BYTES == 4
+using mask = int32_t;
+inline vector even_lanes(vector a, vector) { return a; }
+inline vector odd_lanes(vector, vector b) { return b; }
+inline void set_lane(mask& m, int, int32_t value) { m = value; }
+#else
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+[[gnu::always_inline]] inline vector even_lanes(vector a, vector b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+[[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) {
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+#elif SHUFFLEKIT_VECTOR_BYTES == 32
+[[gnu::always_inline]] inline vector even_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
+[[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
+#else
+[[gnu::always_inline]] inline vector even_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6); }
+[[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7); }
+#endif
+using mask = decltype(vector{} < vector{});
+inline void set_lane(mask& m, int lane, int32_t value) { m[lane] = value; }
+#endif
+
+// Whether `slide_3x3` does these windows: outside of the input they reach one row or column at most, and middle columns never.
+inline bool fits_slide_3x3(const Window& w) {
+    return w.kernel_y == 3 && w.kernel_x == 3 && w.dilation_y == 1 && w.dilation_x == 1 && w.stride_y == w.stride_x && w.stride_x <= 2 &&
+           w.pad_y <= 1 && w.pad_x <= 1 && (w.out_width - 1) * w.stride_x - w.pad_x + 1 < w.in_width &&
+           (w.out_height - 1) * w.stride_y - w.pad_y + 1 < w.in_height;
+}
+
+struct Operands {
+    vector left, middle, right;
+};
+
+// V vectors of output columns from `column` on, over all rows. An operation has
+//   fill          what the padding counts as
+//   begin(x), add(sum, x), end(sum, x)   the sum of an output row after its first, second and third input row
+template <int Stride, int V, class Operation>
+[[gnu::always_inline]] inline void slide_columns(const Operation& operation, const float* plane, const Window& w, const int32_t (&columns)[V],
+                                                 float* out) {
+    const vector fill = broadcast<vector>(operation.fill);
+    mask inside_left[V] = {}, inside_right[V] = {};
+    for (int v = 0; v < V; ++v)
+        for (int lane = 0; lane < vector_lanes; ++lane) {
+            const int32_t first = (columns[v] + lane) * Stride - w.pad_x;
+            set_lane(inside_left[v], lane, first >= 0 ? -1 : 0);
+            set_lane(inside_right[v], lane, first + 2 < w.in_width ? -1 : 0);
+        }
+    const auto operands = [&](int32_t row, int v) -> Operands {
+        if (row < 0 || row >= w.in_height) return {fill, fill, fill};
+        const float* at = plane + int64_t{row} * w.in_width + columns[v] * Stride - w.pad_x;
+        Operands x;
+        if constexpr (Stride == 1) {
+            x = {load(at), load(at + 1), load(at + 2)};
+        } else {
+            const vector a = load(at), b = load(at + vector_lanes);
+            x = {even_lanes(a, b), odd_lanes(a, b), even_lanes(load(at + 2), load(at + 2 + vector_lanes))};
+        }
+        x.left = inside_left[v] ? x.left : fill;
+        x.right = inside_right[v] ? x.right : fill;
+        return x;
+    };
+    const auto put = [&](int32_t y, int v, vector value) {
+        float* to = out + int64_t{y} * w.out_width + columns[v];
+        const int64_t owned = plane_floats(int64_t{w.out_height} * w.out_width) - (to - out);
+        value = operation.finish(value);
+        if (owned >= vector_lanes) return store(to, value);
+        float lanes[vector_lanes];
+        store(lanes, value);
+        for (int64_t i = 0; i < owned && i < vector_lanes; ++i) to[i] = lanes[i];
+    };
+    vector upper[V], lower[V];  // sums of the output rows that have seen two rows, and one
+    if constexpr (Stride == 1) {
+        for (int v = 0; v < V; ++v) {
+            upper[v] = operation.begin(operands(-w.pad_y, v));
+            const Operands x = operands(1 - w.pad_y, v);
+            upper[v] = operation.add(upper[v], x);
+            lower[v] = operation.begin(x);
+        }
+        for (int32_t y = 0; y < w.out_height; ++y)
+#pragma GCC unroll 2
+            for (int v = 0; v < V; ++v) {
+                const Operands x = operands(y + 2 - w.pad_y, v);
+                put(y, v, operation.end(upper[v], x));
+                upper[v] = operation.add(lower[v], x);
+                lower[v] = operation.begin(x);
+            }
+    } else {
+        for (int v = 0; v < V; ++v) upper[v] = operation.begin(operands(-w.pad_y, v));
+        for (int32_t y = 0; y < w.out_height; ++y)
+#pragma GCC unroll 2
+            for (int v = 0; v < V; ++v) {
+                const vector sum = operation.add(upper[v], operands(y * 2 + 1 - w.pad_y, v));
+                const Operands x = operands(y * 2 + 2 - w.pad_y, v);
+                put(y, v, operation.end(sum, x));
+                upper[v] = operation.begin(x);
+            }
+    }
+}
+
+// Blocks from left to right: what a block narrower than a vector writes too much, the next row overwrites.
+template <int Stride, class Operation>
+inline void slide_3x3(const Operation& operation, const float* plane, const Window& w, float* out) {
+    int32_t column = 0;
+    const int32_t last = w.out_width > vector_lanes ? w.out_width - vector_lanes : 0;  // of a whole vector's first columns
+    for (; column + vector_lanes < w.out_width; column += 2 * vector_lanes) {
+        const int32_t second = column + vector_lanes < last ? column + vector_lanes : last;
+        slide_columns<Stride, 2>(operation, plane, w, {column, second}, out);
+    }
+    if (column < w.out_width) slide_columns<Stride, 1>(operation, plane, w, {column < last ? column : last}, out);
+}
+
+template <class Operation>
+inline void slide_3x3(const Operation& operation, const float* plane, const Window& w, float* out) {
+    w.stride_x == 1 ? slide_3x3<1>(operation, plane, w, out) : slide_3x3<2>(operation, plane, w, out);
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA
