@@ -116,7 +116,7 @@ void Engine::run_step(const Step& step, Context& context, const Image& image, in
             } else if constexpr (std::is_same_v<T, Convolution>) {
                 const int64_t panels = int64_t{arguments.groups} * gemm_panels(arguments.rows);
                 const int64_t all_pixels = int64_t{arguments.window.out_height} * arguments.window.out_width;
-                const auto [pixels, own] = share_gemm(all_pixels, panels, plane_alignment, part, parts);
+                const auto [pixels, own] = share_gemm(all_pixels, panels, convolution_unit(arguments), part, parts);
                 if (pixels.first < pixels.last && own.first < own.last)
                     kernels_.convolution(arguments, scratch, pixels.first, pixels.last, own.first, own.last);
             } else if constexpr (std::is_same_v<T, Depthwise>) {

@@ -263,9 +263,9 @@ class Checker {
         const int64_t depth = product("window", in_channels, int64_t{w.kernel_y} * w.kernel_x);
         const int64_t in_pixels = int64_t{w.in_height} * w.in_width;
         const int64_t pixels = product("window", w.out_height, w.out_width);
-        scratch = product("window", depth, convolution_block + 1);
+        product("window", product("window", depth, w.stride_x), convolution_block + convolution_columns(w));
         const int32_t* to = written(out, pixels);
-        return {{nullptr, read("in", in, in_pixels, Overlap::never, Reach::tight)},
+        const Convolution c{{nullptr, read("in", in, in_pixels, Overlap::never, Reach::tight)},
                 {nullptr, to},
                 residual(out, pixels),
                 floats("weights", product("window", panels * gemm_panel, depth)),
@@ -275,6 +275,8 @@ class Checker {
                 in_channels,
                 w,
                 epilogue(*fields_)};
+        scratch = convolution_scratch(c);
+        return c;
     }
 
     Depthwise depthwise(int64_t& scratch) {

@@ -21,6 +21,11 @@ inline constexpr int32_t activations = 8;
 struct Epilogue {
     Activation activation = Activation::none;
     float slope = 0;  // of leaky_relu
+
+    // Activations that are no more than bounds are applied to sums in registers; for the others these do not bind.
+    constexpr bool is_bounds() const { return activation <= Activation::relu6; }
+    constexpr float low() const { return activation == Activation::relu || activation == Activation::relu6 ? 0 : -__builtin_inff(); }
+    constexpr float high() const { return activation == Activation::relu6 ? 6 : __builtin_inff(); }
 };
 
 }  // namespace shufflekit

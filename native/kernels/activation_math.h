@@ -46,6 +46,12 @@ template <class V>
     return limit < x ? limit : x;
 }
 
+template <class V>
+[[gnu::always_inline]] inline V between(V x, V low, V high) {
+    x = x < low ? low : x;
+    return high < x ? high : x;
+}
+
 // e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2: e^r by its series to r^6 / 6!, which leaves 1.3e-7 of it at most.
 // Below -87 it stays at e^-87 (1.6e-38), above 88 at e^88: 2^n is a normal number everywhere between.
 template <class V>
@@ -79,11 +85,6 @@ template <Activation A, class V>
         return x < V{} ? scaled : x;
     }
     return x;
-}
-
-// Those that kernels apply to sums in registers: the others need more of them than a tile leaves.
-inline bool in_bounds(Activation activation) {
-    return activation == Activation::none || activation == Activation::relu || activation == Activation::relu6;
 }
 
 // Calls task<A>() for the activation given, so that a loop inside `task` asks no more:

@@ -16,7 +16,7 @@ namespace shufflekit::SHUFFLEKIT_ISA {
 using mask = int32_t;
 inline vector even_lanes(vector a, vector) { return a; }
 inline vector odd_lanes(vector, vector b) { return b; }
-inline void set_lane(mask& m, int, int32_t value) { m = value; }
+inline mask every_lane(int32_t first, int32_t) { return first; }
 #else
 #if SHUFFLEKIT_VECTOR_BYTES == 64
 [[gnu::always_inline]] inline vector even_lanes(vector a, vector b) {
@@ -33,7 +33,11 @@ inline void set_lane(mask& m, int, int32_t value) { m = value; }
 [[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7); }
 #endif
 using mask = decltype(vector{} < vector{});
-inline void set_lane(mask& m, int lane, int32_t value) { m[lane] = value; }
+inline mask every_lane(int32_t first, int32_t step) {
+    mask numbers{};
+    for (int lane = 0; lane < vector_lanes; ++lane) numbers[lane] = first + lane * step;
+    return numbers;
+}
 #endif
 
 // Whether `slide_3x3` does these windows: outside of the input they reach one row or column at most, and middle columns never.
@@ -54,13 +58,12 @@ template <int Stride, int V, class Operation>
 [[gnu::always_inline]] inline void slide_columns(const Operation& operation, const float* plane, const Window& w, const int32_t (&columns)[V],
                                                  float* out) {
     const vector fill = broadcast<vector>(operation.fill);
-    mask inside_left[V] = {}, inside_right[V] = {};
-    for (int v = 0; v < V; ++v)
-        for (int lane = 0; lane < vector_lanes; ++lane) {
-            const int32_t first = (columns[v] + lane) * Stride - w.pad_x;
-            set_lane(inside_left[v], lane, first >= 0 ? -1 : 0);
-            set_lane(inside_right[v], lane, first + 2 < w.in_width ? -1 : 0);
-        }
+    mask inside_left[V], inside_right[V];
+    for (int v = 0; v < V; ++v) {
+        const mask left = every_lane(columns[v] * Stride - w.pad_x, Stride);
+        inside_left[v] = left >= 0;
+        inside_right[v] = left + 2 < w.in_width;
+    }
     const auto operands = [&](int32_t row, int v) -> Operands {
         if (row < 0 || row >= w.in_height) return {fill, fill, fill};
         const float* at = plane + int64_t{row} * w.in_width + columns[v] * Stride - w.pad_x;

@@ -1,65 +1,122 @@
-// Blocks of 48 output pixels > gather their patches into scratch, one run of 48 floats for each (channel, tap) > GEMM on those.
+// Wide outputs: groups > output rows > copy the input rows that enter with the row, split by stride > GEMM on a row.
+// Others: blocks of 48 output pixels > groups > gather their patches, one run of 48 floats for each (channel, tap) > GEMM.
 #include "kernels/convolution/convolution.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-// The operands of one tap for output pixels [first, first + count).
-void gather_tap(const float* plane, const Window& w, int i, int j, int64_t first, int64_t count, float* to) {
-    int64_t y = first / w.out_width, x = first % w.out_width;
-    for (int64_t done = 0; done < count; ++y, x = 0) {
-        const int64_t here = w.out_width - x < count - done ? w.out_width - x : count - done;
-        const int64_t row = y * w.stride_y - w.pad_y + int64_t{i} * w.dilation_y;
-        const int64_t column = x * w.stride_x - w.pad_x + int64_t{j} * w.dilation_x;
-        if (row < 0 || row >= w.in_height) {
-            for (int64_t n = 0; n < here; ++n) to[done + n] = 0;
-        } else {
-            int64_t before = column < 0 ? (-column + w.stride_x - 1) / w.stride_x : 0;
-            if (before > here) before = here;
-            int64_t inside = column < w.in_width ? (w.in_width - column + w.stride_x - 1) / w.stride_x : 0;
-            if (inside > here) inside = here;
-            for (int64_t n = 0; n < before; ++n) to[done + n] = 0;
-            const float* from = plane + row * w.in_width + column;
-            if (w.stride_x == 1)
-                for (int64_t n = before; n < inside; ++n) to[done + n] = from[n];
-            else
-                for (int64_t n = before; n < inside; ++n) to[done + n] = from[n * w.stride_x];
-            for (int64_t n = inside > before ? inside : before; n < here; ++n) to[done + n] = 0;
+// to[x] = from[first + x * step] for 0 <= x < count, zero where that is outside of [0, size).
+void copy_row(const float* from, int64_t size, int64_t first, int64_t step, int64_t count, float* to) {
+    int64_t before = first < 0 ? (-first + step - 1) / step : 0;
+    int64_t inside = first < size ? (size - first + step - 1) / step : 0;
+    if (inside > count) inside = count;
+    if (before > inside) before = inside;
+    for (int64_t x = 0; x < before; ++x) to[x] = 0;
+    if (step == 1)
+        for (int64_t x = before; x < inside; ++x) to[x] = from[first + x];
+    else if (step == 2)
+        for (int64_t x = before; x < inside; ++x) to[x] = from[first + x * 2];
+    else
+        for (int64_t x = before; x < inside; ++x) to[x] = from[first + x * step];
+    for (int64_t x = inside; x < count; ++x) to[x] = 0;
+}
+
+struct Share {
+    int32_t first_panel, last_panel;
+};
+
+// Of the group's panels.
+Share panels_of(const Convolution& c, int32_t group, int32_t first_panel, int32_t last_panel) {
+    const int32_t panels = gemm_panels(c.rows), first = group * panels;
+    return {first_panel > first ? first_panel - first : 0, last_panel < first + panels ? last_panel - first : panels};
+}
+
+// One group as a GEMM on operands of ours, for `pixels` output pixels from `pixel` on.
+Gemm block(const Convolution& c, int32_t group, const float* operands, const int32_t* offsets, int64_t pixel, int32_t pixels) {
+    const int64_t depth = int64_t{c.in_channels} * c.window.kernel_y * c.window.kernel_x;
+    const int64_t row = int64_t{group} * c.rows, first = int64_t{group} * gemm_panels(c.rows);
+    const bool adds = c.residual.base != nullptr;
+    return {{operands, offsets},
+            {c.out.base + pixel, c.out.offsets + row},
+            {adds ? c.residual.base + pixel : nullptr, adds ? c.residual.offsets + row : nullptr},
+            c.weights + first * depth * gemm_panel,
+            c.bias + first * gemm_panel,
+            1,
+            c.rows,
+            static_cast<int32_t>(depth),
+            pixels,
+            c.epilogue};
+}
+
+// The input's rows lie in a ring of kernel_y slots; only with dilation 1 do the rows of one window stay for the next.
+void by_rows(const Convolution& c, float* scratch, int32_t group, int32_t first_row, int32_t last_row, Share share) {
+    const Window& w = c.window;
+    const int64_t columns = convolution_columns(w), slot = w.stride_x * columns, slots = w.kernel_y;
+    auto* offsets = reinterpret_cast<int32_t*>(scratch + c.in_channels * slots * slot);
+    int64_t copied = -1;  // the last input row, counted from the padding's first, that is in its slot
+    for (int64_t y = first_row; y < last_row; ++y) {
+        const int64_t begin = y * w.stride_y;
+        for (int64_t i = 0; i < w.kernel_y; ++i) {
+            const int64_t row = begin + i * w.dilation_y, number = w.dilation_y == 1 ? row % slots : i;
+            for (int64_t channel = 0; channel < c.in_channels; ++channel) {
+                float* to = scratch + (channel * slots + number) * slot;
+                if (w.dilation_y > 1 || row > copied) {
+                    const int64_t from = row - w.pad_y;
+                    const float* plane = c.in[group * int64_t{c.in_channels} + channel] + from * w.in_width;
+                    const int64_t width = from < 0 || from >= w.in_height ? 0 : w.in_width;
+                    for (int64_t phase = 0; phase < w.stride_x; ++phase)
+                        copy_row(plane, width, phase - w.pad_x, w.stride_x, columns, to + phase * columns);
+                }
+                for (int64_t j = 0; j < w.kernel_x; ++j) {
+                    const int64_t column = j * w.dilation_x, start = column % w.stride_x * columns + column / w.stride_x;
+                    offsets[(channel * w.kernel_y + i) * w.kernel_x + j] = static_cast<int32_t>(to - scratch + start);
+                }
+            }
         }
-        done += here;
+        copied = begin + w.kernel_y - 1;
+        // The last vector ends with the row, since the next row may be another thread's: some pixels are computed twice.
+        const int32_t whole = w.out_width - w.out_width % vector_lanes, last = w.out_width - vector_lanes;
+        gemm(block(c, group, scratch, offsets, y * w.out_width, whole), 0, whole, share.first_panel, share.last_panel);
+        if (whole < w.out_width)
+            gemm(block(c, group, scratch + last, offsets, y * w.out_width + last, vector_lanes), 0, vector_lanes, share.first_panel,
+                 share.last_panel);
+    }
+}
+
+void by_patches(const Convolution& c, float* scratch, int32_t group, int32_t first_pixel, int32_t last_pixel, Share share) {
+    const Window& w = c.window;
+    const int64_t depth = int64_t{c.in_channels} * w.kernel_y * w.kernel_x;
+    auto* offsets = reinterpret_cast<int32_t*>(scratch + depth * convolution_block);
+    for (int64_t k = 0; k < depth; ++k) offsets[k] = static_cast<int32_t>(k * convolution_block);
+    for (int32_t pixel = first_pixel; pixel < last_pixel; pixel += convolution_block) {
+        const int32_t count = last_pixel - pixel < convolution_block ? last_pixel - pixel : convolution_block;
+        float* to = scratch;
+        for (int64_t channel = 0; channel < c.in_channels; ++channel)
+            for (int64_t i = 0; i < w.kernel_y; ++i)
+                for (int64_t j = 0; j < w.kernel_x; ++j, to += convolution_block)
+                    for (int64_t done = 0; done < count;) {
+                        const int64_t y = (pixel + done) / w.out_width, x = (pixel + done) % w.out_width;
+                        const int64_t here = w.out_width - x < count - done ? w.out_width - x : count - done;
+                        const int64_t row = y * w.stride_y - w.pad_y + i * w.dilation_y;
+                        const int64_t width = row < 0 || row >= w.in_height ? 0 : w.in_width;
+                        copy_row(c.in[group * int64_t{c.in_channels} + channel] + row * w.in_width, width,
+                                 x * w.stride_x - w.pad_x + j * w.dilation_x, w.stride_x, here, to + done);
+                        done += here;
+                    }
+        gemm(block(c, group, scratch, offsets, pixel, count), 0, count, share.first_panel, share.last_panel);
     }
 }
 
 }  // namespace
 
 void convolution(const Convolution& c, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
-    const Window& w = c.window;
-    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, depth = c.in_channels * taps;
-    const int32_t panels = gemm_panels(c.rows);
-    auto* operands = reinterpret_cast<int32_t*>(scratch + depth * convolution_block);
-    for (int64_t k = 0; k < depth; ++k) operands[k] = static_cast<int32_t>(k * convolution_block);
-    for (int32_t pixel = first_pixel; pixel < last_pixel; pixel += convolution_block) {
-        const int32_t count = last_pixel - pixel < convolution_block ? last_pixel - pixel : convolution_block;
-        for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
-            for (int64_t channel = 0; channel < c.in_channels; ++channel)
-                for (int64_t tap = 0; tap < taps; ++tap)
-                    gather_tap(c.in[group * int64_t{c.in_channels} + channel], w, static_cast<int>(tap / w.kernel_x),
-                               static_cast<int>(tap % w.kernel_x), pixel, count, scratch + (channel * taps + tap) * convolution_block);
-            const int64_t row = int64_t{group} * c.rows, first = int64_t{group} * panels;
-            const Gemm block{{scratch, operands},
-                             {c.out.base + pixel, c.out.offsets + row},
-                             {c.residual.base ? c.residual.base + pixel : nullptr, c.residual.base ? c.residual.offsets + row : nullptr},
-                             c.weights + first * depth * gemm_panel,
-                             c.bias + first * gemm_panel,
-                             1,
-                             c.rows,
-                             static_cast<int32_t>(depth),
-                             count,
-                             c.epilogue};
-            const auto begin = first_panel > first ? first_panel - first : 0;
-            const auto end = last_panel < first + panels ? last_panel - first : panels;
-            gemm(block, 0, count, static_cast<int32_t>(begin), static_cast<int32_t>(end));
-        }
+    const int32_t panels = gemm_panels(c.rows), width = c.window.out_width;
+    for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
+        const Share share = panels_of(c, group, first_panel, last_panel);
+        if (convolution_by_rows(c))
+            by_rows(c, scratch, group, first_pixel / width, last_pixel / width, share);
+        else
+            by_patches(c, scratch, group, first_pixel, last_pixel, share);
     }
 }
 

@@ -7,7 +7,8 @@
 // depth = in_channels * kernel_y * kernel_x and k = (c * kernel_y + i) * kernel_x + j.
 //
 // scratch: convolution_scratch(...) floats of the calling thread, on a 64-byte border.
-// A call works on output pixels [first_pixel, last_pixel) and panels [first_panel, last_panel), as in gemm.h.
+// A call works on output pixels [first_pixel, last_pixel), each a multiple of convolution_unit or the end, and on panels
+// [first_panel, last_panel), as in gemm.h.
 #pragma once
 
 #include "kernels/gemm/gemm.h"
@@ -25,10 +26,27 @@ struct Convolution {
     Epilogue epilogue;
 };
 
-inline constexpr int32_t convolution_block = 48;  // output pixels whose patches are gathered together
+// Wide outputs are computed row by row: their operands are the input's rows themselves, copied once with a border and split by
+// stride. Rows shorter than a vector would waste lanes, and a pixel computed twice must not find its result where its residual was:
+// there the patches of some pixels are gathered together.
+inline constexpr int32_t convolution_block = 48;
 
-constexpr int64_t convolution_scratch(int64_t in_channels, int64_t kernel_y, int64_t kernel_x) {
-    return in_channels * kernel_y * kernel_x * (convolution_block + 1);  // patches, and where each starts
+inline bool convolution_by_rows(const Convolution& c) { return c.window.out_width >= plane_alignment && !c.residual.offsets; }
+
+// Shares of the output start at multiples of this, in pixels.
+inline int64_t convolution_unit(const Convolution& c) { return convolution_by_rows(c) ? c.window.out_width : plane_alignment; }
+
+// Columns of one of the stride_x phases into which an input row is split: phase f holds columns f, f + stride_x, ...
+constexpr int64_t convolution_columns(const Window& w) {
+    return w.out_width + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x + plane_alignment;
+}
+
+// Floats: operands, and where the row of each starts.
+inline int64_t convolution_scratch(const Convolution& c) {
+    const Window& w = c.window;
+    const int64_t depth = int64_t{c.in_channels} * w.kernel_y * w.kernel_x;
+    const int64_t rows = int64_t{c.in_channels} * w.kernel_y * w.stride_x * convolution_columns(w);
+    return depth + (convolution_by_rows(c) ? rows : depth * convolution_block);
 }
 
 #define SHUFFLEKIT_DECLARE(isa) \

@@ -42,18 +42,14 @@ struct Convolve3x3 {
     vector weights[9];
     vector bias, low, high;
 
-    Convolve3x3(const float* w, float b, Activation activation) : bias(broadcast<vector>(b)) {
+    Convolve3x3(const float* w, float b, Epilogue epilogue)
+        : bias(broadcast<vector>(b)), low(broadcast<vector>(epilogue.low())), high(broadcast<vector>(epilogue.high())) {
         for (int i = 0; i < 9; ++i) weights[i] = broadcast<vector>(w[i]);
-        low = broadcast<vector>(activation == Activation::none ? -__builtin_inff() : 0.0f);
-        high = broadcast<vector>(activation == Activation::relu6 ? 6.0f : __builtin_inff());
     }
     vector begin(const Operands& x) const { return row(bias, 0, x); }
     vector add(vector sum, const Operands& x) const { return row(sum, 3, x); }
     vector end(vector sum, const Operands& x) const { return row(sum, 6, x); }
-    vector finish(vector sum) const {
-        sum = sum < low ? low : sum;
-        return high < sum ? high : sum;
-    }
+    vector finish(vector sum) const { return between(sum, low, high); }
 
   private:
     vector row(vector sum, int i, const Operands& x) const {
@@ -70,9 +66,8 @@ void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_
         const float* weights = d.weights + channel * taps;
         float* out = d.out[channel];
         if (fits_slide_3x3(w) && !d.residual.base) {
-            const Activation activation = in_bounds(d.epilogue.activation) ? d.epilogue.activation : Activation::none;
-            slide_3x3(Convolve3x3(weights, d.bias[channel], activation), d.in[channel], w, out);
-            if (activation != d.epilogue.activation) activate_stretch(out, pixels, d.epilogue);
+            slide_3x3(Convolve3x3(weights, d.bias[channel], d.epilogue), d.in[channel], w, out);
+            if (!d.epilogue.is_bounds()) activate_stretch(out, pixels, d.epilogue);
             continue;
         }
         copy_with_border(d.in[channel], w, scratch);

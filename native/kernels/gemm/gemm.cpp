@@ -25,10 +25,13 @@ struct Panel {
     int32_t rows;
 };
 
+// Every loop over sums is unrolled: one that is not would put them all on the stack.
 template <int R, int V>
 [[gnu::always_inline]] inline void tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel) {
     vector sum[R][V];
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
         for (int v = 0; v < V; ++v) sum[r][v] = broadcast<vector>(panel.bias[row + r]);
     const float* in = gemm.in.base + pixel;
     const float* weights = panel.weights + row;
@@ -44,19 +47,19 @@ template <int R, int V>
             for (int v = 0; v < V; ++v) sum[r][v] += weight * x[v];
         }
     }
-    for (int r = 0; r < R; ++r) {
-        const int64_t channel = panel.first_row + row + r;
-        float* out = gemm.out[channel] + pixel;
-        if (gemm.residual.base) {
-            const float* residual = gemm.residual[channel] + pixel;
-            for (int v = 0; v < V; ++v) sum[r][v] += load(residual + v * vector_lanes);
-        }
-        if (gemm.epilogue.activation == Activation::relu || gemm.epilogue.activation == Activation::relu6)
-            for (int v = 0; v < V; ++v) sum[r][v] = at_least(sum[r][v], 0.0f);
-        if (gemm.epilogue.activation == Activation::relu6)
-            for (int v = 0; v < V; ++v) sum[r][v] = at_most(sum[r][v], 6.0f);
-        for (int v = 0; v < V; ++v) store(out + v * vector_lanes, sum[r][v]);
+    const int32_t* places = gemm.out.offsets + panel.first_row + row;
+    if (gemm.residual.base) {
+        const int32_t* from = gemm.residual.offsets + panel.first_row + row;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) sum[r][v] += load(gemm.residual.base + from[r] + pixel + v * vector_lanes);
     }
+    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) store(gemm.out.base + places[r] + pixel + v * vector_lanes, between(sum[r][v], low, high));
 }
 
 template <int V>
@@ -83,53 +86,57 @@ void rows_of(const Gemm& gemm, const Panel& panel, int64_t pixel) {
     pass<V>(gemm, panel, half, panel.rows - half, pixel);
 }
 
-// Two sums for each pixel: one alone would wait for its own multiply-adds.
-template <int S>
-void tail(const Gemm& gemm, const Panel& panel, int64_t pixel) {
-    rows_vector sum[S][2];
-    for (int s = 0; s < S; ++s) {
-        sum[s][0] = *reinterpret_cast<const rows_vector*>(panel.bias);
-        sum[s][1] = rows_vector{};
-    }
-    const float* in = gemm.in.base + pixel;
-    const float* weights = panel.weights;
-    int64_t k = 0;
-    for (; k + 2 <= gemm.depth; k += 2, weights += 2 * gemm_panel)
-        for (int j = 0; j < 2; ++j) {
-            const float* operand = in + panel.operands[k + j];
-            const rows_vector weight = *reinterpret_cast<const rows_vector*>(weights + j * gemm_panel);
-            for (int s = 0; s < S; ++s) sum[s][j] += weight * operand[s];
-        }
-    if (k < gemm.depth) {
-        const rows_vector weight = *reinterpret_cast<const rows_vector*>(weights);
-        for (int s = 0; s < S; ++s) sum[s][0] += weight * in[panel.operands[k] + s];
-    }
-    for (int s = 0; s < S; ++s) {
-        const rows_vector whole = sum[s][0] + sum[s][1];
-        for (int r = 0; r < panel.rows; ++r) {
-            const int64_t channel = panel.first_row + r;
-            float value = whole[r];
-            if (gemm.residual.base) value += gemm.residual[channel][pixel + s];
-            if (in_bounds(gemm.epilogue.activation)) value = activate(value, gemm.epilogue.activation, 0);
-            gemm.out[channel][pixel + s] = value;
-        }
-    }
-}
-
-void tail_of(const Gemm& gemm, const Panel& panel, int64_t pixel, int64_t pixels) {
-    switch (pixels) {
-        case 1: return tail<1>(gemm, panel, pixel);
-        case 2: return tail<2>(gemm, panel, pixel);
-        case 3: return tail<3>(gemm, panel, pixel);
-        case 4: return tail<4>(gemm, panel, pixel);
-    }
-}
-
 Panel panel_at(const Gemm& gemm, int32_t number) {
     const int32_t panels = gemm_panels(gemm.rows), group = number / panels, panel = number % panels;
     return {gemm.in.offsets + int64_t{group} * gemm.depth, gemm.weights + int64_t{number} * gemm.depth * gemm_panel,
             gemm.bias + int64_t{number} * gemm_panel, group * gemm.rows + gemm_first_row(gemm.rows, panel),
             gemm_panel_rows(gemm.rows, panel)};
+}
+
+// S pixels of P panels of one group: one vector of sums each, eight in all, else a multiply-add would wait for the last one.
+template <int S, int P>
+void tail(const Gemm& gemm, int32_t number, int64_t pixel) {
+    const Panel first = panel_at(gemm, number);
+    const int64_t stride = int64_t{gemm.depth} * gemm_panel;
+    rows_vector sum[P][S];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+        for (int s = 0; s < S; ++s) sum[p][s] = *reinterpret_cast<const rows_vector*>(first.bias + p * gemm_panel);
+    const float* in = gemm.in.base + pixel;
+    const float* weights = first.weights;
+    for (int64_t k = 0; k < gemm.depth; ++k, weights += gemm_panel) {
+        const float* operand = in + first.operands[k];
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) {
+            const rows_vector weight = *reinterpret_cast<const rows_vector*>(weights + p * stride);
+#pragma GCC unroll 4
+            for (int s = 0; s < S; ++s) sum[p][s] += weight * operand[s];
+        }
+    }
+    for (int p = 0; p < P; ++p) {
+        const Panel panel = panel_at(gemm, number + p);
+        for (int s = 0; s < S; ++s)
+            for (int r = 0; r < panel.rows; ++r) {
+                const int64_t channel = panel.first_row + r;
+                float value = sum[p][s][r];
+                if (gemm.residual.base) value += gemm.residual[channel][pixel + s];
+                gemm.out[channel][pixel + s] = between(value, gemm.epilogue.low(), gemm.epilogue.high());
+            }
+    }
+}
+
+template <int S>
+void tails(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
+    constexpr int together = 8 / S;
+    const int32_t panels = gemm_panels(gemm.rows);
+    while (number < last) {
+        const int32_t of_group = panels - number % panels, left = of_group < last - number ? of_group : last - number;
+        if (left >= together)
+            tail<S, together>(gemm, number, pixel), number += together;
+        else
+            tail<S, 1>(gemm, number, pixel), ++number;
+    }
 }
 
 }  // namespace
@@ -148,9 +155,14 @@ void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t fir
         }
         v += now;
     }
-    for (int32_t number = first_panel; rest && number < last_panel; ++number)
-        tail_of(gemm, panel_at(gemm, number), first_pixel + vectors * vector_lanes, rest);
-    if (in_bounds(gemm.epilogue.activation)) return;
+    const int64_t pixel = first_pixel + vectors * vector_lanes;
+    switch (rest) {
+        case 1: tails<1>(gemm, first_panel, last_panel, pixel); break;
+        case 2: tails<2>(gemm, first_panel, last_panel, pixel); break;
+        case 3: tails<3>(gemm, first_panel, last_panel, pixel); break;
+        case 4: tails<4>(gemm, first_panel, last_panel, pixel); break;
+    }
+    if (gemm.epilogue.is_bounds()) return;
     for (int32_t number = first_panel; number < last_panel; ++number) {
         const Panel panel = panel_at(gemm, number);
         for (int32_t r = 0; r < panel.rows; ++r)
