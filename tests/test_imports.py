@@ -61,7 +61,15 @@ def test_profile_stays_the_function_when_the_folder_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["shufflekit", "shufflekit.device", "shufflekit.cli.main", "shufflekit.data.preprocess", "shufflekit.data.images"]
+    "module",
+    [
+        "shufflekit",
+        "shufflekit.device",
+        "shufflekit.runtime",
+        "shufflekit.cli.main",
+        "shufflekit.data.preprocess",
+        "shufflekit.data.images",
+    ],
 )
 def test_loads_without_torch(module: str) -> None:
     assert run(f"import sys, {module}; print('torch' in sys.modules)") == "False"

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from shufflekit.errors import missing_extra
 
 if TYPE_CHECKING:
+    from shufflekit.compile import compile as compile  # noqa: A004
     from shufflekit.models import list_models as list_models
     from shufflekit.profile import profile as profile
+    from shufflekit.runtime import load as load
     from shufflekit.weights import create_model as create_model
     from shufflekit.weights import from_pretrained as from_pretrained
     from shufflekit.weights import load_weights as load_weights
@@ -27,6 +29,8 @@ _HOME = {
     "save_pretrained": "shufflekit.weights",
     "from_pretrained": "shufflekit.weights",
     "profile": "shufflekit.profile",
+    "compile": "shufflekit.compile",
+    "load": "shufflekit.runtime",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -35,6 +35,15 @@ class MissingExtraError(ShufflekitError, ImportError):
         self.extra = extra
 
 
+class NotBuiltError(ShufflekitError, ImportError):
+    """The package was installed without its compiled part."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the compiled part is missing: `pip install .` in the source folder builds it (needs a C++20 compiler)"
+        )
+
+
 # Third-party package -> the extra that brings it.
 _EXTRAS = {
     "torch": "torch",

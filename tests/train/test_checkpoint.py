@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import errno
-import io
 import os
 import random
 import subprocess
@@ -13,14 +11,11 @@ import pytest
 import torch
 
 from shufflekit.errors import InputError
-from shufflekit.train import checkpoint
 from shufflekit.train.checkpoint import (
     load_checkpoint,
     random_states,
-    remove_partial,
     restore_random_states,
     save_checkpoint,
-    write_atomic,
 )
 
 
@@ -31,29 +26,6 @@ def test_checkpoint_comes_back(tmp_path: Path) -> None:
     assert torch.equal(found.pop("tensors")[0], state.pop("tensors")[0])  # type: ignore[index]
     assert found == state
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
-
-
-@pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])
-def test_what_was_saved_outlives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    path = tmp_path / "last.pt"
-    write_atomic(path, b"old")
-
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    if step == "fsync":
-        monkeypatch.setattr(os, "fsync", full)
-    elif step == "replace":
-        monkeypatch.setattr(Path, "replace", full)
-    else:
-        file = type("Full", (io.BytesIO,), {step: full})
-        monkeypatch.setattr(Path, "open", lambda self, mode: (self.touch(), file())[1])
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        write_atomic(path, b"new")
-    monkeypatch.undo()
-    assert caught.value.filename == str(path)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.fixture
@@ -76,13 +48,6 @@ def test_what_was_saved_outlives_a_disk_that_is_full(small_disk: Path) -> None:
             save_checkpoint(path, {"place": 2, "tensor": torch.zeros(20_000)})
         assert load_checkpoint(path)["place"] == 1
         assert list(small_disk.iterdir()) == [path]
-
-
-def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
-    (tmp_path / ".last.pt.123.partial").write_bytes(b"half")
-    (tmp_path / "last.pt").write_bytes(b"whole")
-    remove_partial(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
 class _Dangerous:
@@ -120,10 +85,3 @@ def test_random_states_come_back_through_a_file(tmp_path: Path) -> None:
     _draw()
     restore_random_states(load_checkpoint(tmp_path / "random.pt")["place"])
     assert [_draw() for _ in range(3)] == expected
-
-
-def test_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[Path] = []
-    monkeypatch.setattr(checkpoint, "_sync_folder", synced.append)
-    write_atomic(tmp_path / "file", b"content")
-    assert synced == [tmp_path]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from shufflekit.device import host
 from shufflekit.device.measure import BENCHMARK, measure_device
 from shufflekit.device.record import Device
 from shufflekit.errors import InputError
+from shufflekit.files import write_atomic
 
 
 def cache_folder() -> Path:
@@ -41,7 +41,7 @@ def load_device(
         The record; rates per second.
 
     Raises:
-        ShufflekitError: nothing is kept and the package was installed without its compiled part.
+        NotBuiltError: nothing is kept and the package was installed without its compiled part.
     """
     path = record_path()
     if not refresh and path.exists():
@@ -51,21 +51,8 @@ def load_device(
             warn(f"{path}: {error}; measuring anew")
     device = measure_device(tell)
     try:
-        _write(path, device.to_json())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, device.to_json().encode())
     except OSError as error:
         warn(f"{path}: not kept ({error.strerror})")
     return device
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes all of the file or none of it, whenever the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

@@ -11,7 +11,7 @@ from functools import partial
 
 from shufflekit.device import host
 from shufflekit.device.record import CopyRate, Device, PeakRate, Rate
-from shufflekit.errors import ShufflekitError
+from shufflekit.errors import NotBuiltError
 
 BENCHMARK = 1  # a new number makes older records be measured anew
 
@@ -34,14 +34,12 @@ def measure_device(tell: Callable[[str], None] = lambda _: None) -> Device:
         The record; rates per second.
 
     Raises:
-        ShufflekitError: the package was installed without its compiled part.
+        NotBuiltError: the package was installed without its compiled part.
     """
     try:
         from shufflekit import _native
     except ImportError:
-        raise ShufflekitError(
-            "the compiled part is missing: `pip install .` in the source folder builds it (needs a C++20 compiler)"
-        ) from None
+        raise NotBuiltError from None
     cores, memory = host.usable_cores(), host.memory_bytes()
     sets = tuple(_native.instruction_sets())
     peaks = []

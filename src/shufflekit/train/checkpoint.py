@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import random
 from collections.abc import Mapping
@@ -14,31 +13,7 @@ import numpy as np
 import torch
 
 from shufflekit.errors import InputError
-
-_TEMPORARY = ".partial"
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Puts `content` at `path`: after a crash or on a full disk, the file is the old one or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        error.filename = str(path)  # a failed write does not say where
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_partial(folder: Path) -> None:
-    """Deletes what a killed process was writing."""
-    for leftover in folder.glob(f".*{_TEMPORARY}"):
-        leftover.unlink(missing_ok=True)
+from shufflekit.files import write_atomic
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -86,13 +61,3 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
     torch.set_rng_state(states["torch"])
     if states["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

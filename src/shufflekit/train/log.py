@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from shufflekit.train.checkpoint import write_atomic
+from shufflekit.files import write_atomic
 
 
 class Watcher(Protocol):

@@ -16,8 +16,9 @@ from accelerate.utils import broadcast_object_list, set_seed  # type: ignore[imp
 from shufflekit.data.loader import Loader
 from shufflekit.data.sources import Source, open_source
 from shufflekit.errors import InputError, UsageError
+from shufflekit.files import remove_partial, write_atomic
 from shufflekit.models import Network
-from shufflekit.train.checkpoint import load_checkpoint, remove_partial, write_atomic
+from shufflekit.train.checkpoint import load_checkpoint
 from shufflekit.train.holdout import hold_out
 from shufflekit.train.layout import Layout, TrainingStep, candidates, choose_layout, measure_layout
 from shufflekit.train.log import Silent, Watcher

@@ -1,0 +1,50 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from shufflekit import files
+from shufflekit.files import remove_partial, write_atomic
+
+
+@pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])
+def test_what_was_saved_outlives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    path = tmp_path / "last.pt"
+    write_atomic(path, b"old")
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if step == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    elif step == "replace":
+        monkeypatch.setattr(Path, "replace", full)
+    else:
+        file = type("Full", (io.BytesIO,), {step: full})
+        monkeypatch.setattr(Path, "open", lambda self, mode: (self.touch(), file())[1])
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomic(path, b"new")
+    monkeypatch.undo()
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".last.pt.123.partial").write_bytes(b"half")
+    (tmp_path / "last.pt").write_bytes(b"whole")
+    remove_partial(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "_sync_folder", synced.append)
+    write_atomic(tmp_path / "file", b"content")
+    assert synced == [tmp_path]
