@@ -100,11 +100,12 @@ void Engine::run_step(const Step& step, Context& context, const Image& image, in
     };
     std::visit(
         [&]<class T>(T arguments) {  // a copy, whose bases are this run's
-            arguments.out.base = out;
-            if constexpr (std::is_same_v<T, Binary>)
-                arguments.a.base = arguments.b.base = in;
+            if constexpr (std::is_same_v<T, ConvolutionPool>)
+                arguments.convolution.in.base = in, arguments.convolution.out.base = out;
+            else if constexpr (std::is_same_v<T, Binary>)
+                arguments.a.base = arguments.b.base = in, arguments.out.base = out;
             else
-                arguments.in.base = in;
+                arguments.in.base = in, arguments.out.base = out;
             if constexpr (requires { arguments.residual; })
                 if (arguments.residual.offsets) arguments.residual.base = arena;
 
@@ -119,6 +120,9 @@ void Engine::run_step(const Step& step, Context& context, const Image& image, in
                 const auto [pixels, own] = share_gemm(all_pixels, panels, convolution_unit(arguments), part, parts);
                 if (pixels.first < pixels.last && own.first < own.last)
                     kernels_.convolution(arguments, scratch, pixels.first, pixels.last, own.first, own.last);
+            } else if constexpr (std::is_same_v<T, ConvolutionPool>) {
+                const Range rows = share(arguments.pool.out_height, 1, part, parts);
+                if (rows.first < rows.last) kernels_.convolution_pool(arguments, scratch, rows.first, rows.last);
             } else if constexpr (std::is_same_v<T, Depthwise>) {
                 by_channel(kernels_.depthwise, arguments, scratch);
             } else if constexpr (std::is_same_v<T, Pool>) {

@@ -96,10 +96,10 @@ Epilogue epilogue(const Fields& fields) {
     return {fields.word<Activation>("activation", activation_words), fields.real("slope")};
 }
 
-Window window(const Fields& fields) {
-    const auto& list = fields.list("window", 12, 12);
+Window window(const Fields& fields, const std::string& name = "window") {
+    const auto& list = fields.list(name, 12, 12);
     const auto at = [&](int i, int64_t least, int64_t most) {
-        return static_cast<int32_t>(fields.whole("window[" + std::to_string(i) + "]", list[i], least, most));
+        return static_cast<int32_t>(fields.whole(name + "[" + std::to_string(i) + "]", list[i], least, most));
     };
     return {at(0, 1, most_side), at(1, 1, most_side), at(2, 1, most_side), at(3, 1, most_side), at(4, 1, 1024),      at(5, 1, 1024),
             at(6, 1, 1024),      at(7, 1, 1024),      at(8, 0, most_side), at(9, 0, most_side), at(10, 1, most_side), at(11, 1, most_side)};
@@ -135,13 +135,15 @@ class Checker {
         in_buffer_ = step.in_buffer, out_buffer_ = step.out_buffer;
         out_planes_.clear();
         const std::string& kernel = step.kernel;
-        if (in_buffer_ == 1 && kernel != "convolution" && kernel != "pool" && kernel != "gather")
+        if (in_buffer_ == 1 && kernel != "convolution" && kernel != "convolution_pool" && kernel != "pool" && kernel != "gather")
             fields.refuse("in_buffer", "0 for this kernel, found 1");
         if (out_buffer_ > 0 && kernel != "gather") fields.refuse("out_buffer", "0 for this kernel, found " + std::to_string(out_buffer_));
         if (kernel == "gemm")
             step.arguments = gemm();
         else if (kernel == "convolution")
             step.arguments = convolution(step.scratch);
+        else if (kernel == "convolution_pool")
+            step.arguments = convolution_pool(step.scratch);
         else if (kernel == "depthwise")
             step.arguments = depthwise(step.scratch);
         else if (kernel == "pool")
@@ -255,19 +257,17 @@ class Checker {
                 epilogue(*fields_)};
     }
 
-    Convolution convolution(int64_t& scratch) {
-        const int32_t groups = count("groups"), rows = count("rows"), in_channels = count("in_channels");
+    // All but what is written.
+    Convolution convolution(int32_t groups) const {
+        const int32_t rows = count("rows"), in_channels = count("in_channels");
         const Window w = window(*fields_);
-        const int64_t out = product("rows", groups, rows), in = product("in_channels", groups, in_channels);
-        const int64_t panels = product("rows", groups, gemm_panels(rows));
+        const int64_t in = product("in_channels", groups, in_channels), panels = product("rows", groups, gemm_panels(rows));
         const int64_t depth = product("window", in_channels, int64_t{w.kernel_y} * w.kernel_x);
-        const int64_t in_pixels = int64_t{w.in_height} * w.in_width;
-        const int64_t pixels = product("window", w.out_height, w.out_width);
         product("window", product("window", depth, w.stride_x), convolution_block + convolution_columns(w));
-        const int32_t* to = written(out, pixels);
-        const Convolution c{{nullptr, read("in", in, in_pixels, Overlap::never, Reach::tight)},
-                {nullptr, to},
-                residual(out, pixels),
+        product("window", w.out_height, w.out_width);
+        return {{nullptr, read("in", in, int64_t{w.in_height} * w.in_width, Overlap::never, Reach::tight)},
+                {},
+                {},
                 floats("weights", product("window", panels * gemm_panel, depth)),
                 floats("bias", panels * gemm_panel),
                 groups,
@@ -275,7 +275,31 @@ class Checker {
                 in_channels,
                 w,
                 epilogue(*fields_)};
+    }
+
+    Convolution convolution(int64_t& scratch) {
+        const int32_t groups = count("groups");
+        const int64_t out = product("rows", groups, count("rows"));
+        const Window w = window(*fields_);
+        const int64_t pixels = product("window", w.out_height, w.out_width);
+        const int32_t* to = written(out, pixels);
+        Convolution c = convolution(groups);
+        c.out.offsets = to;
+        c.residual = residual(out, pixels);
         scratch = convolution_scratch(c);
+        return c;
+    }
+
+    ConvolutionPool convolution_pool(int64_t& scratch) {
+        const Window pool = window(*fields_, "pool_window");
+        const int32_t* to = written(count("rows"), product("pool_window", pool.out_height, pool.out_width));
+        ConvolutionPool c{convolution(static_cast<int32_t>(fields_->whole("groups", 1, 1))), pool};
+        c.convolution.out.offsets = to;
+        if (!convolution_by_rows(c.convolution)) fields_->refuse("window", "one whose output is at least 16 pixels wide");
+        if (!pools_stem(pool) || pool.in_height != c.convolution.window.out_height || pool.in_width != c.convolution.window.out_width)
+            fields_->refuse("pool_window", "3x3 with stride 2 and padding 1 on the convolution's output");
+        product("rows", c.convolution.rows, 3 * convolution_pool_pitch(c));
+        scratch = convolution_pool_scratch(c);
         return c;
     }
 

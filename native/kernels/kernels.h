@@ -6,6 +6,7 @@
 #include "kernels/affine/affine.h"
 #include "kernels/binary/binary.h"
 #include "kernels/convolution/convolution.h"
+#include "kernels/convolution_pool/convolution_pool.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gather/gather.h"
 #include "kernels/gemm/gemm.h"
@@ -19,6 +20,7 @@ struct Kernels {
     std::string_view isa;
     decltype(&scalar::gemm) gemm;
     decltype(&scalar::convolution) convolution;
+    decltype(&scalar::convolution_pool) convolution_pool;
     decltype(&scalar::depthwise) depthwise;
     decltype(&scalar::pool) pool;
     decltype(&scalar::affine) affine;
@@ -28,9 +30,9 @@ struct Kernels {
     decltype(&scalar::gather) gather;
 };
 
-#define SHUFFLEKIT_ENTRY(isa)                                                                                              \
-    Kernels{#isa,        &isa::gemm,   &isa::convolution, &isa::depthwise, &isa::pool, &isa::affine, &isa::binary, \
-            &isa::softmax, &isa::resize, &isa::gather},
+#define SHUFFLEKIT_ENTRY(isa)                                                                                                  \
+    Kernels{#isa,        &isa::gemm,   &isa::convolution, &isa::convolution_pool, &isa::depthwise, &isa::pool, &isa::affine, \
+            &isa::binary, &isa::softmax, &isa::resize,      &isa::gather},
 inline constexpr Kernels every_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 

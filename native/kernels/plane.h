@@ -41,4 +41,11 @@ struct Window {
     int32_t kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;
 };
 
+// Whether window_3x3.h does these windows: outside of the input they reach one row or column at most, and middle columns never.
+constexpr bool slides_3x3(const Window& w) {
+    return w.kernel_y == 3 && w.kernel_x == 3 && w.dilation_y == 1 && w.dilation_x == 1 && w.stride_y == w.stride_x && w.stride_x <= 2 &&
+           w.pad_y <= 1 && w.pad_x <= 1 && (w.out_width - 1) * w.stride_x - w.pad_x + 1 < w.in_width &&
+           (w.out_height - 1) * w.stride_y - w.pad_y + 1 < w.in_height;
+}
+
 }  // namespace shufflekit

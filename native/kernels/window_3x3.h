@@ -7,45 +7,11 @@
 #pragma once
 
 #include "kernels/activation_math.h"
+#include "kernels/lanes.h"
 #include "kernels/plane.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 
-
-#if SHUFFLEKIT_VECTOR_BYTES == 4
-using mask = int32_t;
-inline vector even_lanes(vector a, vector) { return a; }
-inline vector odd_lanes(vector, vector b) { return b; }
-inline mask every_lane(int32_t first, int32_t) { return first; }
-#else
-#if SHUFFLEKIT_VECTOR_BYTES == 64
-[[gnu::always_inline]] inline vector even_lanes(vector a, vector b) {
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-}
-[[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) {
-    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-}
-#elif SHUFFLEKIT_VECTOR_BYTES == 32
-[[gnu::always_inline]] inline vector even_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
-[[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
-#else
-[[gnu::always_inline]] inline vector even_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 0, 2, 4, 6); }
-[[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, 1, 3, 5, 7); }
-#endif
-using mask = decltype(vector{} < vector{});
-inline mask every_lane(int32_t first, int32_t step) {
-    mask numbers{};
-    for (int lane = 0; lane < vector_lanes; ++lane) numbers[lane] = first + lane * step;
-    return numbers;
-}
-#endif
-
-// Whether `slide_3x3` does these windows: outside of the input they reach one row or column at most, and middle columns never.
-inline bool fits_slide_3x3(const Window& w) {
-    return w.kernel_y == 3 && w.kernel_x == 3 && w.dilation_y == 1 && w.dilation_x == 1 && w.stride_y == w.stride_x && w.stride_x <= 2 &&
-           w.pad_y <= 1 && w.pad_x <= 1 && (w.out_width - 1) * w.stride_x - w.pad_x + 1 < w.in_width &&
-           (w.out_height - 1) * w.stride_y - w.pad_y + 1 < w.in_height;
-}
 
 struct Operands {
     vector left, middle, right;

@@ -48,3 +48,13 @@ def test_planes_of_more_than_a_pixel_start_on_a_border(values: list[Lifetimes]) 
 def test_a_chain_needs_room_for_two_values() -> None:
     chain = [Lifetimes(born, 49, np.full(8, born + 1)) for born in range(10)]
     assert place(chain)[1] == 2 * 8 * plane_floats(49)
+
+
+def test_an_heir_lies_where_the_dying_plane_lay() -> None:
+    first = Lifetimes(0, 49, np.array([1, 2]))
+    heir = Lifetimes(1, 49, np.array([3, 3]), {1: (0, 0)})
+    last = Lifetimes(3, 49, np.array([4, 4]))
+    offsets, end = place([first, heir, last])
+    assert offsets[1][1] == offsets[0][0]
+    assert offsets[1][0] not in offsets[0]
+    assert end == 4 * plane_floats(49)

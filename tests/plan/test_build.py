@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -31,9 +33,10 @@ def test_no_step_of_a_shufflenet_only_moves_data_but_the_one_that_hands_out_the_
 def test_v2_takes_one_step_for_each_convolution() -> None:
     model = build_model("shufflenet_v2_x0_5")
     convolutions = sum(isinstance(module, nn.Conv2d) for module in model.modules())
-    kernels = [step.kernel for step in program_of(model).steps]
-    assert len(kernels) == convolutions + 4  # max pool, global pool, classifier, output
-    assert kernels.count("convolution") == 1
+    kernels = [step.kernel for step in program_of(model, (1, 3, 224, 224)).steps]
+    assert len(kernels) == convolutions + 3  # global pool, classifier, output; the max pool is part of the stem
+    assert kernels[0] == "convolution_pool"
+    assert "convolution" not in kernels
     assert kernels.count("depthwise") == sum(m.groups > 1 for m in model.modules() if isinstance(m, nn.Conv2d))
 
 
@@ -49,7 +52,7 @@ def _written(program: Program, step: Step) -> tuple[np.ndarray, int]:
     pixels = (
         a["pixels"]
         if "pixels" in a
-        else (a["window"][2] * a["window"][3] if "window" in a else a["out_height"] * a["out_width"])
+        else (math.prod((a.get("pool_window") or a["window"])[2:4]) if "window" in a else a["out_height"] * a["out_width"])
     )
     return program.tables[a["out"] : a["out"] + channels].astype(int), pixels
 
@@ -74,6 +77,34 @@ def test_a_step_reads_only_what_the_last_writer_of_that_place_meant_for_it(name:
         assert len(np.unique(floats)) == len(floats), f"step {number} writes a place twice"
         assert floats.max() < program.arena
         owner[floats] = number
+
+
+def test_a_sum_is_written_over_the_residual_that_nobody_reads_any_more() -> None:
+    program = program_of(build_model("shufflenet_v1_g3_x0_25"))
+    sums = [step.arguments for step in program.steps if step.arguments.get("residual", -1) >= 0]
+    assert len(sums) == 13  # of 16 units, three have a concat in its place
+    for a in sums:
+        channels = a["groups"] * a["rows"]
+        assert np.array_equal(*(program.tables[a[table] : a[table] + channels] for table in ("out", "residual")))
+
+
+@pytest.mark.parametrize(("width", "kernel"), [(64, "convolution_pool"), (60, "convolution")])
+def test_a_wide_stem_is_pooled_row_by_row(width: int, kernel: str) -> None:
+    stem = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+    assert program_of(stem, (1, 3, 40, width)).steps[0].kernel == kernel
+
+
+def test_a_stem_that_others_read_too_is_kept() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 8, 3, 1, 1)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            x = self.stem(x)
+            return x, nn.functional.max_pool2d(x, 3, 2, 1)
+
+    assert [step.kernel for step in program_of(Both(), (1, 3, 32, 32)).steps[:2]] == ["convolution", "pool"]
 
 
 def test_a_program_survives_its_file() -> None:

@@ -1,25 +1,11 @@
-// Wide outputs: groups > output rows > copy the input rows that enter with the row, split by stride > GEMM on a row.
+// Wide outputs: groups > output rows > GEMM on the input rows that a row sees (input_rows.h).
 // Others: blocks of 48 output pixels > groups > gather their patches, one run of 48 floats for each (channel, tap) > GEMM.
 #include "kernels/convolution/convolution.h"
 
+#include "kernels/convolution/input_rows.h"
+
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
-
-// to[x] = from[first + x * step] for 0 <= x < count, zero where that is outside of [0, size).
-void copy_row(const float* from, int64_t size, int64_t first, int64_t step, int64_t count, float* to) {
-    int64_t before = first < 0 ? (-first + step - 1) / step : 0;
-    int64_t inside = first < size ? (size - first + step - 1) / step : 0;
-    if (inside > count) inside = count;
-    if (before > inside) before = inside;
-    for (int64_t x = 0; x < before; ++x) to[x] = 0;
-    if (step == 1)
-        for (int64_t x = before; x < inside; ++x) to[x] = from[first + x];
-    else if (step == 2)
-        for (int64_t x = before; x < inside; ++x) to[x] = from[first + x * 2];
-    else
-        for (int64_t x = before; x < inside; ++x) to[x] = from[first + x * step];
-    for (int64_t x = inside; x < count; ++x) to[x] = 0;
-}
 
 struct Share {
     int32_t first_panel, last_panel;
@@ -48,39 +34,11 @@ Gemm block(const Convolution& c, int32_t group, const float* operands, const int
             c.epilogue};
 }
 
-// The input's rows lie in a ring of kernel_y slots; only with dilation 1 do the rows of one window stay for the next.
 void by_rows(const Convolution& c, float* scratch, int32_t group, int32_t first_row, int32_t last_row, Share share) {
-    const Window& w = c.window;
-    const int64_t columns = convolution_columns(w), slot = w.stride_x * columns, slots = w.kernel_y;
-    auto* offsets = reinterpret_cast<int32_t*>(scratch + c.in_channels * slots * slot);
-    int64_t copied = -1;  // the last input row, counted from the padding's first, that is in its slot
-    for (int64_t y = first_row; y < last_row; ++y) {
-        const int64_t begin = y * w.stride_y;
-        for (int64_t i = 0; i < w.kernel_y; ++i) {
-            const int64_t row = begin + i * w.dilation_y, number = w.dilation_y == 1 ? row % slots : i;
-            for (int64_t channel = 0; channel < c.in_channels; ++channel) {
-                float* to = scratch + (channel * slots + number) * slot;
-                if (w.dilation_y > 1 || row > copied) {
-                    const int64_t from = row - w.pad_y;
-                    const float* plane = c.in[group * int64_t{c.in_channels} + channel] + from * w.in_width;
-                    const int64_t width = from < 0 || from >= w.in_height ? 0 : w.in_width;
-                    for (int64_t phase = 0; phase < w.stride_x; ++phase)
-                        copy_row(plane, width, phase - w.pad_x, w.stride_x, columns, to + phase * columns);
-                }
-                for (int64_t j = 0; j < w.kernel_x; ++j) {
-                    const int64_t column = j * w.dilation_x, start = column % w.stride_x * columns + column / w.stride_x;
-                    offsets[(channel * w.kernel_y + i) * w.kernel_x + j] = static_cast<int32_t>(to - scratch + start);
-                }
-            }
-        }
-        copied = begin + w.kernel_y - 1;
-        // The last vector ends with the row, since the next row may be another thread's: some pixels are computed twice.
-        const int32_t whole = w.out_width - w.out_width % vector_lanes, last = w.out_width - vector_lanes;
-        gemm(block(c, group, scratch, offsets, y * w.out_width, whole), 0, whole, share.first_panel, share.last_panel);
-        if (whole < w.out_width)
-            gemm(block(c, group, scratch + last, offsets, y * w.out_width + last, vector_lanes), 0, vector_lanes, share.first_panel,
-                 share.last_panel);
-    }
+    InputRows rows(c, group, scratch);
+    for (int64_t y = first_row; y < last_row; ++y)
+        convolve_row(c, group, rows, y, {c.out.base + y * c.window.out_width, c.out.offsets + int64_t{group} * c.rows}, share.first_panel,
+                     share.last_panel);
 }
 
 void by_patches(const Convolution& c, float* scratch, int32_t group, int32_t first_pixel, int32_t last_pixel, Share share) {

@@ -65,7 +65,7 @@ void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_
     for (int32_t channel = first_channel; channel < last_channel; ++channel) {
         const float* weights = d.weights + channel * taps;
         float* out = d.out[channel];
-        if (fits_slide_3x3(w) && !d.residual.base) {
+        if (slides_3x3(w) && !d.residual.base) {
             slide_3x3(Convolve3x3(weights, d.bias[channel], d.epilogue), d.in[channel], w, out);
             if (!d.epilogue.is_bounds()) activate_stretch(out, pixels, d.epilogue);
             continue;

@@ -93,7 +93,7 @@ Panel panel_at(const Gemm& gemm, int32_t number) {
             gemm_panel_rows(gemm.rows, panel)};
 }
 
-// S pixels of P panels of one group: one vector of sums each, eight in all, else a multiply-add would wait for the last one.
+// S pixels of P panels of one group, a vector of sums each: one sum alone would wait for its own multiply-adds.
 template <int S, int P>
 void tail(const Gemm& gemm, int32_t number, int64_t pixel) {
     const Panel first = panel_at(gemm, number);
@@ -128,7 +128,7 @@ void tail(const Gemm& gemm, int32_t number, int64_t pixel) {
 
 template <int S>
 void tails(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
-    constexpr int together = 8 / S;
+    constexpr int together = S == 1 ? 4 : 8 / S;  // of a linear layer four: more streams of weights are slower
     const int32_t panels = gemm_panels(gemm.rows);
     while (number < last) {
         const int32_t of_group = panels - number % panels, left = of_group < last - number ? of_group : last - number;

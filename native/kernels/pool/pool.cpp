@@ -27,7 +27,7 @@ float pooled(const float* plane, int64_t width, const Range& rows, const Range& 
     for (int64_t y = rows.first; y < rows.last; y += rows.step)
         for (int64_t x = columns.first; x < columns.last; x += columns.step) {
             const float pixel = plane[y * width + x];
-            result = maximum ? (result < pixel || pixel != pixel ? pixel : result) : result + pixel;
+            result = maximum ? (result < pixel ? pixel : result) : result + pixel;
         }
     if (maximum) return result;
     const int64_t count = count_padding ? rows.counted * columns.counted : (rows.last - rows.first) * (columns.last - columns.first);
@@ -36,7 +36,7 @@ float pooled(const float* plane, int64_t width, const Range& rows, const Range& 
 
 struct Maximum3x3 {
     static constexpr float fill = -__builtin_inff();
-    static vector larger(vector a, vector b) { return (a < b) | (b != b) ? b : a; }
+    static vector larger(vector a, vector b) { return a < b ? b : a; }
     vector begin(const Operands& x) const { return larger(larger(x.left, x.middle), x.right); }
     vector add(vector most, const Operands& x) const { return larger(most, begin(x)); }
     vector end(vector most, const Operands& x) const { return add(most, x); }
@@ -79,7 +79,7 @@ void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
     const bool maximum = p.pooling == Pooling::maximum || p.pooling == Pooling::adaptive_maximum;
     const bool slides = p.pooling == Pooling::maximum || p.pooling == Pooling::average;
     const int64_t pixels = int64_t{w.out_height} * w.out_width;
-    const bool in_vectors = slides && !p.tight_input && fits_slide_3x3(w) && (maximum || averages_nine(p));
+    const bool in_vectors = slides && !p.tight_input && slides_3x3(w) && (maximum || averages_nine(p));
     for (int32_t channel = first_channel; channel < last_channel; ++channel) {
         const float* plane = p.in[channel];
         float* out = p.out[channel];

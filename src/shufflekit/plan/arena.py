@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,16 @@ from shufflekit.plan.program import ALIGNMENT, plane_floats
 
 @dataclass(frozen=True, eq=False)
 class Lifetimes:
-    """A step's output: `channels` planes of `pixels`, written by step `born`; plane c is last read by step `dies[c]`."""
+    """A step's output: `channels` planes of `pixels`, written by step `born`; plane c is last read by step `dies[c]`.
+
+    `heir_of` has, by channel, the number of an earlier value and the channel of it whose plane this one is written over:
+    a plane of the same size that step `born` is the last to read.
+    """
 
     born: int
     pixels: int
     dies: NDArray[np.int64]
+    heir_of: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
@@ -53,7 +58,14 @@ def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
             offsets.append(start + np.arange(len(value.dies)))
         else:
             floats = plane_floats(value.pixels)
-            starts = [free.take(floats) for _ in value.dies]
+            starts = []
+            for channel in range(len(value.dies)):
+                if channel in value.heir_of:
+                    other, plane = value.heir_of[channel]
+                    starts.append(int(offsets[other][plane]))
+                    pending.remove((value.born, starts[-1], floats))
+                else:
+                    starts.append(free.take(floats))
             pending += [(int(dies), start, floats) for dies, start in zip(value.dies, starts)]
             offsets.append(np.array(starts, np.int64))
     return offsets, free.end

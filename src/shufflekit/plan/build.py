@@ -76,9 +76,33 @@ def _places(lowered: Lowered) -> tuple[dict[int, NDArray[np.int64]], int]:
             born[draft.writes] = number
             dies[draft.writes][:] = number
     order = sorted(born, key=lambda block: born[block])
-    lifetimes = [Lifetimes(born[block], blocks[block].pixels, dies[block]) for block in order]
+    number_of = {block: number for number, block in enumerate(order)}
+    lifetimes = []
+    for block in order:
+        heirs = _heirs(lowered, lowered.drafts[born[block]], born[block], dies)
+        heir_of = {channel: (number_of[other], plane) for channel, (other, plane) in heirs.items()}
+        lifetimes.append(Lifetimes(born[block], blocks[block].pixels, dies[block], heir_of))
     offsets, arena = place(lifetimes)
     return dict(zip(order, offsets)), arena
+
+
+def _heirs(lowered: Lowered, draft: Draft, number: int, dies: Sequence[NDArray[np.int64]]) -> dict[int, tuple[int, int]]:
+    """Output channels that are written over the residual they add: each plane that nobody reads any more, by block and channel.
+
+    The sum then stays where it was, and in the cache.
+    """
+    blocks = lowered.space.blocks
+    pixels = blocks[draft.writes].pixels
+    if "residual" not in draft.reads or pixels == 1:
+        return {}
+    found = [lowered.space.find(draft.reads[table]) for table in ("residual", "in")]
+    read = set(zip(*(part.tolist() for part in found[1][:2])))
+    heirs: dict[int, tuple[int, int]] = {}
+    for channel, (block, plane, pixel) in enumerate(zip(*(part.tolist() for part in found[0]))):
+        is_free = block != 0 and dies[block][plane] == number and (block, plane) not in read
+        if is_free and pixel == 0 and blocks[block].pixels == pixels and (block, plane) not in heirs.values():
+            heirs[channel] = (block, plane)
+    return heirs
 
 
 def _locate(starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> tuple[NDArray[np.int64], bool]:

@@ -15,9 +15,10 @@ from shufflekit.errors import UsageError
 from shufflekit.graph import Graph, Node
 from shufflekit.plan import views
 from shufflekit.plan.pack import pack_panels
+from shufflekit.plan.program import ALIGNMENT
 from shufflekit.plan.views import Addresses, Space, View
 
-_READS_INPUT = {"convolution", "pool", "gather"}  # kernels that take planes which are not padded
+_READS_INPUT = {"convolution", "convolution_pool", "pool", "gather"}  # kernels that take planes which are not padded
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +156,33 @@ class _Lowering:
         return self._emit("gemm", node.name, reads, (), len(weights), arguments, packed, weights.size)
 
     def _max_pool(self, node: Node) -> View:
-        return self._pool(node, "maximum", node.attrs["dilation"], count_padding=False)
+        return self._stem(node) or self._pool(node, "maximum", node.attrs["dilation"], count_padding=False)
+
+    def _stem(self, node: Node) -> View | None:
+        """A convolution and its max pooling as one step, where the kernel of that name does both."""
+        source, attrs = node.inputs[0], node.attrs
+        draft, x = self.drafts[-1] if self.drafts else None, self.views[source]
+        if draft is None or draft.kernel != "convolution" or self.graph.readers()[source] != 1:
+            return None
+        block = self.space.blocks[draft.writes]
+        is_whole = np.array_equal(x.starts, block.base + np.arange(block.channels) * block.pixels)
+        if (
+            not is_whole
+            or draft.arguments["groups"] != 1
+            or "residual" in draft.reads
+            or attrs.get("activation", "none") != "none"
+        ):
+            return None
+        out = tuple(self._shape(node.output)[2:])
+        pool = [*x.plane, *out, *attrs["kernel"], *attrs["stride"], *attrs["padding"], *attrs["dilation"]]
+        fits = pool[4:] == [3, 3, 2, 2, 1, 1, 1, 1] and out == tuple((size + 1) // 2 for size in x.plane)
+        if not fits or x.plane[1] < ALIGNMENT:  # pools_stem and convolution_by_rows in native/kernels
+            return None
+        self.drafts.pop()
+        arguments = {**draft.arguments, "pool_window": pool}
+        return self._emit(
+            "convolution_pool", draft.name, draft.reads, out, block.channels, arguments, draft.weights, draft.flops
+        )
 
     def _avg_pool(self, node: Node) -> View:
         return self._pool(node, "average", (1, 1), node.attrs["count_include_pad"])

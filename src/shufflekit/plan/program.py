@@ -35,6 +35,10 @@ KERNELS: Mapping[str, tuple[str, ...]] = {
         *("in", "out", "residual", "weights", "bias"),
         *("groups", "rows", "in_channels", "window", "activation", "slope"),
     ),
+    "convolution_pool": (
+        *("in", "out", "weights", "bias"),
+        *("groups", "rows", "in_channels", "window", "pool_window", "activation", "slope"),
+    ),
     "depthwise": ("in", "out", "residual", "weights", "bias", "channels", "window", "activation", "slope"),
     "pool": ("in", "out", "channels", "window", "pooling", "count_padding", "activation", "slope"),
     "affine": ("in", "out", "scale", "shift", "channels", "pixels", "activation", "slope"),
@@ -230,6 +234,9 @@ def _shape(step: Step) -> str:
     groups = f", {a['groups']} groups" if a.get("groups", 1) > 1 else ""
     if "window" in a:
         in_height, in_width, out_height, out_width, kernel_y, kernel_x = a["window"][:6]
+        if "pool_window" in a:
+            out_height, out_width = a["pool_window"][2:4]
+            groups = ", pooled 3x3"
         window = "" if step.kernel == "pool" and a["pooling"].startswith("adaptive") else f" {kernel_y}x{kernel_x}"
         return f"{_planes_read(step)}x{in_height}x{in_width} ->{window} {channels}x{out_height}x{out_width}{groups}"
     if "out_height" in a:
