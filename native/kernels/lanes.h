@@ -10,6 +10,7 @@ using mask = int32_t;
 inline vector even_lanes(vector a, vector) { return a; }
 inline vector odd_lanes(vector, vector b) { return b; }
 inline vector shift_lanes(vector a, vector) { return a; }
+inline vector unshift_lanes(vector, vector b) { return b; }
 inline mask every_lane(int32_t first, int32_t) { return first; }
 #else
 using mask = decltype(vector{} < vector{});
@@ -17,28 +18,34 @@ using mask = decltype(vector{} < vector{});
 #define SHUFFLEKIT_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define SHUFFLEKIT_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define SHUFFLEKIT_SHIFT 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+#define SHUFFLEKIT_UNSHIFT 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+#define SHUFFLEKIT_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #elif SHUFFLEKIT_VECTOR_BYTES == 32
 #define SHUFFLEKIT_EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define SHUFFLEKIT_ODD 1, 3, 5, 7, 9, 11, 13, 15
 #define SHUFFLEKIT_SHIFT 7, 8, 9, 10, 11, 12, 13, 14
+#define SHUFFLEKIT_UNSHIFT 1, 2, 3, 4, 5, 6, 7, 8
+#define SHUFFLEKIT_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
 #else
 #define SHUFFLEKIT_EVEN 0, 2, 4, 6
 #define SHUFFLEKIT_ODD 1, 3, 5, 7
 #define SHUFFLEKIT_SHIFT 3, 4, 5, 6
+#define SHUFFLEKIT_UNSHIFT 1, 2, 3, 4
+#define SHUFFLEKIT_NUMBERS 0, 1, 2, 3
 #endif
 [[gnu::always_inline]] inline vector even_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_EVEN); }
 [[gnu::always_inline]] inline vector odd_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_ODD); }
 // The last lane of a, then all but the last of b.
 [[gnu::always_inline]] inline vector shift_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_SHIFT); }
+// All but the first of a, then the first of b.
+[[gnu::always_inline]] inline vector unshift_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_UNSHIFT); }
 #undef SHUFFLEKIT_EVEN
 #undef SHUFFLEKIT_SHIFT
+#undef SHUFFLEKIT_UNSHIFT
 #undef SHUFFLEKIT_ODD
 
-inline mask every_lane(int32_t first, int32_t step) {
-    mask numbers{};
-    for (int lane = 0; lane < vector_lanes; ++lane) numbers[lane] = first + lane * step;
-    return numbers;
-}
+inline mask every_lane(int32_t first, int32_t step) { return mask{SHUFFLEKIT_NUMBERS} * step + first; }
+#undef SHUFFLEKIT_NUMBERS
 #endif
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

@@ -31,55 +31,63 @@ template <int Stride, int V, class Operation>
         inside_right[v] = left + 2 < w.in_width;
     }
     const auto operands = [&](int32_t row, int v) -> Operands {
-        if (row < 0 || row >= w.in_height) return {fill, fill, fill};
         const float* at = plane + int64_t{row} * w.in_width + columns[v] * Stride - w.pad_x;
         Operands x;
         if constexpr (Stride == 1) {
             x = {load(at), load(at + 1), load(at + 2)};
         } else {
-            const vector a = load(at), b = load(at + vector_lanes);
-            x = {even_lanes(a, b), odd_lanes(a, b), even_lanes(load(at + 2), load(at + 2 + vector_lanes))};
+            const vector a = load(at), b = load(at + vector_lanes), c = load(at + 2 * vector_lanes);
+            x.left = even_lanes(a, b), x.middle = odd_lanes(a, b), x.right = unshift_lanes(x.left, c);
         }
         x.left = inside_left[v] ? x.left : fill;
         x.right = inside_right[v] ? x.right : fill;
         return x;
     };
-    const auto put = [&](int32_t y, int v, vector value) {
-        float* to = out + int64_t{y} * w.out_width + columns[v];
-        const int64_t owned = plane_floats(int64_t{w.out_height} * w.out_width) - (to - out);
-        value = operation.finish(value);
-        if (owned >= vector_lanes) return store(to, value);
-        float lanes[vector_lanes];
-        store(lanes, value);
-        for (int64_t i = 0; i < owned && i < vector_lanes; ++i) to[i] = lanes[i];
+    const auto operands_or_fill = [&](int32_t row, int v) -> Operands {
+        if (row < 0 || row >= w.in_height) return {fill, fill, fill};
+        return operands(row, v);
     };
+    const int64_t owned = plane_floats(int64_t{w.out_height} * w.out_width);
+    const auto put = [&](int32_t y, int v, vector value) { store(out + int64_t{y} * w.out_width + columns[v], operation.finish(value)); };
+    const auto put_owned = [&](int32_t y, int v, vector value) {
+        const int64_t start = int64_t{y} * w.out_width + columns[v];
+        if (start + vector_lanes <= owned) return put(y, v, value);
+        float lanes[vector_lanes];
+        store(lanes, operation.finish(value));
+        for (int64_t i = 0; start + i < owned; ++i) out[start + i] = lanes[i];
+    };
+    // Rows [0, inner) see no padding below and are stored whole.
+    int32_t inner = (w.in_height - 3 + w.pad_y) / Stride + 1;
+    while (inner > 0 && (inner > w.out_height || (inner - 1) * int64_t{w.out_width} + columns[V - 1] + vector_lanes > owned)) --inner;
+
     vector upper[V], lower[V];  // sums of the output rows that have seen two rows, and one
-    if constexpr (Stride == 1) {
+    const auto row = [&](int32_t y, auto take, auto give) {
+#pragma GCC unroll 2
         for (int v = 0; v < V; ++v) {
-            upper[v] = operation.begin(operands(-w.pad_y, v));
-            const Operands x = operands(1 - w.pad_y, v);
+            if constexpr (Stride == 1) {
+                const Operands x = take(y + 2 - w.pad_y, v);
+                give(y, v, operation.end(upper[v], x));
+                upper[v] = operation.add(lower[v], x);
+                lower[v] = operation.begin(x);
+            } else {
+                const vector sum = operation.add(upper[v], take(y * 2 + 1 - w.pad_y, v));
+                const Operands x = take(y * 2 + 2 - w.pad_y, v);
+                give(y, v, operation.end(sum, x));
+                upper[v] = operation.begin(x);
+            }
+        }
+    };
+    for (int v = 0; v < V; ++v) {
+        upper[v] = operation.begin(operands_or_fill(-w.pad_y, v));
+        if constexpr (Stride == 1) {
+            const Operands x = operands_or_fill(1 - w.pad_y, v);
             upper[v] = operation.add(upper[v], x);
             lower[v] = operation.begin(x);
         }
-        for (int32_t y = 0; y < w.out_height; ++y)
-#pragma GCC unroll 2
-            for (int v = 0; v < V; ++v) {
-                const Operands x = operands(y + 2 - w.pad_y, v);
-                put(y, v, operation.end(upper[v], x));
-                upper[v] = operation.add(lower[v], x);
-                lower[v] = operation.begin(x);
-            }
-    } else {
-        for (int v = 0; v < V; ++v) upper[v] = operation.begin(operands(-w.pad_y, v));
-        for (int32_t y = 0; y < w.out_height; ++y)
-#pragma GCC unroll 2
-            for (int v = 0; v < V; ++v) {
-                const vector sum = operation.add(upper[v], operands(y * 2 + 1 - w.pad_y, v));
-                const Operands x = operands(y * 2 + 2 - w.pad_y, v);
-                put(y, v, operation.end(sum, x));
-                upper[v] = operation.begin(x);
-            }
     }
+    int32_t y = 0;
+    for (; y < inner; ++y) row(y, operands, put);
+    for (; y < w.out_height; ++y) row(y, operands_or_fill, put_owned);
 }
 
 // Blocks from left to right: what a block narrower than a vector writes too much, the next row overwrites.

@@ -1,0 +1,293 @@
+// skrun: runs a plan where there is no Python, and says how long it takes. Made on the C interface alone.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "json.h"
+#include "photo.h"
+#include "shufflekit.h"
+
+namespace {
+
+constexpr const char* usage =
+    R"(usage: skrun PLAN [options]
+
+Runs a plan of `shufflekit compile` and prints the milliseconds of one image.
+
+  --image FILE     a photo (binary PPM) in, the five likeliest classes out
+  --input FILE     raw float32 in, as the network takes it; without --image and --input, noise
+  --output FILE    raw float32 out, all outputs one after another
+  --classes FILE   names of the classes, one a line; by default those kept in the plan
+  --repeat N       timed runs, after one that is not timed (20); 0 for none
+  --threads N      threads of a run (1)
+  --isa NAME       instruction set: avx512, avx2, neon or scalar (the best)
+  --profile        milliseconds of each step, too
+  --json           all of it as JSON
+)";
+
+struct Wrong : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct Options {
+    std::string plan, image, input, output, classes, isa;
+    int repeat = 20, threads = 1;
+    bool profile = false, json = false;
+};
+
+int whole(const std::string& name, const std::string& value, int least) {
+    char* end = nullptr;
+    const long number = std::strtol(value.c_str(), &end, 10);
+    if (value.empty() || *end || number < least || number > 1000000)
+        throw Wrong(name + ": must be " + std::to_string(least) + " to 1000000, found " + value);
+    return static_cast<int>(number);
+}
+
+Options options_of(int count, char** arguments) {
+    Options options;
+    for (int i = 1; i < count; ++i) {
+        const std::string word = arguments[i];
+        const auto value = [&]() -> std::string {
+            if (++i == count) throw Wrong(word + ": needs a value");
+            return arguments[i];
+        };
+        if (word == "--image")
+            options.image = value();
+        else if (word == "--input")
+            options.input = value();
+        else if (word == "--output")
+            options.output = value();
+        else if (word == "--classes")
+            options.classes = value();
+        else if (word == "--isa")
+            options.isa = value();
+        else if (word == "--repeat")
+            options.repeat = whole(word, value(), 0);
+        else if (word == "--threads")
+            options.threads = whole(word, value(), 1);
+        else if (word == "--profile")
+            options.profile = true;
+        else if (word == "--json")
+            options.json = true;
+        else if (word.starts_with("-"))
+            throw Wrong(word + ": no such option");
+        else if (options.plan.empty())
+            options.plan = word;
+        else
+            throw Wrong(word + ": one plan is enough");
+    }
+    if (options.plan.empty()) throw Wrong("PLAN is missing");
+    if (!options.image.empty() && !options.input.empty()) throw Wrong("--image, --input: one of them is enough");
+    return options;
+}
+
+std::vector<float> read_floats(const std::string& path, size_t count) {
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    if (!file) throw std::invalid_argument(path + ": cannot be read");
+    const auto found = static_cast<size_t>(file.tellg()), needed = count * sizeof(float);
+    if (found != needed) throw std::invalid_argument(path + ": must have " + std::to_string(needed) + " bytes, found " + std::to_string(found));
+    std::vector<float> values(count);
+    file.seekg(0).read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(needed));
+    return values;
+}
+
+// The same on every machine.
+std::vector<float> noise(size_t count) {
+    std::vector<float> values(count);
+    uint32_t state = 1;
+    for (float& value : values) {
+        state = state * 1664525 + 1013904223;
+        value = static_cast<float>(static_cast<int32_t>(state)) * 0x1p-30f;
+    }
+    return values;
+}
+
+std::vector<std::string> class_names(const std::string& path, const shufflekit::Json& info) {
+    std::vector<std::string> names;
+    if (!path.empty()) {
+        std::ifstream file(path);
+        if (!file) throw std::invalid_argument(path + ": cannot be read");
+        for (std::string line; std::getline(file, line);) names.push_back(line);
+    } else if (const auto* kept = info.find("classes"); kept && kept->as<shufflekit::Json::Array>()) {
+        for (const auto& name : *kept->as<shufflekit::Json::Array>())
+            names.push_back(name.as<std::string>() ? *name.as<std::string>() : "");
+    }
+    return names;
+}
+
+struct Likely {
+    size_t number;
+    std::string name;
+    double score;
+};
+
+// The likeliest five, by softmax.
+std::vector<Likely> likeliest(const std::vector<float>& scores, const std::vector<std::string>& names) {
+    const float most = *std::ranges::max_element(scores);
+    double sum = 0;
+    std::vector<Likely> all;
+    for (size_t i = 0; i < scores.size(); ++i) {
+        all.push_back({i, i < names.size() ? names[i] : "class " + std::to_string(i), std::exp(double{scores[i]} - most)});
+        sum += all.back().score;
+    }
+    for (Likely& each : all) each.score /= sum;
+    const size_t kept = std::min<size_t>(5, all.size());
+    std::ranges::partial_sort(all, all.begin() + static_cast<std::ptrdiff_t>(kept), std::ranges::greater{}, &Likely::score);
+    all.resize(kept);
+    return all;
+}
+
+double median(std::vector<double> values) {
+    std::ranges::sort(values);
+    return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+}
+
+std::string quoted(const std::string& text) {
+    std::string result = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') result += '\\';
+        result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    }
+    return result + '"';
+}
+
+struct StepTime {
+    shufflekit_step step;
+    double ms;
+};
+
+std::vector<StepTime> profile(const shufflekit_engine* engine, const std::vector<float>& image, int repeats) {
+    const auto steps = static_cast<size_t>(shufflekit_steps(engine));
+    std::vector<double> seconds(steps * static_cast<size_t>(repeats));
+    if (shufflekit_profile(engine, image.data(), repeats, seconds.data())) throw std::runtime_error(shufflekit_error());
+    std::vector<StepTime> times;
+    for (size_t step = 0; step < steps; ++step) {
+        std::vector<double> own;
+        for (size_t at = step; at < seconds.size(); at += steps) own.push_back(seconds[at] * 1e3);
+        times.push_back({shufflekit_step_at(engine, static_cast<int>(step)), median(own)});
+    }
+    return times;
+}
+
+struct Results {
+    std::vector<std::vector<float>> outputs;
+    std::vector<double> ms;  // of each timed run
+    std::vector<Likely> top;
+    std::vector<StepTime> steps;
+};
+
+std::string shape_of_output(const shufflekit_engine* engine, int output) {
+    int64_t shape[8];
+    std::string text;
+    for (int i = 0, rank = shufflekit_output_shape(engine, output, shape); i < rank; ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+    return text;
+}
+
+void print_json(const shufflekit_engine* engine, const Options& options, const Results& results) {
+    std::printf("{\"plan\": %s, \"network\": %s, \"instruction_set\": \"%s\", \"threads\": %d", quoted(options.plan).c_str(),
+                quoted(shufflekit_name(engine)).c_str(), shufflekit_instruction_set(engine), options.threads);
+    if (!results.ms.empty())
+        std::printf(", \"repeat\": %d, \"median_ms\": %.6g, \"min_ms\": %.6g", options.repeat, median(results.ms), *std::ranges::min_element(results.ms));
+    std::printf(", \"outputs\": [");
+    for (size_t i = 0; i < results.outputs.size(); ++i)
+        std::printf("%s{\"name\": %s, \"shape\": [%s]}", i ? ", " : "", quoted(shufflekit_output_name(engine, static_cast<int>(i))).c_str(),
+                    shape_of_output(engine, static_cast<int>(i)).c_str());
+    std::printf("]");
+    for (size_t i = 0; i < results.top.size(); ++i)
+        std::printf("%s{\"class\": %zu, \"name\": %s, \"score\": %.6g}%s", i ? ", " : ", \"top\": [", results.top[i].number,
+                    quoted(results.top[i].name).c_str(), results.top[i].score, i + 1 == results.top.size() ? "]" : "");
+    for (size_t i = 0; i < results.steps.size(); ++i) {
+        const auto& [step, ms] = results.steps[i];
+        std::printf("%s{\"name\": %s, \"kernel\": \"%s\", \"ms\": %.6g, \"flops\": %lld, \"bytes\": %lld}%s", i ? ", " : ", \"steps\": [",
+                    quoted(step.name).c_str(), step.kernel, ms, static_cast<long long>(step.flops), static_cast<long long>(step.bytes),
+                    i + 1 == results.steps.size() ? "]" : "");
+    }
+    std::printf("}\n");
+}
+
+void print_text(const shufflekit_engine* engine, const Options& options, const Results& results) {
+    int64_t shape[3];
+    shufflekit_input_shape(engine, shape);
+    std::printf("%s, %lldx%lldx%lld, %s, %d thread%s\n", shufflekit_name(engine), static_cast<long long>(shape[0]), static_cast<long long>(shape[1]),
+                static_cast<long long>(shape[2]), shufflekit_instruction_set(engine), options.threads, options.threads > 1 ? "s" : "");
+    if (results.top.empty())
+        for (size_t i = 0; i < results.outputs.size(); ++i) {
+            std::printf("%s (%s):", shufflekit_output_name(engine, static_cast<int>(i)), shape_of_output(engine, static_cast<int>(i)).c_str());
+            for (size_t j = 0; j < std::min<size_t>(5, results.outputs[i].size()); ++j) std::printf(" %.6g", results.outputs[i][j]);
+            std::printf(results.outputs[i].size() > 5 ? " ...\n" : "\n");
+        }
+    for (const auto& [number, name, score] : results.top) std::printf("%5.1f %%  %s\n", score * 100, name.c_str());
+    if (!results.steps.empty()) {
+        double all = 0;
+        for (const auto& each : results.steps) all += each.ms;
+        std::printf("%8s  %5s  %7s  %-12s %s\n", "ms", "share", "Gflop/s", "kernel", "step");
+        for (const auto& [step, ms] : results.steps)
+            std::printf("%8.4f  %4.1f%%  %7.2f  %-12s %s\n", ms, ms / all * 100, static_cast<double>(step.flops) / ms * 1e-6, step.kernel, step.name);
+    }
+    if (!results.ms.empty())
+        std::printf("%.3f ms median, %.3f ms least of %d runs\n", median(results.ms), *std::ranges::min_element(results.ms), options.repeat);
+}
+
+int run(const Options& options) {
+    const std::unique_ptr<shufflekit_engine, decltype(&shufflekit_free)> owner(
+        shufflekit_load(options.plan.c_str(), options.threads, options.isa.c_str()), &shufflekit_free);
+    const shufflekit_engine* engine = owner.get();
+    if (!engine) throw std::runtime_error(options.plan + ": " + shufflekit_error());
+    const shufflekit::Json info = shufflekit::parse_json(shufflekit_info(engine));
+    int64_t shape[3];
+    shufflekit_input_shape(engine, shape);
+    const auto floats = static_cast<size_t>(shape[0] * shape[1] * shape[2]);
+    std::vector<float> image;
+    if (options.image.empty()) {
+        image = options.input.empty() ? noise(floats) : read_floats(options.input, floats);
+    } else {
+        if (shape[0] != 3) throw std::invalid_argument("--image: the network takes " + std::to_string(shape[0]) + " channels, a photo has 3");
+        image = shufflekit::prepare(shufflekit::read_ppm(options.image), info, shape[1], shape[2]);
+    }
+
+    Results results;
+    std::vector<float*> places;
+    for (int i = 0; i < shufflekit_outputs(engine); ++i) results.outputs.emplace_back(shufflekit_output_floats(engine, i));
+    for (auto& output : results.outputs) places.push_back(output.data());
+    for (int i = 0; i <= options.repeat; ++i) {
+        const auto begin = std::chrono::steady_clock::now();
+        if (shufflekit_run(engine, image.data(), 1, places.data())) throw std::runtime_error(shufflekit_error());
+        const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+        if (i > 0) results.ms.push_back(took.count());
+    }
+    if (!options.image.empty() && results.outputs.size() == 1) results.top = likeliest(results.outputs[0], class_names(options.classes, info));
+    if (options.profile) results.steps = profile(engine, image, std::max(1, options.repeat));
+    if (!options.output.empty()) {
+        std::ofstream file(options.output, std::ios::binary);
+        for (const auto& output : results.outputs)
+            file.write(reinterpret_cast<const char*>(output.data()), static_cast<std::streamsize>(output.size() * sizeof(float)));
+        if (!file.flush()) throw std::invalid_argument(options.output + ": cannot be written");
+    }
+    options.json ? print_json(engine, options, results) : print_text(engine, options, results);
+    return 0;
+}
+
+}  // namespace
+
+// 0 fine, 1 a file that cannot be used, 2 wrong usage.
+int main(int count, char** arguments) {
+    for (int i = 1; i < count; ++i)
+        if (std::string(arguments[i]) == "--help") return std::fputs(usage, stdout), 0;
+    try {
+        return run(options_of(count, arguments));
+    } catch (const Wrong& wrong) {
+        std::fprintf(stderr, "skrun: %s\n%s", wrong.what(), usage);
+        return 2;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "skrun: %s\n", error.what());
+        return 1;
+    }
+}
