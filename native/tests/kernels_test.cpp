@@ -1,8 +1,6 @@
 // Every kernel of every instruction set that runs here against its twin of reference.h, at sizes around the edges of all tiles,
 // and with planes in memory that shows what else was touched.
-//   kernels_test [EVERY]    only every so many-th case, for slow machines such as an emulated one
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <initializer_list>
 
@@ -15,26 +13,22 @@
 namespace shufflekit::testing {
 namespace {
 
-int every = 1;
-
 // Of one kernel of one instruction set. A case is told its number and its choices, and returns what is wrong or "".
 class Report {
   public:
     Report(std::string_view isa, const char* kernel) : isa_(isa), kernel_(kernel) {}
     ~Report() {
-        std::printf("%-7s %-12s %6d cases, %d failed\n", isa_.c_str(), kernel_, cases_, failed_);
+        std::printf("%-7s %-16s %6d cases, %d failed\n", isa_.c_str(), kernel_, cases_, failed_);
         all_failed += failed_;
     }
 
     template <class Case>
     void run(const Case& test) {
-        if (++number_ % every != 0) return;
-        ++cases_;
-        Random random(static_cast<uint32_t>(number_));
+        Random random(static_cast<uint32_t>(++cases_));
         std::string about;
         const std::string problem = test(random, about);
         if (!problem.empty() && ++failed_ <= 5)
-            std::printf("%s %s, case %d, %s: %s\n", isa_.c_str(), kernel_, number_, about.c_str(), problem.c_str());
+            std::printf("%s %s, case %d, %s: %s\n", isa_.c_str(), kernel_, cases_, about.c_str(), problem.c_str());
     }
 
     static inline int all_failed = 0;
@@ -42,7 +36,7 @@ class Report {
   private:
     const std::string isa_;
     const char* kernel_;
-    int number_ = 0, cases_ = 0, failed_ = 0;
+    int cases_ = 0, failed_ = 0;
 };
 
 std::string text(const char* format, auto... values) {
@@ -226,6 +220,41 @@ void test_convolution(const Kernels& kernels) {
                     arena, c, out, tolerance(depth), point_at,
                     [&](const Convolution& c) { kernels.convolution(c, scratch.data(), p.first, p.last, n.first, n.last); },
                     [&](const Convolution& c) { reference::convolution(c, p.first, p.last, n.first, n.last); });
+            });
+}
+
+void test_convolution_pool(const Kernels& kernels) {
+    Report report(kernels.isa, "convolution_pool");
+    for (int32_t width = 16; width <= 67; ++width)
+        for (int32_t variant = 0; variant < 4; ++variant)
+            report.run([&](Random& random, std::string& about) {
+                Window w = any_window(random, random.between(1, 17), width * random.between(1, 2), variant < 2);
+                w.out_width = width;  // the padding on the right fills it up
+                const int32_t height = (w.out_height + 1) / 2, rows = random.between(1, 17), in_channels = random.of({1, 2, 3, 5});
+                const Window pool{w.out_height, width, height, (width + 1) / 2, 3, 3, 2, 2, 1, 1, 1, 1};
+                const bool tight = random.once_in(2);
+                Arena arena(random), input(random, tight);
+                Arena& source = tight ? input : arena;
+                Tensor in = source.add(in_channels, w.in_height * w.in_width);
+                const Tensor out = arena.add(rows, height * pool.out_width);
+                arena.make(), input.make();
+                source.fill(in);
+                repeat_some(random, in);
+                const auto ins = table(in.offsets), outs = table(out.offsets);
+                const int64_t depth = int64_t{in_channels} * w.kernel_y * w.kernel_x;
+                const Packed packed(random, 1, rows, depth);
+                const ConvolutionPool c{{{nullptr, ins.data()}, {nullptr, outs.data()}, {}, packed.weights.data(), packed.bias.data(), 1, rows,
+                                         in_channels, w, any_epilogue(random)}, pool};
+                const Guarded<float> scratch(static_cast<size_t>(convolution_pool_scratch(c)), true, 64);
+                for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
+                const Share y = any_share(random, height, 1);
+                about = text(w) + text(", rows [%d, %d) of the pooled %d, %d of %d channels%s, activation %d", y.first, y.last, height, rows, in_channels,
+                                       tight ? ", tight" : "", static_cast<int>(c.convolution.epilogue.activation));
+                return compare<ConvolutionPool>(
+                    arena, c, out, tolerance(depth),
+                    [&](ConvolutionPool& c, float* base) { c.convolution.in.base = tight ? input.base() : base, c.convolution.out.base = base; },
+                    [&](const ConvolutionPool& c) { kernels.convolution_pool(c, scratch.data(), y.first, y.last); },
+                    [&](const ConvolutionPool& c) { reference::convolution_pool(c, y.first, y.last); });
             });
 }
 
@@ -489,17 +518,16 @@ void test_multiply_add(const MultiplyAddKernel& kernel) {
 }  // namespace
 }  // namespace shufflekit::testing
 
-int main(int count, char** arguments) {
+int main() {
     using namespace shufflekit;
     using namespace shufflekit::testing;
-    if (count > 1) every = std::max(1, std::atoi(arguments[1]));
     for (const Kernels& kernels : every_kernels) {
         if (!runs_here(kernels.isa)) {
             std::printf("%.*s does not run here\n", static_cast<int>(kernels.isa.size()), kernels.isa.data());
             continue;
         }
-        for (const auto test : {test_gemm, test_convolution, test_depthwise, test_pool, test_affine, test_activations, test_binary, test_softmax,
-                                test_resize, test_gather})
+        for (const auto test : {test_gemm, test_convolution, test_convolution_pool, test_depthwise, test_pool, test_affine, test_activations,
+                                test_binary, test_softmax, test_resize, test_gather})
             test(kernels);
     }
     for (const CopyKernel& kernel : copies)

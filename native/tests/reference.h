@@ -67,23 +67,37 @@ inline double tap(const float* plane, const Window& w, int64_t y, int64_t x, int
     return row < 0 || row >= w.in_height || column < 0 || column >= w.in_width ? 0 : plane[row * w.in_width + column];
 }
 
-inline void convolution(const Convolution& c, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+// Pixel p of the group's output row n.
+inline double convolved(const Convolution& c, int32_t group, int32_t n, int64_t p) {
     const Window& w = c.window;
     const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, depth = c.in_channels * taps;
+    const PackedRow row = packed_row(c.weights, c.bias, c.rows, depth, group, n);
+    double sum = row.bias;
+    for (int64_t k = 0; k < depth; ++k) {
+        const float* plane = c.in[int64_t{group} * c.in_channels + k / taps];
+        sum += row.weights[k * gemm_panel] * tap(plane, w, p / w.out_width, p % w.out_width, k % taps / w.kernel_x, k % taps % w.kernel_x);
+    }
+    if (c.residual.base) sum += c.residual[int64_t{group} * c.rows + n][p];
+    return activate(sum, c.epilogue);
+}
+
+inline void convolution(const Convolution& c, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     rows_of_panels(c.groups, c.rows, first_panel, last_panel, [&](int32_t group, int32_t n) {
-        const PackedRow packed = packed_row(c.weights, c.bias, c.rows, depth, group, n);
-        const int64_t channel = int64_t{group} * c.rows + n;
-        for (int64_t p = first_pixel; p < last_pixel; ++p) {
-            double sum = packed.bias;
-            for (int64_t k = 0; k < depth; ++k) {
-                const float* plane = c.in[int64_t{group} * c.in_channels + k / taps];
-                sum += packed.weights[k * gemm_panel] *
-                       tap(plane, w, p / w.out_width, p % w.out_width, k % taps / w.kernel_x, k % taps % w.kernel_x);
-            }
-            if (c.residual.base) sum += c.residual[channel][p];
-            c.out[channel][p] = static_cast<float>(activate(sum, c.epilogue));
-        }
+        for (int64_t p = first_pixel; p < last_pixel; ++p) c.out[int64_t{group} * c.rows + n][p] = static_cast<float>(convolved(c, group, n, p));
     });
+}
+
+inline void convolution_pool(const ConvolutionPool& c, int32_t first_row, int32_t last_row) {
+    const Window& w = c.pool;
+    for (int32_t n = 0; n < c.convolution.rows; ++n)
+        for (int64_t y = first_row; y < last_row; ++y)
+            for (int64_t x = 0; x < w.out_width; ++x) {
+                double most = -INFINITY;
+                for (int64_t row = std::max<int64_t>(2 * y - 1, 0); row < std::min<int64_t>(2 * y + 2, w.in_height); ++row)
+                    for (int64_t column = std::max<int64_t>(2 * x - 1, 0); column < std::min<int64_t>(2 * x + 2, w.in_width); ++column)
+                        most = std::max(most, convolved(c.convolution, 0, n, row * w.in_width + column));
+                c.convolution.out[n][y * w.out_width + x] = static_cast<float>(most);
+            }
 }
 
 inline void depthwise(const Depthwise& d, int32_t first_channel, int32_t last_channel) {

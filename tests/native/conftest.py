@@ -59,4 +59,4 @@ def build_native() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def native_folder(build_native: Callable[..., Path]) -> Path:
     """The C library, the runner and the kernels' tests, built for this machine."""
-    return build_native("native", "-DSHUFFLEKIT_TESTS=ON")
+    return build_native("native", "-DSHUFFLEKIT_C=ON", "-DSHUFFLEKIT_TESTS=ON")

@@ -1,0 +1,91 @@
+/* Uses all of shufflekit.h, in C: c_api_test PLAN. Prints name, shapes and the sum of each output; exit code 0 if all calls agree. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shufflekit.h"
+
+static int failed = 0;
+
+static void check(int holds, const char *what) {
+    if (!holds) fprintf(stderr, "%s\n", what), failed = 1;
+}
+
+static char *read_file(const char *path, size_t *bytes) {
+    FILE *file = fopen(path, "rb");
+    char *content;
+    if (!file || fseek(file, 0, SEEK_END)) exit(2);
+    *bytes = (size_t)ftell(file);
+    content = malloc(*bytes);
+    rewind(file);
+    if (fread(content, 1, *bytes, file) != *bytes) exit(2);
+    fclose(file);
+    return content;
+}
+
+int main(int count, char **arguments) {
+    enum { images = 3, repeats = 2 };
+    int64_t in[3], shape[8];
+    size_t bytes, floats, i;
+    int output, step, outputs, steps;
+    if (count != 2) return 2;
+    char *content = read_file(arguments[1], &bytes);
+    shufflekit_engine *engine = shufflekit_load(arguments[1], 1, NULL);
+    shufflekit_engine *copy = shufflekit_load_memory(content, bytes, 2, "scalar");
+    if (!engine || !copy) return fprintf(stderr, "%s\n", shufflekit_error()), 1;
+
+    check(!shufflekit_load("no such file", 1, NULL), "a file that is not there was loaded");
+    check(strstr(shufflekit_error(), "no such file") != NULL, "the error does not name the file");
+    check(!shufflekit_load_memory(content, bytes / 2, 1, ""), "half a plan was loaded");
+    check(!shufflekit_load_memory(content, bytes, 0, ""), "no thread was taken");
+    check(strstr(shufflekit_error(), "threads") != NULL, "the error does not name the threads");
+    check(!shufflekit_load_memory(content, bytes, 1, "mmx"), "mmx was taken");
+    check(!strcmp(shufflekit_instruction_set(copy), "scalar"), "the instruction set is not the one asked for");
+    check(shufflekit_info(engine)[0] == '{', "info is no JSON object");
+    memset(content, 0, bytes); /* it was copied */
+    free(content);
+
+    shufflekit_input_shape(engine, in);
+    printf("%s %lld %lld %lld\n", shufflekit_name(engine), (long long)in[0], (long long)in[1], (long long)in[2]);
+    floats = (size_t)(in[0] * in[1] * in[2]);
+    float *input = malloc(images * floats * sizeof(float));
+    for (i = 0; i < images * floats; ++i) input[i] = (float)(i % 17) / 17 - 0.5f;
+
+    outputs = shufflekit_outputs(engine);
+    float **first = calloc((size_t)outputs, sizeof(float *)), **second = calloc((size_t)outputs, sizeof(float *));
+    for (output = 0; output < outputs; ++output) {
+        first[output] = malloc(images * shufflekit_output_floats(engine, output) * sizeof(float));
+        second[output] = malloc(images * shufflekit_output_floats(engine, output) * sizeof(float));
+    }
+    check(shufflekit_run(engine, input, 0, first) == -1, "a run of no image succeeded");
+    check(shufflekit_run(engine, input, images, first) == 0, "run failed");
+    check(shufflekit_run(copy, input, images, second) == 0, "run of the copy failed");
+    for (output = 0; output < outputs; ++output) {
+        double sum = 0;
+        int64_t product = 1;
+        const int rank = shufflekit_output_shape(engine, output, shape);
+        for (step = 0; step < rank; ++step) product *= shape[step];
+        check((size_t)product == shufflekit_output_floats(engine, output), "shape and floats disagree");
+        for (i = 0; i < images * (size_t)product; ++i) {
+            const float difference = first[output][i] - second[output][i];
+            check(difference < 1e-3f && difference > -1e-3f, "instruction sets disagree");
+            sum += first[output][i];
+        }
+        printf("%s %d %.9g\n", shufflekit_output_name(engine, output), rank, sum);
+    }
+
+    steps = shufflekit_steps(engine);
+    double *seconds = malloc((size_t)steps * repeats * sizeof(double));
+    check(shufflekit_profile(engine, input, 0, seconds) == -1, "a profile of no run succeeded");
+    check(shufflekit_profile(engine, input, repeats, seconds) == 0, "profile failed");
+    for (step = 0; step < steps * repeats; ++step) check(seconds[step] >= 0, "a step took less than no time");
+    for (step = 0; step < steps; ++step) {
+        const shufflekit_step at = shufflekit_step_at(engine, step);
+        check(at.name && at.kernel && at.flops >= 0 && at.bytes > 0, "a step without a name or bytes");
+    }
+
+    for (output = 0; output < outputs; ++output) free(first[output]), free(second[output]);
+    free(first), free(second), free(seconds), free(input);
+    shufflekit_free(engine), shufflekit_free(copy), shufflekit_free(NULL);
+    return failed;
+}

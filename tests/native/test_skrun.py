@@ -1,0 +1,125 @@
+"""skrun and the C interface against the engine in Python, which is compared with PyTorch elsewhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import shufflekit as sk
+from shufflekit.data.preprocess import Preprocessing
+
+pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+
+
+@pytest.fixture(scope="session")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small classifier's plan, with classes and a preparation of its own."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7))
+    info = {
+        "classes": [f'"{letter}"\n' for letter in "abcdefg"],
+        "mean": [0.5, 0.4, 0.3],
+        "std": [0.2, 0.3, 0.4],
+        "crop_pct": 0.9,
+    }
+    path = tmp_path_factory.mktemp("plan") / "net.plan"
+    sk.compile(network.eval(), (1, 3, 20, 24), name="small", info={**info, "channel_order": "bgr"}).save(path)
+    return path
+
+
+def numbers(path: Path) -> np.ndarray:
+    return np.fromfile(path, np.float32)
+
+
+def test_output_is_the_engines(native_folder: Path, run: Callable[..., str], plan: Path, tmp_path: Path) -> None:
+    engine = sk.load(plan)
+    x = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
+    x.tofile(tmp_path / "x.f32")
+    command = [native_folder / "skrun", plan, "--input", tmp_path / "x.f32", "--output", tmp_path / "y.f32"]
+    for options in (["--repeat", "0"], ["--threads", "2"], ["--isa", "scalar", "--profile"]):
+        run(*command, *options)
+        np.testing.assert_allclose(numbers(tmp_path / "y.f32"), engine(x).reshape(-1), atol=1e-6)
+
+
+def test_json_says_what_was_run_and_how_long(native_folder: Path, run: Callable[..., str], plan: Path) -> None:
+    found = json.loads(run(native_folder / "skrun", plan, "--json", "--profile", "--repeat", "3", "--isa", "scalar"))
+    assert (found["network"], found["instruction_set"], found["threads"], found["repeat"]) == ("small", "scalar", 1, 3)
+    assert 0 < found["min_ms"] <= found["median_ms"]
+    assert found["outputs"][0]["shape"] == [7]
+    assert [step["kernel"] for step in found["steps"]] == ["convolution", "pool", "gemm", "gather"]
+    assert found["steps"][2]["flops"] == 8 * 7
+    text = run(native_folder / "skrun", plan, "--profile")
+    assert "ms median" in text
+    assert all(step["name"] in text for step in found["steps"])
+
+
+@pytest.mark.parametrize("size", [(20, 24), (31, 90), (90, 31), (7, 5), (256, 300)])
+def test_photo_is_prepared_as_in_python(
+    native_folder: Path, run: Callable[..., str], plan: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.ppm")
+    copy = nn.Conv2d(3, 3, 1, bias=False)
+    nn.init.dirac_(copy.weight)
+    prepare = Preprocessing((20, 24), crop_pct=0.9, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), channel_order="bgr")
+    info = {"crop_pct": prepare.crop_pct, "mean": prepare.mean, "std": prepare.std, "channel_order": prepare.channel_order}
+    sk.compile(copy, (1, 3, 20, 24), info=info).save(tmp_path / "copy.plan")
+    run(native_folder / "skrun", tmp_path / "copy.plan", "--image", tmp_path / "photo.ppm", "--output", tmp_path / "x.f32")
+    # Pillow rounds to whole levels after each of two passes, we never.
+    levels = (numbers(tmp_path / "x.f32").reshape(3, -1) - prepare(photo).reshape(3, -1)) * np.array(prepare.std)[:, None] * 255
+    assert np.abs(levels).max() < 1.01
+
+
+def test_photo_gives_named_classes(native_folder: Path, run: Callable[..., str], plan: Path, tmp_path: Path) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.ppm")
+    command = [native_folder / "skrun", plan, "--image", tmp_path / "photo.ppm", "--output", tmp_path / "y.f32"]
+    found = json.loads(run(*command, "--json"))["top"]
+    scores = torch.from_numpy(numbers(tmp_path / "y.f32")).softmax(0)
+    assert [each["class"] for each in found] == scores.topk(5).indices.tolist()
+    assert [each["name"] for each in found] == [f'"{"abcdefg"[each["class"]]}" ' for each in found]
+    np.testing.assert_allclose([each["score"] for each in found], scores.topk(5).values, rtol=1e-4)
+    (tmp_path / "classes.txt").write_text("\n".join("tuvwxyz"))
+    assert f"%  {'tuvwxyz'[found[0]['class']]}\n" in run(*command, "--classes", tmp_path / "classes.txt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ([], 2, "PLAN is missing"),
+        (["PLAN", "--fast"], 2, "--fast: no such option"),
+        (["PLAN", "--repeat", "many"], 2, "--repeat: must be 0 to 1000000, found many"),
+        (["PLAN", "--image"], 2, "--image: needs a value"),
+        (["PLAN", "--threads", "900"], 1, "threads: must be 1 to 256, found 900"),
+        (["PLAN", "--isa", "mmx"], 1, "must be one that runs here, found mmx"),
+        (["PLAN", "--input", "PLAN"], 1, "must have 5760 bytes"),
+        (["PLAN", "--image", "PLAN"], 1, "must be a binary PPM photo"),
+        (["no.plan"], 1, "no.plan: No such file"),
+        (["JUNK"], 1, "no safetensors file"),
+        (["PLAN", "--output", "no/such/folder"], 1, "cannot be written"),
+    ],
+)
+def test_what_it_refuses(native_folder: Path, plan: Path, tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+    (tmp_path / "junk").write_bytes(b"\xff" * 100)
+    words = {"PLAN": str(plan), "JUNK": str(tmp_path / "junk")}
+    command = [native_folder / "skrun", *(words.get(word, word) for word in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("skrun: ")
+    assert says in done.stderr.splitlines()[0]
+
+
+def test_c_interface_from_c(native_folder: Path, run: Callable[..., str], plan: Path) -> None:
+    engine = sk.load(plan)
+    images = (np.arange(3 * 3 * 20 * 24) % 17).astype(np.float32).reshape(3, 3, 20, 24) / np.float32(17) - np.float32(0.5)
+    first, second = run(native_folder / "c_api_test", plan).splitlines()
+    assert first == "small 3 20 24"
+    assert float(second.split()[2]) == pytest.approx(engine(images).sum(), abs=1e-4)
