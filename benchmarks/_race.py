@@ -101,7 +101,11 @@ def relative_error(found: NDArray[np.float32], expected: NDArray[np.float32]) ->
 
 
 def take_turns(
-    runs: Mapping[Key, Callable[[], object]], rounds: int, calls: int, between: Callable[[], object] = lambda: None
+    runs: Mapping[Key, Callable[[], object]],
+    rounds: int,
+    calls: int,
+    between: Callable[[], object] = lambda: None,
+    cpu_time: bool = False,
 ) -> tuple[dict[Key, list[float]], float]:
     """Times everything in every round, each round in another order.
 
@@ -110,13 +114,14 @@ def take_turns(
         rounds: turns of each.
         calls: timed calls of a turn; one more comes first, which brings the weights back into the caches.
         between: called once a round.
+        cpu_time: take the time that this process had on a core in place of the time that went by.
 
     Returns:
         ms of each call; and how many cores this process had during the timed calls, on average: fewer than it has threads
         where other processes ran on the same cores (or where the threads wait for each other asleep).
     """
     times: dict[Key, list[float]] = {key: [] for key in runs}
-    cpu_ms = 0.0
+    wall = cpu = 0
     order = random.Random(0)
     for _ in range(rounds):
         for key in order.sample(list(runs), len(runs)):
@@ -124,13 +129,14 @@ def take_turns(
             _settle()
             run()
             for _ in range(calls):
-                cpu, start = time.process_time_ns(), time.perf_counter_ns()
+                wall_before, cpu_before = time.perf_counter_ns(), time.process_time_ns()
                 run()
-                times[key].append((time.perf_counter_ns() - start) / 1e6)
-                cpu_ms += (time.process_time_ns() - cpu) / 1e6
+                wall_spent, cpu_spent = time.perf_counter_ns() - wall_before, time.process_time_ns() - cpu_before
+                times[key].append((cpu_spent if cpu_time else wall_spent) / 1e6)
+                wall, cpu = wall + wall_spent, cpu + cpu_spent
         _settle()
         between()
-    return times, cpu_ms / max(1e-9, sum(map(sum, times.values())))
+    return times, cpu / max(1, wall)
 
 
 def _settle() -> None:

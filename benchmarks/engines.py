@@ -78,6 +78,7 @@ def main(
     rounds: int = 20,
     calls: int = 5,
     headline: bool = False,
+    cpu_time: bool = False,
     json: Path | None = None,
     markdown: bool = False,
     folder: Path = KEPT,
@@ -93,12 +94,15 @@ def main(
         rounds: turns of each engine.
         calls: timed calls of a turn.
         headline: race AlexNet and ShuffleNet V1 0.5x in place of `networks`, and divide.
+        cpu_time: of this process in place of the time that goes by, for one thread on a core that others use too.
         json: a file for all times.
         markdown: print the table for a README.
         folder: where exported networks are kept.
     """
     if min(threads, batch, *shape, rounds, calls) < 1:
         raise UsageError("threads, batch, shape, rounds and calls: must be at least 1")
+    if cpu_time and threads > 1:
+        raise UsageError(f"cpu_time: the time of all threads added up is no latency; needs threads=1, found {threads}")
     torch.set_num_threads(1)  # the same weights to the last bit, whatever the engines do
     field = [ENGINES[name] for name in engines]
     machine = Machine(threads)
@@ -108,13 +112,14 @@ def main(
     for names in [HEADLINE] if headline else [(name,) for name in networks]:
         entries = [prepare(name, (batch, 3, *shape), threads, field, folder) for name in names]
         runs = {(entry.network, engine): run for entry in entries for engine, run in entry.runs.items()}
-        times, share = take_turns(runs, rounds, calls, machine.measure)
+        times, share = take_turns(runs, rounds, calls, machine.measure, cpu_time)
         shares.append(share)
         races += [entry.race(times) for entry in entries]
     cores = sorted(os.sched_getaffinity(0))
+    clock = "CPU time" if cpu_time else "wall time"
     facts = [
         f"{cpu_name()}, {os.cpu_count()} cores, of which this process may use {len(cores)} ({', '.join(map(str, cores))})",
-        f"{batch} x {shape[0]}x{shape[1]} float32, {threads} thread{'s' * (threads > 1)}; {rounds} rounds of {calls} calls",
+        f"{batch} x {shape[0]}x{shape[1]} float32, {threads} thread{'s' * (threads > 1)}; {rounds} x {calls} calls, {clock}",
         str(machine),
         f"cores that the timed calls had: {min(shares):.2f} to {max(shares):.2f}; load average {os.getloadavg()[0]:.1f}",
         ", ".join(f"{engine.name} {engine.version}" for engine in field if engine.version),
@@ -123,7 +128,7 @@ def main(
         facts.insert(1, f"{threads} threads share {len(cores)} core{'s' * (len(cores) > 1)}: no timing of {threads} threads")
     report(races, [engine.name for engine in field], batch, machine.peak, facts, markdown)
     if json:
-        settings = {"shape": shape, "batch": batch, "threads": threads, "cores": cores}
+        settings = {"shape": shape, "batch": batch, "threads": threads, "cores": cores, "cpu_time": cpu_time}
         about = {
             "cpu": cpu_name(),
             "system": platform.platform(),
