@@ -1,0 +1,67 @@
+"""The aarch64 build, under qemu: kernels against their twins, and whole networks against PyTorch.
+
+It needs `pip install -c constraints.txt ziglang` and qemu-aarch64 (Debian: qemu-user). The first build takes minutes, since
+Clang's own library is compiled too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from tests.runtime.lively import enliven, images
+
+import shufflekit as sk
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("ziglang") is None, reason="needs ziglang, a cross compiler: pip install ziglang"
+    ),
+    pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="needs qemu-aarch64: apt-get install qemu-user"),
+]
+
+
+@pytest.fixture(scope="module")
+def aarch64(run: Callable[..., str]) -> Path:
+    """Folder of the aarch64 build."""
+    root = Path(__file__).parents[2]
+    (root / "build").mkdir(exist_ok=True)
+    with FileLock(root / "build" / "zig-aarch64.lock"):
+        return Path(run(root / "scripts" / "cross_build.sh", "aarch64", timeout=1800).splitlines()[-1])
+
+
+def test_every_neon_kernel_equals_its_twin_and_touches_nothing_else(aarch64: Path, run: Callable[..., str]) -> None:
+    said = run("qemu-aarch64", aarch64 / "kernels_test")
+    passed = re.findall(r"^(\w+) +(\w+) +[1-9]\d* cases, 0 failed$", said, re.M)
+    assert {kernel for isa, kernel in passed if isa == "neon"} == {kernel for isa, kernel in passed if isa == "scalar"} != set()
+    assert said.endswith("\n0 failed\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["shufflenet_v1_g3_x0_25", "shufflenet_v1_g8_x0_25", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0"]
+)
+def test_whole_network_equals_pytorch(aarch64: Path, run: Callable[..., str], tmp_path: Path, name: str) -> None:
+    x = images(4, (3, 224, 224))
+    network = enliven(sk.create_model(name), x)
+    with torch.inference_mode():
+        needed = network(torch.from_numpy(x[:2])).numpy()
+    assert np.abs(needed[0] - needed[1]).max() > 0.1 * np.abs(needed).max()
+    sk.compile(network, (1, 3, 224, 224)).save(tmp_path / "net.plan")
+    x[0].tofile(tmp_path / "x.f32")
+    files = ["--input", tmp_path / "x.f32", "--output", tmp_path / "y.f32"]
+    for threads in ("1", "2"):
+        said = run(
+            "qemu-aarch64", aarch64 / "skrun", tmp_path / "net.plan", *files, "--repeat", "0", "--threads", threads, "--json"
+        )
+        assert json.loads(said)["instruction_set"] == "neon"
+        found = np.fromfile(tmp_path / "y.f32", np.float32)
+        assert np.abs(found - needed[0]).max() <= 1e-4 * np.abs(needed[0]).max()
