@@ -136,6 +136,8 @@ void Engine::run_step(const Step& step, Context& context, const Image& image, in
                 if (pixels.first < pixels.last) kernels_.softmax(arguments, pixels.first, pixels.last);
             } else if constexpr (std::is_same_v<T, Resize>) {
                 by_channel(kernels_.resize, arguments);
+            } else if constexpr (std::is_same_v<T, LocalResponseNorm>) {
+                by_channel(kernels_.local_response_norm, arguments);
             } else {
                 by_channel(kernels_.gather, arguments);
             }

@@ -158,6 +158,8 @@ class Checker {
             step.arguments = resize();
         else if (kernel == "gather")
             step.arguments = gather();
+        else if (kernel == "local_response_norm")
+            step.arguments = local_response_norm();
         else
             fields.refuse("kernel", "one that the engine has, found " + kernel.substr(0, 40));
         return step;
@@ -409,6 +411,19 @@ class Checker {
                 first_x,
                 step_y,
                 step_x};
+    }
+
+    LocalResponseNorm local_response_norm() {
+        const int32_t channels = count("channels"), pixels = count("pixels", most_floats);
+        const int32_t* to = written(channels, pixels);
+        return {{nullptr, read("in", channels, pixels, Overlap::never, Reach::whole_vectors)},
+                {nullptr, to},
+                channels,
+                pixels,
+                count("size"),
+                count("quarters", 16),
+                fields_->real("scale"),
+                fields_->real("bias")};
     }
 
     const std::span<const int32_t> tables_;

@@ -10,6 +10,7 @@
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gather/gather.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/local_response_norm/local_response_norm.h"
 #include "kernels/pool/pool.h"
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
@@ -28,11 +29,12 @@ struct Kernels {
     decltype(&scalar::softmax) softmax;
     decltype(&scalar::resize) resize;
     decltype(&scalar::gather) gather;
+    decltype(&scalar::local_response_norm) local_response_norm;
 };
 
 #define SHUFFLEKIT_ENTRY(isa)                                                                                                  \
     Kernels{#isa,        &isa::gemm,   &isa::convolution, &isa::convolution_pool, &isa::depthwise, &isa::pool, &isa::affine, \
-            &isa::binary, &isa::softmax, &isa::resize,      &isa::gather},
+            &isa::binary, &isa::softmax, &isa::resize,      &isa::gather,    &isa::local_response_norm},
 inline constexpr Kernels every_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 

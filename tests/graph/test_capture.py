@@ -83,6 +83,14 @@ def test_the_module_keeps_its_mode() -> None:
     assert [module.training for module in network.modules()] == [True, True, False, True]
 
 
+def test_local_response_norm_stays_one_operator() -> None:
+    norm = nn.LocalResponseNorm(5, alpha=0.3, beta=0.5, k=2)
+    graph = capture(norm, (1, 8, 4, 4))
+    assert [node.op for node in graph.nodes] == ["local_response_norm"]
+    x = torch.randn(2, 8, 4, 4)
+    torch.testing.assert_close(interpret(graph, x)[0], norm(x))
+
+
 def test_several_outputs() -> None:
     class Two(nn.Module):
         def forward(self, x: Tensor) -> list[Tensor]:

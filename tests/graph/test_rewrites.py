@@ -105,8 +105,6 @@ def test_a_network_stays_the_same(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list_models())
 def test_every_network_stays_the_same(name: str) -> None:
-    if name in ("alexnet", "googlenet"):
-        pytest.skip("local response normalisation is not among the engine's operators yet")
     check_network(name)
 
 

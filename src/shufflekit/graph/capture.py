@@ -5,16 +5,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from shufflekit.errors import ShufflekitError, UsageError
 from shufflekit.graph.graph import Graph, Node, Value, live
 from shufflekit.graph.operators import CANONICAL, Call, RefusedError
 
+
+# torch takes local response norms apart into nine operators; as one of ours they arrive whole.
+@torch.library.custom_op("shufflekit::local_response_norm", mutates_args=())
+def _local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    return _taken_apart(x, size, alpha, beta, k)
+
+
+_local_response_norm.register_fake(lambda x, *_: torch.empty_like(x))
+_taken_apart = F.local_response_norm
 _BATCH = 2  # 1 could not be told from any other dimension of size 1
 
 
@@ -42,7 +53,7 @@ def capture(model: nn.Module, shape: Sequence[int]) -> Graph:
 def _export(model: nn.Module, shape: tuple[int, ...]) -> Any:
     modes = [(module, module.training) for module in model.modules()]
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), mock.patch.object(F, "local_response_norm", _local_response_norm):
             warnings.simplefilter("ignore")  # of torch.export about itself
             program = torch.export.export(model.eval(), (torch.zeros(_BATCH, *shape),), strict=False)
             return program.run_decompositions({})

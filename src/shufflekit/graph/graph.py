@@ -28,6 +28,7 @@ class Node:
 
     Args:
         op: conv, linear, batch_norm, max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool, add, mul, affine, softmax,
+            local_response_norm,
             resize, one of `ACTIVATIONS` or one of `MOVES`.
         module: path of the module that called it.
         attrs: the operator's numbers; after `simplify` also `activation`, `slope` and `residual`.

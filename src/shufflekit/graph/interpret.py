@@ -73,6 +73,8 @@ def _single(node: Node, x: Tensor, attrs: Any, batch: int) -> Tensor:
         return F.adaptive_avg_pool2d(x, attrs["output_size"])
     if node.op == "adaptive_max_pool":
         return F.adaptive_max_pool2d(x, attrs["output_size"])
+    if node.op == "local_response_norm":
+        return F.local_response_norm(x, attrs["size"], attrs["alpha"], attrs["beta"], attrs["k"])
     if node.op == "softmax":
         return x.softmax(attrs["dim"])
     if node.op == "slice":

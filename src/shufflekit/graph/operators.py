@@ -221,6 +221,11 @@ def _softmax(call: Call) -> Nodes:
     return [("softmax", call.names("self"), {"dim": call.dim()}, call.shape)]
 
 
+def _local_response_norm(call: Call) -> Nodes:
+    attrs = {"size": int(call["size"]), **{name: float(call[name]) for name in ("alpha", "beta", "k")}}
+    return [("local_response_norm", call.names("x"), attrs, call.shape)]
+
+
 def _concat(call: Call) -> Nodes:
     tensors = call["tensors"]
     names = tuple(call.name_of(tensor) for tensor in tensors)
@@ -325,6 +330,7 @@ CANONICAL: Mapping[str, Callable[[Call], Nodes | Constant | str]] = {
     "aten.leaky_relu": _leaky_relu,
     "aten.softmax.int": _softmax,
     "aten._softmax": _softmax,
+    "shufflekit.local_response_norm": _local_response_norm,
     "aten.cat": _concat,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,

@@ -250,6 +250,22 @@ class _Lowering:
         arguments = {"channels": len(x.starts), "pixels": x.pixels}
         return self._emit("softmax", node.name, {"in": x.starts}, x.plane, len(x.starts), arguments)
 
+    def _local_response_norm(self, node: Node) -> View:
+        x = self._planes(node.inputs[0], node)
+        attrs, quarters = node.attrs, node.attrs["beta"] * 4
+        if quarters != int(quarters) or not 1 <= quarters <= 16:
+            where = f"local_response_norm (in {node.module or node.name})"
+            raise UsageError(f"compile: {where}: beta must be a multiple of 0.25 from 0.25 to 4, found {attrs['beta']}")
+        arguments = {
+            "channels": len(x.starts),
+            "pixels": x.pixels,
+            "size": attrs["size"],
+            "quarters": int(quarters),
+            "scale": attrs["alpha"] / attrs["size"],
+            "bias": attrs["k"],
+        }
+        return self._emit("local_response_norm", node.name, {"in": x.starts}, x.plane, len(x.starts), arguments)
+
     def _resize(self, node: Node) -> View:
         x = self._planes(node.inputs[0], node)
         out = tuple(self._shape(node.output)[2:])

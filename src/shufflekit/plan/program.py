@@ -43,6 +43,7 @@ KERNELS: Mapping[str, tuple[str, ...]] = {
     "pool": ("in", "out", "channels", "window", "pooling", "count_padding", "activation", "slope"),
     "affine": ("in", "out", "scale", "shift", "channels", "pixels", "activation", "slope"),
     "binary": ("a", "b", "out", "operation", "b_is_scalar", "channels", "pixels", "activation", "slope"),
+    "local_response_norm": ("in", "out", "channels", "pixels", "size", "quarters", "scale", "bias"),
     "softmax": ("in", "out", "channels", "pixels"),
     "resize": (
         *("in", "out", "channels", "in_height", "in_width", "out_height", "out_width"),
