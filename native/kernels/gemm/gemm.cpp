@@ -25,10 +25,21 @@ struct Panel {
     int32_t rows;
 };
 
+void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
+    for (int r = 0; r < panel.rows; ++r) {
+        const int64_t channel = panel.first_row + r;
+        float value = sum[r];
+        if (gemm.residual.base) value += gemm.residual[channel][pixel];
+        gemm.out[channel][pixel] = between(value, gemm.epilogue.low(), gemm.epilogue.high());
+    }
+}
+
 // Every loop over sums is unrolled: one that is not would put them all on the stack.
-template <int R, int V>
+// With Tail, the one pixel behind the tile's is done too, as a vector over the panel's rows.
+template <int R, int V, bool Tail>
 [[gnu::always_inline]] inline void tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel) {
     vector sum[R][V];
+    rows_vector tail = *reinterpret_cast<const rows_vector*>(panel.bias);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -46,7 +57,9 @@ template <int R, int V>
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) sum[r][v] += weight * x[v];
         }
+        if constexpr (Tail) tail += *reinterpret_cast<const rows_vector*>(weights) * operand[V * vector_lanes];
     }
+    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
     const int32_t* places = gemm.out.offsets + panel.first_row + row;
     if (gemm.residual.base) {
         const int32_t* from = gemm.residual.offsets + panel.first_row + row;
@@ -62,19 +75,19 @@ template <int R, int V>
         for (int v = 0; v < V; ++v) store(gemm.out.base + places[r] + pixel + v * vector_lanes, between(sum[r][v], low, high));
 }
 
-template <int V>
+template <int V, bool Tail = false>
 void pass(const Gemm& gemm, const Panel& panel, int row, int rows, int64_t pixel) {
     switch (rows) {
-        case 1: return tile<1, V>(gemm, panel, row, pixel);
-        case 2: return tile<2, V>(gemm, panel, row, pixel);
-        case 3: return tile<3, V>(gemm, panel, row, pixel);
-        case 4: return tile<4, V>(gemm, panel, row, pixel);
+        case 1: return tile<1, V, Tail>(gemm, panel, row, pixel);
+        case 2: return tile<2, V, Tail>(gemm, panel, row, pixel);
+        case 3: return tile<3, V, Tail>(gemm, panel, row, pixel);
+        case 4: return tile<4, V, Tail>(gemm, panel, row, pixel);
     }
     if constexpr (tile_rows == 8) switch (rows) {
-            case 5: return tile<5, V>(gemm, panel, row, pixel);
-            case 6: return tile<6, V>(gemm, panel, row, pixel);
-            case 7: return tile<7, V>(gemm, panel, row, pixel);
-            default: return tile<8, V>(gemm, panel, row, pixel);
+            case 5: return tile<5, V, Tail>(gemm, panel, row, pixel);
+            case 6: return tile<6, V, Tail>(gemm, panel, row, pixel);
+            case 7: return tile<7, V, Tail>(gemm, panel, row, pixel);
+            default: return tile<8, V, Tail>(gemm, panel, row, pixel);
         }
 }
 
@@ -116,13 +129,7 @@ void tail(const Gemm& gemm, int32_t number, int64_t pixel) {
     }
     for (int p = 0; p < P; ++p) {
         const Panel panel = panel_at(gemm, number + p);
-        for (int s = 0; s < S; ++s)
-            for (int r = 0; r < panel.rows; ++r) {
-                const int64_t channel = panel.first_row + r;
-                float value = sum[p][s][r];
-                if (gemm.residual.base) value += gemm.residual[channel][pixel + s];
-                gemm.out[channel][pixel + s] = between(value, gemm.epilogue.low(), gemm.epilogue.high());
-            }
+        for (int s = 0; s < S; ++s) put_pixel(gemm, panel, pixel + s, sum[p][s]);
     }
 }
 
@@ -149,6 +156,14 @@ void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t fir
         const int64_t left = vectors - v;
         const int64_t now = left == 4 ? 2 : left < tile_vectors ? left : tile_vectors;  // 4 as 2 + 2, not 3 + 1
         const int64_t pixel = first_pixel + v * vector_lanes;
+        if (tile_rows == gemm_panel && rest == 1 && left == tile_vectors) {  // 49 = 3 x 16 + 1: weights stream once for all of them
+            for (int32_t number = first_panel; number < last_panel; ++number) {
+                const Panel panel = panel_at(gemm, number);
+                pass<tile_vectors, true>(gemm, panel, 0, panel.rows, pixel);
+            }
+            rest = 0;
+            break;
+        }
         for (int32_t number = first_panel; number < last_panel; ++number) {
             const Panel panel = panel_at(gemm, number);
             now == 3 ? rows_of<3>(gemm, panel, pixel) : now == 2 ? rows_of<2>(gemm, panel, pixel) : rows_of<1>(gemm, panel, pixel);
