@@ -102,6 +102,8 @@ void Engine::run_step(const Step& step, Context& context, const Image& image, in
         [&]<class T>(T arguments) {  // a copy, whose bases are this run's
             if constexpr (std::is_same_v<T, ConvolutionPool>)
                 arguments.convolution.in.base = in, arguments.convolution.out.base = out;
+            else if constexpr (std::is_same_v<T, PointwiseDepthwise>)
+                arguments.pointwise.in.base = in, arguments.depthwise.out.base = out;
             else if constexpr (std::is_same_v<T, Binary>)
                 arguments.a.base = arguments.b.base = in, arguments.out.base = out;
             else
@@ -123,6 +125,9 @@ void Engine::run_step(const Step& step, Context& context, const Image& image, in
             } else if constexpr (std::is_same_v<T, ConvolutionPool>) {
                 const Range rows = share(arguments.pool.out_height, 1, part, parts);
                 if (rows.first < rows.last) kernels_.convolution_pool(arguments, scratch, rows.first, rows.last);
+            } else if constexpr (std::is_same_v<T, PointwiseDepthwise>) {
+                const Range rows = share(arguments.depthwise.window.out_height, 1, part, parts);
+                if (rows.first < rows.last) kernels_.pointwise_depthwise(arguments, scratch, rows.first, rows.last);
             } else if constexpr (std::is_same_v<T, Depthwise>) {
                 by_channel(kernels_.depthwise, arguments, scratch);
             } else if constexpr (std::is_same_v<T, Pool>) {

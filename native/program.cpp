@@ -146,6 +146,8 @@ class Checker {
             step.arguments = convolution_pool(step.scratch);
         else if (kernel == "depthwise")
             step.arguments = depthwise(step.scratch);
+        else if (kernel == "pointwise_depthwise")
+            step.arguments = pointwise_depthwise(step.scratch);
         else if (kernel == "pool")
             step.arguments = pool();
         else if (kernel == "affine")
@@ -320,6 +322,24 @@ class Checker {
                 channels,
                 w,
                 epilogue(*fields_)};
+    }
+
+    PointwiseDepthwise pointwise_depthwise(int64_t& scratch) {
+        const int32_t rows = count("rows"), depth = count("depth");
+        const Window w = window(*fields_);
+        const int64_t in_pixels = product("window", w.in_height, w.in_width), panels = gemm_panels(rows);
+        const int32_t* to = written(rows, product("window", w.out_height, w.out_width));
+        const Planes in{nullptr, read("in", depth, in_pixels, Overlap::never, Reach::whole_vectors)};
+        const PointwiseDepthwise f{{in, {}, {}, floats("weights", product("depth", panels * gemm_panel, depth)),
+                                    floats("bias", panels * gemm_panel), static_cast<int32_t>(fields_->whole("groups", 1, 1)), rows, depth,
+                                    static_cast<int32_t>(in_pixels), epilogue(*fields_)},
+                                   {{}, {nullptr, to}, {}, floats("depthwise_weights", product("rows", rows, 9)),
+                                    floats("depthwise_bias", rows), rows, w,
+                                    {fields_->word<Activation>("depthwise_activation", activation_words), 0}}};
+        if (!fuses(f)) fields_->refuse("window", "3x3 with padding 1, at least 16 pixels wide behind it, and activations bounds");
+        product("rows", rows, fused_pitch(w) + 1);
+        scratch = pointwise_depthwise_scratch(f);
+        return f;
     }
 
     Pool pool() {

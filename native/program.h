@@ -13,7 +13,7 @@
 
 namespace shufflekit {
 
-using Arguments = std::variant<Gemm, Convolution, ConvolutionPool, Depthwise, Pool, Affine, Binary, Softmax, Resize, Gather, LocalResponseNorm>;
+using Arguments = std::variant<Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool, Affine, Binary, Softmax, Resize, Gather, LocalResponseNorm>;
 
 // One run of a kernel. Tables and weights in `arguments` point into the program; the bases of its planes are set by whoever runs
 // it: buffer 0 is the arena; as input, 1 is the network's input; as output, 1 + i is output i.

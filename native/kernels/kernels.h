@@ -11,6 +11,7 @@
 #include "kernels/gather/gather.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/local_response_norm/local_response_norm.h"
+#include "kernels/pointwise_depthwise/pointwise_depthwise.h"
 #include "kernels/pool/pool.h"
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
@@ -23,6 +24,7 @@ struct Kernels {
     decltype(&scalar::convolution) convolution;
     decltype(&scalar::convolution_pool) convolution_pool;
     decltype(&scalar::depthwise) depthwise;
+    decltype(&scalar::pointwise_depthwise) pointwise_depthwise;
     decltype(&scalar::pool) pool;
     decltype(&scalar::affine) affine;
     decltype(&scalar::binary) binary;
@@ -33,7 +35,7 @@ struct Kernels {
 };
 
 #define SHUFFLEKIT_ENTRY(isa)                                                                                                  \
-    Kernels{#isa,        &isa::gemm,   &isa::convolution, &isa::convolution_pool, &isa::depthwise, &isa::pool, &isa::affine, \
+    Kernels{#isa,        &isa::gemm,   &isa::convolution, &isa::convolution_pool, &isa::depthwise, &isa::pointwise_depthwise, &isa::pool, &isa::affine, \
             &isa::binary, &isa::softmax, &isa::resize,      &isa::gather,    &isa::local_response_norm},
 inline constexpr Kernels every_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY

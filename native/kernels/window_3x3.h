@@ -17,11 +17,12 @@ struct Operands {
     vector left, middle, right;
 };
 
-// V vectors of output columns from `column` on, over all rows. An operation has
+// V vectors of output columns, over all rows. An operation is copied, since stores could change what is behind a reference to it,
+// for all that the compiler knows. It has
 //   fill          what the padding counts as
 //   begin(x), add(sum, x), end(sum, x)   the sum of an output row after its first, second and third input row
 template <int Stride, int V, class Operation>
-[[gnu::always_inline]] inline void slide_columns(const Operation& operation, const float* plane, const Window& w, const int32_t (&columns)[V],
+[[gnu::always_inline]] inline void slide_columns(Operation operation, const float* plane, const Window& w, const int32_t (&columns)[V],
                                                  float* out) {
     const vector fill = broadcast<vector>(operation.fill);
     mask inside_left[V], inside_right[V];
@@ -92,7 +93,7 @@ template <int Stride, int V, class Operation>
 
 // Blocks from left to right: what a block narrower than a vector writes too much, the next row overwrites.
 template <int Stride, class Operation>
-inline void slide_3x3(const Operation& operation, const float* plane, const Window& w, float* out) {
+[[gnu::always_inline]] inline void slide_3x3(Operation operation, const float* plane, const Window& w, float* out) {
     int32_t column = 0;
     const int32_t last = w.out_width > vector_lanes ? w.out_width - vector_lanes : 0;  // of a whole vector's first columns
     for (; column + vector_lanes < w.out_width; column += 2 * vector_lanes) {
@@ -103,7 +104,7 @@ inline void slide_3x3(const Operation& operation, const float* plane, const Wind
 }
 
 template <class Operation>
-inline void slide_3x3(const Operation& operation, const float* plane, const Window& w, float* out) {
+[[gnu::always_inline]] inline void slide_3x3(Operation operation, const float* plane, const Window& w, float* out) {
     w.stride_x == 1 ? slide_3x3<1>(operation, plane, w, out) : slide_3x3<2>(operation, plane, w, out);
 }
 

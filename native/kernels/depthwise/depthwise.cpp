@@ -3,8 +3,8 @@
 // every tap reads neighbouring floats, whatever the stride.
 #include "kernels/depthwise/depthwise.h"
 
+#include "kernels/depthwise/convolve_3x3.h"
 #include "kernels/epilogue.h"
-#include "kernels/window_3x3.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -36,26 +36,6 @@ const float* tap_row(const float* scratch, const Window& w, int64_t y, int64_t i
     const int64_t row = y * w.stride_y + i * w.dilation_y, column = j * w.dilation_x;
     return scratch + (row * w.stride_x + column % w.stride_x) * depthwise_phase_columns(w) + column / w.stride_x;
 }
-
-struct Convolve3x3 {
-    static constexpr float fill = 0;
-    vector weights[9];
-    vector bias, low, high;
-
-    Convolve3x3(const float* w, float b, Epilogue epilogue)
-        : bias(broadcast<vector>(b)), low(broadcast<vector>(epilogue.low())), high(broadcast<vector>(epilogue.high())) {
-        for (int i = 0; i < 9; ++i) weights[i] = broadcast<vector>(w[i]);
-    }
-    vector begin(const Operands& x) const { return row(bias, 0, x); }
-    vector add(vector sum, const Operands& x) const { return row(sum, 3, x); }
-    vector end(vector sum, const Operands& x) const { return row(sum, 6, x); }
-    vector finish(vector sum) const { return between(sum, low, high); }
-
-  private:
-    vector row(vector sum, int i, const Operands& x) const {
-        return sum + weights[i] * x.left + weights[i + 1] * x.middle + weights[i + 2] * x.right;
-    }
-};
 
 }  // namespace
 

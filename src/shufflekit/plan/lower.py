@@ -18,6 +18,7 @@ from shufflekit.plan.pack import pack_panels
 from shufflekit.plan.program import ALIGNMENT
 from shufflekit.plan.views import Addresses, Space, View
 
+_FUSED_FLOATS = 1 << 19  # a tensor of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
 _READS_INPUT = {"convolution", "convolution_pool", "pool", "gather"}  # kernels that take planes which are not padded
 
 
@@ -64,12 +65,14 @@ def lower(graph: Graph) -> Lowered:
 class _Lowering:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.readers = graph.readers()
         self.space = Space()
         self.drafts: list[Draft] = []
         self.vanished: Counter[str] = Counter()
         (name,) = graph.inputs
         _, channels, *plane = graph.values[name].shape
         self.views = {name: self.space.add(channels, tuple(plane))}
+        self.input_copy: View | None = None
 
     def run(self) -> Lowered:
         for node in self.graph.nodes:
@@ -115,6 +118,7 @@ class _Lowering:
         first, step = [0, 0], [1, 1]
         first[axis], step[axis] = part.start, part.step
         geometry = _gather(height, width, out_height, out_width) | {
+            "channels": len(view.starts),
             "first_y": first[0],
             "first_x": first[1],
             "step_y": step[0],
@@ -138,6 +142,8 @@ class _Lowering:
         if groups == out_channels == len(x.starts) and math.prod(kernel) > 1:
             packed = {"weights": rows_depth, "bias": bias}
             arguments = {"channels": out_channels, "window": window, **common}
+            if (pointwise := self._fusible(node, x, arguments, reads)) is not None:
+                return self._fused(pointwise, node, arguments, packed, flops)
             return self._emit("depthwise", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
         packed = dict(zip(("weights", "bias"), pack_panels(rows_depth, bias, groups)))
         shape = {"groups": groups, "rows": out_channels // groups}
@@ -146,6 +152,47 @@ class _Lowering:
             return self._emit("gemm", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
         arguments = {**shape, "in_channels": weights.shape[1], "window": window, **common}
         return self._emit("convolution", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
+
+    def _fusible(self, node: Node, x: View, depthwise: Mapping[str, Any], reads: Mapping[str, Addresses]) -> Draft | None:
+        """The pointwise convolution just before, where it pays to compute it and this depthwise one a few rows at a time."""
+        draft, window = self._written_last(node.inputs[0], x), depthwise["window"]
+        if (
+            draft is None
+            or draft.kernel != "gemm"
+            or draft.arguments["groups"] != 1
+            or x.starts.size * x.pixels < _FUSED_FLOATS
+        ):
+            return None
+        plain = not {"residual"} & {*draft.reads, *reads}
+        bounds = {"none", "relu", "relu6"} >= {draft.arguments["activation"], depthwise["activation"]}
+        # `fuses` in native/kernels/pointwise_depthwise
+        fits = (
+            window[4:6] == [3, 3] and window[8:] == [1, 1, 1, 1] and window[6:8] in ([1, 1], [2, 2]) and window[3] >= ALIGNMENT
+        )
+        return draft if plain and bounds and fits else None
+
+    def _fused(
+        self, draft: Draft, node: Node, depthwise: Mapping[str, Any], packed: Mapping[str, NDArray[np.float32]], flops: int
+    ) -> View:
+        self.drafts.pop()
+        window = depthwise["window"]
+        arguments = {
+            **{name: draft.arguments[name] for name in ("groups", "rows", "depth", "activation", "slope")},
+            "window": window,
+            "depthwise_activation": depthwise["activation"],
+        }
+        weights = {**draft.weights, **{f"depthwise_{name}": array for name, array in packed.items()}}
+        plane, channels = tuple(window[2:4]), depthwise["channels"]
+        name = f"{draft.name}+{node.name}"
+        return self._emit("pointwise_depthwise", name, draft.reads, plane, channels, arguments, weights, draft.flops + flops)
+
+    def _written_last(self, value: str, x: View) -> Draft | None:
+        """The last step, if all that it writes is this value, in order, and nobody else reads it."""
+        if not self.drafts or self.readers[value] != 1 or self.drafts[-1].to_output:
+            return None
+        block = self.space.blocks[self.drafts[-1].writes]
+        is_whole = np.array_equal(x.starts, block.base + np.arange(block.channels) * block.pixels)
+        return self.drafts[-1] if is_whole else None
 
     def _linear(self, node: Node) -> View:
         x = self._vector(node)
@@ -161,17 +208,11 @@ class _Lowering:
     def _stem(self, node: Node) -> View | None:
         """A convolution and its max pooling as one step, where the kernel of that name does both."""
         source, attrs = node.inputs[0], node.attrs
-        draft, x = self.drafts[-1] if self.drafts else None, self.views[source]
-        if draft is None or draft.kernel != "convolution" or self.graph.readers()[source] != 1:
+        x = self.views[source]
+        draft = self._written_last(source, x)
+        if draft is None or draft.kernel != "convolution" or draft.arguments["groups"] != 1 or "residual" in draft.reads:
             return None
-        block = self.space.blocks[draft.writes]
-        is_whole = np.array_equal(x.starts, block.base + np.arange(block.channels) * block.pixels)
-        if (
-            not is_whole
-            or draft.arguments["groups"] != 1
-            or "residual" in draft.reads
-            or attrs.get("activation", "none") != "none"
-        ):
+        if attrs.get("activation", "none") != "none":
             return None
         out = tuple(self._shape(node.output)[2:])
         pool = [*x.plane, *out, *attrs["kernel"], *attrs["stride"], *attrs["padding"], *attrs["dilation"]]
@@ -181,7 +222,7 @@ class _Lowering:
         self.drafts.pop()
         arguments = {**draft.arguments, "pool_window": pool}
         return self._emit(
-            "convolution_pool", draft.name, draft.reads, out, block.channels, arguments, draft.weights, draft.flops
+            "convolution_pool", draft.name, draft.reads, out, len(x.starts), arguments, draft.weights, draft.flops
         )
 
     def _avg_pool(self, node: Node) -> View:
@@ -326,11 +367,10 @@ class _Lowering:
             elements = view.elements()
             shape = elements.shape[elements.ndim - dimensions :]
             channels = elements.size // math.prod(shape)
+            reads = {"in": self._readable(node.name, elements.reshape(-1))}
             out = self.space.add(channels, shape)
             arguments = {"channels": elements.size, **_gather(1, 1, 1, 1)}
-            self.drafts.append(
-                Draft("gather", f"{node.name}.input", {"in": elements.reshape(-1)}, self._last_block(), arguments)
-            )
+            self.drafts.append(Draft("gather", f"{node.name}.input", reads, self._last_block(), arguments))
             dense = views.reshape(out, view.shape)
         return dense
 
@@ -349,7 +389,8 @@ class _Lowering:
         else:
             starts, (height, width) = dense.starts, (1, *dense.plane)[-2:]
         arguments = {"channels": len(starts), **_gather(height, width, height, width)}
-        self.drafts.append(Draft("gather", name, {"in": starts}, number, arguments, to_output=True))
+        reads = {"in": self._readable(name, starts)}
+        self.drafts.append(Draft("gather", name, reads, number, arguments, to_output=True))
 
     def _last_block(self) -> int:
         return len(self.space.blocks) - 1
@@ -365,24 +406,26 @@ class _Lowering:
         weights: Mapping[str, NDArray[np.float32]] | None = None,
         flops: int = 0,
     ) -> View:
-        reads = {table: self._readable(kernel, name, starts, plane) for table, starts in reads.items()}
+        direct = kernel in _READS_INPUT and len(reads) == 1  # a residual lies in the arena, and a step has one buffer to read
+        reads = {table: self._readable(name, starts, direct) for table, starts in reads.items()}
         out = self.space.add(channels, plane)
         self.drafts.append(Draft(kernel, name, reads, self._last_block(), arguments, weights or {}, flops))
         return out
 
-    def _readable(self, kernel: str, name: str, starts: Addresses, plane: tuple[int, ...]) -> Addresses:
-        """Brings the network's input into the arena for a kernel that cannot read it where it lies."""
+    def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
+        """Brings the network's input into the arena, once, for a step that cannot read it where it lies."""
         blocks, _, _ = self.space.find(starts)
         from_input = blocks == 0
-        if not from_input.any() or (from_input.all() and kernel in _READS_INPUT):
+        if not from_input.any() or (direct and from_input.all()):
             return starts
         source = self.space.blocks[0]
-        pixels = source.pixels
-        copy = self.space.add(source.channels, (pixels,))
-        arguments = {"channels": source.channels, **_gather(1, pixels, 1, pixels)}
-        planes = source.base + np.arange(source.channels) * pixels
-        self.drafts.append(Draft("gather", f"{name}.input", {"in": planes}, self._last_block(), arguments))
-        return np.where(from_input, starts - source.base + copy.starts[0], starts)
+        if self.input_copy is None:
+            pixels = source.pixels
+            self.input_copy = self.space.add(source.channels, (pixels,))
+            arguments = {"channels": source.channels, **_gather(1, pixels, 1, pixels)}
+            planes = source.base + np.arange(source.channels) * pixels
+            self.drafts.append(Draft("gather", f"{name}.input", {"in": planes}, self._last_block(), arguments))
+        return np.where(from_input, starts - source.base + self.input_copy.starts[0], starts)
 
 
 def _activation(node: Node) -> dict[str, Any]:

@@ -40,6 +40,10 @@ KERNELS: Mapping[str, tuple[str, ...]] = {
         *("groups", "rows", "in_channels", "window", "pool_window", "activation", "slope"),
     ),
     "depthwise": ("in", "out", "residual", "weights", "bias", "channels", "window", "activation", "slope"),
+    "pointwise_depthwise": (
+        *("in", "out", "weights", "bias", "depthwise_weights", "depthwise_bias"),
+        *("groups", "rows", "depth", "window", "activation", "slope", "depthwise_activation"),
+    ),
     "pool": ("in", "out", "channels", "window", "pooling", "count_padding", "activation", "slope"),
     "affine": ("in", "out", "scale", "shift", "channels", "pixels", "activation", "slope"),
     "binary": ("a", "b", "out", "operation", "b_is_scalar", "channels", "pixels", "activation", "slope"),
@@ -235,6 +239,8 @@ def _shape(step: Step) -> str:
     groups = f", {a['groups']} groups" if a.get("groups", 1) > 1 else ""
     if "window" in a:
         in_height, in_width, out_height, out_width, kernel_y, kernel_x = a["window"][:6]
+        if "depthwise_weights" in a:
+            groups = ", pointwise first"
         if "pool_window" in a:
             out_height, out_width = a["pool_window"][2:4]
             groups = ", pooled 3x3"
