@@ -58,7 +58,8 @@ template <int Stride, int V, class Operation>
         for (int64_t i = 0; start + i < owned; ++i) out[start + i] = lanes[i];
     };
     // Rows [0, inner) see no padding below and are stored whole.
-    int32_t inner = (w.in_height - 3 + w.pad_y) / Stride + 1;
+    const int32_t room = w.in_height - 3 + w.pad_y;
+    int32_t inner = room < 0 ? 0 : room / Stride + 1;
     while (inner > 0 && (inner > w.out_height || (inner - 1) * int64_t{w.out_width} + columns[V - 1] + vector_lanes > owned)) --inner;
 
     vector upper[V], lower[V];  // sums of the output rows that have seen two rows, and one

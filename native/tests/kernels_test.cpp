@@ -258,6 +258,61 @@ void test_convolution_pool(const Kernels& kernels) {
             });
 }
 
+void test_pointwise_depthwise(const Kernels& kernels) {
+    Report report(kernels.isa, "pointwise_depthwise");
+    for (int32_t width = 16; width <= 67; ++width)
+        for (int32_t variant = 0; variant < 4; ++variant)
+            report.run([&](Random& random, std::string& about) {
+                const int32_t stride = random.between(1, 2), height = random.between(1, 40);
+                const int32_t in_width = stride == 1 ? width : 2 * width - random.below(2), out_height = (height - 1) / stride + 1;
+                const Window w{height, in_width, out_height, width, 3, 3, stride, stride, 1, 1, 1, 1};
+                const int32_t rows = random.between(1, 17), depth = random.between(1, 17);
+                Arena arena(random);
+                Tensor in = arena.add(depth, height * in_width);
+                const Tensor out = arena.add(rows, out_height * width);
+                arena.make();
+                arena.fill(in);
+                repeat_some(random, in);
+                const auto ins = table(in.offsets), outs = table(out.offsets);
+                const Packed packed(random, 1, rows, depth);
+                const auto weights = numbers(random, rows * 9), bias = numbers(random, rows);
+                const auto bounds = [&] { return Epilogue{static_cast<Activation>(random.below(3)), 0}; };
+                const PointwiseDepthwise f{
+                    {{nullptr, ins.data()}, {}, {}, packed.weights.data(), packed.bias.data(), 1, rows, depth, height * in_width, bounds()},
+                    {{}, {nullptr, outs.data()}, {}, weights.data(), bias.data(), rows, w, bounds()}};
+                const Guarded<float> scratch(static_cast<size_t>(pointwise_depthwise_scratch(f)), true, 64);
+                for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
+                const Share y = any_share(random, out_height, 1);
+                about = text(w) + text(", rows [%d, %d), %d to %d channels", y.first, y.last, depth, rows);
+                return compare<PointwiseDepthwise>(
+                    arena, f, out, tolerance(depth * 9),
+                    [&](PointwiseDepthwise& f, float* base) { f.pointwise.in.base = f.depthwise.out.base = base; },
+                    [&](const PointwiseDepthwise& f) { kernels.pointwise_depthwise(f, scratch.data(), y.first, y.last); },
+                    [&](const PointwiseDepthwise& f) { reference::pointwise_depthwise(f, y.first, y.last); });
+            });
+}
+
+void test_local_response_norm(const Kernels& kernels) {
+    Report report(kernels.isa, "local_response_norm");
+    for (const int32_t pixels : pixel_edges)
+        for (int32_t quarters = 1; quarters <= 8; ++quarters)
+            report.run([&](Random& random, std::string& about) {
+                const int32_t channels = random.between(1, 9), size = random.between(1, 6);
+                Arena arena(random);
+                const Tensor in = arena.add(channels, pixels), out = arena.add(channels, pixels);
+                arena.make();
+                arena.fill(in);
+                const auto ins = table(in.offsets), outs = table(out.offsets);
+                const LocalResponseNorm n{{nullptr, ins.data()}, {nullptr, outs.data()}, channels, pixels, size, quarters, 0.1f, 1.5f};
+                const Share c = any_share(random, channels, 1);
+                about = text("%d pixels, channels [%d, %d) of %d, size %d, power %d / 4", pixels, c.first, c.last, channels, size, quarters);
+                return compare<LocalResponseNorm>(
+                    arena, n, out, 1e-5, [&](LocalResponseNorm& n, float* base) { n.in.base = n.out.base = base; },
+                    [&](const LocalResponseNorm& n) { kernels.local_response_norm(n, c.first, c.last); },
+                    [&](const LocalResponseNorm& n) { reference::local_response_norm(n, c.first, c.last); });
+            });
+}
+
 void test_depthwise(const Kernels& kernels) {
     Report report(kernels.isa, "depthwise");
     for (const int32_t width : side_edges)
@@ -526,7 +581,7 @@ int main() {
             std::printf("%.*s does not run here\n", static_cast<int>(kernels.isa.size()), kernels.isa.data());
             continue;
         }
-        for (const auto test : {test_gemm, test_convolution, test_convolution_pool, test_depthwise, test_pool, test_affine, test_activations,
+        for (const auto test : {test_gemm, test_convolution, test_convolution_pool, test_depthwise, test_pointwise_depthwise, test_local_response_norm, test_pool, test_affine, test_activations,
                                 test_binary, test_softmax, test_resize, test_gather})
             test(kernels);
     }

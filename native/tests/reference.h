@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "kernels/kernels.h"
 
@@ -112,6 +113,37 @@ inline void depthwise(const Depthwise& d, int32_t first_channel, int32_t last_ch
                 if (d.residual.base) sum += d.residual[channel][y * w.out_width + x];
                 d.out[channel][y * w.out_width + x] = static_cast<float>(activate(sum, d.epilogue));
             }
+}
+
+inline void pointwise_depthwise(const PointwiseDepthwise& f, int32_t first_row, int32_t last_row) {
+    const Gemm& g = f.pointwise;
+    const Depthwise& d = f.depthwise;
+    const Window& w = d.window;
+    for (int32_t n = 0; n < d.channels; ++n) {
+        const PackedRow row = packed_row(g.weights, g.bias, g.rows, g.depth, 0, n);
+        std::vector<float> between(static_cast<size_t>(g.pixels));
+        for (int64_t p = 0; p < g.pixels; ++p) {
+            double sum = row.bias;
+            for (int64_t k = 0; k < g.depth; ++k) sum += double{row.weights[k * gemm_panel]} * g.in[k][p];
+            between[static_cast<size_t>(p)] = static_cast<float>(activate(sum, g.epilogue));
+        }
+        for (int64_t y = first_row; y < last_row; ++y)
+            for (int64_t x = 0; x < w.out_width; ++x) {
+                double sum = d.bias[n];
+                for (int64_t i = 0; i < 9; ++i) sum += d.weights[n * 9 + i] * tap(between.data(), w, y, x, i / 3, i % 3);
+                d.out[n][y * w.out_width + x] = static_cast<float>(activate(sum, d.epilogue));
+            }
+    }
+}
+
+inline void local_response_norm(const LocalResponseNorm& n, int32_t first_channel, int32_t last_channel) {
+    for (int32_t channel = first_channel; channel < last_channel; ++channel)
+        for (int64_t p = 0; p < n.pixels; ++p) {
+            double sum = 0;
+            for (int32_t d = std::max(channel - n.size / 2, 0); d <= std::min(channel + (n.size - 1) / 2, n.channels - 1); ++d)
+                sum += double{n.in[d][p]} * n.in[d][p];
+            n.out[channel][p] = static_cast<float>(n.in[channel][p] / std::pow(n.bias + n.scale * sum, n.quarters / 4.0));
+        }
 }
 
 inline double pooled(const Pool& p, const float* plane, int64_t y, int64_t x) {
