@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-import re
 
 import pytest
 import torch
 from torch import Tensor
 
 from shufflekit.errors import InputError
-from shufflekit.models import FeatureNet, Network, build_model, list_models, model_entry
-
-_SIZES = {"small": 0.0, "medium": 1.0, "large": 2.0}
-
-
-def family_and_size(name: str) -> tuple[str, float]:
-    """`mobilenet_v1_x0_25` -> (`mobilenet_v1`, 0.25), `vgg_like_140m` -> (`vgg_like`, 140)."""
-    match = re.search(r"_(x\d+_\d+|\d+m?|small|medium|large)$", name)
-    if match is None:
-        return name, 0.0
-    size = match.group(1)
-    number = _SIZES[size] if size in _SIZES else float(size.strip("xm").replace("_", "."))
-    return name[: match.start()], number
-
-
-def smallest_first() -> list[object]:
-    smallest: dict[str, str] = {}
-    for name in sorted(list_models(), key=lambda name: family_and_size(name)[1]):
-        smallest.setdefault(family_and_size(name)[0], name)
-    return [name if name in smallest.values() else pytest.param(name, marks=pytest.mark.slow) for name in list_models()]
+from shufflekit.models import FeatureNet, Network, build_model, model_entry
+from tests.families import smallest_first
 
 
 @pytest.fixture(scope="module", params=smallest_first())
@@ -62,15 +43,6 @@ def sides(net: Network, height: int = 65, width: int = 47) -> tuple[int, int]:
 
 def images(net: Network, device: str = "cpu") -> Tensor:
     return torch.rand(2, net.in_chans, *sides(net), device=device)
-
-
-def test_the_families_are_told_apart() -> None:
-    assert family_and_size("shufflenet_v1_g3_x0_25") == ("shufflenet_v1_g3", 0.25)
-    assert family_and_size("shufflenet_v2_plus_large") == ("shufflenet_v2_plus", 2.0)
-    assert family_and_size("resnet_like_140m") == ("resnet_like", 140.0)
-    assert family_and_size("alexnet") == ("alexnet", 0.0)
-    for groups in (1, 2, 3, 4, 8):
-        assert f"shufflenet_v1_g{groups}_x0_25" in smallest_first()
 
 
 def test_shapes_at_an_odd_size(meta_net: Network) -> None:

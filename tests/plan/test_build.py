@@ -153,7 +153,27 @@ def test_a_region_is_cut_by_a_counted_step() -> None:
     program = program_of(nn.Sequential(nn.Conv2d(3, 4, 1), Of(lambda x: x[:, :, 1::2])), (1, 3, 6, 5))
     assert [step.kernel for step in program.steps] == ["gather", "gemm", "gather", "gather"]
     cut = program.moves[1].arguments
-    assert (cut["first_y"], cut["step_y"], cut["out_height"], cut["out_width"]) == (1, 2, 3, 5)
+    assert (cut["channels"], cut["first_y"], cut["step_y"], cut["out_height"], cut["out_width"]) == (4, 1, 2, 3, 5)
+
+
+class InputPlusConvolution(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x + self.conv(x), x], 1)
+
+
+def test_the_input_is_brought_into_the_arena_once_for_all_that_cannot_read_it_where_it_lies() -> None:
+    program = program_of(InputPlusConvolution(), (1, 3, 4, 4))
+    assert [step.kernel for step in program.steps] == ["gather", "convolution", "gather"]
+    assert [step.in_buffer for step in program.steps] == [1, 0, 0]
+    copied, convolution, out = (step.arguments for step in program.steps)
+    places = program.tables[copied["out"] : copied["out"] + 3].tolist()
+    assert program.tables[convolution["in"] : convolution["in"] + 3].tolist() == places
+    assert program.tables[convolution["residual"] : convolution["residual"] + 3].tolist() == places
+    assert program.tables[out["in"] + 3 : out["in"] + 6].tolist() == places
 
 
 def test_flattened_maps_are_read_where_they_lie() -> None:

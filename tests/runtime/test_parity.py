@@ -1,0 +1,88 @@
+"""Every registered network on the engine gives what PyTorch gives: at 224 and at an odd size, any batch, any threads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+import shufflekit as sk
+from shufflekit.models import build_model, list_models, model_entry
+from shufflekit.runtime import Engine
+from tests.families import smallest_first
+from tests.runtime.lively import enliven, images
+
+TOLERANCE = 1e-4  # of the output's maximum
+SIZES = ((161, 127), (224, 224))
+
+
+def quick() -> list[object]:
+    """The smallest of each family, but not the largest of those."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if isinstance(name, str) and (model_entry(name).mflops or 0) > 1000 else name
+        for name in smallest_first()
+    ]
+
+
+def network_and_images(name: str, size: tuple[int, int]) -> tuple[nn.Module, NDArray[np.float32]]:
+    torch.manual_seed(0)
+    network = build_model(name)
+    assert min(size) >= network.min_input_size
+    x = images(3, (network.in_chans, *size))
+    return enliven(network, x), x
+
+
+def outputs(network: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return network(torch.from_numpy(x)).numpy()
+
+
+def error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Largest difference as a share of the largest output."""
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def check(name: str, size: tuple[int, int]) -> None:
+    network, x = network_and_images(name, size)
+    expected = outputs(network, x)
+    for i in range(len(x)):
+        assert error(expected[i], expected[i - 1]) > 0.1, "these two images give almost the same: the test would see little"
+    one_thread = sk.compile(network, x.shape)
+    for engine in (one_thread, Engine(one_thread.program.to_bytes(), threads=2)):
+        for count in (1, 3):
+            found = error(engine(x[:count]), expected[:count])
+            assert found <= TOLERANCE, f"{name} at {size}, batch {count}, {engine.threads} threads: {found:.1e}"
+
+
+@pytest.mark.parametrize("name", quick())
+def test_a_network_at_an_odd_size(name: str) -> None:
+    check(name, SIZES[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_models())
+def test_a_network_at_224(name: str) -> None:
+    check(name, SIZES[1])
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5"])
+def test_a_wrong_permutation_is_seen(name: str) -> None:
+    """Each GEMM in turn reads two of its channels in the wrong order."""
+    network, x = network_and_images(name, (64, 64))
+    expected = outputs(network, x)
+    program = sk.compile(network, x.shape).program
+    steps = [step for step in program.steps if step.kernel == "gemm"]
+    assert error(Engine(program.to_bytes())(x), expected) <= TOLERANCE
+    unseen = []
+    for step in steps:
+        first = step.arguments["in"]
+        tables = program.tables.copy()
+        tables[[first, first + 1]] = tables[[first + 1, first]]
+        if error(Engine(replace(program, tables=tables).to_bytes())(x), expected) <= TOLERANCE:
+            unseen.append(step.name)
+    assert len(steps) > 30
+    assert not unseen
