@@ -21,9 +21,11 @@ from cyclopts import App
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
-from shufflekit.cli._classifier import Classifier, load_network
 from shufflekit.cli._demo import LEAST_CONFIDENCE
+from shufflekit.cli._networks import load_network
+from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.sources import Source, open_source
 from shufflekit.train.holdout import hold_out
 
@@ -44,12 +46,12 @@ def main(model: str | None = None, data: Path = DATA, holdout: int = 5000, seed:
         holdout: images that the training held out.
         seed: of the training.
     """
-    classifier = Classifier(load_network(model, None if model else "cifar10"))
+    network = load_network(model, None if model else "cifar10").eval()
     cifar = open_source(data / "cifar10" / "train.parquet")
     _, held_out = hold_out([cifar.label(index) for index in range(len(cifar))], holdout, seed)
-    best, scores = _predict(classifier, cifar, held_out)
+    best, scores = _predict(network, cifar, held_out)
     right = best == np.array([cifar.label(index) for index in held_out])
-    _, others = _predict(classifier, *_others(data / "tiny_imagenet25"))
+    _, others = _predict(network, *_others(data / "tiny_imagenet25"))
 
     table = Table("least confidence", "named", "of these right", "other things named")
     levels = [level / 100 for level in range(50, 100, 5)]
@@ -61,12 +63,13 @@ def main(model: str | None = None, data: Path = DATA, holdout: int = 5000, seed:
     Console().print(f"{WANTED:.0%} right from {chosen} on; the demo has {LEAST_CONFIDENCE}")
 
 
-def _predict(classifier: Classifier, source: Source, indices: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _predict(network: nn.Module, source: Source, indices: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    prepare = Preprocessing.from_config(getattr(network, "pretrained_cfg", None) or {})
     best, scores = [], []
     for start in range(0, len(indices), BATCH):
-        images = np.stack([classifier.prepare(source.read(index)) for index in indices[start : start + BATCH]])
+        images = np.stack([prepare(source.read(index)) for index in indices[start : start + BATCH]])
         with torch.inference_mode():
-            score, label = classifier.network(torch.from_numpy(images)).softmax(1).max(1)
+            score, label = network(torch.from_numpy(images)).softmax(1).max(1)
         best.append(label.numpy())
         scores.append(score.numpy())
     return np.concatenate(best), np.concatenate(scores)

@@ -48,6 +48,9 @@ WITHOUT_TORCH = (
     "data.images",
     "cli.main",
     "cli._output",
+    "cli._photos",
+    "cli._classifier",
+    "cli.predict",
     "cli.device",
 )
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 import shufflekit.cli._demo as demo_module
 from shufflekit.cli.main import main
+from shufflekit.errors import NotBuiltError
 from shufflekit.models import build_model
 from shufflekit.weights import checkpoints
 
@@ -52,14 +53,23 @@ def test_offline_the_bundled_weights_name_the_cat(bundled, tmp_path, capsys):
     row = next(line for line in out.splitlines() if "chelsea.png" in line)
     assert row.split() == ["chelsea.png", "cat", "93%", "cat"]
     assert "coffee" not in out  # not one of the ten classes
-    for words in ("CIFAR-10 weights", "FLOPs", "10.90 M multiply-adds", "memory access cost", "parameters", "0.35 M", " ms ("):
+    for words in (
+        "CIFAR-10 weights",
+        "FLOPs",
+        "10.90 M multiply-adds",
+        "memory access cost",
+        "parameters",
+        "0.35 M",
+        " ms (",
+        "as fast",
+    ):
         assert words in out
     assert out.splitlines()[-1] == str(tmp_path / "out" / "demo.png")
     assert "ImageNet weights cannot be fetched" in err
     assert err.count("\n") == 1
     with Image.open(tmp_path / "out" / "demo.png") as picture:
         assert picture.format == "PNG"
-        assert picture.size == (512, 640)
+        assert picture.size == (512, 692)
 
 
 def test_below_the_stated_confidence_it_is_none_of_the_ten(bundled, tmp_path, capsys):
@@ -78,7 +88,8 @@ def test_own_photos_have_no_truth_and_bad_ones_do_not_stop_it(bundled, tmp_path,
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert [(photo["file"], photo["label"], photo["truth"]) for photo in found["photos"]] == [(arguments[0], "cat", None)]
-    assert found["latency_ms"]["low_ms"] <= found["latency_ms"]["median_ms"]
+    assert list(found["latency_ms"]) == ["PyTorch", "engine"]
+    assert all(latency["low_ms"] <= latency["median_ms"] for latency in found["latency_ms"].values())
     assert arguments[1] in err
     assert Path(found["picture"]).is_file()
 
@@ -138,7 +149,20 @@ def test_without_scikit_image_the_extra_is_named(bundled, monkeypatch, capsys):
     assert last == "shufflekit: skimage is not installed: pip install 'shufflekit[demo]'"
 
 
-@pytest.mark.parametrize("verb", ["models", "predict", "demo"])
+def test_without_the_compiled_part_there_is_pytorchs_latency_alone(bundled, monkeypatch, tmp_path, capsys):
+    bundled(0.93)
+
+    def missing(*_):
+        raise NotBuiltError
+
+    monkeypatch.setattr(demo_module, "compile_network", missing)
+    assert main(["demo", "--json", "--out", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)["latency_ms"]) == ["PyTorch"]
+    assert "the compiled part is missing" in err
+
+
+@pytest.mark.parametrize("verb", ["models", "predict", "compile", "demo"])
 def test_help_needs_no_torch(verb):
     code = (
         f"import sys; sys.modules['torch'] = None; from shufflekit.cli.main import main; sys.exit(main(['{verb}', '--help']))"

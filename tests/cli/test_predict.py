@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+import shufflekit as sk
 from shufflekit.cli._classifier import class_names
 from shufflekit.cli.main import main
 from shufflekit.models import build_model
@@ -67,6 +68,60 @@ def test_scores_are_those_of_the_network(saved, photo, tmp_path, capsys):
     assert [p["index"] for p in predictions] == scores.argsort(descending=True).tolist()
     assert [p["label"] for p in predictions] == [NAMES[p["index"]] for p in predictions]
     assert [p["score"] for p in predictions] == pytest.approx([scores[p["index"]].item() for p in predictions], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def plan(saved, tmp_path_factory):
+    path = tmp_path_factory.mktemp("plan") / "net.plan"
+    sk.compile(saved[1], (1, 3, 32, 32)).save(path)
+    return path
+
+
+def same(found: list[dict], expected: list[dict]) -> bool:
+    return [(p["label"], p["index"]) for p in found] == [(p["label"], p["index"]) for p in expected] and [
+        p["score"] for p in found
+    ] == pytest.approx([p["score"] for p in expected], abs=1e-5)
+
+
+def test_the_engine_says_the_same(saved, plan, photo, tmp_path, capsys):
+    photo.save(tmp_path / "a.png")
+    _, expected, _ = predict(capsys, tmp_path / "a.png", "--model", saved[0])
+    for arguments in (["--model", saved[0], "--engine", "native"], ["--model", plan], ["--model", plan, "--engine", "native"]):
+        code, found, err = predict(capsys, tmp_path / "a.png", *arguments)
+        assert (code, err) == (0, [])
+        assert same(found[0]["predictions"], expected[0]["predictions"])
+
+
+def test_a_plan_needs_no_torch(saved, plan, photo, tmp_path, capsys):
+    photo.save(tmp_path / "a.png")
+    _, expected, _ = predict(capsys, tmp_path / "a.png", "--model", saved[0])
+    code = (
+        "import sys; sys.modules['torch'] = None; from shufflekit.cli.main import main;"
+        f"sys.exit(main(['predict', '--json', {str(tmp_path / 'a.png')!r}, '--model', {str(plan)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert same(json.loads(done.stdout)[0]["predictions"], expected[0]["predictions"])
+
+
+def test_a_plan_that_is_no_classifier_is_one_line(photo, tmp_path, capsys):
+    photo.save(tmp_path / "a.png")
+    sk.compile(torch.nn.Conv2d(1, 2, 3), (1, 1, 8, 8), name="a layer").save(tmp_path / "net.plan")
+    assert main(["predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "net.plan")]) == 1
+    err = capsys.readouterr().err
+    assert "a layer: must take 3 channels and give one vector of scores, found 1 channels and (2, 6, 6)" in err
+    (tmp_path / "net.plan").write_text("damaged")
+    assert main(["predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "net.plan")]) == 1
+    assert "net.plan: plan: the file is too short" in capsys.readouterr().err
+
+
+def test_a_plan_has_its_weights_and_its_engine(plan, capsys):
+    assert main(["predict", "a.png", "--model", str(plan), "--weights", "imagenet"]) == 2
+    assert "weights: a plan has its own, found 'imagenet'" in capsys.readouterr().err
+    assert main(["predict", "a.png", "--model", str(plan), "--engine", "torch"]) == 2
+    assert "engine: a plan runs on native only, found 'torch'" in capsys.readouterr().err
+    assert main(["predict", "a.png", "--model", "missing.plan"]) == 1
+    assert "missing.plan: cannot be read: No such file or directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])

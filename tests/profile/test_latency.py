@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shufflekit.profile.latency import _interval_rank, measure_latency, summarize
+from shufflekit.profile.latency import _interval_rank, measure_in_turn, measure_latency, summarize
 
 
 @pytest.mark.parametrize(("runs", "rank"), [(6, 1), (8, 1), (9, 2), (10, 2), (20, 6), (25, 8), (50, 18), (100, 40)])
@@ -33,3 +33,13 @@ def test_warm_up_is_not_counted_and_slow_work_runs_six_times():
     assert len(calls) == 8
     assert latency.runs == 6
     assert latency.low_ms >= 2  # sleep never returns early
+
+
+def test_works_take_turns_and_are_told_apart():
+    calls = []
+    short, long = measure_in_turn(
+        [lambda: calls.append("short"), lambda: calls.append(time.sleep(0.002))], min_seconds=0, warmup=1
+    )
+    assert calls == ["short", None] * 7
+    assert short.runs == long.runs == 6
+    assert short.median_ms < 2 <= long.low_ms

@@ -1,22 +1,20 @@
-"""A network with all that it takes to go from a photo to named classes."""
+"""All that it takes to go from a photo to named classes, but the network; loads no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.models import list_models
-from shufflekit.profile.profile import torch_threads
-from shufflekit.weights import create_model, list_checkpoints, resolve_model
+from shufflekit.errors import InputError
+from shufflekit.runtime import Engine, load
 
-DEFAULT_MODEL = "shufflenet_v2_x1_0"
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -30,15 +28,15 @@ class Prediction:
 
 
 class Classifier:
-    """Prepares a photo as the network's `pretrained_cfg` says, runs it in a batch of one, and names the classes.
+    """Prepares a photo as the network's weights expect it, runs it in a batch of one, and names the classes.
 
     Args:
-        network: any classifier; one without `pretrained_cfg` gets ImageNet's usual preparation.
+        logits: (1, 3, H, W) to (1, classes), by whatever runs the network.
+        cfg: its `pretrained_cfg`; what it leaves out is ImageNet's usual preparation.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        cfg = getattr(network, "pretrained_cfg", None) or {}
-        self.network = network.eval()
+    def __init__(self, logits: Callable[[NDArray[np.float32]], NDArray[np.float32]], cfg: Mapping[str, Any]) -> None:
+        self.logits = logits
         self.prepare = Preprocessing.from_config(cfg)
         self.labels = class_names(cfg.get("classes"))
 
@@ -49,11 +47,11 @@ class Classifier:
             photo: (H, W, 3) uint8 RGB.
             topk: how many, at most.
         """
-        # One thread: a second one gains little on one photo, and stalls the first where the machine is busy.
-        with torch_threads(1), torch.inference_mode():
-            logits = self.network(torch.from_numpy(self.prepare(photo)).unsqueeze(0))  # (1, classes)
-        scores, indices = logits.softmax(1)[0].topk(min(topk, logits.shape[1]))
-        return [Prediction(self._label(index), index, score) for index, score in zip(indices.tolist(), scores.tolist())]
+        logits = self.logits(self.prepare(photo)[None])[0]
+        scores = np.exp(logits - logits.max())
+        scores /= scores.sum()
+        best = np.argsort(-scores, kind="stable")[:topk]
+        return [Prediction(self._label(index), index, float(scores[index])) for index in best.tolist()]
 
     def _label(self, index: int) -> str:
         return self.labels[index] if index < len(self.labels) else f"class {index}"
@@ -76,17 +74,25 @@ def class_names(classes: str | Sequence[str] | None) -> Sequence[str]:
     return () if classes is None or isinstance(classes, str) else classes
 
 
-def load_network(model: str | None, weights: str | None) -> nn.Module:
-    """A network with weights: its own or ImageNet's by default, those of a tag or file where named.
+def engine_classifier(engine: Engine) -> Classifier:
+    """A classifier that runs on the engine; preprocessing and class names come from the plan.
 
-    Args:
-        model: a registry name, a saved network, or `package.module:callable`; without it `DEFAULT_MODEL`, or where that
-            one has no weights with the tag, the network that has.
-        weights: a tag, or a file.
+    Raises:
+        InputError: the plan takes no photos, or gives no scores.
     """
-    if model is None:
-        having = [c.architecture for c in list_checkpoints() if weights in (c.tag, c.tag.partition(".")[0])]
-        model = having[0] if having and DEFAULT_MODEL not in having else DEFAULT_MODEL
-    if weights is not None:
-        return create_model(model, pretrained=weights)
-    return create_model(model, pretrained=True) if model in list_models() else resolve_model(model)
+    outputs = [output.shape for output in engine.program.outputs]
+    if engine.input_shape[0] != 3 or [len(shape) for shape in outputs] != [1]:
+        raise InputError(
+            f"{engine.program.name or 'plan'}: must take 3 channels and give one vector of scores, found "
+            f"{engine.input_shape[0]} channels and {', '.join(map(str, outputs))}"
+        )
+    return Classifier(engine, {**engine.program.info, "input_size": engine.input_shape})
+
+
+def plan_classifier(path: Path) -> Classifier:
+    """The same, from a plan file.
+
+    Raises:
+        InputError: no such file, no sound plan, or one that is no classifier of photos.
+    """
+    return engine_classifier(load(path))

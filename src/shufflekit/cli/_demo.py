@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import threading
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 
 from shufflekit.cli import _output
 from shufflekit.cli._annotate import Tile, draw_sheet
-from shufflekit.cli._classifier import CIFAR10, DEFAULT_MODEL, Classifier, Prediction
+from shufflekit.cli._classifier import CIFAR10, Prediction
+from shufflekit.cli._networks import DEFAULT_MODEL, torch_classifier
 from shufflekit.cli._photos import Photos
+from shufflekit.compile import compile as compile_network
 from shufflekit.device.host import cpu_name
-from shufflekit.errors import DownloadError, InputError
+from shufflekit.errors import DownloadError, InputError, NotBuiltError
 from shufflekit.models import Network
-from shufflekit.profile import Profile, profile
+from shufflekit.profile import Latency, Profile, measure_in_turn, profile
+from shufflekit.profile.profile import torch_threads
 from shufflekit.weights import create_model, find_checkpoint
 from shufflekit.weights.download import cache_folder
 
@@ -62,7 +66,7 @@ class Result:
 def run(photos: Sequence[str], out: Path, json: bool) -> int:
     """Shows the examples, or the photos named, and returns the exit code."""
     network, about = _network()
-    classify = Classifier(network)
+    classify = torch_classifier(network)
     ten_classes = tuple(classify.labels) == CIFAR10
     images = Photos(photos or [str(path) for path in _examples(classify.labels)])
     results: list[Result] = []
@@ -72,14 +76,15 @@ def run(photos: Sequence[str], out: Path, json: bool) -> int:
         results.append(result)
         if len(tiles) < _MOST_TILES:
             tiles.append(_tile(result, photo, classify.prepare.crop(photo) if ten_classes else None))
-    costs = profile(network, (1, network.in_chans, *classify.prepare.input_size), measure=True, threads=1)
-    picture = (
-        _save(tiles, [f"{network.architecture}, {about}", *(": ".join(pair) for pair in _costs(costs))], out) if tiles else None
-    )
+    shape = (1, network.in_chans, *classify.prepare.input_size)
+    costs, latencies = profile(network, shape), _latencies(network, shape)
+    facts = _facts(costs, latencies)
+    title = f"{network.architecture}, {about}"
+    picture = _save(tiles, [title, *(": ".join(pair) for pair in facts)], out) if tiles else None
     if json:
-        _output.print_json(_as_json(network, about, costs, results, picture))
+        _output.print_json(_as_json(network, about, costs, latencies, results, picture))
     else:
-        _print(network, about, costs, results, picture)
+        _print(title, facts, results, picture)
     if len(results) > len(tiles):
         _output.notice(f"the picture shows the first {_MOST_TILES} of {len(results)} photos")
     return 1 if images.failed else 0
@@ -150,16 +155,31 @@ def _tile(result: Result, photo: NDArray[np.uint8], seen: NDArray[np.uint8] | No
     return Tile(photo, verdict, "    ".join(fact for fact in facts if fact), result.right, seen)
 
 
-def _costs(costs: Profile) -> list[tuple[str, str]]:
-    latency = costs.latency
-    assert latency is not None
-    spread = f"{latency.low_ms:.1f} to {latency.high_ms:.1f}"
-    return [
+def _latencies(network: Network, shape: tuple[int, ...]) -> dict[str, Latency]:
+    """PyTorch's and the engine's, measured in turn on one thread; PyTorch's alone where the compiled part is missing."""
+    x = torch.randn(shape)
+    runs: dict[str, Callable[[], object]] = {"PyTorch": lambda: network(x)}
+    try:
+        engine = compile_network(network, shape)
+        runs["engine"] = lambda: engine(x)
+    except NotBuiltError as error:
+        _output.notice(str(error))
+    with torch_threads(1), torch.inference_mode():
+        return dict(zip(runs, measure_in_turn(list(runs.values()))))
+
+
+def _facts(costs: Profile, latencies: Mapping[str, Latency]) -> list[tuple[str, str]]:
+    facts = [
         ("FLOPs", f"{costs.flops / 1e6:.2f} M multiply-adds"),
         ("memory access cost", f"{costs.mac / 1e6:.2f} M elements"),
         ("parameters", f"{costs.params / 1e6:.2f} M"),
-        ("latency", f"{latency.median_ms:.1f} ms ({spread}), PyTorch, {costs.threads} thread, {cpu_name()}"),
     ]
+    for name, latency in latencies.items():
+        times = latencies["PyTorch"].median_ms / latency.median_ms
+        faster = "" if name == "PyTorch" else f", {times:.1f} times as fast"
+        spread = f"{latency.low_ms:.2f} to {latency.high_ms:.2f}"
+        facts.append((f"latency, {name}", f"{latency.median_ms:.2f} ms ({spread}){faster}"))
+    return [*facts, ("measured", f"in turn, 1 thread, {cpu_name()}")]
 
 
 def _save(tiles: list[Tile], header: list[str], folder: Path) -> Path:
@@ -172,9 +192,9 @@ def _save(tiles: list[Tile], header: list[str], folder: Path) -> Path:
     return path
 
 
-def _print(network: Network, about: str, costs: Profile, results: list[Result], picture: Path | None) -> None:
+def _print(title: str, facts: list[tuple[str, str]], results: list[Result], picture: Path | None) -> None:
     console = _output.stdout()
-    console.print(f"{network.architecture}, {about}", markup=False)
+    console.print(title, markup=False)
     if results:
         table = Table("photo", "prediction", "confidence", "truth", box=box.SIMPLE_HEAD, pad_edge=False)
         for result in results:
@@ -184,15 +204,21 @@ def _print(network: Network, about: str, costs: Profile, results: list[Result], 
             table.add_row(Path(result.file).name, label, f"{result.score:.0%}", result.truth or "")
         console.print(table)
     table = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
-    for pair in _costs(costs):
+    for pair in facts:
         table.add_row(*pair)
     console.print(table)
     if picture:
         console.print(str(picture), markup=False, soft_wrap=True)
 
 
-def _as_json(network: Network, about: str, costs: Profile, results: list[Result], picture: Path | None) -> dict[str, object]:
-    assert costs.latency is not None
+def _as_json(
+    network: Network,
+    about: str,
+    costs: Profile,
+    latencies: Mapping[str, Latency],
+    results: list[Result],
+    picture: Path | None,
+) -> dict[str, object]:
     return {
         "model": network.architecture,
         "weights": about,
@@ -200,8 +226,8 @@ def _as_json(network: Network, about: str, costs: Profile, results: list[Result]
         "flops": costs.flops,
         "params": costs.params,
         "mac": costs.mac,
-        "latency_ms": asdict(costs.latency),
-        "threads": costs.threads,
+        "latency_ms": {name: asdict(latency) for name, latency in latencies.items()},
+        "threads": 1,
         "device": cpu_name(),
         "photos": [asdict(result) for result in results],
         "picture": str(picture) if picture else None,

@@ -47,7 +47,7 @@ def evaluate(
     """
     import torch
 
-    from shufflekit.cli._classifier import load_network
+    from shufflekit.cli._networks import load_network
     from shufflekit.data.loader import Loader
     from shufflekit.data.preprocess import Preprocessing
     from shufflekit.data.sources import open_source

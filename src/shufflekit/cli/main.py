@@ -19,6 +19,7 @@ _VERBS = {
     "predict": "Classify photos.",
     "train": "Train a network.",
     "evaluate": "Measure a network's accuracy on a data set.",
+    "compile": "Compile a network to a plan, a file that runs without PyTorch.",
     "device": "Measure what this machine can do at most: multiply-adds and bandwidth.",
     "demo": "Show a network at work on real photos, with its costs and its latency here.",
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,13 +13,14 @@ from shufflekit.cli._photos import Photos
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from shufflekit.cli._classifier import Prediction
+    from shufflekit.cli._classifier import Classifier, Prediction
 
 
 def predict(
     *photos: Annotated[str, Parameter(allow_leading_hyphen=True)],
     model: str | None = None,
     weights: str | None = None,
+    engine: Literal["torch", "native"] | None = None,
     topk: int = 5,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -29,17 +31,17 @@ def predict(
 
     Args:
         photos: files, folders (the images directly inside, in natural order), or - for standard input.
-        model: a registry name (shufflenet_v2_x1_0 by default), a folder of save_pretrained, or package.module:callable.
+        model: a registry name (shufflenet_v2_x1_0 by default), a folder of save_pretrained, package.module:callable, or a plan
+            that `shufflekit compile` wrote, which needs no PyTorch.
         weights: a tag ("imagenet", "cifar10"), or a file of any layout that load_weights knows.
+        engine: what runs the network: torch, or native, which compiles it first; a plan is native.
         topk: how many classes to give for each photo.
         json: print one list of objects with file and predictions.
     """
     if topk < 1:
         raise UsageError(f"topk: must be 1 or more, found {topk}")
     images = Photos(photos)
-    from shufflekit.cli._classifier import Classifier, load_network
-
-    classify = Classifier(load_network(model, weights))
+    classify = _classifier(model, weights, engine)
     found = []
     for name, image in images:
         predictions = classify(image, topk)
@@ -49,6 +51,21 @@ def predict(
     if json:
         print_json(found)
     return 1 if images.failed else 0
+
+
+def _classifier(model: str | None, weights: str | None, engine: str | None) -> Classifier:
+    if model is not None and (Path(model).is_file() or model.endswith(".plan")):
+        from shufflekit.cli._classifier import plan_classifier
+
+        if weights is not None:
+            raise UsageError(f"weights: a plan has its own, found {weights!r}")
+        if engine == "torch":
+            raise UsageError("engine: a plan runs on native only, found 'torch'")
+        return plan_classifier(Path(model))
+    from shufflekit.cli._networks import load_network, native_classifier, torch_classifier
+
+    network = load_network(model, weights)
+    return native_classifier(network) if engine == "native" else torch_classifier(network)
 
 
 def _lines(name: str, predictions: list[Prediction]) -> str:

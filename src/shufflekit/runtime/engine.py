@@ -6,7 +6,7 @@ import os
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from shufflekit.device import Device
     from shufflekit.plan.program import Program
 
-Images = TypeVar("Images", "NDArray[np.float32]", "Tensor")
 _MOST_THREADS = 256
 
 
@@ -67,7 +66,7 @@ class Engine:
         except OSError as error:
             raise InputError(f"{plan!s}: cannot be read: {error.strerror or error}") from None
 
-    def __call__(self, x: Images) -> Images | list[Images]:
+    def __call__(self, x: NDArray[np.float32] | Tensor) -> Any:
         """Runs images through the network.
 
         Args:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import shufflekit as sk
+from shufflekit.cli.main import main
+from shufflekit.models import build_model
+from shufflekit.plan.build import build
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with random weights, saved."""
+    torch.manual_seed(0)
+    net = build_model("shufflenet_v2_x0_5", num_classes=4, small_input=True).eval()
+    net.pretrained_cfg = {"input_size": (3, 32, 32), "crop_pct": 1.0, "num_classes": 4, "classes": ["ant", "bee", "cow", "dog"]}
+    folder = tmp_path_factory.mktemp("saved")
+    net.save_pretrained(folder)
+    return folder
+
+
+def test_the_table_tells_each_step_and_what_vanished(saved, tmp_path, capsys):
+    path = tmp_path / "net.plan"
+    assert main(["compile", str(saved), "-o", str(path), "--verify", "--threads", "2"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    engine = sk.load(path)
+    assert lines[: len(engine.program.steps) + 3] == str(engine.program).splitlines()
+    assert any(line.startswith("compiled away: ") and "concat" in line for line in lines)
+    assert lines[-2].startswith("largest difference to PyTorch: ")
+    assert lines[-1] == str(path)
+    assert err == ""
+    assert engine.input_shape == (3, 32, 32)
+    assert engine.program.info["classes"] == ["ant", "bee", "cow", "dog"]
+
+
+def test_json_is_one_object(saved, tmp_path, capsys):
+    path = tmp_path / "net.plan"
+    assert main(["compile", str(saved), "--out", str(path), "--shape", "1", "3", "65", "47", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    program = sk.load(path).program
+    assert (found["file"], found["input_shape"], found["difference"]) == (str(path), [3, 65, 47], None)
+    assert (found["flops"], found["moves"], len(found["steps"])) == (program.flops, 1, len(program.steps))
+    assert found["outputs"] == [{"name": "linear", "shape": [4]}]
+    assert found["vanished"]["permute"] > 0
+
+
+def test_random_weights_of_a_registered_network_at_its_size(tmp_path, capsys):
+    path = tmp_path / "net.plan"
+    assert main(["compile", "shufflenet_v2_x0_5", "--weights", "random", "-o", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["input_shape"] == [3, 224, 224]
+    assert sk.load(path).program.name == "shufflenet_v2_x0_5"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_plan_that_differs_is_not_written(saved, tmp_path, capsys, monkeypatch, form):
+    def wrong(*arguments, **options):
+        program = build(*arguments, **options)
+        program.weights[len(program.weights) // 2 :] *= 1.01
+        return program
+
+    monkeypatch.setattr(import_module("shufflekit.compile"), "build", wrong)
+    path = tmp_path / "net.plan"
+    assert main(["compile", str(saved), "-o", str(path), "--verify", *form]) == 1
+    out, err = capsys.readouterr()
+    assert "not written: it differs from PyTorch by" in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    if form:
+        assert json.loads(out)["file"] is None
+        assert json.loads(out)["difference"] > 1e-4
+
+
+def test_several_outputs_are_verified(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(
+        "from torch import nn\n"
+        "class Two(nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return {'a': x.relu(), 'b': x.mean((2, 3))}\n"
+    )
+    assert main(["compile", "nets:Two", "-o", "two.plan", "--shape", "1", "5", "7", "6", "--verify", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [output["shape"] for output in found["outputs"]] == [[5, 7, 6], [5]]
+    assert found["difference"] < 1e-5
+    a, b = sk.load("two.plan")(np.ones((2, 5, 7, 6), np.float32))
+    assert (a.shape, b.shape) == ((2, 5, 7, 6), (2, 5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["shufflenet_v9", "-o", "a.plan"], 2, "no network is named 'shufflenet_v9'"),
+        (["shufflenet_v2_x0_5", "--weights", "random"], 2, "--out"),
+        (["shufflenet_v2_x0_5", "--weights", "random", "-o", "a.plan", "--shape", "1", "3"], 2, "--shape"),
+        (["torch.nn:LogSoftmax", "-o", "a.plan"], 2, "is not supported"),
+        (
+            ["shufflenet_v2_x0_5", "--weights", "random", "-o", "a.plan", "--threads", "0"],
+            2,
+            "threads: must be 1 to 256, found 0",
+        ),
+        (["torch.nn:ReLU", "-o", "missing/a.plan"], 1, "missing/a.plan: cannot be written: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, code, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["compile", *arguments]) == code
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), list(tmp_path.iterdir())) == ("", 1, [])
+    assert message in err
