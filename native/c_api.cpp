@@ -27,44 +27,8 @@ Result guarded(Result failed, Task task) {
     return failed;
 }
 
-std::string quoted(const std::string& text) {
-    std::string result = "\"";
-    for (const char c : text) {
-        constexpr char digits[] = "0123456789abcdef";
-        if (c == '"' || c == '\\')
-            result += {'\\', c};
-        else if (static_cast<unsigned char>(c) < 0x20)
-            (result += "\\u00") += {digits[c >> 4], digits[c & 15]};
-        else
-            result += c;
-    }
-    return result + '"';
-}
-
-std::string text(const shufflekit::Json& json) {
-    using shufflekit::Json;
-    std::string result;
-    if (const auto* list = json.as<Json::Array>()) {
-        for (const Json& each : *list) result += (result.empty() ? "" : ", ") + text(each);
-        return "[" + result + "]";
-    }
-    if (const auto* object = json.as<Json::Object>()) {
-        for (const auto& [name, value] : *object) result += (result.empty() ? "" : ", ") + quoted(name) + ": " + text(value);
-        return "{" + result + "}";
-    }
-    if (const auto* string = json.as<std::string>()) return quoted(*string);
-    if (const auto* truth = json.as<bool>()) return *truth ? "true" : "false";
-    if (const auto* whole = json.as<int64_t>()) return std::to_string(*whole);
-    if (const auto* real = json.as<double>()) {
-        char digits[32];
-        std::snprintf(digits, sizeof(digits), "%.17g", *real);
-        return digits;
-    }
-    return "null";
-}
-
 shufflekit_engine* make(shufflekit::Program program, int threads, const char* instruction_set) {
-    std::string info = text(program.info());
+    std::string info = to_text(program.info());
     return new shufflekit_engine{{std::move(program), threads, instruction_set ? instruction_set : ""}, std::move(info)};
 }
 

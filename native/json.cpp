@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include <charconv>
+#include <cstdio>
 #include <locale>
 #include <sstream>
 #include <stdexcept>
@@ -148,8 +149,43 @@ class Parser {
     size_t at_ = 0;
 };
 
+std::string quoted(const std::string& text) {
+    std::string result = "\"";
+    for (const char c : text) {
+        constexpr char digits[] = "0123456789abcdef";
+        if (c == '"' || c == '\\')
+            result += {'\\', c};
+        else if (static_cast<unsigned char>(c) < 0x20)
+            (result += "\\u00") += {digits[c >> 4], digits[c & 15]};
+        else
+            result += c;
+    }
+    return result + '"';
+}
+
 }  // namespace
 
 Json parse_json(std::string_view text) { return Parser(text).document(); }
+
+std::string to_text(const Json& json) {
+    std::string result;
+    if (const auto* list = json.as<Json::Array>()) {
+        for (const Json& each : *list) result += (result.empty() ? "" : ", ") + to_text(each);
+        return "[" + result + "]";
+    }
+    if (const auto* object = json.as<Json::Object>()) {
+        for (const auto& [name, value] : *object) result += (result.empty() ? "" : ", ") + quoted(name) + ": " + to_text(value);
+        return "{" + result + "}";
+    }
+    if (const auto* string = json.as<std::string>()) return quoted(*string);
+    if (const auto* truth = json.as<bool>()) return *truth ? "true" : "false";
+    if (const auto* whole = json.as<int64_t>()) return std::to_string(*whole);
+    if (const auto* real = json.as<double>()) {
+        char digits[32];
+        std::snprintf(digits, sizeof(digits), "%.17g", *real);
+        return digits;
+    }
+    return "null";
+}
 
 }  // namespace shufflekit

@@ -32,4 +32,6 @@ struct Json {
 // Throws std::invalid_argument, which says what is wrong at which byte. Values may be nested 32 deep.
 Json parse_json(std::string_view text);
 
+std::string to_text(const Json& json);
+
 }  // namespace shufflekit

@@ -85,7 +85,7 @@ def test_photo_gives_named_classes(native_folder: Path, run: Callable[..., str],
     found = json.loads(run(*command, "--json"))["top"]
     scores = torch.from_numpy(numbers(tmp_path / "y.f32")).softmax(0)
     assert [each["class"] for each in found] == scores.topk(5).indices.tolist()
-    assert [each["name"] for each in found] == [f'"{"abcdefg"[each["class"]]}" ' for each in found]
+    assert [each["name"] for each in found] == [f'"{"abcdefg"[each["class"]]}"\n' for each in found]
     np.testing.assert_allclose([each["score"] for each in found], scores.topk(5).values, rtol=1e-4)
     (tmp_path / "classes.txt").write_text("\n".join("tuvwxyz"))
     assert f"%  {'tuvwxyz'[found[0]['class']]}\n" in run(*command, "--classes", tmp_path / "classes.txt")

@@ -1,0 +1,90 @@
+"""Writes small plans that use every kernel, for plan_fuzz to change: make_seeds.py FOLDER."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from shufflekit.graph import capture, simplify
+from shufflekit.plan import lower
+from shufflekit.plan.build import build
+from shufflekit.plan.program import KERNELS, Program
+
+
+class Everything(nn.Module):
+    """Branches, shuffles, a residual, all poolings and resizings, several outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 2, 1)
+        self.grouped = nn.Conv2d(8, 12, 1, groups=2)
+        self.depthwise = nn.Conv2d(12, 12, 3, 1, 1, groups=12)
+        self.wide = nn.Conv2d(12, 12, 5, 1, 2, groups=12)
+        self.project = nn.Conv2d(12, 8, 1)
+        self.dense = nn.Conv2d(8, 9, (3, 2), (2, 1), (1, 0), (1, 2))
+        self.norm = nn.BatchNorm2d(9)
+        self.fc = nn.Linear(9, 5)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = F.max_pool2d(F.relu(self.stem(x)), 3, 2, 1)
+        y = F.hardswish(self.grouped(x))
+        y = self.wide(F.leaky_relu(self.depthwise(y), 0.1)) + y
+        x = F.relu6(self.project(y) + x)
+        x = F.channel_shuffle(torch.cat((x[:, :4], F.avg_pool2d(x[:, 4:], 3, 1, 1)), 1), 2)
+        z = F.interpolate(F.silu(self.dense(x)), scale_factor=2.0, mode="nearest")
+        z = self.norm(F.relu(F.interpolate(z, size=(5, 7), mode="bilinear", align_corners=True)))
+        scale = torch.sigmoid(z.mean((2, 3), keepdim=True))
+        z = z * scale * z
+        top = F.adaptive_max_pool2d(z, (2, 3))
+        return torch.softmax(self.fc(z.mean((2, 3))), 1), top, F.softmax(x, 1)[:, 1:5]
+
+
+def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
+    return {
+        "everything": (Everything(), (1, 3, 33, 37)),
+        "stem": (nn.Sequential(nn.Conv2d(3, 5, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1)), (1, 3, 35, 66)),
+        "convolutions": (nn.Sequential(nn.Conv2d(2, 4, 3, 1, 1), nn.SiLU(), nn.Conv2d(4, 6, 3, 2, 0, 2, 2)), (1, 2, 12, 20)),
+        "low": (nn.Sequential(nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.MaxPool2d(3, 2, 1)), (1, 2, 1, 300)),
+        "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
+        "linear": (
+            nn.Sequential(nn.Conv2d(1, 9, 1), nn.LocalResponseNorm(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 17)),
+            (1, 1, 7, 7),
+        ),
+    }
+
+
+def roomy(program: Program) -> Program:
+    """With an arena, tables and weights that changed sizes and offsets still fit into."""
+    random = np.random.default_rng(0)
+    offsets = (np.arange(1024) * 128 + program.arena + 16).astype(np.int32)
+    return replace(
+        program,
+        arena=program.arena + 1024 * 128 + 4096,
+        tables=np.concatenate([program.tables, offsets]),
+        weights=np.concatenate([program.weights, random.standard_normal(4096, np.float32)]),
+    )
+
+
+def main(folder: Path) -> None:
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    used = set()
+    for name, (network, shape) in networks().items():
+        with patch.object(lower, "_FUSED_FLOATS", 0 if name == "fused" else lower._FUSED_FLOATS):  # else only large planes are
+            program = build(simplify(capture(network.eval(), shape)), name)
+        used |= {step.kernel for step in program.steps}
+        (folder / f"{name}.plan").write_bytes(program.to_bytes())
+        (folder / f"{name}_roomy.plan").write_bytes(roomy(program).to_bytes())
+    if missing := KERNELS.keys() - used:
+        sys.exit(f"make_seeds: no plan uses {', '.join(sorted(missing))}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
