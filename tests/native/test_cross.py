@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from tests.runtime.lively import enliven, images
 
 import shufflekit as sk
+from tests.runtime.lively import enliven, images
 
 pytestmark = [
     pytest.mark.slow,
