@@ -80,13 +80,18 @@ Guarded<int32_t> table(const std::vector<int32_t>& offsets) {
     return result;
 }
 
-// Packed as gemm.h says.
+// Packed as gemm.h says; half of them end where their memory does, the others start at an odd float.
 struct Packed {
-    Guarded<float> weights, bias;
+    int shift;
+    Guarded<float> all_weights, all_bias;
+    float *weights, *bias;
 
     Packed(Random& random, int32_t groups, int32_t rows, int64_t depth)
-        : weights(static_cast<size_t>(groups * gemm_panels(rows) * depth * gemm_panel), true),
-          bias(static_cast<size_t>(groups * gemm_panels(rows) * gemm_panel), true) {
+        : shift(random.below(2)),
+          all_weights(static_cast<size_t>(groups * gemm_panels(rows) * depth * gemm_panel + shift), shift == 0),
+          all_bias(static_cast<size_t>(groups * gemm_panels(rows) * gemm_panel + shift), shift == 0),
+          weights(all_weights.data() + shift),
+          bias(all_bias.data() + shift) {
         for (int32_t panel = 0; panel < groups * gemm_panels(rows); ++panel)
             for (int32_t row = 0; row < gemm_panel_rows(rows, panel % gemm_panels(rows)); ++row) {
                 bias[panel * gemm_panel + row] = random.number();
@@ -137,7 +142,7 @@ void test_gemm(const Kernels& kernels) {
                 repeat_some(random, in);
                 const auto ins = table(in.offsets), outs = table(out.offsets), addeds = table(added.offsets);
                 const Packed packed(random, groups, rows, depth);
-                const Gemm gemm{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, packed.weights.data(), packed.bias.data(),
+                const Gemm gemm{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, packed.weights, packed.bias,
                                 groups, rows, depth, pixels, any_epilogue(random)};
                 const Share p = any_share(random, pixels, 16), n = any_share(random, groups * gemm_panels(rows), 1);
                 about = text("%d pixels [%d, %d), %d groups x %d rows, panels [%d, %d), depth %d, %s, activation %d", pixels, p.first, p.last, groups, rows,
@@ -203,7 +208,7 @@ void test_convolution(const Kernels& kernels) {
                 const Convolution c{{nullptr, ins.data()},
                                     {nullptr, outs.data()},
                                     {nullptr, residual == Residual::none ? nullptr : addeds.data()},
-                                    packed.weights.data(), packed.bias.data(), groups, rows, in_channels, w, any_epilogue(random)};
+                                    packed.weights, packed.bias, groups, rows, in_channels, w, any_epilogue(random)};
                 const Guarded<float> scratch(static_cast<size_t>(convolution_scratch(c)), true, 64);
                 for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
                 const Share p = any_share(random, pixels, static_cast<int32_t>(convolution_unit(c)));
@@ -243,7 +248,7 @@ void test_convolution_pool(const Kernels& kernels) {
                 const auto ins = table(in.offsets), outs = table(out.offsets);
                 const int64_t depth = int64_t{in_channels} * w.kernel_y * w.kernel_x;
                 const Packed packed(random, 1, rows, depth);
-                const ConvolutionPool c{{{nullptr, ins.data()}, {nullptr, outs.data()}, {}, packed.weights.data(), packed.bias.data(), 1, rows,
+                const ConvolutionPool c{{{nullptr, ins.data()}, {nullptr, outs.data()}, {}, packed.weights, packed.bias, 1, rows,
                                          in_channels, w, any_epilogue(random)}, pool};
                 const Guarded<float> scratch(static_cast<size_t>(convolution_pool_scratch(c)), true, 64);
                 for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
@@ -278,7 +283,7 @@ void test_pointwise_depthwise(const Kernels& kernels) {
                 const auto weights = numbers(random, rows * 9), bias = numbers(random, rows);
                 const auto bounds = [&] { return Epilogue{static_cast<Activation>(random.below(3)), 0}; };
                 const PointwiseDepthwise f{
-                    {{nullptr, ins.data()}, {}, {}, packed.weights.data(), packed.bias.data(), 1, rows, depth, height * in_width, bounds()},
+                    {{nullptr, ins.data()}, {}, {}, packed.weights, packed.bias, 1, rows, depth, height * in_width, bounds()},
                     {{}, {nullptr, outs.data()}, {}, weights.data(), bias.data(), rows, w, bounds()}};
                 const Guarded<float> scratch(static_cast<size_t>(pointwise_depthwise_scratch(f)), true, 64);
                 for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
