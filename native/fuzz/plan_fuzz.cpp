@@ -86,7 +86,7 @@ int64_t other_number(Random& random, int64_t number) {
     switch (below(random, 6)) {
         case 0: return edges[below(random, std::size(edges))];
         case 1: return number / 2;
-        case 2: return number < (1 << 30) ? number * 2 : number / 3;
+        case 2: return std::abs(number / 2) < (1 << 30) ? number * 2 : number / 3;
         case 3: return below(random, once_in(random, 2) ? 4 : 40);
         default: {
             const int64_t step = steps[below(random, std::size(steps))];
