@@ -16,7 +16,7 @@ import torch
 from shufflekit.data.augment import Augmentation
 from shufflekit.errors import InputError, ShufflekitError, UsageError
 from shufflekit.models import Network
-from shufflekit.train import checkpoint, loop
+from shufflekit.train import loop
 from shufflekit.train.checkpoint import load_checkpoint
 from shufflekit.train.log import Silent
 from shufflekit.train.recipe import Recipe
@@ -196,7 +196,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         plain_sync(handle)
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ShufflekitError) as caught:
         run(settings(data, out), recipe)
     last = out / "checkpoints" / "last.pt"
