@@ -2,21 +2,61 @@
 
 #include "kernels/isa.h"
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 
 namespace shufflekit {
 
+#if defined(__x86_64__)
+namespace {
+
+enum Register { eax, ebx, ecx, edx };
+
+struct Feature {
+    std::string_view name;
+    unsigned leaf, subleaf;
+    Register in;
+    int bit;
+    unsigned states;  // registers that the operating system must keep, bits of XCR0
+};
+
+constexpr unsigned ymm = 0x6, zmm = 0xe6;
+constexpr Feature features[] = {
+    {"sse2", 1, 0, edx, 26, 0},          {"sse4.2", 1, 0, ecx, 20, 0},        {"avx", 1, 0, ecx, 28, ymm},
+    {"avx2", 7, 0, ebx, 5, ymm},         {"fma", 1, 0, ecx, 12, ymm},         {"avx512f", 7, 0, ebx, 16, zmm},
+    {"avx512bw", 7, 0, ebx, 30, zmm},    {"avx512dq", 7, 0, ebx, 17, zmm},    {"avx512vl", 7, 0, ebx, 31, zmm},
+    {"avx512vnni", 7, 0, ecx, 11, zmm},  {"avx512bf16", 7, 1, eax, 5, zmm},
+};
+
+// Asked of the processor itself: in programs that zig links, __builtin_cpu_supports always says no (0.17).
+bool has(const Feature& feature) {
+    unsigned found[4] = {};
+    if (!__get_cpuid_count(1, 0, &found[eax], &found[ebx], &found[ecx], &found[edx])) return false;
+    unsigned kept = 0, high = 0;
+    if (found[ecx] & bit_OSXSAVE) __asm__("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
+    if ((kept & feature.states) != feature.states) return false;
+    if (!__get_cpuid_count(feature.leaf, feature.subleaf, &found[eax], &found[ebx], &found[ecx], &found[edx])) return false;
+    return found[feature.in] >> feature.bit & 1;
+}
+
+bool has(std::string_view name) {
+    for (const Feature& feature : features)
+        if (feature.name == name) return has(feature);
+    return false;
+}
+
+}  // namespace
+#endif
+
 bool runs_here(std::string_view isa) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx2 = has("avx2") && has("fma");
     if (isa == "avx2") return avx2;
-    if (isa == "avx512")  // the flags of CMakeLists.txt
-        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (isa == "avx512") return avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");  // CMakeLists.txt's flags
 #endif
     return isa == "scalar" || isa == "neon";  // every aarch64 has NEON; elsewhere nothing is compiled for it
 }
@@ -32,25 +72,13 @@ std::vector<std::string> instruction_sets() {
 
 std::vector<std::string> vector_features() {
     std::vector<std::string> names;
-    [[maybe_unused]] const auto add = [&](const char* name, bool has) {
+#if defined(__x86_64__)
+    for (const Feature& feature : features)
+        if (has(feature)) names.emplace_back(feature.name);
+#elif defined(__aarch64__) && defined(__linux__)
+    const auto add = [&](const char* name, bool has) {
         if (has) names.push_back(name);
     };
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-#define SHUFFLEKIT_ADD(name) add(name, __builtin_cpu_supports(name))
-    SHUFFLEKIT_ADD("sse2");
-    SHUFFLEKIT_ADD("sse4.2");
-    SHUFFLEKIT_ADD("avx");
-    SHUFFLEKIT_ADD("avx2");
-    SHUFFLEKIT_ADD("fma");
-    SHUFFLEKIT_ADD("avx512f");
-    SHUFFLEKIT_ADD("avx512bw");
-    SHUFFLEKIT_ADD("avx512dq");
-    SHUFFLEKIT_ADD("avx512vl");
-    SHUFFLEKIT_ADD("avx512vnni");
-    SHUFFLEKIT_ADD("avx512bf16");
-#undef SHUFFLEKIT_ADD
-#elif defined(__aarch64__) && defined(__linux__)
     const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
     add("asimd", first & HWCAP_ASIMD);
     add("asimdhp", first & HWCAP_ASIMDHP);

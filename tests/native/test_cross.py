@@ -1,4 +1,4 @@
-"""The aarch64 build, under qemu: kernels against their twins, and whole networks against PyTorch.
+"""What scripts/cross_build.sh builds; for aarch64 under qemu: kernels against their twins, whole networks against PyTorch.
 
 It needs `pip install -c constraints.txt ziglang` and qemu-aarch64 (Debian: qemu-user). The first build takes minutes, since
 Clang's own library is compiled too.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import platform
 import re
 import shutil
 from collections.abc import Callable
@@ -26,17 +27,37 @@ pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("ziglang") is None, reason="needs ziglang, a cross compiler: pip install ziglang"
     ),
-    pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="needs qemu-aarch64: apt-get install qemu-user"),
 ]
 
 
 @pytest.fixture(scope="module")
-def aarch64(run: Callable[..., str]) -> Path:
-    """Folder of the aarch64 build."""
-    root = Path(__file__).parents[2]
-    (root / "build").mkdir(exist_ok=True)
-    with FileLock(root / "build" / "zig-aarch64.lock"):
-        return Path(run(root / "scripts" / "cross_build.sh", "aarch64", timeout=1800).splitlines()[-1])
+def cross_build(run: Callable[..., str]) -> Callable[[str], Path]:
+    """Function (processor) -> folder of its build."""
+
+    def build(processor: str) -> Path:
+        root = Path(__file__).parents[2]
+        (root / "build").mkdir(exist_ok=True)
+        with FileLock(root / "build" / f"zig-{processor}.lock"):
+            return Path(run(root / "scripts" / "cross_build.sh", processor, timeout=1800).splitlines()[-1])
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def aarch64(cross_build: Callable[[str], Path]) -> Path:
+    if shutil.which("qemu-aarch64") is None:
+        pytest.skip("needs qemu-aarch64: apt-get install qemu-user")
+    return cross_build("aarch64")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs where it was built for")
+def test_x86_64_build_finds_the_best_instruction_set(
+    cross_build: Callable[[str], Path], run: Callable[..., str], tmp_path: Path
+) -> None:
+    native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+    sk.compile(torch.nn.Conv2d(3, 8, 3), (1, 3, 9, 9)).save(tmp_path / "net.plan")
+    said = run(cross_build("x86_64") / "skrun", tmp_path / "net.plan", "--json")
+    assert json.loads(said)["instruction_set"] == native.instruction_sets()[0]
 
 
 def test_every_neon_kernel_equals_its_twin_and_touches_nothing_else(aarch64: Path, run: Callable[..., str]) -> None:
