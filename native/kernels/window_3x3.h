@@ -31,7 +31,7 @@ template <int Stride, int V, class Operation>
         inside_left[v] = left >= 0;
         inside_right[v] = left + 2 < w.in_width;
     }
-    const auto operands = [&](int32_t row, int v) -> Operands {
+    const auto operands = [&](int32_t row, int v) __attribute__((always_inline)) -> Operands {
         const float* at = plane + int64_t{row} * w.in_width + columns[v] * Stride - w.pad_x;
         Operands x;
         if constexpr (Stride == 1) {
@@ -44,12 +44,12 @@ template <int Stride, int V, class Operation>
         x.right = inside_right[v] ? x.right : fill;
         return x;
     };
-    const auto operands_or_fill = [&](int32_t row, int v) -> Operands {
+    const auto operands_or_fill = [&](int32_t row, int v) __attribute__((always_inline)) -> Operands {
         if (row < 0 || row >= w.in_height) return {fill, fill, fill};
         return operands(row, v);
     };
     const int64_t owned = plane_floats(int64_t{w.out_height} * w.out_width);
-    const auto put = [&](int32_t y, int v, vector value) { store(out + int64_t{y} * w.out_width + columns[v], operation.finish(value)); };
+    const auto put = [&](int32_t y, int v, vector value) __attribute__((always_inline)) { store(out + int64_t{y} * w.out_width + columns[v], operation.finish(value)); };
     const auto put_owned = [&](int32_t y, int v, vector value) {
         const int64_t start = int64_t{y} * w.out_width + columns[v];
         if (start + vector_lanes <= owned) return put(y, v, value);
@@ -63,7 +63,7 @@ template <int Stride, int V, class Operation>
     while (inner > 0 && (inner > w.out_height || (inner - 1) * int64_t{w.out_width} + columns[V - 1] + vector_lanes > owned)) --inner;
 
     vector upper[V], lower[V];  // sums of the output rows that have seen two rows, and one
-    const auto row = [&](int32_t y, auto take, auto give) {
+    const auto row = [&](int32_t y, auto take, auto give) __attribute__((always_inline)) {
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) {
             if constexpr (Stride == 1) {
