@@ -17,6 +17,16 @@ constexpr int tile_vectors = 3;
 constexpr int tile_rows = vector_lanes == 16 || vector_lanes == 4 ? 8 : 4;
 constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
 
+// A bound that binds nothing would still take its turn among the multiply-adds: 2 to 5 % of a shallow product.
+enum class Bounds { none, lower, both };
+
+template <Bounds B>
+[[gnu::always_inline]] inline vector bounded(vector x, vector low, vector high) {
+    if constexpr (B == Bounds::lower) return x < low ? low : x;
+    if constexpr (B == Bounds::both) return between(x, low, high);
+    return x;
+}
+
 struct Panel {
     const int32_t* operands;  // of the group, depth offsets
     const float* weights;
@@ -36,7 +46,7 @@ void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector 
 
 // Every loop over sums is unrolled: one that is not would put them all on the stack.
 // With Tail, the one pixel behind the tile's is done too, as a vector over the panel's rows.
-template <int R, int V, bool Tail>
+template <Bounds B, int R, int V, bool Tail>
 [[gnu::always_inline]] inline void tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel) {
     vector sum[R][V];
     rows_vector tail = *reinterpret_cast<const rows_vector*>(panel.bias);
@@ -60,7 +70,6 @@ template <int R, int V, bool Tail>
         if constexpr (Tail) tail += *reinterpret_cast<const rows_vector*>(weights) * operand[V * vector_lanes];
     }
     if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
-    const int32_t* places = gemm.out.offsets + panel.first_row + row;
     if (gemm.residual.base) {
         const int32_t* from = gemm.residual.offsets + panel.first_row + row;
 #pragma GCC unroll 8
@@ -68,48 +77,75 @@ template <int R, int V, bool Tail>
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) sum[r][v] += load(gemm.residual.base + from[r] + pixel + v * vector_lanes);
     }
+    float* to[R];  // all of them before the first store, which could change the table for all that the compiler knows
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) to[r] = gemm.out[panel.first_row + row + r] + pixel;
     const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) store(gemm.out.base + places[r] + pixel + v * vector_lanes, between(sum[r][v], low, high));
+        for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
 }
 
-template <int V, bool Tail = false>
+template <Bounds B, int V, bool Tail = false>
 void pass(const Gemm& gemm, const Panel& panel, int row, int rows, int64_t pixel) {
     switch (rows) {
-        case 1: return tile<1, V, Tail>(gemm, panel, row, pixel);
-        case 2: return tile<2, V, Tail>(gemm, panel, row, pixel);
-        case 3: return tile<3, V, Tail>(gemm, panel, row, pixel);
-        case 4: return tile<4, V, Tail>(gemm, panel, row, pixel);
+        case 1: return tile<B, 1, V, Tail>(gemm, panel, row, pixel);
+        case 2: return tile<B, 2, V, Tail>(gemm, panel, row, pixel);
+        case 3: return tile<B, 3, V, Tail>(gemm, panel, row, pixel);
+        case 4: return tile<B, 4, V, Tail>(gemm, panel, row, pixel);
     }
     if constexpr (tile_rows == 8) switch (rows) {
-            case 5: return tile<5, V, Tail>(gemm, panel, row, pixel);
-            case 6: return tile<6, V, Tail>(gemm, panel, row, pixel);
-            case 7: return tile<7, V, Tail>(gemm, panel, row, pixel);
-            default: return tile<8, V, Tail>(gemm, panel, row, pixel);
+            case 5: return tile<B, 5, V, Tail>(gemm, panel, row, pixel);
+            case 6: return tile<B, 6, V, Tail>(gemm, panel, row, pixel);
+            case 7: return tile<B, 7, V, Tail>(gemm, panel, row, pixel);
+            default: return tile<B, 8, V, Tail>(gemm, panel, row, pixel);
         }
 }
 
-template <int V>
+template <Bounds B, int V>
 void rows_of(const Gemm& gemm, const Panel& panel, int64_t pixel) {
-    if (panel.rows <= tile_rows) return pass<V>(gemm, panel, 0, panel.rows, pixel);
+    if (panel.rows <= tile_rows) return pass<B, V>(gemm, panel, 0, panel.rows, pixel);
     const int half = (panel.rows + 1) / 2;
-    pass<V>(gemm, panel, 0, half, pixel);
-    pass<V>(gemm, panel, half, panel.rows - half, pixel);
+    pass<B, V>(gemm, panel, 0, half, pixel);
+    pass<B, V>(gemm, panel, half, panel.rows - half, pixel);
 }
 
-Panel panel_at(const Gemm& gemm, int32_t number) {
-    const int32_t panels = gemm_panels(gemm.rows), group = number / panels, panel = number % panels;
-    return {gemm.in.offsets + int64_t{group} * gemm.depth, gemm.weights + int64_t{number} * gemm.depth * gemm_panel,
-            gemm.bias + int64_t{number} * gemm_panel, group * gemm.rows + gemm_first_row(gemm.rows, panel),
-            gemm_panel_rows(gemm.rows, panel)};
-}
+// Walks all groups' panels in order without a division a panel (gemm.h says which rows each has).
+class PanelWalk {
+  public:
+    PanelWalk(const Gemm& gemm, int32_t number)
+        : gemm_(gemm), panels_(gemm_panels(gemm.rows)), fewest_(gemm.rows / panels_), more_(gemm.rows % panels_), of_group_(number % panels_),
+          part_(static_cast<int32_t>(int64_t{more_} * of_group_ % panels_)) {
+        const int32_t group = number / panels_;
+        at_ = {gemm.in.offsets + int64_t{group} * gemm.depth, gemm.weights + int64_t{number} * gemm.depth * gemm_panel,
+               gemm.bias + int64_t{number} * gemm_panel, group * gemm.rows + gemm_first_row(gemm.rows, of_group_), 0};
+        at_.rows = fewest_ + (part_ + more_ >= panels_);
+    }
+
+    const Panel& operator*() const { return at_; }
+    int32_t left_in_group() const { return panels_ - of_group_; }
+
+    void operator++() {
+        at_.first_row += at_.rows;
+        at_.weights += int64_t{gemm_.depth} * gemm_panel, at_.bias += gemm_panel;
+        part_ += more_;
+        if (part_ >= panels_) part_ -= panels_;
+        if (++of_group_ == panels_) of_group_ = 0, at_.operands += gemm_.depth;
+        at_.rows = fewest_ + (part_ + more_ >= panels_);
+    }
+
+  private:
+    const Gemm& gemm_;
+    const int32_t panels_, fewest_, more_;  // of a group; rows of its thinnest panels, and how many have one more
+    int32_t of_group_, part_;               // part_: more_ * of_group_ % panels_
+    Panel at_;
+};
 
 // S pixels of P panels of one group, a vector of sums each: one sum alone would wait for its own multiply-adds.
 template <int S, int P>
-void tail(const Gemm& gemm, int32_t number, int64_t pixel) {
-    const Panel first = panel_at(gemm, number);
+void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
+    const Panel& first = *walk;
     const int64_t stride = int64_t{gemm.depth} * gemm_panel;
     rows_vector sum[P][S];
 #pragma GCC unroll 8
@@ -118,8 +154,9 @@ void tail(const Gemm& gemm, int32_t number, int64_t pixel) {
         for (int s = 0; s < S; ++s) sum[p][s] = *reinterpret_cast<const rows_vector*>(first.bias + p * gemm_panel);
     const float* in = gemm.in.base + pixel;
     const float* weights = first.weights;
+    const int32_t* operands = first.operands;
     for (int64_t k = 0; k < gemm.depth; ++k, weights += gemm_panel) {
-        const float* operand = in + first.operands[k];
+        const float* operand = in + operands[k];
 #pragma GCC unroll 8
         for (int p = 0; p < P; ++p) {
             const rows_vector weight = *reinterpret_cast<const rows_vector*>(weights + p * stride);
@@ -127,28 +164,24 @@ void tail(const Gemm& gemm, int32_t number, int64_t pixel) {
             for (int s = 0; s < S; ++s) sum[p][s] += weight * operand[s];
         }
     }
-    for (int p = 0; p < P; ++p) {
-        const Panel panel = panel_at(gemm, number + p);
-        for (int s = 0; s < S; ++s) put_pixel(gemm, panel, pixel + s, sum[p][s]);
-    }
+    for (int p = 0; p < P; ++p, ++walk)
+        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s]);
 }
 
 template <int S>
 void tails(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
     constexpr int together = S == 1 ? 4 : 8 / S;  // of a linear layer four: more streams of weights are slower
-    const int32_t panels = gemm_panels(gemm.rows);
+    PanelWalk walk(gemm, number);
     while (number < last) {
-        const int32_t of_group = panels - number % panels, left = of_group < last - number ? of_group : last - number;
-        if (left >= together)
-            tail<S, together>(gemm, number, pixel), number += together;
+        if (walk.left_in_group() >= together && last - number >= together)
+            tail<S, together>(gemm, walk, pixel), number += together;
         else
-            tail<S, 1>(gemm, number, pixel), ++number;
+            tail<S, 1>(gemm, walk, pixel), ++number;
     }
 }
 
-}  // namespace
-
-void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+template <Bounds B>
+void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     const int64_t pixels = last_pixel - first_pixel;
     int64_t rest = pixels % vector_lanes, vectors = pixels / vector_lanes;
     if (rest > most_tail_pixels) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
@@ -157,17 +190,15 @@ void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t fir
         const int64_t now = left == 4 ? 2 : left < tile_vectors ? left : tile_vectors;  // 4 as 2 + 2, not 3 + 1
         const int64_t pixel = first_pixel + v * vector_lanes;
         if (tile_rows == gemm_panel && rest == 1 && left == tile_vectors) {  // 49 = 3 x 16 + 1: weights stream once for all of them
-            for (int32_t number = first_panel; number < last_panel; ++number) {
-                const Panel panel = panel_at(gemm, number);
-                pass<tile_vectors, true>(gemm, panel, 0, panel.rows, pixel);
-            }
+            PanelWalk panel(gemm, first_panel);
+            for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
+                pass<B, tile_vectors, true>(gemm, *panel, 0, (*panel).rows, pixel);
             rest = 0;
             break;
         }
-        for (int32_t number = first_panel; number < last_panel; ++number) {
-            const Panel panel = panel_at(gemm, number);
-            now == 3 ? rows_of<3>(gemm, panel, pixel) : now == 2 ? rows_of<2>(gemm, panel, pixel) : rows_of<1>(gemm, panel, pixel);
-        }
+        PanelWalk panel(gemm, first_panel);
+        for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
+            now == 3 ? rows_of<B, 3>(gemm, *panel, pixel) : now == 2 ? rows_of<B, 2>(gemm, *panel, pixel) : rows_of<B, 1>(gemm, *panel, pixel);
         v += now;
     }
     const int64_t pixel = first_pixel + vectors * vector_lanes;
@@ -177,12 +208,21 @@ void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t fir
         case 3: tails<3>(gemm, first_panel, last_panel, pixel); break;
         case 4: tails<4>(gemm, first_panel, last_panel, pixel); break;
     }
-    if (gemm.epilogue.is_bounds()) return;
-    for (int32_t number = first_panel; number < last_panel; ++number) {
-        const Panel panel = panel_at(gemm, number);
-        for (int32_t r = 0; r < panel.rows; ++r)
-            activate_stretch(gemm.out[panel.first_row + r] + first_pixel, pixels, gemm.epilogue);
+}
+
+}  // namespace
+
+void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    switch (gemm.epilogue.activation) {
+        case Activation::none: return multiply<Bounds::none>(gemm, first_pixel, last_pixel, first_panel, last_panel);
+        case Activation::relu: return multiply<Bounds::lower>(gemm, first_pixel, last_pixel, first_panel, last_panel);
+        case Activation::relu6: return multiply<Bounds::both>(gemm, first_pixel, last_pixel, first_panel, last_panel);
+        default: multiply<Bounds::none>(gemm, first_pixel, last_pixel, first_panel, last_panel);
     }
+    PanelWalk panel(gemm, first_panel);
+    for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
+        for (int32_t r = 0; r < (*panel).rows; ++r)
+            activate_stretch(gemm.out[(*panel).first_row + r] + first_pixel, last_pixel - first_pixel, gemm.epilogue);
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA
