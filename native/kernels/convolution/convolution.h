@@ -36,17 +36,19 @@ inline bool convolution_by_rows(const Convolution& c) { return c.window.out_widt
 // Shares of the output start at multiples of this, in pixels.
 inline int64_t convolution_unit(const Convolution& c) { return convolution_by_rows(c) ? c.window.out_width : plane_alignment; }
 
-// Columns of one of the stride_x phases into which an input row is split: phase f holds columns f, f + stride_x, ...
+// Columns of one of the stride_x phases into which an input row is split: phase f holds columns f, f + stride_x, ...; those that
+// are read, and the pitch, which keeps every phase's start aligned.
+constexpr int64_t convolution_read_columns(const Window& w) { return w.out_width + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x; }
 constexpr int64_t convolution_columns(const Window& w) {
-    return w.out_width + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x + plane_alignment;
+    return (convolution_read_columns(w) + plane_alignment - 1) / plane_alignment * plane_alignment;
 }
 
-// Floats: operands, and where the row of each starts.
+// Floats: operands, where the row of each starts, and the taps of a row.
 inline int64_t convolution_scratch(const Convolution& c) {
     const Window& w = c.window;
     const int64_t depth = int64_t{c.in_channels} * w.kernel_y * w.kernel_x;
     const int64_t rows = int64_t{c.in_channels} * w.kernel_y * w.stride_x * convolution_columns(w);
-    return depth + (convolution_by_rows(c) ? rows : depth * convolution_block);
+    return depth + w.kernel_x + (convolution_by_rows(c) ? rows : depth * convolution_block);
 }
 
 #define SHUFFLEKIT_DECLARE(isa) \

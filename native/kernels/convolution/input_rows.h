@@ -21,19 +21,20 @@ inline void copy_row(const float* from, int64_t size, int64_t first, int64_t ste
     for (int64_t x = inside; x < count; ++x) to[x] = 0;
 }
 
-// Both phases of stride 2: even[x] = from[first + 2 x], odd[x] = from[first + 2 x + 1].
-inline void copy_row_by_two(const float* from, int64_t size, int64_t first, int64_t count, float* even, float* odd) {
-    int64_t x = first < 0 ? (-first + 1) / 2 : 0;
-    if (x > count) x = count;
-    copy_row(from, size, first, 2, x, even);
-    copy_row(from, size, first + 1, 2, x, odd);
-    for (; x + vector_lanes <= count && first + 2 * (x + vector_lanes) <= size; x += vector_lanes) {
-        const vector a = load(from + first + 2 * x), b = load(from + first + 2 * x + vector_lanes);
-        store(even + x, even_lanes(a, b));
-        store(odd + x, odd_lanes(a, b));
+// Both phases of stride 2: even[x] = from[2 x - pad], odd[x] = from[2 x - pad + 1] for 0 <= x < count. Without padding, or with one
+// column of it, vectors are loaded and stored where cache lines start: the padded phase has each vector's last lane before the others.
+inline void copy_row_by_two(const float* from, int64_t size, int64_t pad, int64_t count, float* even, float* odd) {
+    int64_t x = 0;
+    vector before{};
+    for (; pad <= 1 && x + vector_lanes <= count && 2 * (x + vector_lanes) <= size; x += vector_lanes) {
+        const vector a = load(from + 2 * x), b = load(from + 2 * x + vector_lanes);
+        const vector evens = even_lanes(a, b), odds = odd_lanes(a, b);
+        store(even + x, pad ? shift_lanes(before, odds) : evens);
+        store(odd + x, pad ? evens : odds);
+        before = odds;
     }
-    copy_row(from, size, first + 2 * x, 2, count - x, even + x);
-    copy_row(from, size, first + 2 * x + 1, 2, count - x, odd + x);
+    copy_row(from, size, 2 * x - pad, 2, count - x, even + x);
+    copy_row(from, size, 2 * x - pad + 1, 2, count - x, odd + x);
 }
 
 class InputRows {
@@ -41,7 +42,13 @@ class InputRows {
     InputRows(const Convolution& c, int32_t group, float* scratch)
         : in_{c.in.base, c.in.offsets + int64_t{group} * c.in_channels}, channels_(c.in_channels), window_(c.window),
           columns_(convolution_columns(c.window)), rows_(scratch),
-          offsets_(reinterpret_cast<int32_t*>(scratch + channels_ * c.window.kernel_y * c.window.stride_x * columns_)) {}
+          offsets_(reinterpret_cast<int32_t*>(scratch + channels_ * c.window.kernel_y * c.window.stride_x * columns_)),
+          taps_(offsets_ + channels_ * c.window.kernel_y * c.window.kernel_x) {
+        for (int64_t j = 0; j < c.window.kernel_x; ++j) {
+            const int64_t column = j * c.window.dilation_x;
+            taps_[j] = static_cast<int32_t>(column % c.window.stride_x * columns_ + column / c.window.stride_x);
+        }
+    }
 
     const float* base() const { return rows_; }
 
@@ -54,10 +61,8 @@ class InputRows {
             for (int64_t channel = 0; channel < channels_; ++channel) {
                 float* to = rows_ + (channel * w.kernel_y + number) * slot;
                 if (w.dilation_y > 1 || row > copied_) copy(in_[channel], row - w.pad_y, to);
-                for (int64_t j = 0; j < w.kernel_x; ++j) {
-                    const int64_t column = j * w.dilation_x, start = column % w.stride_x * columns_ + column / w.stride_x;
-                    offsets_[(channel * w.kernel_y + i) * w.kernel_x + j] = static_cast<int32_t>(to - rows_ + start);
-                }
+                int32_t* at = offsets_ + (channel * w.kernel_y + i) * w.kernel_x;
+                for (int64_t j = 0; j < w.kernel_x; ++j) at[j] = static_cast<int32_t>(to - rows_) + taps_[j];
             }
         }
         copied_ = y * w.stride_y + w.kernel_y - 1;
@@ -69,9 +74,10 @@ class InputRows {
         const Window& w = window_;
         const int64_t width = row < 0 || row >= w.in_height ? 0 : w.in_width;
         const float* from = width ? plane + row * w.in_width : plane;
-        if (w.stride_x == 2) return copy_row_by_two(from, width, -int64_t{w.pad_x}, columns_, to, to + columns_);
+        const int64_t read = convolution_read_columns(w);
+        if (w.stride_x == 2) return copy_row_by_two(from, width, w.pad_x, read, to, to + columns_);
         for (int64_t phase = 0; phase < w.stride_x; ++phase)
-            copy_row(from, width, phase - w.pad_x, w.stride_x, columns_, to + phase * columns_);
+            copy_row(from, width, phase - w.pad_x, w.stride_x, read, to + phase * columns_);
     }
 
     const Planes in_;
@@ -80,6 +86,7 @@ class InputRows {
     const int64_t columns_;
     float* const rows_;
     int32_t* const offsets_;
+    int32_t* const taps_;  // from the start of a channel's row on
     int64_t copied_ = -1;  // the last row in the ring, counted from the padding's first
 };
 

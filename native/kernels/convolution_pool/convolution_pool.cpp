@@ -18,32 +18,39 @@ void fill_row(const MutablePlanes& row, int32_t channels, int32_t width) {
         for (int32_t x = 0; x < width; ++x) row[channel][x] = padding;
 }
 
-struct PooledRow {
-    int64_t in_width, out_width, pitch;
-    mask inside;  // of the last vector: lanes whose right neighbour lies in the image
-
+// One row of the pooling's output from the three of a channel in the ring.
+class PooledRow {
+  public:
     explicit PooledRow(const ConvolutionPool& c)
-        : in_width(c.pool.in_width), out_width(c.pool.out_width), pitch(convolution_pool_pitch(c)),
-          inside(every_lane((c.pool.out_width - 1) / vector_lanes * vector_lanes * 2 + 1, 2) < c.pool.in_width) {}
+        : out_width_(c.pool.out_width), pitch_(convolution_pool_pitch(c)), last_(out_width_ - vector_lanes),
+          inside_(every_lane((last_ > 0 ? last_ : 0) * 2 + 1, 2) < c.pool.in_width) {}
 
     void operator()(const float* ring, float* out) const {
-        const auto highest = [&](int64_t x) { return larger(larger(load(ring + x), load(ring + pitch + x)), load(ring + 2 * pitch + x)); };
         vector before = broadcast<vector>(padding);
-        for (int64_t x = 0; x < out_width; x += vector_lanes) {
-            const vector a = highest(2 * x), b = highest(2 * x + vector_lanes), middle = even_lanes(a, b);
-            vector right = odd_lanes(a, b);
-            if (x + vector_lanes >= out_width) right = inside ? right : broadcast<vector>(padding);
-            const vector most = larger(larger(shift_lanes(before, right), middle), right);
+        for (int32_t x = 0; x < last_; x += vector_lanes) {
+            const vector a = highest(ring + 2 * x), b = highest(ring + 2 * x + vector_lanes), right = odd_lanes(a, b);
+            store(out + x, larger(larger(shift_lanes(before, right), even_lanes(a, b)), right));
             before = right;
-            if (x + vector_lanes <= out_width) {
-                store(out + x, most);
-                continue;
-            }
-            float lanes[vector_lanes];
-            store(lanes, most);
-            for (int64_t i = 0; i < out_width - x; ++i) out[x + i] = lanes[i];
         }
+        // The last vector ends with the row: the next one may be another thread's.
+        const float* at = ring + (last_ > 0 ? 2 * last_ : 0);
+        const vector a = highest(at), b = highest(at + vector_lanes), right = inside_ ? odd_lanes(a, b) : broadcast<vector>(padding);
+        if (last_ > 0) before = highest(at - vector_lanes);  // only its last lane counts
+        const vector most = larger(larger(shift_lanes(before, right), even_lanes(a, b)), right);
+        if (last_ >= 0) return store(out + last_, most);
+        float lanes[vector_lanes];
+        store(lanes, most);
+        for (int32_t i = 0; i < out_width_; ++i) out[i] = lanes[i];
     }
+
+  private:
+    // Of the three rows.
+    [[gnu::always_inline]] vector highest(const float* at) const { return larger(larger(load(at), load(at + pitch_)), load(at + 2 * pitch_)); }
+
+    const int32_t out_width_;
+    const int64_t pitch_;
+    const int32_t last_;  // where the last whole vector of output starts; below 0 there is none
+    const mask inside_;   // its lanes whose right neighbour lies in the image
 };
 
 }  // namespace
@@ -51,7 +58,8 @@ struct PooledRow {
 void convolution_pool(const ConvolutionPool& c, float* scratch, int32_t first_row, int32_t last_row) {
     const Convolution& conv = c.convolution;
     const int64_t pitch = convolution_pool_pitch(c);
-    float* const behind = scratch + conv.rows * 3 * pitch;
+    float* const ring = scratch + plane_alignment;
+    float* const behind = ring + conv.rows * 3 * pitch;
     InputRows rows(conv, 0, behind);
     auto* offsets = reinterpret_cast<int32_t*>(behind + convolution_scratch(conv));
     for (int32_t channel = 0; channel < conv.rows; ++channel) offsets[channel] = static_cast<int32_t>(channel * 3 * pitch);
@@ -60,14 +68,14 @@ void convolution_pool(const ConvolutionPool& c, float* scratch, int32_t first_ro
     for (int64_t y = first_row; y < last_row; ++y) {
         for (int64_t number = y * 2 > done ? y * 2 : done + 1; number < y * 2 + 3; ++number) {
             const int64_t row = number - 1;
-            const MutablePlanes to{scratch + number % 3 * pitch, offsets};
+            const MutablePlanes to{ring + number % 3 * pitch, offsets};
             if (row < 0 || row >= conv.window.out_height)
                 fill_row(to, conv.rows, conv.window.out_width);
             else
                 convolve_row(conv, 0, rows, row, to, 0, gemm_panels(conv.rows));
         }
         done = y * 2 + 2;
-        for (int32_t channel = 0; channel < conv.rows; ++channel) pool(scratch + offsets[channel], conv.out[channel] + y * c.pool.out_width);
+        for (int32_t channel = 0; channel < conv.rows; ++channel) pool(ring + offsets[channel], conv.out[channel] + y * c.pool.out_width);
     }
 }
 

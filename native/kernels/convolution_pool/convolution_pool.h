@@ -28,9 +28,9 @@ constexpr bool pools_stem(const Window& w) {
 inline int64_t convolution_pool_pitch(const ConvolutionPool& c) {
     return (int64_t{c.convolution.window.out_width} + plane_alignment - 1) / plane_alignment * plane_alignment + plane_alignment;
 }
-// Three rows of each channel, where they start, and the convolution's own.
+// A vector that is read before the first row, three rows of each channel, where they start, and the convolution's own.
 inline int64_t convolution_pool_scratch(const ConvolutionPool& c) {
-    return int64_t{c.convolution.rows} * (3 * convolution_pool_pitch(c) + 1) + convolution_scratch(c.convolution);
+    return plane_alignment + int64_t{c.convolution.rows} * (3 * convolution_pool_pitch(c) + 1) + convolution_scratch(c.convolution);
 }
 
 #define SHUFFLEKIT_DECLARE(isa) \
