@@ -238,6 +238,11 @@ def _softmax(b: _Builder) -> None:
     b.add("softmax", [b.tensor()], lambda t: t.softmax(1))
 
 
+def _local_response_norm(b: _Builder) -> None:
+    layer = nn.LocalResponseNorm(b.whole(1, 6), alpha=0.5, beta=float(b.one_of([0.75, 0.5])), k=float(b.whole(1, 2)))  # type: ignore[arg-type]
+    b.add(str(layer), [b.tensor()], layer)
+
+
 def _linear(b: _Builder) -> None:
     """Flattened, through a linear layer, and back to a map."""
     x = b.tensor()
@@ -254,7 +259,7 @@ def _transposed(b: _Builder) -> None:
 
 KINDS = (
     *(_convolution, _activation, _slice, _concat, _shuffle, _split, _residual, _residual_unit, _squeeze_excite),
-    *(_pool, _adaptive_pool, _resize, _norm, _constants, _softmax, _linear, _cut, _transposed),
+    *(_pool, _adaptive_pool, _resize, _norm, _constants, _softmax, _local_response_norm, _linear, _cut, _transposed),
 )
 
 
