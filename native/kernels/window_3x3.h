@@ -17,11 +17,15 @@ struct Operands {
     vector left, middle, right;
 };
 
+// What is known of a block of columns. Stride 2 with one column of padding on the left and none on the right is that of most networks:
+// then the left operands are the right ones, a lane later, and there is no edge to mask.
+enum class Columns { any, first_of_even, later_of_even };
+
 // V vectors of output columns, over all rows. An operation is copied, since stores could change what is behind a reference to it,
 // for all that the compiler knows. It has
 //   fill          what the padding counts as
 //   begin(x), add(sum, x), end(sum, x)   the sum of an output row after its first, second and third input row
-template <int Stride, int V, class Operation>
+template <int Stride, int V, Columns Kind, class Operation>
 [[gnu::always_inline]] inline void slide_columns(Operation operation, const float* plane, const Window& w, const int32_t (&columns)[V],
                                                  float* out) {
     const vector fill = broadcast<vector>(operation.fill);
@@ -34,6 +38,13 @@ template <int Stride, int V, class Operation>
     const auto operands = [&](int32_t row, int v) __attribute__((always_inline)) -> Operands {
         const float* at = plane + int64_t{row} * w.in_width + columns[v] * Stride - w.pad_x;
         Operands x;
+        if constexpr (Kind != Columns::any) {
+            const vector a = load(at + 1), b = load(at + 1 + vector_lanes);
+            x.middle = even_lanes(a, b), x.right = odd_lanes(a, b);
+            const bool is_first = Kind == Columns::first_of_even && v == 0;
+            x.left = shift_lanes(is_first ? fill : load(at + 1 - vector_lanes), x.right);
+            return x;
+        }
         if constexpr (Stride == 1) {
             x = {load(at), load(at + 1), load(at + 2)};
         } else {
@@ -93,20 +104,69 @@ template <int Stride, int V, class Operation>
 }
 
 // Blocks from left to right: what a block narrower than a vector writes too much, the next row overwrites.
-template <int Stride, class Operation>
-[[gnu::always_inline]] inline void slide_3x3(Operation operation, const float* plane, const Window& w, float* out) {
-    int32_t column = 0;
+template <int Stride, bool Even, class Operation>
+[[gnu::always_inline]] inline void slide_blocks(const Operation& operation, const float* plane, const Window& w, float* out) {
+    constexpr Columns first = Even ? Columns::first_of_even : Columns::any, later = Even ? Columns::later_of_even : Columns::any;
     const int32_t last = w.out_width > vector_lanes ? w.out_width - vector_lanes : 0;  // of a whole vector's first columns
-    for (; column + vector_lanes < w.out_width; column += 2 * vector_lanes) {
-        const int32_t second = column + vector_lanes < last ? column + vector_lanes : last;
-        slide_columns<Stride, 2>(operation, plane, w, {column, second}, out);
-    }
-    if (column < w.out_width) slide_columns<Stride, 1>(operation, plane, w, {column < last ? column : last}, out);
+    const auto second = [&](int32_t column) { return column + vector_lanes < last ? column + vector_lanes : last; };
+    if (!last) return slide_columns<Stride, 1, first>(operation, plane, w, {0}, out);
+    slide_columns<Stride, 2, first>(operation, plane, w, {0, second(0)}, out);
+    int32_t column = 2 * vector_lanes;
+    for (; column + vector_lanes < w.out_width; column += 2 * vector_lanes)
+        slide_columns<Stride, 2, later>(operation, plane, w, {column, second(column)}, out);
+    if (column < w.out_width) slide_columns<Stride, 1, later>(operation, plane, w, {last}, out);
 }
 
 template <class Operation>
-[[gnu::always_inline]] inline void slide_3x3(Operation operation, const float* plane, const Window& w, float* out) {
-    w.stride_x == 1 ? slide_3x3<1>(operation, plane, w, out) : slide_3x3<2>(operation, plane, w, out);
+[[gnu::always_inline]] inline void slide_3x3(const Operation& operation, const float* plane, const Window& w, float* out) {
+    if (w.stride_x == 1) return slide_blocks<1, false>(operation, plane, w, out);
+    const bool even = w.pad_x == 1 && 2 * w.out_width <= w.in_width;
+    even ? slide_blocks<2, true>(operation, plane, w, out) : slide_blocks<2, false>(operation, plane, w, out);
 }
+
+// Planes narrower than half a vector, stride 1 and a border of one pixel: whole vectors of pixels run over the ends of rows, since pixel
+// p sees p + (i - 1) * width + j - 1 for every tap (i, j), and masks take out what lies beyond. 7x7 is 4 vectors in place of 7 rows.
+class NarrowPlane {
+  public:
+    static bool fits(const Window& w) {
+        const int64_t pixels = int64_t{w.in_height} * w.in_width;
+        return slides_3x3(w) && w.stride_x == 1 && w.pad_y == 1 && w.pad_x == 1 && w.out_height == w.in_height && w.out_width == w.in_width &&
+               2 * w.in_width <= vector_lanes && 1 < pixels && pixels <= most * vector_lanes;
+    }
+
+    explicit NarrowPlane(const Window& w) : width_(w.in_width), last_row_((w.in_height - 1) * w.in_width) {
+        const int32_t pixels = last_row_ + width_;
+        vectors_ = (pixels + vector_lanes - 1) / vector_lanes;
+        for (int32_t v = 0; v < vectors_; ++v) {
+            const mask pixel = every_lane(v * vector_lanes, 1), column = pixel % width_;
+            left_[v] = column > 0, right_[v] = column < width_ - 1, above_[v] = pixel >= width_, below_[v] = pixel < last_row_;
+        }
+    }
+
+    template <class Operation>
+    [[gnu::always_inline]] void slide(const Operation& operation, const float* plane, float* out) const {
+        const vector fill = broadcast<vector>(operation.fill);
+        for (int32_t v = 0; v < vectors_; ++v) {
+            const auto operands = [&](int32_t i) __attribute__((always_inline)) -> Operands {
+                const float* at = plane + v * vector_lanes + (i - 1) * width_;
+                return {left_[v] ? load(at - 1) : fill, load(at), right_[v] ? load(at + 1) : fill};
+            };
+            const auto masked = [&](const Operands& x, const mask& inside) __attribute__((always_inline)) -> Operands {
+                return {inside ? x.left : fill, inside ? x.middle : fill, inside ? x.right : fill};
+            };
+            Operands first = operands(0), last = operands(2);
+            if (v == 0) first = masked(first, above_[0]);
+            if ((v + 1) * vector_lanes > last_row_) last = masked(last, below_[v]);
+            const vector sum = operation.end(operation.add(operation.begin(first), operands(1)), last);
+            store(out + v * vector_lanes, operation.finish(sum));
+        }
+    }
+
+  private:
+    static constexpr int32_t most = 4;
+    const int32_t width_, last_row_;
+    int32_t vectors_;
+    mask left_[most], right_[most], above_[most], below_[most];
+};
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

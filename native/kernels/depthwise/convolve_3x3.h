@@ -5,6 +5,7 @@
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 
+template <Bounds B>
 struct Convolve3x3 {
     static constexpr float fill = 0;
     vector weights[9];
@@ -17,7 +18,7 @@ struct Convolve3x3 {
     [[gnu::always_inline]] vector begin(const Operands& x) const { return row(bias, 0, x); }
     [[gnu::always_inline]] vector add(vector sum, const Operands& x) const { return row(sum, 3, x); }
     [[gnu::always_inline]] vector end(vector sum, const Operands& x) const { return row(sum, 6, x); }
-    [[gnu::always_inline]] vector finish(vector sum) const { return between(sum, low, high); }
+    [[gnu::always_inline]] vector finish(vector sum) const { return bounded<B>(sum, low, high); }
 
   private:
     [[gnu::always_inline]] vector row(vector sum, int i, const Operands& x) const {

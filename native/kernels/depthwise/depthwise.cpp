@@ -37,38 +37,53 @@ const float* tap_row(const float* scratch, const Window& w, int64_t y, int64_t i
     return scratch + (row * w.stride_x + column % w.stride_x) * depthwise_phase_columns(w) + column / w.stride_x;
 }
 
+// Each way has a loop of its own, so that its filter stays in registers.
+template <Bounds B>
+void slide_channels(const Depthwise& d, int32_t first_channel, int32_t last_channel) {
+    const auto filter = [&](int32_t channel) { return Convolve3x3<B>(d.weights + int64_t{channel} * 9, d.bias[channel], d.epilogue); };
+    if (NarrowPlane::fits(d.window)) {
+        const NarrowPlane narrow(d.window);
+        for (int32_t channel = first_channel; channel < last_channel; ++channel) narrow.slide(filter(channel), d.in[channel], d.out[channel]);
+    } else {
+        for (int32_t channel = first_channel; channel < last_channel; ++channel)
+            slide_3x3(filter(channel), d.in[channel], d.window, d.out[channel]);
+    }
+}
+
+void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
+    const Window& w = d.window;
+    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x;
+    const float* weights = d.weights + channel * taps;
+    const float* residual = d.residual.base ? d.residual[channel] : nullptr;
+    copy_with_border(d.in[channel], w, scratch);
+    for (int64_t y = 0; y < w.out_height; ++y) {
+        float* row = d.out[channel] + y * w.out_width;
+        float kept[64];
+        for (int64_t start = 0; start < w.out_width; start += 64) {
+            const int64_t count = w.out_width - start < 64 ? w.out_width - start : 64;
+            for (int64_t x = 0; x < count; ++x) kept[x] = d.bias[channel];
+            for (int64_t t = 0; t < taps; ++t) {
+                const float* from = tap_row(scratch, w, y, t / w.kernel_x, t % w.kernel_x) + start;
+                for (int64_t x = 0; x < count; ++x) kept[x] += weights[t] * from[x];
+            }
+            if (residual)
+                for (int64_t x = 0; x < count; ++x) kept[x] += residual[y * w.out_width + start + x];
+            for (int64_t x = 0; x < count; ++x) row[start + x] = kept[x];
+        }
+    }
+}
+
 }  // namespace
 
 void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_t last_channel) {
-    const Window& w = d.window;
-    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, pixels = int64_t{w.out_height} * w.out_width;
-    for (int32_t channel = first_channel; channel < last_channel; ++channel) {
-        const float* weights = d.weights + channel * taps;
-        float* out = d.out[channel];
-        if (slides_3x3(w) && !d.residual.base) {
-            slide_3x3(Convolve3x3(weights, d.bias[channel], d.epilogue), d.in[channel], w, out);
-            if (!d.epilogue.is_bounds()) activate_stretch(out, pixels, d.epilogue);
-            continue;
-        }
-        copy_with_border(d.in[channel], w, scratch);
-        const float* residual = d.residual.base ? d.residual[channel] : nullptr;
-        for (int64_t y = 0; y < w.out_height; ++y) {
-            float* row = out + y * w.out_width;
-            float kept[64];
-            for (int64_t start = 0; start < w.out_width; start += 64) {
-                const int64_t count = w.out_width - start < 64 ? w.out_width - start : 64;
-                for (int64_t x = 0; x < count; ++x) kept[x] = d.bias[channel];
-                for (int64_t t = 0; t < taps; ++t) {
-                    const float* from = tap_row(scratch, w, y, t / w.kernel_x, t % w.kernel_x) + start;
-                    for (int64_t x = 0; x < count; ++x) kept[x] += weights[t] * from[x];
-                }
-                if (residual)
-                    for (int64_t x = 0; x < count; ++x) kept[x] += residual[y * w.out_width + start + x];
-                for (int64_t x = 0; x < count; ++x) row[start + x] = kept[x];
-            }
-        }
-        activate_stretch(out, pixels, d.epilogue);
-    }
+    const bool slides = slides_3x3(d.window) && !d.residual.base;
+    if (slides)
+        with_bounds(d.epilogue.activation, [&]<Bounds B>() { slide_channels<B>(d, first_channel, last_channel); });
+    else
+        for (int32_t channel = first_channel; channel < last_channel; ++channel) any_channel(d, scratch, channel);
+    if (slides && d.epilogue.is_bounds()) return;
+    const int64_t pixels = int64_t{d.window.out_height} * d.window.out_width;
+    for (int32_t channel = first_channel; channel < last_channel; ++channel) activate_stretch(d.out[channel], pixels, d.epilogue);
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

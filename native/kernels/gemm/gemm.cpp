@@ -17,16 +17,6 @@ constexpr int tile_vectors = 3;
 constexpr int tile_rows = vector_lanes == 16 || vector_lanes == 4 ? 8 : 4;
 constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
 
-// A bound that binds nothing would still take its turn among the multiply-adds: 2 to 5 % of a shallow product.
-enum class Bounds { none, lower, both };
-
-template <Bounds B>
-[[gnu::always_inline]] inline vector bounded(vector x, vector low, vector high) {
-    if constexpr (B == Bounds::lower) return x < low ? low : x;
-    if constexpr (B == Bounds::both) return between(x, low, high);
-    return x;
-}
-
 struct Panel {
     const int32_t* operands;  // of the group, depth offsets
     const float* weights;
@@ -213,12 +203,8 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
 }  // namespace
 
 void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
-    switch (gemm.epilogue.activation) {
-        case Activation::none: return multiply<Bounds::none>(gemm, first_pixel, last_pixel, first_panel, last_panel);
-        case Activation::relu: return multiply<Bounds::lower>(gemm, first_pixel, last_pixel, first_panel, last_panel);
-        case Activation::relu6: return multiply<Bounds::both>(gemm, first_pixel, last_pixel, first_panel, last_panel);
-        default: multiply<Bounds::none>(gemm, first_pixel, last_pixel, first_panel, last_panel);
-    }
+    with_bounds(gemm.epilogue.activation, [&]<Bounds B>() { multiply<B>(gemm, first_pixel, last_pixel, first_panel, last_panel); });
+    if (gemm.epilogue.is_bounds()) return;
     PanelWalk panel(gemm, first_panel);
     for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
         for (int32_t r = 0; r < (*panel).rows; ++r)

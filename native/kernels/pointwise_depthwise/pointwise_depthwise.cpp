@@ -40,8 +40,10 @@ void pointwise_depthwise(const PointwiseDepthwise& f, float* scratch, int32_t fi
             float* band = bands + offsets[channel];
             if (!old) zero_rows(band, 0, begin - first, width);
             zero_rows(band, end - first > old ? end - first : old, seen, width);
-            const Convolve3x3 convolve(d.weights + int64_t{channel} * 9, d.bias[channel], d.epilogue);
-            slide_3x3(convolve, band, band_window, d.out[channel] + y * w.out_width);
+            const float* weights = d.weights + int64_t{channel} * 9;
+            float* out = d.out[channel] + y * w.out_width;
+            with_bounds(d.epilogue.activation,
+                        [&]<Bounds B>() { slide_3x3(Convolve3x3<B>(weights, d.bias[channel], d.epilogue), band, band_window, out); });
         }
     }
 }
