@@ -17,6 +17,9 @@ constexpr int tile_vectors = 3;
 constexpr int tile_rows = vector_lanes == 16 || vector_lanes == 4 ? 8 : 4;
 // 4 KiB, into the L2 cache: 1.5 % (ShuffleNet V2 1x) to 4 % (2x) of a network; 1 to 8 KiB are alike.
 constexpr int weights_ahead = 1024;
+// Planes of more pixels lie beyond the L2 cache, too many of them at once for the hardware to follow: what the next block of pixels
+// reads and writes is prefetched. ShuffleNet V1 1x at 720x1280: 73.2 ms without, 64.7 with the outputs, 58.4 with the operands too.
+constexpr int64_t large_plane = 4096;
 constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
 
 struct Panel {
@@ -46,11 +49,15 @@ template <Bounds B, int R, int V, bool Tail>
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) sum[r][v] = broadcast<vector>(panel.bias[row + r]);
+    const bool is_large = gemm.pixels > large_plane;
+    // Three panels bring three vectors; for small planes the operand itself, which costs next to nothing.
+    const int64_t operand_ahead = is_large ? (V + panel.first_row / gemm_panel % tile_vectors) * vector_lanes : 0;
     const float* in = gemm.in.base + pixel;
     const float* weights = panel.weights + row;
     for (int64_t k = 0; k < gemm.depth; ++k, weights += gemm_panel) {
         const float* operand = in + panel.operands[k];
         __builtin_prefetch(weights + weights_ahead, 0, 2);
+        __builtin_prefetch(operand + operand_ahead, 0, 2);
         vector x[V];
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
@@ -73,6 +80,12 @@ template <Bounds B, int R, int V, bool Tail>
     float* to[R];  // all of them before the first store, which could change the table for all that the compiler knows
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) to[r] = gemm.out[panel.first_row + row + r] + pixel;
+    if (is_large) {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
+    }
     const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
