@@ -26,7 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "plan.program": {"errors"},
     "plan": {"errors", "graph", "cost", "plan.program"},
     "runtime": {"errors", "files", "plan.program", "device", "_native"},
-    "profile": {"errors", "graph", "cost", "runtime"},
+    "profile": {"errors", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"},
     "guidelines": {"errors", "profile", "cost", "graph"},
     "report": {"errors", "guidelines", "profile"},
 }

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from shufflekit.cost.counts import LayerCount, count
+from shufflekit.cost.counts import count
 from shufflekit.errors import UsageError
 from shufflekit.profile.latency import Latency, measure_latency
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Costs of one forward pass; `flops` are multiply-adds, `mac` is in elements, `latency` is None unless measured.
-
-    `layers` and `unknown` are those of `shufflekit.cost.Counts`.
-    """
-
-    input_shape: tuple[int, ...]
-    flops: int
-    params: int
-    mac: int
-    layers: tuple[LayerCount, ...]
-    unknown: Mapping[str, int]
-    threads: int
-    latency: Latency | None = None
-
-    @property
-    def latency_ms(self) -> float | None:
-        """Median latency, where it was measured."""
-        return self.latency.median_ms if self.latency else None
+from shufflekit.profile.record import Profile
 
 
 def profile(model: nn.Module, input_shape: Sequence[int], *, measure: bool = False, threads: int | None = None) -> Profile:

@@ -1,0 +1,5 @@
+"""Why a network is slow: the guidelines of ShuffleNet V2 as rules, each with its price on this device."""
+
+from shufflekit.guidelines.record import Audit, Finding
+
+__all__ = ["Audit", "Finding"]
