@@ -1,0 +1,48 @@
+"""Audits as JSON, and back: a saved run can be shown and compared later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from shufflekit.errors import InputError
+from shufflekit.guidelines.record import Audit
+from shufflekit.profile.record import MeasuredProfile
+from shufflekit.report.subject import Subject
+
+
+def render_json(subjects: Sequence[Subject]) -> str:
+    """One object for one network, a list of them for several; `against` has the profile on the other engine."""
+    found = [
+        {
+            "label": subject.label,
+            **subject.audit.to_dict(),
+            "against": None if subject.against is None else subject.against.to_dict(),
+        }
+        for subject in subjects
+    ]
+    return json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def read_json(text: str, label: str = "") -> list[Subject]:
+    """Reads what `render_json` wrote, or the JSON of an `Audit` or of a measured profile alone.
+
+    Args:
+        text: the JSON.
+        label: of networks that have none in it; the network's name by default.
+
+    Raises:
+        InputError: it is something else; the message says what is wrong first.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"saved run: no JSON ({error})") from None
+    subjects = []
+    for one in found if isinstance(found, list) else [found]:
+        if not isinstance(one, dict) or not {"findings", "layers"} & one.keys():
+            raise InputError("saved run: must be what `audit --json` or `profile --json` printed")
+        audit = Audit.from_json(json.dumps(one)) if "findings" in one else Audit(MeasuredProfile.from_dict(one), (), ())
+        against = MeasuredProfile.from_dict(one["against"]) if one.get("against") else None
+        subjects.append(Subject(str(one.get("label") or label or audit.profile.network), audit, against))
+    return subjects
