@@ -8,8 +8,8 @@ from PIL import Image
 
 pytest.importorskip("altair")
 
+from shufflekit.report import runs_of
 from shufflekit.report.charts import categories, inline_svg, roofline, save_charts
-from shufflekit.report.subject import runs_of
 from tests.profile.test_record import DEVICE, a_profile
 from tests.report.subjects import a_subject
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shufflekit.report.subject import runs_of
+from shufflekit.report import runs_of
 from tests.report.subjects import a_subject
 
 

@@ -18,6 +18,7 @@ BLOCKS = 10
 # What the paper does not say, or says of a network that cannot be built.
 NOTES = (
     "ms are medians of batch 1, compared per multiply-add: the widths do not give exactly equal FLOPs.",
+    "Networks of equal width take turns; where an interval is wider than a tenth, again, and the narrowest of three count.",
     "Tables 1-3: pointwise convolutions on 56x56 without bias, batch norm or activation; the paper states none.",
     "Table 2: 184 channels for the 180 at g=8, which 8 does not divide (an author says that 184 was meant).",
     "Table 3: two fragments have c/sqrt(2) channels, rounded (45, 90, 181, 362), four c/2; parallel ones are added up.",
