@@ -8,6 +8,7 @@ import torch
 
 from shufflekit.errors import InputError, UsageError
 from shufflekit.profile.latency import Latency
+from shufflekit.reproduce.guidelines import measure
 from shufflekit.reproduce.guidelines.measure import Column, Row, Run, Table, measure_table
 from shufflekit.reproduce.guidelines.networks import PaperColumn, PaperRow, PaperTable, grouped
 
@@ -59,6 +60,15 @@ def test_a_gpu_that_is_not_there_is_refused():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch.cuda sees no GPU")
 def test_a_gpu_is_timed():
     assert measure_table(SMALL, ("cuda",), min_seconds=0.001).engines == ("cuda",)
+
+
+@pytest.mark.parametrize(("widths", "kept", "left"), [([0.3, 0.2, 0.25], 1, 0), ([0.3, 0.05, 0.01], 1, 1)])
+def test_a_disturbed_column_is_timed_again(widths, kept, left, monkeypatch):
+    attempts = [[Latency(ms, ms, ms * (1 + width), 6)] * 2 for ms, width in enumerate(widths, 1)]
+    monkeypatch.setattr(measure, "measure_in_turn", lambda works, min_seconds, warmup: attempts.pop(0))
+    (column,) = measure_table(SMALL, ("native",)).columns
+    assert [run.latency.median_ms for row in column.rows for run in row.runs] == [kept + 1.0] * 2
+    assert len(attempts) == left
 
 
 def test_slowdowns_are_per_multiply_add_and_against_the_least():
