@@ -94,6 +94,9 @@ def test_words_and_choices_filter(page):
     page.find_element(By.ID, "words").send_keys(" ")
     Select(page.find_element(By.ID, "category")).select_by_visible_text("data movement")
     assert (column(page, "operator"), column(page, "run")) == (["clone"], ["second, PyTorch"])
+    Select(page.find_element(By.ID, "category")).select_by_visible_text("all")
+    page.find_element(By.ID, "words").send_keys("G4")
+    assert (column(page, "module"), column(page, "findings")) == (["a"], ["G4"])
 
 
 def test_a_point_says_name_shape_ms_and_share(page):

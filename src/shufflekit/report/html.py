@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -30,6 +31,7 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     page.globals |= {"gain": gain, "shapes": charts.shapes, "roofline": _roofline, "categories": _categories}
+    page.globals["accused"] = partial(_accused, subjects)
     page.filters |= {"ms": _ms, "size": _size}
     return page.get_template("page.html.jinja").render(
         title=" against ".join(subject.label for subject in subjects),
@@ -43,6 +45,12 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
     )
+
+
+def _accused(subjects: Sequence[Subject], profile: MeasuredProfile, place: int) -> list[str]:
+    """The rules with a finding on that layer of a profile."""
+    findings = [finding for subject in subjects if subject.audit.profile is profile for finding in subject.audit.findings]
+    return sorted({finding.rule for finding in findings if place in finding.layers})
 
 
 def _roofline(run: str, runs: Mapping[str, MeasuredProfile]) -> Markup:
