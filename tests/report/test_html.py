@@ -47,7 +47,7 @@ def test_all_that_was_promised_is_there():
         "PyTorch: the machine was busy",
         "4.100",
         "0.800 to 0.900",
-        "engine takes 0.20 of the time of PyTorch",
+        "two convolutions: the engine takes 0.20 of the time of PyTorch",
         "Compiled away: 1 reshape",
         "Time by category",
         "Roofline",

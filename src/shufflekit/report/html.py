@@ -32,7 +32,7 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
     )
     page.globals |= {"gain": gain, "shapes": charts.shapes, "roofline": _roofline, "categories": _categories}
     page.globals["accused"] = partial(_accused, subjects)
-    page.filters |= {"ms": _ms, "size": _size}
+    page.filters |= {"ms": _ms, "size": _size, "name": {**ENGINES, "native": "the engine"}.get}
     return page.get_template("page.html.jinja").render(
         title=" against ".join(subject.label for subject in subjects),
         subjects=subjects,
@@ -40,7 +40,6 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
         rules={code: Markup(MarkdownIt("commonmark", {"html": False}).render(text)) for code, text in (rules or {}).items()},
         category_names=[name for name in charts.COLOURS if name in taking_time],
         colours=charts.COLOURS,
-        names=ENGINES,
         devices=list({profile.device.to_json(): profile.device for profile in runs.values()}.values()),
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
