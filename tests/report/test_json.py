@@ -24,6 +24,15 @@ def test_an_audit_and_a_profile_alone_can_be_read():
     assert (read.label, read.audit.profile, read.audit.findings) == ("before", audit.profile, ())
 
 
+def test_one_network_on_both_engines_is_one_subject():
+    one, other = a_subject("a"), a_subject("b")
+    profiles = [profile.to_dict() for profile in (*one.profiles, *other.profiles, one.audit.profile)]
+    first, second, third = read_json(json.dumps(profiles))
+    assert (first.label, first.profiles) == ("a", one.profiles)
+    assert (second.label, second.profiles) == ("b", other.profiles)
+    assert third.profiles == one.profiles[:1]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from shufflekit.errors import InputError
 from shufflekit.guidelines.record import Audit
@@ -38,11 +39,22 @@ def read_json(text: str, label: str = "") -> list[Subject]:
         found = json.loads(text)
     except ValueError as error:
         raise InputError(f"saved run: no JSON ({error})") from None
-    subjects = []
+    subjects: list[Subject] = []
     for one in found if isinstance(found, list) else [found]:
         if not isinstance(one, dict) or not {"findings", "layers"} & one.keys():
             raise InputError("saved run: must be what `audit --json` or `profile --json` printed")
         audit = Audit.from_json(json.dumps(one)) if "findings" in one else Audit(MeasuredProfile.from_dict(one), (), ())
         against = MeasuredProfile.from_dict(one["against"]) if one.get("against") else None
-        subjects.append(Subject(str(one.get("label") or label or audit.profile.network), audit, against))
+        subject = Subject(str(one.get("label") or label or audit.profile.network), audit, against)
+        if subjects and "layers" in one and _is_other_engine(subjects[-1], audit.profile):
+            subjects[-1] = replace(subjects[-1], against=audit.profile)
+        else:
+            subjects.append(subject)
     return subjects
+
+
+def _is_other_engine(subject: Subject, profile: MeasuredProfile) -> bool:
+    """Whether it is the second half of what `profile --engine both` printed."""
+    first = subject.audit.profile
+    same = (first.network, first.input_shape) == (profile.network, profile.input_shape)
+    return same and subject.against is None and first.engine != profile.engine
