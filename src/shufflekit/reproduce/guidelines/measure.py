@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -173,13 +174,16 @@ def measure_table(
 def _measure_column(column: PaperColumn, engines: Sequence[EngineName], threads: int, min_seconds: float) -> Column:
     built, works = [], []
     for row in column.rows:
-        torch.manual_seed(0)
-        network = row.build().eval()
         shape = (1, row.channels, column.side, column.side)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network, x = row.build().eval(), torch.randn(shape)
         built.append((row, count(network, shape).flops))
-        works += [(row, engine, _work(network, torch.randn(shape), engine, threads)) for engine in engines]
+        works += [(row, engine, _work(network, x, engine, threads)) for engine in engines]
     attempts: list[list[Latency]] = []
-    with torch_threads(threads), torch.inference_mode():
+    # As in the paper, cuDNN tries its algorithms; and it computes in float32 as the others do.
+    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=False)
+    with torch_threads(threads), torch.inference_mode(), cudnn:
         while len(attempts) < ATTEMPTS and not (attempts and max(map(_width, attempts[-1])) <= WIDE):
             attempts.append(measure_in_turn([work for _, _, work in works], min_seconds=min_seconds, warmup=1))
     latencies = min(attempts, key=lambda latencies: fmean(map(_width, latencies)))
@@ -200,7 +204,7 @@ def _work(network: nn.Module, x: torch.Tensor, engine: EngineName, threads: int)
         return lambda: compiled(x)
     if engine == "pytorch":
         return lambda: network(x)
-    network, x = network.cuda(), x.cuda()
+    network, x = copy.deepcopy(network).cuda(), x.cuda()
 
     def on_gpu() -> None:
         network(x)
