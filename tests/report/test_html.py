@@ -55,7 +55,7 @@ def test_all_that_was_promised_is_there():
         "a: copies",
         "2.000 ms, measured: 50.0 % of the time",
         "0.500 ms, predicted: 12.5 % of the time; within the budget",
-        "leave it out (predicted gain 1.500 ms)",
+        "leave it out; predicted gain 1.500 ms",
         "What G4 says",
         "flags copies.",
         "step2",

@@ -36,7 +36,7 @@ def write_report(subjects: Sequence[Subject], rules: Mapping[str, str], report: 
     """Writes the page and the charts that were asked for, and says so on stderr.
 
     Args:
-        subjects: the networks; of equal labels the later ones are numbered.
+        subjects: the networks, of unlike labels.
         rules: the text of each rule in Markdown, by its code.
         report: the page, or None.
         plots: a folder for the charts, or None.
@@ -45,7 +45,6 @@ def write_report(subjects: Sequence[Subject], rules: Mapping[str, str], report: 
         InputError: a file cannot be written.
         MissingExtraError: what draws is not installed.
     """
-    subjects = _numbered(subjects)
     if report is not None:
         from shufflekit.report import render_html
 
@@ -70,7 +69,7 @@ def _told(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def _numbered(subjects: Sequence[Subject]) -> list[Subject]:
+def numbered(subjects: Sequence[Subject]) -> list[Subject]:
     """A network against itself, say before and after, must still have two names."""
     labels = [subject.label for subject in subjects]
     return [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from shufflekit.guidelines.record import Audit, Finding
+from shufflekit.profile.record import MeasuredProfile
 from shufflekit.report.subject import ENGINES, Subject
 
 
 def render_text(subjects: Sequence[Subject]) -> str:
-    """What each network takes, and its findings, the costliest first.
+    """What each network takes, its findings, the costliest first, and what each rule comes to.
 
     Returns:
         Lines without a last line break.
@@ -17,34 +18,41 @@ def render_text(subjects: Sequence[Subject]) -> str:
     return "\n\n".join("\n".join((*_heads(subject), *_findings(subject.audit))) for subject in subjects)
 
 
-def _heads(subject: Subject) -> list[str]:
-    lines = [subject.label]
-    for profile in subject.profiles:
-        latency = profile.latency
-        lines.append(
-            f"  {ENGINES[profile.engine]}, {profile.threads} thread{'s' * (profile.threads > 1)}: {latency.median_ms:.3f} ms "
-            f"({latency.low_ms:.3f} to {latency.high_ms:.3f}), {profile.flops / 1e6:,.1f} M multiply-adds, "
-            f"{profile.mac_bytes / 1e6:,.1f} MB of memory access, device limit {profile.limit_ms:.3f} ms"
-        )
-        lines += [f"  warning: {warning}" for warning in profile.warnings]
-    return lines
-
-
-def _findings(audit: Audit) -> list[str]:
-    if not audit.findings:
-        return [f"  no findings of {', '.join(audit.selected)}"] if audit.selected else []
-    lines = []
-    for finding in audit.findings:
-        over = "" if finding.cost_ms > audit.budget_ms else ", within the budget"
-        lines += [
-            f"{finding.rule} {finding.name}: {finding.message}",
-            f"    costs {finding.cost_ms:.3f} ms ({finding.basis}){over}",
-            f"    {finding.remedy}{gain(finding)}",
-        ]
-    lines.append(f"{len(audit.findings)} findings, {len(audit.over_budget)} over the budget of {audit.budget_ms:g} ms")
-    return lines
-
-
 def gain(finding: Finding) -> str:
-    """What the remedy is expected to gain, in brackets; nothing where that is not known."""
-    return "" if finding.gain_ms is None else f" (predicted gain {finding.gain_ms:.3f} ms)"
+    """What the remedy is expected to gain, after a semicolon; nothing where there is nothing to compare."""
+    if finding.gain_ms is None:
+        return ""
+    if finding.gain_ms > 0:
+        return f"; predicted gain {finding.gain_ms:.3f} ms"
+    return f"; no gain is predicted here ({finding.gain_ms:+.3f} ms)"
+
+
+def _heads(subject: Subject) -> Iterator[str]:
+    one = subject.audit.profile
+    shape = "x".join(map(str, one.input_shape))
+    yield f"{subject.label}, input {shape}, {_run(one)}, {one.device.cpu}"
+    if subject.against is not None:
+        yield f"   {_run(subject.against)}"
+
+
+def _run(profile: MeasuredProfile) -> str:
+    threads = f"{profile.threads} thread{'s' * (profile.threads > 1)}"
+    return f"{ENGINES[profile.engine]}, {threads}: {profile.latency.median_ms:.2f} ms"
+
+
+def _findings(audit: Audit) -> Iterator[str]:
+    for finding in audit.findings:
+        yield ""
+        yield f"{finding.rule} {finding.message}"
+        yield f"   costs {finding.cost_ms:.3f} ms ({finding.basis}, {finding.cost_ms / audit.profile.ms:.1%} of all)"
+        yield f"   {finding.remedy}{gain(finding)}"
+    if audit.selected:
+        yield ""
+    for code in audit.selected:
+        of_rule = [finding for finding in audit.findings if finding.rule == code]
+        places = {place for finding in of_rule for place in finding.layers}
+        ms = sum(audit.profile.layers[place].ms for place in places)  # an operator with several findings counts once
+        name = f" {of_rule[0].name}" if of_rule else ""
+        yield f"{code}{name}: {len(of_rule)} finding{'' if len(of_rule) == 1 else 's'}, {ms:.2f} ms"
+    if audit.selected:
+        yield f"over the budget of {audit.budget_ms:g} ms: {len(audit.over_budget)} of {len(audit.findings)}"
