@@ -10,6 +10,7 @@ pytest.importorskip("altair")
 pytest.importorskip("jinja2")
 
 from shufflekit.report import render_html
+from tests.guidelines.test_record import a_finding
 from tests.report.subjects import RULES, a_subject
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}
@@ -97,6 +98,14 @@ def test_a_profile_alone_says_that_no_rule_was_asked():
     silent = replace(subject, audit=replace(subject.audit, findings=(), selected=("G1", "G2")))
     assert "No rule was asked." in render_html([nothing])
     assert "None of G1, G2." in render_html([silent])
+
+
+def test_more_than_six_findings_are_folded():
+    subject = a_subject()
+    many = replace(subject, audit=replace(subject.audit, findings=tuple(a_finding(cost_ms=9.0 - i) for i in range(8))))
+    text = render_html([many])
+    shown, folded = text.split("<summary>2 more, each below 4.000 ms</summary>")
+    assert (shown.count("<article>"), folded.count("<article>")) == (6, 2)
 
 
 def test_what_is_unknown_is_named():
