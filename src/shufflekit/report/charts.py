@@ -23,7 +23,7 @@ SEPARATOR = " · "  # between the parts of what a point says
 def roofline(
     profile: MeasuredProfile, title: str, beside: Iterable[MeasuredProfile] = (), width: int = 560, height: int = 320
 ) -> Chart:
-    """A point for each operator: multiply-adds a second over multiply-adds a byte; its area is its share of the time, up to a tenth.
+    """A point for each operator: multiply-adds a second over multiply-adds a byte; its area is its share, up to a tenth.
 
     The lines are what the device can do at most: the peak, and the bandwidth of memory and of the nearest cache. An operator
     that multiplies nothing stands at the left edge, where its bytes a second have the same height under the same lines.
