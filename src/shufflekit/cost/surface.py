@@ -81,8 +81,7 @@ class Surface:
     def _inverse(self) -> Array:
         scaled = self._scaled(self.points)
         covariance = _kernel(scaled, scaled)
-        inverse: Array = np.linalg.inv(covariance + self.noise**2 * np.eye(len(self.points)))
-        return inverse
+        return np.linalg.inv(covariance + self.noise**2 * np.eye(len(self.points))).astype(np.float64)
 
     @cached_property
     def _weights(self) -> Array:

@@ -123,6 +123,8 @@ def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model
         cost_model.predict_total_ms(works_of_layers(layers, found.device, found.threads, found.mac_bytes))
         for layers in (accused, violation.instead)
     )
+    if violation.same_flops:
+        then *= sum(layer.flops for layer in accused) / sum(layer.flops for layer in violation.instead)
     return Finding(
         rule=rule.code,
         name=rule.name,

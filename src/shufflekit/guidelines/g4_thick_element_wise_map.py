@@ -57,6 +57,7 @@ def _find(layers: Sequence[LayerCount], _device: Device, bound: float) -> Iterat
             ),
             remedy=f"have it on the {min(widths)} channels of the narrow side, or have it fused, as sk.compile does",
             instead=(scaled(layer, 1 / ratio),),
+            same_flops=False,
         )
 
 

@@ -57,6 +57,7 @@ def _find(layers: Sequence[LayerCount], device: Device, bound: float) -> Iterato
             ),
             remedy=f"{near} channels{of_group}, the nearest multiple of {lanes}",
             instead=(instead,),
+            same_flops=False,
         )
 
 

@@ -21,6 +21,7 @@ class Violation:
         message: one line with the numbers behind the value; the node and the bound are added to it.
         remedy: what to change.
         instead: the operators that would run in place of the accused ones.
+        same_flops: they are meant to multiply as often, but for widths that had to be rounded.
     """
 
     node: str
@@ -29,6 +30,7 @@ class Violation:
     message: str
     remedy: str
     instead: tuple[LayerCount, ...]
+    same_flops: bool = True
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from shufflekit.profile.latency import Latency
 from shufflekit.profile.operators import time_operators
 from shufflekit.profile.record import MeasuredLayer, MeasuredProfile, Profile
 
-_SPREAD = 0.1  # of the median: what is farther apart was disturbed
+SPREAD = 0.1  # of the median: what is farther apart was disturbed
 _APART = 0.1  # of the whole: the parts' sum is no farther from it
 
 
@@ -125,10 +125,10 @@ def warnings_of(times: Sequence[Latency], whole: Latency) -> tuple[str, ...]:
          'the operators take 4.00 ms together and a pass 4.90 ms: they are more than 10 % apart')
     """
     found = []
-    if whole.high_ms - whole.low_ms > _SPREAD * whole.median_ms:
-        spread = f"{whole.low_ms:.2f} to {whole.high_ms:.2f}"
+    if spread(whole) > SPREAD:
+        interval = f"{whole.low_ms:.2f} to {whole.high_ms:.2f}"
         found.append(
-            f"the median of a pass is {whole.median_ms:.2f} ms, {spread}: the machine was busy or throttled, measure again"
+            f"the median of a pass is {whole.median_ms:.2f} ms, {interval}: the machine was busy or throttled, measure again"
         )
     parts = sum(time.median_ms for time in times)
     if abs(parts - whole.median_ms) > _APART * whole.median_ms:
@@ -136,6 +136,11 @@ def warnings_of(times: Sequence[Latency], whole: Latency) -> tuple[str, ...]:
             f"the operators take {parts:.2f} ms together and a pass {whole.median_ms:.2f} ms: they are more than 10 % apart"
         )
     return tuple(found)
+
+
+def spread(latency: Latency) -> float:
+    """Width of the interval, as a part of the median."""
+    return (latency.high_ms - latency.low_ms) / latency.median_ms
 
 
 @contextmanager
