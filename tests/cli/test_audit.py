@@ -41,7 +41,7 @@ def test_json_and_file_read_back(capsys, tmp_path):
     assert main(["audit", "shufflenet_v1_g3_x0_25", *SMALL, "--predict", "--json", "-o", str(path)]) == 1
     out, err = capsys.readouterr()
     found = Audit.from_json(path.read_text())
-    assert json.loads(out) == found.to_dict()
+    assert json.loads(out) == {"label": "shufflenet_v1_g3_x0_25", **found.to_dict(), "against": None}
     assert {finding.basis for finding in found.findings} == {"predicted"}
     assert found.selected == ("G1", "G2", "G3", "G4", "G5")
     assert "times are predicted, not measured" in err

@@ -8,22 +8,20 @@ from __future__ import annotations
 import importlib.util
 import math
 from importlib import import_module
-from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 import shufflekit as sk
-from shufflekit.cli.audit import report
 from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers
 from shufflekit.errors import InputError, UsageError
 from shufflekit.guidelines import Audit
 from shufflekit.guidelines.audit import find, predict_profile, rules_of
 from shufflekit.models import build_model
+from shufflekit.report import Subject, render_text
 from tests.guidelines.nets import DEVICE, Cells, Sum
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,9 +44,7 @@ def audited(code: str) -> Audit:
 
 def text(found: Audit) -> str:
     """As the command line shows it."""
-    console = Console(file=StringIO(), width=200)
-    console.print(report(found))
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    return render_text([Subject(found.profile.network, found)]) + "\n"
 
 
 @pytest.mark.parametrize("code", NETS)

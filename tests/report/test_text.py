@@ -13,8 +13,8 @@ from tests.report.subjects import a_subject
 
 def test_what_it_takes_and_what_was_found():
     assert render_text([a_subject()]).splitlines() == [
-        "two convolutions, input 1x2x3x3, PyTorch, 1 thread: 4.10 ms, a CPU",
-        "   engine, 1 thread: 0.82 ms",
+        "two convolutions, input 1x2x3x3, PyTorch eager, 1 thread, a CPU: 4.10 ms",
+        "   on the engine: 0.82 ms",
         "",
         "G4 a: copies",
         "   costs 2.000 ms (measured, 50.0% of all)",
@@ -38,11 +38,11 @@ def test_a_rule_without_findings_is_named_and_a_profile_has_no_rules():
         *(f"{c}: 0 findings, 0.00 ms" for c in ("G1", "G2")),
         "over the budget of 0 ms: 0 of 0",
     ]
-    assert render_text([profile]) == "two convolutions, input 1x2x3x3, PyTorch, 1 thread: 4.10 ms, a CPU"
+    assert render_text([profile]) == "two convolutions, input 1x2x3x3, PyTorch eager, 1 thread, a CPU: 4.10 ms"
 
 
 def test_several_networks_stand_one_below_the_other():
-    assert render_text([a_subject("a"), a_subject("b")]).count("\n\nb, input 1x2x3x3, PyTorch") == 1
+    assert render_text([a_subject("a"), a_subject("b")]).count("\n\nb, input 1x2x3x3, PyTorch eager") == 1
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from shufflekit.guidelines.record import Audit, Finding
-from shufflekit.profile.record import MeasuredProfile
-from shufflekit.report.subject import ENGINES, Subject
+from shufflekit.report.subject import Subject
 
 
 def render_text(subjects: Sequence[Subject]) -> str:
@@ -28,16 +27,13 @@ def gain(finding: Finding) -> str:
 
 
 def _heads(subject: Subject) -> Iterator[str]:
-    one = subject.audit.profile
-    shape = "x".join(map(str, one.input_shape))
-    yield f"{subject.label}, input {shape}, {_run(one)}, {one.device.cpu}"
-    if subject.against is not None:
-        yield f"   {_run(subject.against)}"
-
-
-def _run(profile: MeasuredProfile) -> str:
-    threads = f"{profile.threads} thread{'s' * (profile.threads > 1)}"
-    return f"{ENGINES[profile.engine]}, {threads}: {profile.latency.median_ms:.2f} ms"
+    one, other = subject.audit.profile, subject.against
+    shape, threads = "x".join(map(str, one.input_shape)), f"{one.threads} thread{'s' * (one.threads > 1)}"
+    engine = {"torch": "PyTorch eager", "native": "engine"}[one.engine]
+    yield f"{subject.label}, input {shape}, {engine}, {threads}, {one.device.cpu}: {one.latency.median_ms:.2f} ms"
+    if other is not None:
+        where = {"torch": "in PyTorch eager", "native": "on the engine"}[other.engine]
+        yield f"   {where}: {other.latency.median_ms:.2f} ms"
 
 
 def _findings(audit: Audit) -> Iterator[str]:
