@@ -30,7 +30,6 @@ def test_each_layer_is_a_line(capsys):
     for text in ("data movement", "element-wise", "device limit", "a pass, not looked into"):
         assert text in out
     assert sum("stage2.1" in line for line in out.splitlines()) == 10  # three convolutions and norms, two ReLU, cat and clone
-    assert "24x8x8 24x24x1x1 -> 24x8x8" not in out  # the units work on 4x4
     assert "24x4x4 24x24x1x1 -> 24x4x4" in out
 
 

@@ -18,22 +18,26 @@ DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json
 calibrate = import_module("shufflekit.profile.calibrate")
 
 
-@pytest.fixture(autouse=True)
-def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+class Timed(list[int]):
     """The numbers of the networks that were timed; each is two copies that take three times their limit, and 1 ms between."""
-    numbers: list[int] = []
+
+    spread = 0.0
+
+
+@pytest.fixture(autouse=True)
+def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Timed:
+    numbers = Timed()
 
     def measure(number: int, engine: str, threads: int, device: Device):
         numbers.append(number)
         size = float(number % 10)
         works = [(Work("copy", (size,), 2.0**size), 3 * (2.0**size + (2e-3 if engine == "torch" else 2e-4)))] * 2
         whole = sum(ms for _, ms in works) + 2
-        return works, Latency(whole, whole, whole * timed_spread[0], 6)
+        return works, Latency(whole, whole, whole * (1 + numbers.spread), 6)
 
     monkeypatch.setenv("SHUFFLEKIT_CACHE", str(tmp_path))
     monkeypatch.setattr(calibrate, "load_device", lambda: DEVICE)
     monkeypatch.setattr(calibrate, "measure_random_network", measure)
-    monkeypatch.setitem(globals(), "timed_spread", [1.0])
     return numbers
 
 
@@ -74,7 +78,7 @@ def test_a_model_of_another_machine_or_a_broken_one_is_calibrated_anew_with_one_
 
 
 def test_a_busy_machine_is_told_in_one_line(timed):
-    timed_spread[0] = 1.2
+    timed.spread = 0.2
     lines: list[str] = []
     load_cost_model("torch", 1, warn=lines.append)
     assert len(lines) == 1
