@@ -1,7 +1,7 @@
 """Writes docs/guidelines-measured.md and its pictures from the measurements that are kept in results/guidelines.
 
 shufflekit guidelines --table 1 --threads 1 --json > results/guidelines/table_1_threads_1.json   # and so on
-python scripts/guidelines_page.py
+python scripts/guidelines_measured.py
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ PAGE = ROOT / "docs" / "guidelines-measured.md"
 
 _OPENING = """# The guidelines, measured
 
-ShuffleNet V2 rests on four guidelines, and each on a table: networks of equal FLOPs that differ in one thing, timed on a GPU
-(GTX 1080 Ti) and on a phone (Snapdragon 810). `shufflekit guidelines` builds these networks and times them on your machine;
-this page is what it found on ours. `python scripts/guidelines_page.py` writes it from `results/guidelines/`.
+ShuffleNet V2 rests on [four guidelines](guidelines.md), each with a table: networks of equal FLOPs that differ in one thing,
+timed on a GPU (GTX 1080 Ti) and on a phone (Snapdragon 810). `shufflekit guidelines` builds these networks and times them on
+your machine; this page is what it found on ours. `python scripts/guidelines_measured.py` writes it from `results/guidelines/`.
 """
 _LEGEND = """x: how much longer the worst network takes per multiply-add than the one that heeds the guideline best, geometric
 mean over the widths (least to most). ρ: rank correlation between what the rows vary and ms per

@@ -1,4 +1,4 @@
-"""docs/guidelines-measured.md is what scripts/guidelines_page.py makes of results/guidelines."""
+"""docs/guidelines-measured.md is what scripts/guidelines_measured.py makes of results/guidelines."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SCRIPTS = str(Path(__file__).parents[2] / "scripts")
 @pytest.fixture(scope="module")
 def script() -> Iterator[ModuleType]:
     sys.path.insert(0, SCRIPTS)
-    yield import_module("guidelines_page")
+    yield import_module("guidelines_measured")
     sys.path.remove(SCRIPTS)
 
 
 def test_the_page_is_up_to_date(script):
     results = script.read_results(script.RESULTS)
-    assert script.page(results) == script.PAGE.read_text(encoding="utf-8"), "run python scripts/guidelines_page.py"
+    assert script.page(results) == script.PAGE.read_text(encoding="utf-8"), "run python scripts/guidelines_measured.py"
 
 
 def test_every_table_was_measured_on_one_machine(script):
