@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from shufflekit.cli._output import notice, print_json, stderr, stdout
+from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from shufflekit.guidelines import Audit
 
 
@@ -24,6 +30,7 @@ def audit(
     select: str = "",
     threads: int = 1,
     predict: Annotated[bool, Parameter(negative="")] = False,
+    what_if: tuple[str, ...] = (),
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -40,6 +47,8 @@ def audit(
         select: rules, as in G1,G4; all by default.
         threads: of PyTorch.
         predict: do not run the network: its times, too, are the cost model's.
+        what_if: numbers of a registered network's constructor, as in --what-if groups=1 --what-if stage_channels=200,400,800;
+            the network is built with them too, and both are timed in turn.
         out: a file for the JSON, which `shufflekit.guidelines.Audit.from_json` reads.
         json: print one object.
     """
@@ -50,6 +59,7 @@ def audit(
     from shufflekit.weights import resolve_model
 
     network = resolve_model(model)
+    changed = rebuilt(model, what_if) if what_if else None
     with stderr().status("measuring") as status:
         found = audit_network(
             network,
@@ -61,18 +71,90 @@ def audit(
             tell=lambda what: status.update(f"measuring {what}"),
             warn=notice,
         )
+        trial = None
+        if changed is not None:
+            status.update("measuring what if")
+            trial = measure_change(network, changed, found.profile.input_shape, threads)
     if out is not None:
         try:
             write_atomic(out, found.to_json().encode())
         except OSError as error:
             raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
     if json:
-        print_json(found.to_dict())
+        print_json(found.to_dict() | ({"what_if": {"changes": list(what_if), **asdict(trial)}} if trial else {}))
     else:
         stdout().print(report(found))
+        if trial:
+            stdout().print(f"what if {', '.join(what_if)}: {trial}", markup=False, soft_wrap=True)
     for warning in found.profile.warnings:
         notice(warning)
     return 1 if found.over_budget else 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network as it is and with other numbers, timed in turn."""
+
+    before_ms: float
+    after_ms: float
+    before_flops: int
+    after_flops: int
+
+    def __str__(self) -> str:
+        each = (self.after_ms / self.after_flops) / (self.before_ms / self.before_flops) - 1
+        return (
+            f"{self.before_ms:.2f} to {self.after_ms:.2f} ms (measured), {self.before_flops / 1e6:.1f} to "
+            f"{self.after_flops / 1e6:.1f} M multiply-adds: {each:+.0%} time for a multiply-add"
+        )
+
+
+def measure_change(before: nn.Module, after: nn.Module, shape: tuple[int, ...], threads: int) -> Trial:
+    """Times both in PyTorch, in turn."""
+    import torch
+
+    from shufflekit.cost import count
+    from shufflekit.profile import measure_in_turn
+    from shufflekit.profile.profile import torch_threads
+
+    x = torch.randn(shape)
+    flops = [count(network, shape).flops for network in (before, after)]
+    with torch_threads(threads), torch.inference_mode():
+        times = measure_in_turn([partial(network.eval(), x) for network in (before, after)])
+    return Trial(times[0].median_ms, times[1].median_ms, *flops)
+
+
+def rebuilt(name: str, changes: tuple[str, ...]) -> nn.Module:
+    """A registered network with other numbers in its constructor.
+
+    Raises:
+        UsageError: no registered network, or not one of its numbers.
+    """
+    from shufflekit.models import model_entry
+
+    constructor = model_entry(name).constructor
+    given: dict[str, Any] = {}
+    while isinstance(constructor, partial):
+        bound = inspect.signature(constructor.func).bind_partial(*constructor.args, **constructor.keywords)
+        given = {**bound.arguments, **given}
+        constructor = constructor.func
+    parameters = inspect.signature(constructor).parameters
+    numbers = {option: given.get(option, parameter.default) for option, parameter in parameters.items()}
+    numbers = {option: value for option, value in numbers.items() if _is_number(value) or isinstance(value, tuple)}
+    for change in changes:
+        option, _, text = change.partition("=")
+        parts = text.split(",")
+        if option not in numbers or not all(part.strip().isdecimal() for part in parts):
+            raise UsageError(f"what_if: must be OPTION=NUMBER[,NUMBER...] of {', '.join(numbers)}, found {change!r}")
+        values = tuple(map(int, parts))
+        given[option] = values if isinstance(numbers[option], tuple) else values[0]
+    try:
+        return constructor(**given)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise UsageError(f"what_if: {name} cannot be built with {', '.join(changes)}: {error}") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def report(found: Audit) -> RenderableType:
