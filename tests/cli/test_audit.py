@@ -47,9 +47,25 @@ def test_json_and_file_read_back(capsys, tmp_path):
     assert "times are predicted, not measured" in err
 
 
+def test_what_if_builds_and_times_the_other_network(capsys):
+    changes = ("--what-if", "groups=2", "--what-if", "stage_channels=48,96,192")
+    assert main(["audit", "shufflenet_v1_g3_x0_25", *SMALL, "--select", "G3", *changes]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("what if groups=2, stage_channels=48,96,192: ")
+    assert "ms (measured), 1.3 to 1.2 M multiply-adds: " in line
+    assert main(["audit", "shufflenet_v1_g3_x0_25", *SMALL, "--select", "G3", *changes, "--json"]) == 0
+    trial = json.loads(capsys.readouterr().out)["what_if"]
+    assert trial["changes"] == ["groups=2", "stage_channels=48,96,192"]
+    assert trial["after_ms"] > 0
+    assert trial["before_flops"] != trial["after_flops"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["shufflenet_v1_g3_x0_25", "--what-if", "depth=3"], "what_if: must be OPTION=NUMBER[,NUMBER...] of stage_channels,"),
+        (["shufflenet_v1_g3_x0_25", "--what-if", "groups=few"], "found 'groups=few'"),
+        (["shufflenet_v1_g3_x0_25", "--what-if", "groups=7"], "cannot be built with groups=7"),
         (["shufflenet_v2_x0_5", "--select", "G7"], "select: no rule is named 'G7'; one of G1, G2, G3, G4, G5 is needed"),
         (["shufflenet_v2_x0_5", "--budget", "-1"], "budget_ms: must be 0 or more, found -1.0"),
         (["shufflenet_v2_x0_5", "--shape", "1", "3", "16", "16"], "at least 32x32, found 16x16"),

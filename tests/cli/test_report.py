@@ -150,6 +150,11 @@ def test_what_the_engine_does_not_have_stands_alone(a_machine, tmp_path, capsys)
     assert '<th scope="col">engine</th>' not in text
 
 
+def test_what_if_is_for_one_network(capsys):
+    assert main(["audit", OURS, OURS, "--what-if", "groups=2"]) == 2
+    assert f"what_if: changes one network of the registry, found {OURS}, {OURS}" in capsys.readouterr().err
+
+
 def test_audit_of_nothing_is_wrong_usage(capsys):
     assert main(["audit"]) == 2
     assert capsys.readouterr().err.startswith("shufflekit: model: at least one is needed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log2
 
 from shufflekit.cost.counts import LayerCount
@@ -31,15 +31,8 @@ class Work:
     limit_ms: float
 
 
-def works_of_layers(layers: Sequence[LayerCount], device: Device, threads: int, context_bytes: int = 0) -> list[Work]:
+def works_of_layers(layers: Sequence[LayerCount], device: Device, threads: int) -> list[Work]:
     """Of operators that PyTorch runs.
-
-    Args:
-        layers: of one network.
-        device: whose limits count.
-        threads: that run them.
-        context_bytes: what the whole network moves, where `layers` are only a part of it. What was moved since the last pass
-            decides whether weights are still in a cache.
 
     Example:
         >>> import torch
@@ -49,18 +42,12 @@ def works_of_layers(layers: Sequence[LayerCount], device: Device, threads: int, 
         >>> works_of_layers(layers, load_device(), threads=1)[0].features[:3]
         (10.0, 6.0, 7.0)
     """
-    context = _octaves(context_bytes or sum(layer.mac_bytes for layer in layers))
-    return [_in_context(_work_of_layer(layer, device, threads), context) for layer in layers]
+    return [_work_of_layer(layer, device, threads) for layer in layers]
 
 
 def works_of_steps(steps: Sequence[Step], device: Device, threads: int) -> list[Work]:
     """Of the steps of the engine's plan."""
-    context = _octaves(sum(step.bytes for step in steps))
-    return [_in_context(_work_of_step(step, device, threads), context) for step in steps]
-
-
-def _in_context(work: Work, context: float) -> Work:
-    return replace(work, features=(*work.features, context))
+    return [_work_of_step(step, device, threads) for step in steps]
 
 
 def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:

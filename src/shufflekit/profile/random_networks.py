@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-# Some networks fit in a cache and some do not, which decides how fast weights come.
+# Some networks fit in a cache and some do not.
 _MOST_FLOPS = (2e6, 250e6)  # of a convolution, the same for a whole network
 _MOST_ELEMENTS = 1.3e6  # of a map: beyond that an operator takes longer than it teaches
 _MOST_WEIGHTS = 2e7  # of the classifier

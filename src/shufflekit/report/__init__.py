@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from shufflekit.report.json import read_json, render_json
+from shufflekit.report.json import read_json, render_json, to_dict
 from shufflekit.report.subject import Subject, runs_of
 from shufflekit.report.text import render_text
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shufflekit.report.charts import save_charts
     from shufflekit.report.html import render_html
 
-__all__ = ["Subject", "read_json", "render_html", "render_json", "render_text", "runs_of", "save_charts"]
+__all__ = ["Subject", "read_json", "render_html", "render_json", "render_text", "runs_of", "save_charts", "to_dict"]
 
 _LATE = {"render_html": "shufflekit.report.html", "save_charts": "shufflekit.report.charts"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from shufflekit.errors import InputError
 from shufflekit.guidelines.record import Audit
@@ -14,15 +15,14 @@ from shufflekit.report.subject import Subject
 
 def render_json(subjects: Sequence[Subject]) -> str:
     """One object for one network, a list of them for several; `against` has the profile on the other engine."""
-    found = [
-        {
-            "label": subject.label,
-            **subject.audit.to_dict(),
-            "against": None if subject.against is None else subject.against.to_dict(),
-        }
-        for subject in subjects
-    ]
+    found = [to_dict(subject) for subject in subjects]
     return json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def to_dict(subject: Subject) -> dict[str, Any]:
+    """What `Audit.to_dict` gives, with the label and the profile on the other engine."""
+    against = None if subject.against is None else subject.against.to_dict()
+    return {"label": subject.label, **subject.audit.to_dict(), "against": against}
 
 
 def read_json(text: str, label: str = "") -> list[Subject]:
