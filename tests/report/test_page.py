@@ -34,7 +34,14 @@ def chromium() -> Iterator[Any]:
         pytest.skip("chromium and chromedriver are not installed: scripts/set_up_browser.sh")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for flag in ("headless", "disable-gpu", "disable-sync", *_QUIET, *(["no-sandbox"] if os.geteuid() == 0 else [])):
+    for flag in (
+        "headless",
+        "disable-gpu",
+        "disable-dev-shm-usage",
+        "disable-sync",
+        *_QUIET,
+        *(["no-sandbox"] if os.geteuid() == 0 else []),
+    ):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     found = webdriver.Chrome(options=options, service=Service(driver))
