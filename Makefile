@@ -5,21 +5,24 @@ BIN := .venv/bin
 READY := .venv/ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test test-all lint bench setup
+.PHONY: demo test test-all lint bench setup browser
 
 demo: $(READY)
 	$(BIN)/shufflekit demo
 
-test: lint
+test: lint browser
 	$(PYTEST) -m "not slow"
 
-test-all: lint
+test-all: lint browser
 	$(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+browser:
+	scripts/set_up_browser.sh
 
 bench: $(READY)
 	$(BIN)/shufflekit device --refresh

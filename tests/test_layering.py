@@ -22,12 +22,12 @@ LAYERS: dict[str, set[str]] = {
     "train": {"errors", "files", "models", "weights", "data"},
     "detect": {"errors", "models", "weights", "data", "train"},
     "graph": {"errors"},
-    "cost": {"errors", "device", "graph"},
+    "cost": {"errors", "device", "graph", "plan.program"},
     "plan.program": {"errors"},
     "plan": {"errors", "graph", "cost", "plan.program"},
     "runtime": {"errors", "files", "plan.program", "device", "_native"},
-    "profile": {"errors", "graph", "cost", "runtime"},
-    "guidelines": {"errors", "profile", "cost", "graph"},
+    "profile": {"errors", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"},
+    "guidelines": {"errors", "device", "profile", "cost", "graph"},
     "report": {"errors", "guidelines", "profile"},
 }
 ABOVE = {*LAYERS, "_native", ""}

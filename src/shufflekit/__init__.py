@@ -11,8 +11,9 @@ from shufflekit.errors import missing_extra
 
 if TYPE_CHECKING:
     from shufflekit.compile import compile as compile  # noqa: A004
+    from shufflekit.guidelines.audit import audit as audit
     from shufflekit.models import list_models as list_models
-    from shufflekit.profile import profile as profile
+    from shufflekit.profile.profile import profile as profile
     from shufflekit.runtime import load as load
     from shufflekit.weights import create_model as create_model
     from shufflekit.weights import from_pretrained as from_pretrained
@@ -29,6 +30,7 @@ _HOME = {
     "save_pretrained": "shufflekit.weights",
     "from_pretrained": "shufflekit.weights",
     "profile": "shufflekit.profile",
+    "audit": "shufflekit.guidelines",
     "compile": "shufflekit.compile",
     "load": "shufflekit.runtime",
 }

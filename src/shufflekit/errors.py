@@ -56,6 +56,9 @@ _EXTRAS = {
     "torchmetrics": "train",
     "webdataset": "train",
     "skimage": "demo",
+    "altair": "report",
+    "jinja2": "report",
+    "vl_convert": "report",
 }
 
 

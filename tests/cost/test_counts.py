@@ -170,3 +170,32 @@ def test_flops_are_half_of_flop_counters(name):
 @pytest.mark.parametrize("name", list_models())
 def test_flops_of_every_network_are_half_of_flop_counters(name):
     _check_against_flop_counter(name)
+
+
+def test_layers_say_whose_results_they_read_through_views():
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            left, right = x[:, :2], x[:, 2:].relu_()  # the same storage
+            return torch.cat((left + torch.ones(2, 1, 1), right), 1)
+
+    layers = count(Halves(), (1, 4, 3, 3)).layers
+    assert [(layer.operator, layer.reads) for layer in layers] == [
+        ("convolution", ()),
+        ("relu_", (0,)),
+        ("add", (1,)),
+        ("cat", (2, 1)),
+    ]
+
+
+def test_bytes_follow_the_type_of_the_elements_and_categories_are_those_of_figure_2():
+    net = nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), nn.ReLU(), nn.ChannelShuffle(2), nn.AvgPool2d(3), nn.Sigmoid())
+    net[0].double()
+    layers = count(net, (1, 4, 3, 3)).layers
+    assert [layer.category for layer in layers] == ["convolution", "element-wise", "data movement", "other", "element-wise"]
+    assert [layer.mac_bytes for layer in layers] == [4 * 72 + 8 * 16, 4 * 72, 4 * 72, 4 * 40, 4 * 8]
+    assert layers[0].intensity == 9 * 16 / (4 * 72 + 8 * 16)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shufflekit.device import Device, cache, cache_folder, load_device, measure_device
+from shufflekit.device import Device, cache, cache_folder, host, load_device, measure_device
 from shufflekit.errors import ShufflekitError
 
 
@@ -22,7 +24,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Device]:
     calls: list[Device] = []
 
     def measure(tell: object) -> Device:
-        calls.append(Device.from_json(text))
+        here = {"cpu": host.cpu_name(), "architecture": platform.machine(), "cores": host.usable_cores()}
+        calls.append(replace(Device.from_json(text), **here))
         return calls[-1]
 
     monkeypatch.setattr(cache, "measure_device", measure)
@@ -53,6 +56,16 @@ def test_a_corrupt_record_is_measured_anew_with_one_line(measured: list[Device],
     assert "measuring anew" in lines[0]
     assert load_device(warn=lines.append)
     assert len(measured) == len(lines) + 1 == 2
+
+
+def test_a_record_of_another_machine_is_measured_anew_with_one_line(measured: list[Device]) -> None:
+    load_device()
+    cache.record_path().write_text((Path(__file__).parent / "a_device.json").read_text())
+    lines: list[str] = []
+    assert load_device(warn=lines.append) == measured[-1]
+    assert len(measured) == 2
+    assert len(lines) == 1
+    assert "is of a CPU with 2 cores, this is " in lines[0]
 
 
 def test_a_folder_that_cannot_be_written_is_a_notice(measured: list[Device], folder: Path) -> None:

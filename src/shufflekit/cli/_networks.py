@@ -10,7 +10,7 @@ from torch import nn
 from shufflekit.cli._classifier import Classifier, engine_classifier
 from shufflekit.compile import compile as compile_network
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.models import list_models
+from shufflekit.models import list_models, model_entry
 from shufflekit.profile.profile import torch_threads
 from shufflekit.weights import create_model, list_checkpoints, resolve_model
 
@@ -54,3 +54,11 @@ def native_classifier(network: nn.Module) -> Classifier:
     """
     size = Preprocessing.from_config(getattr(network, "pretrained_cfg", None) or {}).input_size
     return engine_classifier(compile_network(network, (1, 3, *size)))
+
+
+def input_shape(network: nn.Module) -> tuple[int, int, int, int]:
+    """One input of a network: as its weights expect it, else the size at which it was published, else 224x224."""
+    cfg, name = getattr(network, "pretrained_cfg", None), getattr(network, "architecture", "")
+    published = model_entry(name).input_size if not cfg and name in list_models() else None
+    height, width = published or Preprocessing.from_config(cfg or {}).input_size
+    return 1, getattr(network, "in_chans", 3), height, width

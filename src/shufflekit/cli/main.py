@@ -19,7 +19,10 @@ _VERBS = {
     "predict": "Classify photos.",
     "train": "Train a network.",
     "evaluate": "Measure a network's accuracy on a data set.",
+    "profile": "Count and time each operator of a network, beside this machine's limit.",
+    "audit": "Hold a network against the guidelines, with the price of each finding on this machine.",
     "compile": "Compile a network to a plan, a file that runs without PyTorch.",
+    "guidelines": "Measure the guidelines of ShuffleNet V2 on this machine, beside the paper's numbers.",
     "device": "Measure what this machine can do at most: multiply-adds and bandwidth.",
     "demo": "Show a network at work on real photos, with its costs and its latency here.",
 }

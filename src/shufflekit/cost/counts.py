@@ -12,6 +12,7 @@ What is counted:
   that keeps a map between two operators is not modelled.
 - Batch norm of inference folds into the convolution or linear layer right before it and is free there; anywhere else
   it is an element-wise operator.
+- `mac_bytes`: the same in bytes.
 - `params`: elements of all parameters, each counted once, in the first operator that reads it.
 """
 
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from shufflekit.cost.categories import Category, category_of
 from shufflekit.errors import InputError, ShufflekitError
 
 aten = torch.ops.aten
@@ -50,7 +52,10 @@ _KNOWN = _FIRST_OUTPUT_ONLY | _GATHERS | _WRITES_ONLY | _POOLS | _REDUCTIONS | _
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One operator that ran, with the module that called it."""
+    """One operator that ran, with the module that called it.
+
+    `reads` has the places, in the list of all layers, of those whose results it reads, through views too.
+    """
 
     name: str
     operator: str
@@ -59,6 +64,18 @@ class LayerCount:
     flops: int
     params: int
     mac: int
+    mac_bytes: int = 0
+    reads: tuple[int, ...] = ()
+
+    @property
+    def category(self) -> Category:
+        """Convolution, data movement, element-wise or other."""
+        return category_of(self.operator)
+
+    @property
+    def intensity(self) -> float:
+        """Multiply-adds a byte of memory access."""
+        return self.flops / self.mac_bytes if self.mac_bytes else 0.0
 
 
 @dataclass(frozen=True)
@@ -95,24 +112,44 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> Counts:
         (3136, 64, 1240)
     """
     network = _weightless_copy(model).eval()
+    with torch.device("meta"):
+        return count_call(network, torch.empty(*input_shape, device="meta"))[0]
+
+
+def count_call(network: nn.Module, x: Tensor) -> tuple[Counts, tuple[int | None, ...]]:
+    """Counts one call as it is, on the tensors and the device that are given.
+
+    Args:
+        network: in evaluation; hooks are attached to its modules while it runs.
+        x: its input.
+
+    Returns:
+        The counts, and for every operator that ran, views too, its place in their list of layers, None where it has none.
+
+    Raises:
+        InputError: the network cannot take such an input.
+    """
     recorder = _Recorder(network)
     try:
-        with torch.no_grad(), torch.device("meta"), recorder:
-            network(torch.empty(*input_shape, device="meta"))
+        with torch.no_grad(), recorder:
+            network(x)
     except ShufflekitError:
         raise
     except Exception as error:
-        name = getattr(model, "architecture", "") or type(model).__name__
+        name = getattr(network, "architecture", "") or type(network).__name__
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"input_shape: {name} cannot be counted at {tuple(input_shape)}: {reason}") from error
+        raise InputError(f"input_shape: {name} cannot be counted at {tuple(x.shape)}: {reason}") from error
+    finally:
+        recorder.detach()
     layers = tuple(recorder.layers)
-    return Counts(
+    counts = Counts(
         flops=sum(layer.flops for layer in layers),
         params=sum(p.numel() for p in network.parameters()),
         mac=sum(layer.mac for layer in layers),
         layers=layers,
         unknown=dict(recorder.unknown),
     )
+    return counts, tuple(recorder.places)
 
 
 def _weightless_copy(model: nn.Module) -> nn.Module:
@@ -136,12 +173,24 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.layers: list[LayerCount] = []
         self.unknown: Counter[str] = Counter()
+        self.places: list[int | None] = []
         self._inside = [""]
+        self._writers: dict[int, int] = {}  # place of the layer that wrote a storage last
         self._unread = {_storage(p): p.numel() for p in network.parameters()}
         self._folding: dict[int, Tensor] = {}  # outputs that a batch norm can fold into, kept so that no address returns
-        for name, module in network.named_modules():
-            module.register_forward_pre_hook(partial(self._enter, name))
-            module.register_forward_hook(self._leave)
+        self._hooks = [
+            hook
+            for name, module in network.named_modules()
+            for hook in (
+                module.register_forward_pre_hook(partial(self._enter, name)),
+                module.register_forward_hook(self._leave),
+            )
+        ]
+
+    def detach(self) -> None:
+        """Takes the hooks off again."""
+        for hook in self._hooks:
+            hook.remove()
 
     def _enter(self, name: str, *_: Any) -> None:
         self._inside.append(name)
@@ -153,11 +202,20 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         operator = func.overloadpacket
         name = str(operator).removeprefix("aten.")
-        out: Any = _like_batch_norm(args[0]) if operator in _BATCH_NORMS else func(*args, **kwargs)
-        inputs, outputs = list(_tensors((args, kwargs))), list(_tensors(out))
+        inputs = list(_tensors((args, kwargs)))
+        weightless = operator in _BATCH_NORMS and inputs[0].is_meta
+        out: Any = _like_batch_norm(args[0]) if weightless else func(*args, **kwargs)
+        outputs = list(_tensors(out))
         moves = func._schema.is_mutable or not {_storage(t) for t in outputs} <= {_storage(t) for t in inputs}
         if not (inputs and moves):
-            return out  # a constant, which a compiler makes once; or a view
+            self.places.append(None)  # a constant, which a compiler makes once; or a view
+            if not inputs:
+                for tensor in outputs:
+                    self._writers.pop(_storage(tensor), None)
+            return out
+        self.places.append(len(self.layers))
+        reads = {self._writers[_storage(t)]: None for t in inputs if _storage(t) in self._writers}
+        self._writers |= dict.fromkeys((_storage(t) for t in outputs), len(self.layers))
         outputs = outputs[:1] if operator in _FIRST_OUTPUT_ONLY else outputs
         folded = operator in _BATCH_NORMS and id(args[0]) in self._folding and isinstance(args[3], Tensor)  # running mean
         self.layers.append(
@@ -168,7 +226,9 @@ class _Recorder(TorchDispatchMode):
                 output_shapes=tuple(tuple(t.shape) for t in outputs),
                 flops=_flops(operator, args, kwargs, out),
                 params=sum(self._unread.pop(_storage(t), 0) for t in inputs),
-                mac=0 if folded else _mac(operator, inputs, outputs),
+                mac=0 if folded else _mac(operator, inputs, outputs, in_bytes=False),
+                mac_bytes=0 if folded else _mac(operator, inputs, outputs, in_bytes=True),
+                reads=tuple(reads),
             )
         )
         if operator in _FOLDING:
@@ -190,12 +250,14 @@ def _flops(operator: Any, args: Any, kwargs: Any, out: Any) -> int:
     return formula(*args, **kwargs, out_val=out) // 2 if formula else 0
 
 
-def _mac(operator: Any, inputs: list[Tensor], outputs: list[Tensor]) -> int:
-    written = sum(_elements(t) for t in outputs)
+def _mac(operator: Any, inputs: list[Tensor], outputs: list[Tensor], in_bytes: bool) -> int:
+    def size(x: Tensor) -> int:
+        return _elements(x) * (x.itemsize if in_bytes else 1)
+
+    written = sum(size(t) for t in outputs)
     if operator in _GATHERS:
-        return 2 * written + sum(_elements(t) for t in inputs[1:])
-    read = inputs[1:] if operator in _WRITES_ONLY else inputs
-    return written + sum(_elements(t) for t in read)
+        return 2 * written + sum(size(t) for t in inputs[1:])
+    return written + sum(size(t) for t in (inputs[1:] if operator in _WRITES_ONLY else inputs))
 
 
 def _elements(x: Tensor) -> int:

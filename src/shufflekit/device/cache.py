@@ -46,7 +46,11 @@ def load_device(
     path = record_path()
     if not refresh and path.exists():
         try:
-            return Device.from_json(path.read_text(encoding="utf-8"))
+            found = Device.from_json(path.read_text(encoding="utf-8"))
+            here = (host.cpu_name(), platform.machine(), host.usable_cores())
+            if (found.cpu, found.architecture, found.cores) != here:
+                raise InputError(f"is of {found.cpu} with {found.cores} cores, this is {here[0]} with {here[2]}")
+            return found
         except (InputError, OSError, UnicodeDecodeError) as error:
             warn(f"{path}: {error}; measuring anew")
     device = measure_device(tell)

@@ -8,6 +8,8 @@ from typing import Any
 
 from shufflekit.errors import InputError
 
+_LANES = {"avx512": 16, "avx2": 8, "neon": 4, "simd128": 4}
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -86,6 +88,22 @@ class Device:
         """Bandwidth of the largest working set, which no cache holds."""
         return max(self.copies, key=lambda copy: copy.working_set_bytes)
 
+    @property
+    def vector_floats(self) -> int:
+        """float32 numbers in a register of the instruction set that is fastest here."""
+        return _LANES.get(self.peak.instruction_set, 1)
+
+    def limit_ms(self, flops: int, moved_bytes: int, threads: int = 1) -> float:
+        """The least time for so many multiply-adds and bytes, whichever takes longer.
+
+        Bytes go at the copy rate of the smallest measured working set that holds a core's part of them: a cache's, where they
+        fit. Several threads together do no more than all cores together.
+        """
+        copies = sorted(self.copies, key=lambda copy: copy.working_set_bytes)
+        copy = next((c for c in copies if c.working_set_bytes * threads >= moved_bytes), copies[-1])
+        multiply_adds = flops / _of_threads(threads, self.peak.one_core, self.peak.all_cores)
+        return 1e3 * max(multiply_adds, moved_bytes / _of_threads(threads, copy.one_core, copy.all_cores))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers, with the instruction set that is fastest here as `fastest`."""
         return {**asdict(self), "fastest": self.peak.instruction_set}
@@ -105,6 +123,12 @@ class Device:
             return _device(json.loads(text))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"device record: not readable ({type(error).__name__}: {error})") from None
+
+
+def _of_threads(threads: int, one_core: Rate, all_cores: Rate | None) -> float:
+    if threads == 1 or all_cores is None:
+        return one_core.best
+    return min(threads * one_core.best, all_cores.best)
 
 
 def _device(found: dict[str, Any]) -> Device:

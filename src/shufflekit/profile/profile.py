@@ -2,52 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Literal, overload
 
 import torch
 from torch import nn
 
-from shufflekit.cost.counts import LayerCount, count
-from shufflekit.errors import UsageError
-from shufflekit.profile.latency import Latency, measure_latency
+from shufflekit.cost.counts import Counts, count
+from shufflekit.device import Device, load_device
+from shufflekit.errors import InputError, UsageError
+from shufflekit.profile.latency import Latency
+from shufflekit.profile.operators import time_operators
+from shufflekit.profile.record import MeasuredLayer, MeasuredProfile, Profile
+
+SPREAD = 0.1  # of the median: what is farther apart was disturbed
+_APART = 0.1  # of the whole: the parts' sum is no farther from it
 
 
-@dataclass(frozen=True)
-class Profile:
-    """Costs of one forward pass; `flops` are multiply-adds, `mac` is in elements, `latency` is None unless measured.
-
-    `layers` and `unknown` are those of `shufflekit.cost.Counts`.
-    """
-
-    input_shape: tuple[int, ...]
-    flops: int
-    params: int
-    mac: int
-    layers: tuple[LayerCount, ...]
-    unknown: Mapping[str, int]
-    threads: int
-    latency: Latency | None = None
-
-    @property
-    def latency_ms(self) -> float | None:
-        """Median latency, where it was measured."""
-        return self.latency.median_ms if self.latency else None
+@overload
+def profile(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    *,
+    measure: Literal[True],
+    threads: int | None = None,
+    min_seconds: float = 1.0,
+) -> MeasuredProfile: ...
 
 
-def profile(model: nn.Module, input_shape: Sequence[int], *, measure: bool = False, threads: int | None = None) -> Profile:
-    """Counts a network's cost, and with `measure` times it with PyTorch on the CPU as it stands.
+@overload
+def profile(
+    model: nn.Module, input_shape: Sequence[int], *, measure: bool = False, threads: int | None = None, min_seconds: float = 1.0
+) -> Profile: ...
+
+
+def profile(
+    model: nn.Module, input_shape: Sequence[int], *, measure: bool = False, threads: int | None = None, min_seconds: float = 1.0
+) -> Profile:
+    """Counts a network's cost, and with `measure` times it with PyTorch on the CPU as it stands, operator by operator.
 
     Args:
         model: any module that takes one tensor; it is left as it was.
         input_shape: (N, C, H, W).
-        measure: time the forward pass on a random input in inference mode, for half a second.
+        measure: time forward passes on a random input in inference mode.
         threads: of PyTorch while timing; as many as it is set to by default.
+        min_seconds: time for at least this long.
+
+    Returns:
+        The counts; with `measure` a `MeasuredProfile`, whose layers have times and limits too.
 
     Raises:
         UsageError: fewer than 1 thread.
-        InputError: the model cannot take such an input.
+        InputError: the model cannot take such an input, or is to be timed and not on the CPU.
 
     Example:
         >>> from shufflekit.models import build_model
@@ -57,8 +64,10 @@ def profile(model: nn.Module, input_shape: Sequence[int], *, measure: bool = Fal
     """
     if threads is not None and threads < 1:
         raise UsageError(f"threads: must be 1 or more, found {threads}")
-    counts = count(model, input_shape)
     threads = threads or torch.get_num_threads()
+    if measure:
+        return _measured(model, tuple(input_shape), threads, min_seconds)
+    counts = count(model, input_shape)
     return Profile(
         input_shape=tuple(input_shape),
         flops=counts.flops,
@@ -67,15 +76,71 @@ def profile(model: nn.Module, input_shape: Sequence[int], *, measure: bool = Fal
         layers=counts.layers,
         unknown=counts.unknown,
         threads=threads,
-        latency=_time(model, tuple(input_shape), threads) if measure else None,
     )
 
 
-def _time(model: nn.Module, input_shape: tuple[int, ...], threads: int) -> Latency:
+def _measured(model: nn.Module, input_shape: tuple[int, ...], threads: int, min_seconds: float) -> MeasuredProfile:
     reference = next(model.parameters(), torch.empty(0))
-    x = torch.randn(input_shape, dtype=reference.dtype, device=reference.device)
-    with _inference(model), torch_threads(threads), torch.inference_mode():
-        return measure_latency(lambda: model(x))
+    if reference.device.type != "cpu":
+        raise InputError(f"model: must be on the CPU to be timed, found {reference.device}")
+    with _inference(model), torch_threads(threads):
+        counts, times, whole = time_operators(model, torch.randn(input_shape, dtype=reference.dtype), min_seconds)
+    device = load_device()
+    return MeasuredProfile(
+        input_shape=input_shape,
+        flops=counts.flops,
+        params=counts.params,
+        mac=counts.mac,
+        layers=_layers(counts, times, threads, device),
+        unknown=counts.unknown,
+        threads=threads,
+        latency=whole,
+        network=getattr(model, "architecture", "") or type(model).__name__,
+        device=device,
+        warnings=warnings_of(times, whole),
+    )
+
+
+def _layers(counts: Counts, times: Sequence[Latency], threads: int, device: Device) -> tuple[MeasuredLayer, ...]:
+    total = sum(time.median_ms for time in times)
+    return tuple(
+        MeasuredLayer(
+            **vars(layer),
+            ms=time.median_ms,
+            low_ms=time.low_ms,
+            high_ms=time.high_ms,
+            limit_ms=device.limit_ms(layer.flops, layer.mac_bytes, threads),
+            share=time.median_ms / total,
+        )
+        for layer, time in zip(counts.layers, times)
+    )
+
+
+def warnings_of(times: Sequence[Latency], whole: Latency) -> tuple[str, ...]:
+    """What speaks against a measurement, one line each: a machine that was busy or throttled shows in the spread.
+
+    Example:
+        >>> warnings_of([Latency(4.0, 3.9, 4.1, 50)], Latency(4.9, 3.9, 6.2, 50))
+        ('the median of a pass is 4.90 ms, 3.90 to 6.20: the machine was busy or throttled, measure again',
+         'the operators take 4.00 ms together and a pass 4.90 ms: they are more than 10 % apart')
+    """
+    found = []
+    if spread(whole) > SPREAD:
+        interval = f"{whole.low_ms:.2f} to {whole.high_ms:.2f}"
+        found.append(
+            f"the median of a pass is {whole.median_ms:.2f} ms, {interval}: the machine was busy or throttled, measure again"
+        )
+    parts = sum(time.median_ms for time in times)
+    if abs(parts - whole.median_ms) > _APART * whole.median_ms:
+        found.append(
+            f"the operators take {parts:.2f} ms together and a pass {whole.median_ms:.2f} ms: they are more than 10 % apart"
+        )
+    return tuple(found)
+
+
+def spread(latency: Latency) -> float:
+    """Width of the interval, as a part of the median."""
+    return (latency.high_ms - latency.low_ms) / latency.median_ms
 
 
 @contextmanager

@@ -109,16 +109,30 @@ class Engine:
         Raises:
             UsageError: fewer than 1 repeat.
         """
-        if repeats < 1:
-            raise UsageError(f"repeats: must be 1 or more, found {repeats}")
+        seconds = self.time_steps(repeats)
         if device is None:
             from shufflekit.device import load_device  # what only runs a plan need not wait for it
 
             device = load_device()
+        return profile_steps(self.program, seconds, self.threads, device)
+
+    def time_steps(self, repeats: int = 50) -> NDArray[np.float64]:
+        """Seconds of each step on a random image.
+
+        Args:
+            repeats: passes, after three that do not count.
+
+        Returns:
+            (repeats, steps).
+
+        Raises:
+            UsageError: fewer than 1 repeat.
+        """
+        if repeats < 1:
+            raise UsageError(f"repeats: must be 1 or more, found {repeats}")
         image = np.random.default_rng(0).standard_normal((1, *self.input_shape), np.float32)
         self._native.profile(image, 3)  # caches and clocks settle
-        seconds = np.array(self._native.profile(image, repeats))
-        return profile_steps(self.program, seconds, self.threads, device)
+        return np.array(self._native.profile(image, repeats))
 
     def save(self, path: str | Path) -> None:
         """Writes the plan to a file, all of it or nothing; `load` reads it back.

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from shufflekit.device import Device, Rate
-    from shufflekit.plan.program import Program, Step
+    from shufflekit.device import Device
+    from shufflekit.plan.program import Program
 
 
 @dataclass(frozen=True)
@@ -93,26 +93,10 @@ def profile_steps(program: Program, seconds: NDArray[Any], threads: int, device:
     """
     medians = np.median(seconds, axis=0) * 1e3
     steps = [
-        StepProfile(step.name, step.kernel, float(ms), step.flops, step.bytes, _limit_ms(step, threads, device))
+        StepProfile(step.name, step.kernel, float(ms), step.flops, step.bytes, device.limit_ms(step.flops, step.bytes, threads))
         for step, ms in zip(program.steps, medians)
     ]
     return EngineProfile(tuple(steps), threads, len(seconds))
-
-
-def _limit_ms(step: Step, threads: int, device: Device) -> float:
-    """At the bandwidth of the smallest measured working set that holds a core's part of the bytes: a cache's, where it fits."""
-    copies = sorted(device.copies, key=lambda copy: copy.working_set_bytes)
-    copy = next((c for c in copies if c.working_set_bytes * threads >= step.bytes), copies[-1])
-    peak = device.peak
-    multiply_adds = step.flops / _rate(threads, peak.one_core, peak.all_cores)
-    return 1e3 * max(multiply_adds, step.bytes / _rate(threads, copy.one_core, copy.all_cores))
-
-
-def _rate(threads: int, one_core: Rate, all_cores: Rate | None) -> float:
-    """A second, of that many threads together: no more than all cores together reach."""
-    if threads == 1 or all_cores is None:
-        return one_core.best
-    return min(threads * one_core.best, all_cores.best)
 
 
 def _numbers(of: StepProfile | EngineProfile) -> tuple[str, ...]:

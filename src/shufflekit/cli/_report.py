@@ -1,0 +1,78 @@
+"""What `--report` and `--plots` write, and saved runs in place of networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shufflekit.cli._output import notice
+from shufflekit.errors import InputError
+from shufflekit.files import write_atomic
+
+if TYPE_CHECKING:
+    from shufflekit.report import Subject
+
+
+def read_run(path: Path) -> list[Subject]:
+    """The networks in a file that `audit --json` or `profile --json` printed; those without a label get the file's name.
+
+    Raises:
+        InputError: it cannot be read, or is something else.
+    """
+    from shufflekit.report import read_json
+
+    try:
+        return read_json(path.read_text(encoding="utf-8"), label=path.stem)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def write_report(subjects: Sequence[Subject], rules: Mapping[str, str], report: Path | None, plots: Path | None) -> None:
+    """Writes the page and the charts that were asked for, and says so on stderr.
+
+    Args:
+        subjects: the networks, of unlike labels.
+        rules: the text of each rule in Markdown, by its code.
+        report: the page, or None.
+        plots: a folder for the charts, or None.
+
+    Raises:
+        InputError: a file cannot be written.
+        MissingExtraError: what draws is not installed.
+    """
+    if report is not None:
+        from shufflekit.report import render_html
+
+        page = render_html(subjects, rules).encode()
+        with _told(report):
+            write_atomic(report, page)
+        notice(str(report))
+    if plots is not None:
+        from shufflekit.report import runs_of, save_charts
+
+        with _told(plots):
+            files = save_charts(runs_of(subjects), plots)
+        for file in files:
+            notice(str(file))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def numbered(subjects: Sequence[Subject]) -> list[Subject]:
+    """A network against itself, say before and after, must still have two names."""
+    labels = [subject.label for subject in subjects]
+    return [
+        replace(subject, label=f"{subject.label} ({before + 1})") if (before := labels[:i].count(subject.label)) else subject
+        for i, subject in enumerate(subjects)
+    ]

@@ -1,0 +1,195 @@
+"""`shufflekit audit`: what breaks the guidelines in a network, what it costs here, and what would help."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from shufflekit.cli._output import notice, print_json, stderr, stdout
+from shufflekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from shufflekit.profile import MeasuredProfile
+
+
+def audit(
+    *models: str,
+    shape: tuple[int, int, int, int] | None = None,
+    budget: float = 0.0,
+    select: str = "",
+    threads: int = 1,
+    predict: Annotated[bool, Parameter(negative="")] = False,
+    what_if: tuple[str, ...] = (),
+    out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    report: Path | None = None,
+    plots: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Hold networks against the guidelines of ShuffleNet V2, with the price of each finding on this machine.
+
+    A network runs in PyTorch as it is. A finding's cost is the time of its operators; the gain of its remedy is predicted
+    by a cost model of this machine, which is calibrated in a minute or two when it is first needed, and kept. The exit code is
+    1 where a finding costs more than the budget. With --report or --plots the network is also timed on the engine, where that
+    has all of its operators; several networks stand side by side.
+
+    Args:
+        models: a registry name, a folder of save_pretrained, package.module:callable, or the JSON of an earlier audit or
+            profile; several to compare them.
+        shape: N C H W of the input; that of the weights by default.
+        budget: ms that one finding may cost.
+        select: rules, as in G1,G4; all by default.
+        threads: of PyTorch and of the engine.
+        predict: do not run the network: its times, too, are the cost model's.
+        what_if: numbers of a registered network's constructor, as in --what-if groups=1 --what-if stage_channels=200,400,800;
+            the network is built with them too, and both are timed in turn.
+        out: a file for the JSON, which this command takes in place of a network.
+        report: a file for a page with charts, tables, findings and the text of their rules.
+        plots: a folder for the charts, as SVG and PNG.
+        json: print one object, or a list of them for several networks.
+    """
+    from shufflekit.cli._networks import input_shape
+    from shufflekit.cli._report import numbered, read_run, write_report
+    from shufflekit.errors import InputError
+    from shufflekit.files import write_atomic
+    from shufflekit.guidelines import RULES
+    from shufflekit.guidelines import audit as audit_network
+    from shufflekit.report import Subject, render_json, render_text, to_dict
+    from shufflekit.weights import resolve_model
+
+    if not models:
+        raise UsageError("model: at least one is needed; `shufflekit models` lists those of the registry")
+    if what_if and (len(models) > 1 or models[0].endswith(".json")):
+        raise UsageError(f"what_if: changes one network of the registry, found {', '.join(models)}")
+    changed = rebuilt(models[0], what_if) if what_if else None
+    subjects: list[Subject] = []
+    trial = None
+    with stderr().status("measuring") as status:
+        for model in models:
+            if model.endswith(".json"):
+                subjects += read_run(Path(model))
+                continue
+            network = resolve_model(model)
+            size = shape or input_shape(network)
+            found = audit_network(
+                network,
+                size,
+                budget_ms=budget,
+                select=[word for word in select.split(",") if word.strip()],
+                threads=threads,
+                measure=not predict,
+                tell=lambda what: status.update(f"measuring {what}"),
+                warn=notice,
+            )
+            against = _on_engine(network, size, threads) if (report or plots) and not predict else None
+            subjects.append(Subject(model, found, against))
+            if changed is not None:
+                status.update("measuring what if")
+                trial = measure_change(network, changed, size, threads)
+    subjects = numbered(subjects)
+    if out is not None:
+        try:
+            write_atomic(out, render_json(subjects).encode())
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
+    if json:
+        extra = {"what_if": {"changes": list(what_if), **asdict(trial)}} if trial else {}
+        shown = [to_dict(subject) | extra for subject in subjects]
+        print_json(shown[0] if len(shown) == 1 else shown)
+    else:
+        stdout().print(render_text(subjects), markup=False, soft_wrap=True)
+        if trial:
+            stdout().print(f"what if {', '.join(what_if)}: {trial}", markup=False, soft_wrap=True)
+    for subject in subjects:
+        for warning in (warning for profile in subject.profiles for warning in profile.warnings):
+            notice(warning if len(subjects) == 1 else f"{subject.label}: {warning}")
+    write_report(subjects, {rule.code: rule.page for rule in RULES}, report, plots)
+    return 1 if any(subject.audit.over_budget for subject in subjects) else 0
+
+
+def _on_engine(network: nn.Module, shape: tuple[int, int, int, int], threads: int) -> MeasuredProfile | None:
+    """The network's steps on the engine, None where it cannot run there; a notice says why."""
+    from shufflekit.compile import compile as compile_network
+    from shufflekit.errors import NotBuiltError
+    from shufflekit.profile import profile_engine
+
+    if shape[0] != 1:
+        notice(f"the engine's steps are timed on one image and not on a batch of {shape[0]}: PyTorch stands alone")
+        return None
+    try:
+        return profile_engine(compile_network(network, shape, threads))
+    except (NotBuiltError, UsageError) as error:
+        notice(f"not on the engine: {error}")
+        return None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network as it is and with other numbers, timed in turn."""
+
+    before_ms: float
+    after_ms: float
+    before_flops: int
+    after_flops: int
+
+    def __str__(self) -> str:
+        each = (self.after_ms / self.after_flops) / (self.before_ms / self.before_flops) - 1
+        return (
+            f"{self.before_ms:.2f} to {self.after_ms:.2f} ms (measured), {self.before_flops / 1e6:.1f} to "
+            f"{self.after_flops / 1e6:.1f} M multiply-adds: {each:+.0%} time for a multiply-add"
+        )
+
+
+def measure_change(before: nn.Module, after: nn.Module, shape: tuple[int, ...], threads: int) -> Trial:
+    """Times both in PyTorch, in turn."""
+    import torch
+
+    from shufflekit.cost import count
+    from shufflekit.profile import measure_in_turn
+    from shufflekit.profile.profile import torch_threads
+
+    x = torch.randn(shape)
+    flops = [count(network, shape).flops for network in (before, after)]
+    with torch_threads(threads), torch.inference_mode():
+        times = measure_in_turn([partial(network.eval(), x) for network in (before, after)])
+    return Trial(times[0].median_ms, times[1].median_ms, *flops)
+
+
+def rebuilt(name: str, changes: tuple[str, ...]) -> nn.Module:
+    """A registered network with other numbers in its constructor.
+
+    Raises:
+        UsageError: no registered network, or not one of its numbers.
+    """
+    from shufflekit.models import model_entry
+
+    constructor = model_entry(name).constructor
+    given: dict[str, Any] = {}
+    while isinstance(constructor, partial):
+        bound = inspect.signature(constructor.func).bind_partial(*constructor.args, **constructor.keywords)
+        given = {**bound.arguments, **given}
+        constructor = constructor.func
+    parameters = inspect.signature(constructor).parameters
+    numbers = {option: given.get(option, parameter.default) for option, parameter in parameters.items()}
+    numbers = {option: value for option, value in numbers.items() if _is_number(value) or isinstance(value, tuple)}
+    for change in changes:
+        option, _, text = change.partition("=")
+        parts = text.split(",")
+        if option not in numbers or not all(part.strip().isdecimal() for part in parts):
+            raise UsageError(f"what_if: must be OPTION=NUMBER[,NUMBER...] of {', '.join(numbers)}, found {change!r}")
+        values = tuple(map(int, parts))
+        given[option] = values if isinstance(numbers[option], tuple) else values[0]
+    try:
+        return constructor(**given)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise UsageError(f"what_if: {name} cannot be built with {', '.join(changes)}: {error}") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,133 @@
+"""The calibrated latency model of a device: what an operator takes, from its shapes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shufflekit.cost.surface import Surface
+from shufflekit.cost.works import Work
+from shufflekit.errors import InputError
+
+_LEAST_POINTS = 6  # of a family that gets a surface of its own
+_MOST_POINTS = 600  # more make it slow and no better
+_STARTING_MS = {"torch": 2e-3, "native": 2e-4}  # what the smallest call takes: a floor under the physical limit
+
+
+@dataclass(frozen=True, eq=False)
+class CostModel:
+    """Predicts the time of an operator: its physical limit, times what a surface through measured ones says.
+
+    Args:
+        engine: "torch" or "native".
+        threads: of it.
+        machine: what the model holds for, as text; a model from another machine is not used.
+        surfaces: by family.
+        typical: logarithm of the factor for families that were not calibrated.
+        between_ms: what passes between two operators of a network.
+
+    Example:
+        >>> measured = [(Work("copy", (float(i), 1.0), 2.0**i), 3 * 2.0**i) for i in range(8)]
+        >>> model = CostModel.through(measured, "torch", 1, "here", between_ms=0.0)
+        >>> 2.7 < model.predict_ms(Work("copy", (2.5, 1.0), 1.0)) < 3.3
+        True
+    """
+
+    engine: str
+    threads: int
+    machine: str
+    surfaces: Mapping[str, Surface]
+    typical: float
+    between_ms: float
+
+    @classmethod
+    def through(
+        cls, measured: Iterable[tuple[Work, float]], engine: str, threads: int, machine: str, between_ms: float
+    ) -> CostModel:
+        """Fits surfaces to measured works, in ms."""
+        families: dict[str, list[tuple[tuple[float, ...], float]]] = defaultdict(list)
+        for work, ms in measured:
+            families[work.family].append((work.features, math.log(ms / (work.limit_ms + _STARTING_MS[engine]))))
+        surfaces = {}
+        for family, rows in sorted(families.items()):
+            if len(rows) >= _LEAST_POINTS:
+                kept = rows[:: math.ceil(len(rows) / _MOST_POINTS)]
+                points, values = (np.array(column, np.float64) for column in zip(*kept))
+                surfaces[family] = Surface.through(points, values)
+        every = [value for rows in families.values() for _, value in rows]
+        return cls(engine, threads, machine, surfaces, float(np.median(every)), between_ms)
+
+    def knows(self, work: Work) -> bool:
+        """Whether operators of this family were measured; others get the factor that is typical here."""
+        return work.family in self.surfaces
+
+    def predict_ms(self, work: Work) -> float:
+        """Time of an operator inside a network."""
+        return self.predict_each_ms([work])[0]
+
+    def predict_each_ms(self, works: Sequence[Work]) -> list[float]:
+        """The same for many."""
+        factors = np.full(len(works), self.typical)
+        for family in {work.family for work in works} & {*self.surfaces}:
+            places = [place for place, work in enumerate(works) if work.family == family]
+            factors[places] = self.surfaces[family](np.array([works[place].features for place in places], np.float64))
+        return [(work.limit_ms + _STARTING_MS[self.engine]) * float(np.exp(f)) for work, f in zip(works, factors)]
+
+    def predict_total_ms(self, works: Sequence[Work]) -> float:
+        """Time of a network that runs these."""
+        return sum(self.predict_each_ms(works)) + self.between_ms * len(works)
+
+    def to_json(self) -> str:
+        """All of it, the measured points too."""
+        surfaces = {
+            family: {
+                "points": surface.points.tolist(),
+                "values": surface.values.tolist(),
+                "scales": surface.scales.tolist(),
+                "noise": surface.noise,
+            }
+            for family, surface in self.surfaces.items()
+        }
+        own = {name: getattr(self, name) for name in ("engine", "threads", "machine", "typical", "between_ms")}
+        return json.dumps({**own, "surfaces": surfaces}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> CostModel:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            InputError: it is something else, or holds a number that is none.
+        """
+        try:
+            found = json.loads(text)
+            return cls(
+                engine=str(found["engine"]),
+                threads=int(found["threads"]),
+                machine=str(found["machine"]),
+                surfaces={str(family): _surface(each) for family, each in found["surfaces"].items()},
+                typical=_number(found["typical"]),
+                between_ms=_number(found["between_ms"]),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"cost model: not readable ({type(error).__name__}: {error})") from None
+
+
+def _surface(found: Mapping[str, Any]) -> Surface:
+    points, values, scales = (np.array(found[name], np.float64) for name in ("points", "values", "scales"))
+    if points.ndim != 2 or values.shape != points.shape[:1] or scales.shape != points.shape[1:]:
+        raise ValueError("points, values and scales do not fit together")
+    if not (np.isfinite(points).all() and np.isfinite(values).all() and (scales > 0).all()):
+        raise ValueError("a point is not a number")
+    return Surface(points, values, scales, _number(found["noise"]))
+
+
+def _number(value: Any) -> float:
+    if not math.isfinite(float(value)):
+        raise ValueError(f"a number is needed, found {value}")
+    return float(value)

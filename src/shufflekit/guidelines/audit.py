@@ -1,0 +1,172 @@
+"""Finds what breaks the guidelines in a network, and what that costs on this device."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from shufflekit.cost import count
+from shufflekit.cost.model import CostModel
+from shufflekit.cost.works import works_of_layers
+from shufflekit.device import Device, load_device
+from shufflekit.errors import UsageError
+from shufflekit.guidelines import (
+    g1_unequal_channel_width,
+    g2_excessive_group_convolution,
+    g3_fragmented_block,
+    g4_thick_element_wise_map,
+    g5_unaligned_channels,
+)
+from shufflekit.guidelines.record import Audit, Finding
+from shufflekit.guidelines.rule import Rule, Violation
+from shufflekit.profile import Latency, MeasuredLayer, MeasuredProfile, profile
+from shufflekit.profile.calibrate import load_cost_model
+
+RULES: tuple[Rule, ...] = (
+    g1_unequal_channel_width.RULE,
+    g2_excessive_group_convolution.RULE,
+    g3_fragmented_block.RULE,
+    g4_thick_element_wise_map.RULE,
+    g5_unaligned_channels.RULE,
+)
+
+
+def audit(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    *,
+    budget_ms: float = 0.0,
+    select: Sequence[str] = (),
+    threads: int | None = None,
+    measure: bool = True,
+    cost_model: CostModel | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Audit:
+    """Holds a network, as PyTorch runs it, against the guidelines of ShuffleNet V2.
+
+    Args:
+        model: any module that takes one tensor; it is left as it was.
+        input_shape: (N, C, H, W).
+        budget_ms: what one finding may cost before it is over budget.
+        select: codes of rules, "G1" to "G5"; all by default.
+        threads: of PyTorch; as many as it is set to by default.
+        measure: time the network; else the times, too, are those of the cost model, and it is not run.
+        cost_model: of this device, for `threads`; by default the one kept, or calibrated now, in a minute or two.
+        tell: called with what is measured next.
+        warn: called with one line when something kept cannot be used.
+
+    Returns:
+        The findings, the costliest first.
+
+    Raises:
+        UsageError: an unknown rule, a negative budget, or fewer than 1 thread.
+        InputError: the model cannot take such an input.
+    """
+    rules = rules_of(select)
+    if not budget_ms >= 0:
+        raise UsageError(f"budget_ms: must be 0 or more, found {budget_ms}")
+    threads = torch.get_num_threads() if threads is None else threads
+    if threads < 1:
+        raise UsageError(f"threads: must be 1 or more, found {threads}")
+    if not measure:
+        count(model, input_shape)  # refuses what cannot be counted before the model is calibrated
+    cost_model = cost_model or load_cost_model("torch", threads, tell=tell, warn=warn)
+    tell("the network")
+    if measure:
+        found = profile(model, input_shape, measure=True, threads=threads)
+    else:
+        found = predict_profile(model, input_shape, cost_model, load_device())
+    findings = find(found, rules, cost_model, "measured" if measure else "predicted")
+    return Audit(found, findings, tuple(rule.code for rule in rules), budget_ms)
+
+
+def rules_of(select: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules of those codes or names, all of none.
+
+    Example:
+        >>> [rule.name for rule in rules_of(["g1", "unaligned-channels"])]
+        ['unequal-channel-width', 'unaligned-channels']
+        >>> rules_of(["G6"])
+        Traceback (most recent call last):
+        shufflekit.errors.UsageError: select: no rule is named 'G6'; one of G1, G2, G3, G4, G5 is needed
+    """
+    known = {name.lower(): rule for rule in RULES for name in (rule.code, rule.name)}
+    for word in select:
+        if word.strip().lower() not in known:
+            near = difflib.get_close_matches(word.lower(), [rule.name for rule in RULES], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(rule.code for rule in RULES)} is needed"
+            raise UsageError(f"select: no rule is named {word!r}; {hint}")
+    wanted = {known[word.strip().lower()].code for word in select}
+    return tuple(rule for rule in RULES if not wanted or rule.code in wanted)
+
+
+def find(found: MeasuredProfile, rules: Sequence[Rule], cost_model: CostModel, basis: str) -> tuple[Finding, ...]:
+    """All findings about a profile, priced, the costliest first."""
+    findings = [
+        _priced(rule, violation, found, cost_model, basis)
+        for rule in rules
+        for violation in rule.find(found.layers, found.device, rule.bound)
+    ]
+    return tuple(sorted(findings, key=lambda finding: -finding.cost_ms))
+
+
+def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model: CostModel, basis: str) -> Finding:
+    """The remedy's gain is the part of the cost by which the model expects it to be quicker than what there is."""
+    node = violation.node or "the network itself"
+    accused = [found.layers[place] for place in violation.layers]
+    cost_ms = sum(layer.ms for layer in accused)
+    now, then = (
+        cost_model.predict_total_ms(works_of_layers(layers, found.device, found.threads))
+        for layers in (accused, violation.instead)
+    )
+    if violation.same_flops:
+        then *= sum(layer.flops for layer in accused) / sum(layer.flops for layer in violation.instead)
+    return Finding(
+        rule=rule.code,
+        name=rule.name,
+        node=node,
+        layers=violation.layers,
+        value=violation.value,
+        bound=rule.bound,
+        message=f"{node}: {violation.message} (bound {rule.bound:g})",
+        cost_ms=cost_ms,
+        basis="measured" if basis == "measured" else "predicted",
+        remedy=violation.remedy,
+        gain_ms=cost_ms * (1 - then / now),
+    )
+
+
+def predict_profile(model: nn.Module, input_shape: Sequence[int], cost_model: CostModel, device: Device) -> MeasuredProfile:
+    """A profile whose times are the cost model's; the network is not run."""
+    counts, threads = count(model, input_shape), cost_model.threads
+    times = cost_model.predict_each_ms(works_of_layers(counts.layers, device, threads))
+    total = sum(times)
+    whole = total + cost_model.between_ms * len(times)
+    layers = tuple(
+        MeasuredLayer(
+            **vars(layer),
+            ms=ms,
+            low_ms=ms,
+            high_ms=ms,
+            limit_ms=device.limit_ms(layer.flops, layer.mac_bytes, threads),
+            share=ms / total,
+        )
+        for layer, ms in zip(counts.layers, times)
+    )
+    return MeasuredProfile(
+        input_shape=tuple(input_shape),
+        flops=counts.flops,
+        params=counts.params,
+        mac=counts.mac,
+        layers=layers,
+        unknown=counts.unknown,
+        threads=threads,
+        latency=Latency(whole, whole, whole, 0),
+        network=getattr(model, "architecture", "") or type(model).__name__,
+        device=device,
+        warnings=("times are predicted, not measured",),
+    )

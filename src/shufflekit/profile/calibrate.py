@@ -1,0 +1,136 @@
+"""Calibrates the cost model on this machine, once, and keeps it beside the record of the device."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from shufflekit.cost.model import CostModel
+from shufflekit.cost.works import Work, works_of_layers, works_of_steps
+from shufflekit.device import Device, load_device
+from shufflekit.device.cache import record_path
+from shufflekit.errors import InputError, UsageError
+from shufflekit.files import write_atomic
+from shufflekit.graph import capture, simplify
+from shufflekit.plan.build import build
+from shufflekit.profile.latency import Latency, measure_latency
+from shufflekit.profile.operators import time_operators
+from shufflekit.profile.profile import SPREAD, spread, torch_threads
+from shufflekit.profile.random_networks import random_network
+from shufflekit.runtime import Engine
+
+CALIBRATION = 1  # a new number makes older models be measured anew
+NETWORKS = range(60)  # their numbers; whoever checks the model takes others
+
+_PASSES = 15
+_SECONDS = 0.05
+_TRIES = 3
+_DISTURBED = 0.2  # of the networks
+
+
+def load_cost_model(
+    engine: Literal["torch", "native"] = "torch",
+    threads: int = 1,
+    refresh: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> CostModel:
+    """The cost model of this machine: as kept from an earlier call, else calibrated now, in one or two minutes, and kept.
+
+    Args:
+        engine: what runs the networks.
+        threads: of it.
+        refresh: calibrate even if there is a model.
+        tell: called with what is measured next.
+        warn: called with one line when a model cannot be used or kept; neither stops the call.
+    """
+    if threads < 1:
+        raise UsageError(f"threads: must be 1 or more, found {threads}")
+    device = load_device()
+    machine, path = machine_of(device), model_path(engine, threads)
+    if not refresh and path.exists():
+        try:
+            found = CostModel.from_json(path.read_text(encoding="utf-8"))
+            if (found.machine, found.engine, found.threads) != (machine, engine, threads):
+                raise InputError(f"cost model: is of {found.machine}, this is {machine}")
+            return found
+        except (InputError, OSError, UnicodeDecodeError) as error:
+            warn(f"{path}: {error}; calibrating anew")
+    model = calibrate(engine, threads, device, tell, warn)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, model.to_json().encode())
+    except OSError as error:
+        warn(f"{path}: not kept ({error.strerror})")
+    return model
+
+
+def model_path(engine: str, threads: int) -> Path:
+    """The file for this machine; its name holds a hash of what changes the times."""
+    what = f"{record_path().stem}|torch {torch.__version__}|calibration {CALIBRATION}"
+    return record_path().with_name(f"{hashlib.sha256(what.encode()).hexdigest()[:16]}-{engine}-{threads}.cost.json")
+
+
+def machine_of(device: Device) -> str:
+    """What a model holds for."""
+    return f"{device.cpu}, {device.cores} cores, {device.peak.instruction_set}, torch {torch.__version__}"
+
+
+def calibrate(
+    engine: Literal["torch", "native"],
+    threads: int,
+    device: Device,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> CostModel:
+    """Times the operators of random networks and fits a model to them."""
+    measured: list[tuple[Work, float]] = []
+    between: list[float] = []
+    disturbed = 0
+    for number in NETWORKS:
+        tell(f"random network {1 + number - NETWORKS[0]} of {len(NETWORKS)}, for the cost model")
+        works, whole = measure_random_network(number, engine, threads, device)
+        disturbed += spread(whole) > SPREAD
+        measured += works
+        between.append((whole.median_ms - sum(ms for _, ms in works)) / len(works))
+    if disturbed > len(NETWORKS) * _DISTURBED:
+        warn(
+            f"the machine was busy or throttled while {disturbed} of {len(NETWORKS)} random networks were timed: predictions "
+            f"will be off until {model_path(engine, threads)} is deleted and measured in a quiet minute"
+        )
+    return CostModel.through(measured, engine, threads, machine_of(device), max(0.0, statistics.median(between)))
+
+
+def measure_random_network(
+    number: int, engine: Literal["torch", "native"], threads: int, device: Device
+) -> tuple[list[tuple[Work, float]], Latency]:
+    """Each operator of a random network with its ms, and the time of a pass; again where something else was running."""
+    network, shape = random_network(number)
+    image, plan = torch.randn(shape), b""
+    if engine == "native":
+        plan = build(simplify(capture(network, shape))).to_bytes()
+    tries: list[tuple[list[tuple[Work, float]], Latency]] = []
+    while len(tries) < _TRIES and not (tries and spread(tries[-1][1]) <= SPREAD):
+        tries.append(_time_torch(network, image, threads, device) if engine == "torch" else _time_plan(plan, threads, device))
+    return min(tries, key=lambda one: spread(one[1]))
+
+
+def _time_torch(network: nn.Module, image: Tensor, threads: int, device: Device) -> tuple[list[tuple[Work, float]], Latency]:
+    with torch_threads(threads):
+        counts, times, whole = time_operators(network, image, 0.0)
+    return list(zip(works_of_layers(counts.layers, device, threads), (time.median_ms for time in times))), whole
+
+
+def _time_plan(plan: bytes, threads: int, device: Device) -> tuple[list[tuple[Work, float]], Latency]:
+    engine = Engine(plan, threads)
+    image = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
+    whole = measure_latency(lambda: engine(image), min_seconds=_SECONDS)
+    medians = [1e3 * statistics.median(of_step) for of_step in engine.time_steps(_PASSES).T.tolist()]
+    return list(zip(works_of_steps(engine.program.steps, device, threads), medians)), whole

@@ -1,0 +1,101 @@
+"""The profile of a compiled network, in the same terms as PyTorch's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shufflekit.device import Device, load_device
+from shufflekit.plan.program import Step
+from shufflekit.profile.latency import Latency, measure_latency, summarize
+from shufflekit.profile.profile import warnings_of
+from shufflekit.profile.record import MeasuredLayer, MeasuredProfile
+from shufflekit.runtime import Engine
+
+_PASSES = 50
+
+
+def profile_engine(engine: Engine, passes: int = _PASSES) -> MeasuredProfile:
+    """Times each step of a plan and the whole; a step is a layer, and its kernel the operator.
+
+    Args:
+        engine: the compiled network, on its threads.
+        passes: of which the median is taken.
+
+    Example:
+        >>> from torch import nn
+        >>> import shufflekit as sk
+        >>> p = profile_engine(sk.compile(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), (1, 3, 6, 6)))
+        >>> [(layer.operator, layer.category) for layer in p.layers]
+        [('gather', 'data movement'), ('gemm', 'convolution'), ('gather', 'data movement')]
+    """
+    image = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
+    whole = measure_latency(lambda: engine(image))
+    times = [summarize(of_step) for of_step in (1e3 * engine.time_steps(passes)).T.tolist()]
+    device, program = load_device(), engine.program
+    layers = _layers(program.steps, times, engine.threads, device)
+    return MeasuredProfile(
+        input_shape=image.shape,
+        flops=program.flops,
+        params=sum(layer.params for layer in layers),
+        mac=sum(layer.mac for layer in layers),
+        layers=layers,
+        unknown={},
+        threads=engine.threads,
+        latency=whole,
+        engine="native",
+        network=program.name,
+        device=device,
+        removed=program.info["vanished"],
+        warnings=warnings_of(times, whole),
+    )
+
+
+def _layers(steps: tuple[Step, ...], times: list[Latency], threads: int, device: Device) -> tuple[MeasuredLayer, ...]:
+    total = sum(time.median_ms for time in times)
+    return tuple(
+        MeasuredLayer(
+            name=step.name,
+            operator=step.kernel,
+            input_shapes=(shapes(step)[0],),
+            output_shapes=(shapes(step)[1],),
+            flops=step.flops,
+            params=_weights(step),
+            mac=step.bytes // 4,
+            mac_bytes=step.bytes,
+            ms=time.median_ms,
+            low_ms=time.low_ms,
+            high_ms=time.high_ms,
+            limit_ms=device.limit_ms(step.flops, step.bytes, threads),
+            share=time.median_ms / total,
+        )
+        for step, time in zip(steps, times)
+    )
+
+
+def shapes(step: Step) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(1, C, H, W) that a step reads and writes; (1, C, pixels) where it does not know of rows."""
+    a = step.arguments
+    out_channels = a["channels"] if "channels" in a else a["groups"] * a["rows"]
+    in_channels = a["channels"] if "channels" in a else a["groups"] * a.get("depth", a.get("in_channels"))
+    if "window" in a:
+        out = a["pool_window"][2:4] if "pool_window" in a else a["window"][2:4]
+        return (1, in_channels, *a["window"][:2]), (1, out_channels, *out)
+    if "out_height" in a:
+        return (1, in_channels, a["in_height"], a["in_width"]), (1, out_channels, a["out_height"], a["out_width"])
+    return (1, in_channels, a["pixels"]), (1, out_channels, a["pixels"])
+
+
+def _weights(step: Step) -> int:
+    """Elements of weights and biases, after batch norms were folded in."""
+    a = step.arguments
+    if step.kernel == "affine":
+        return 2 * int(a["channels"])
+    if step.kernel == "depthwise":
+        return int(a["channels"]) * (1 + a["window"][4] * a["window"][5])
+    if "rows" not in a:
+        return 0
+    rows = int(a["groups"] * a["rows"])
+    if step.kernel == "pointwise_depthwise":
+        return rows * (a["depth"] + 1) + rows * (1 + a["window"][4] * a["window"][5])
+    taps = a["window"][4] * a["window"][5] if "window" in a else 1
+    return rows * (a.get("depth", a.get("in_channels")) * taps + 1)

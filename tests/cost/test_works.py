@@ -1,0 +1,64 @@
+"""Families and features of operators, worked out by hand for a made-up machine with vectors of eight."""
+
+from __future__ import annotations
+
+from math import log2
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import shufflekit as sk
+from shufflekit.cost import count
+from shufflekit.cost.works import works_of_layers, works_of_steps
+from shufflekit.device import Device
+
+DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("conv", "side", "family", "features"),
+    [
+        (nn.Conv2d(16, 60, 1), 8, "pointwise convolution", (6, 4, log2(60), 0, log2(64 / 60))),
+        (nn.Conv2d(32, 32, 3, 1, 1, groups=32), 8, "depthwise convolution", (6, 5, log2(9), 0, 0)),
+        (nn.Conv2d(32, 64, 1, groups=4), 8, "grouped convolution", (6, 3, 4, 2, 0, 0, 0, 0)),
+        (nn.Conv2d(16, 32, 3, 2, 1), 8, "convolution", (4, 4, 5, log2(9), 1, 0, 0)),
+        (nn.Conv2d(16, 32, 3, 1, 1), 8, "small convolution", (6, 4, 5, log2(9))),
+        (nn.Conv2d(16, 32, 3, 1, 1), 64, "convolution", (12, 4, 5, log2(9), 0, 0, 0)),
+        (nn.ReLU(), 8, "relu", (10, 10, 0)),
+    ],
+)
+def test_layers(conv, side, family, features):
+    channels = getattr(conv, "in_channels", 16)
+    layers = count(conv, (1, channels, side, side)).layers
+    (work,) = works_of_layers(layers, DEVICE, threads=1)
+    assert (work.family, work.features) == (family, pytest.approx(features))
+    assert work.limit_ms == DEVICE.limit_ms(layers[0].flops, layers[0].mac_bytes, 1)
+
+
+def test_a_batch_norm_that_could_fold_has_work_all_the_same():
+    layers = count(nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)), (1, 8, 16, 16)).layers
+    work = works_of_layers(layers, DEVICE, 1)[1]
+    assert work.limit_ms == DEVICE.limit_ms(0, 4 * 2 * 8 * 256, 1)
+
+
+def test_every_kernel_of_the_engine_has_a_family():
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(8, 16, 1),
+        nn.Conv2d(16, 16, 3, 1, 1, groups=16),
+        nn.AvgPool2d(2),
+        nn.LocalResponseNorm(3),
+        nn.Upsample(scale_factor=2.0),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 4),
+        nn.Softmax(1),
+    )
+    steps = sk.compile(net, (1, 3, 64, 64)).program.steps
+    works = works_of_steps(steps, DEVICE, 1)
+    families = ["convolution_pool", "gemm", "depthwise", "average pool", "local_response_norm", "resize nearest"]
+    assert [work.family for work in works] == [*families, "adaptive pool", "linear", "softmax", "gather"]
+    assert all(torch.tensor(work.features).isfinite().all() for work in works)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from shufflekit.errors import InputError
+from shufflekit.guidelines import Audit, Finding
+from tests.profile.test_record import a_profile
+
+
+def a_finding(cost_ms: float = 2.0, gain_ms: float | None = 1.5) -> Finding:
+    return Finding("G4", "thick-copies", "a", (1,), 4.0, 3.0, "a: copies", cost_ms, "measured", "leave it out", gain_ms)
+
+
+def test_json_reads_back():
+    found = Audit(a_profile(), (a_finding(), a_finding(0.5, None)), ("G4",), budget_ms=1.0)
+    assert Audit.from_json(found.to_json()) == found
+
+
+def test_budget_is_for_each_finding():
+    assert Audit(a_profile(), (a_finding(2.0), a_finding(0.5)), ("G4",), budget_ms=1.0).over_budget == (a_finding(2.0),)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"profile": {}}'])
+def test_another_file_is_refused_in_one_line(text):
+    with pytest.raises(InputError, match="not readable"):
+        Audit.from_json(text)

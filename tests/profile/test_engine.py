@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import torch
+
+import shufflekit as sk
+from shufflekit.models import build_model
+from shufflekit.profile import profile_engine
+from shufflekit.profile.engine import shapes
+
+
+def test_steps_are_layers_in_the_same_terms():
+    engine = sk.compile(build_model("mobilenet_v1_x0_25").eval(), (1, 3, 64, 64))
+    found = profile_engine(engine, passes=6)
+    assert (found.engine, found.network, found.input_shape) == ("native", "mobilenet_v1_x0_25", (1, 3, 64, 64))
+    assert [layer.name for layer in found.layers] == [step.name for step in engine.program.steps]
+    assert found.flops == sum(layer.flops for layer in found.layers) == engine.program.flops
+    assert sum(layer.share for layer in found.layers) == torch.tensor(1.0)
+    assert found.removed == engine.program.info["vanished"]
+    assert sk.profile(build_model("mobilenet_v1_x0_25"), (1, 3, 64, 64)).flops == found.flops
+
+
+def test_shapes_and_weights_by_hand():
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, 2, 1),
+        torch.nn.Conv2d(8, 8, 3, 1, 1, groups=8),
+        torch.nn.Conv2d(8, 12, 1, groups=2),
+        torch.nn.AvgPool2d(2),
+    )
+    engine = sk.compile(net, (1, 3, 16, 16))
+    assert [shapes(step) for step in engine.program.steps] == [
+        ((1, 3, 16, 16), (1, 8, 8, 8)),
+        ((1, 8, 8, 8), (1, 8, 8, 8)),
+        ((1, 8, 64), (1, 12, 64)),
+        ((1, 12, 8, 8), (1, 12, 4, 4)),
+        ((1, 12, 4, 4), (1, 12, 4, 4)),
+    ]
+    found = profile_engine(engine, passes=6)
+    assert [layer.params for layer in found.layers] == [8 * 28, 8 * 10, 12 * 5, 0, 0]
+    assert found.params == sum(p.numel() for p in net.parameters())

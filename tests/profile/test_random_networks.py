@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from shufflekit.cost import count
+from shufflekit.graph import capture
+from shufflekit.profile.calibrate import NETWORKS
+from shufflekit.profile.random_networks import random_network
+
+
+def test_a_number_always_gives_the_same_network():
+    (first, shape), (second, again) = random_network(3), random_network(3)
+    assert shape == again
+    assert str(first) == str(second)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values()))
+    assert str(random_network(4)[0]) != str(first)
+
+
+@pytest.mark.parametrize("number", [0, 7, 1003])
+def test_they_run_in_pytorch_and_are_captured(number):
+    network, shape = random_network(number)
+    with torch.inference_mode():
+        y = network(torch.randn(shape))
+    assert y.isfinite().all()
+    assert capture(network, shape).nodes
+
+
+@pytest.mark.slow
+def test_together_they_have_every_kind_of_operator_often_enough():
+    families: dict[str, int] = {}
+    for number in NETWORKS:
+        network, shape = random_network(number)
+        for layer in count(network, shape).layers:
+            families[layer.operator] = families.get(layer.operator, 0) + 1
+    wanted = {"convolution", "native_batch_norm", "relu_", "add", "clone", "cat", "mean", "mul", "sigmoid", "hardtanh_"}
+    wanted |= {"avg_pool2d", "hardswish_", "max_pool2d_with_indices", "addmm", "hardsigmoid", "constant_pad_nd", "avg_pool3d"}
+    assert all(families[name] >= 6 for name in wanted), families

@@ -1,0 +1,24 @@
+"""Made-up networks to report on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shufflekit.guidelines import Audit
+from shufflekit.profile import Latency
+from shufflekit.report import Subject
+from tests.guidelines.test_record import a_finding
+from tests.profile.test_record import a_profile
+
+RULES = {"G4": "**G4** `thick-copies`. *What it does*: flags copies.\n\n*Example*: <b>none</b>.", "G9": "never found"}
+
+
+def a_subject(label: str = "two convolutions") -> Subject:
+    """Two convolutions and a copy in PyTorch, the same without the copy on the engine, and two findings."""
+    profile = replace(a_profile(), network=label)
+    steps = tuple(replace(profile.layers[i], name=f"step{i}", ms=0.4, share=0.5) for i in (0, 2))
+    engine = replace(
+        profile, engine="native", layers=steps, latency=Latency(0.82, 0.8, 0.9, 70), removed={"reshape": 1}, warnings=()
+    )
+    findings = (a_finding(), replace(a_finding(0.5, None), basis="predicted"))
+    return Subject(label, Audit(profile, findings, ("G4",), budget_ms=1.0), engine)
