@@ -213,9 +213,10 @@ def onnx_file(model: nn.Module, shape: Shape, folder: Path) -> Path:
     path = folder / f"{'x'.join(map(str, shape))}.onnx"
 
     def export(work: Path) -> None:
-        from _export import export_onnx
+        from shufflekit.export import Settings
+        from shufflekit.export.to_onnx import write_onnx
 
-        export_onnx(model, shape, work / path.name)
+        write_onnx(model, shape, work / path.name, Settings())
 
     _keep([path], export)
     return path

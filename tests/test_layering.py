@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "report": {"errors", "guidelines", "profile"},
 }
 ABOVE = {*LAYERS, "_native", ""}
-LAYERS |= dict.fromkeys(("bench", "export", "reproduce"), ABOVE)
+LAYERS |= {"export": ABOVE, "bench": {*ABOVE, "export"}, "reproduce": {*ABOVE, "export", "bench"}}
 LAYERS["cli"] = {*ABOVE, "bench", "export", "reproduce"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
