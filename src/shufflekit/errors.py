@@ -56,6 +56,8 @@ _EXTRAS = {
     "torchmetrics": "train",
     "webdataset": "train",
     "skimage": "demo",
+    "altair": "bench",
+    "vl_convert": "bench",
 }
 
 

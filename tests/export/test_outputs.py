@@ -16,7 +16,7 @@ def test_a_difference_is_of_the_largest_value_of_its_output() -> None:
     assert largest_difference([np.zeros(2)], [np.zeros(2)]) == 0
 
 
-@pytest.mark.parametrize("found", [[], [np.ones((2, 1))], [np.array([1.0, np.nan])], [np.ones(2), np.ones(2)]])
+@pytest.mark.parametrize("found", [[], [np.ones((2, 2))], [np.array([1.0, np.nan])], [np.ones(2), np.ones(2)]])
 def test_what_cannot_be_compared_is_infinitely_far(found: list[np.ndarray]) -> None:
     assert largest_difference(found, [np.ones(2)]) == float("inf")
 

@@ -92,7 +92,7 @@ class FromOnnx(Format):
     """A format whose own converter starts from an ONNX file."""
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
-        from shufflekit.export.to_onnx import write_onnx
+        from shufflekit.export.write_onnx import write_onnx
 
         with TemporaryDirectory() as folder:
             source = Path(folder, "net.onnx")

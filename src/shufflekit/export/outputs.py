@@ -47,12 +47,14 @@ def tensors_of(found: Any) -> list[Tensor]:
 def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> float:
     """Over all outputs, the largest difference as a share of the output's largest expected value.
 
-    Infinite where the numbers of outputs or their shapes differ, or something is not a number.
+    Infinite where the numbers of outputs or their shapes differ, or something is not a number. Axes of one element do not
+    count: ncnn, which has no batches, puts some where it likes.
 
     Example:
         >>> largest_difference([np.array([1.0, -3.0], np.float32)], [np.array([1.0, -4.0], np.float32)])
         0.25
     """
+    found, expected = ([np.squeeze(y) for y in outputs] for outputs in (found, expected))
     if len(found) != len(expected) or any(y.shape != right.shape for y, right in zip(found, expected)):
         return float("inf")
     smallest = np.finfo(np.float32).tiny

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from shufflekit.errors import InputError
 from shufflekit.export.format import Array, Format, Run, Settings, Shape
 from shufflekit.export.outputs import first_line
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _LARGEST_BATCH = 16  # memory is laid out for it when the program is written
 
@@ -26,6 +27,7 @@ class ExecuTorch(Format):
     suffixes = (".pte",)
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
+        import torch
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
@@ -44,6 +46,7 @@ class ExecuTorch(Format):
             raise InputError(f"ExecuTorch: cannot convert this network: {first_line(error)}") from error
 
     def load(self, stem: Path, threads: int) -> Run:
+        import torch
         from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
         from executorch.runtime import Runtime
 

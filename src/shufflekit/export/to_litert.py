@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from shufflekit.errors import InputError
 from shufflekit.export.format import Array, Format, Run, Settings, Shape
 from shufflekit.export.outputs import first_line
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class LiteRt(Format):
@@ -24,6 +25,7 @@ class LiteRt(Format):
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
         import litert_torch
+        import torch
 
         try:
             with warnings.catch_warnings():

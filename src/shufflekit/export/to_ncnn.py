@@ -57,7 +57,8 @@ class Ncnn(FromOnnx):
             setattr(net.opt, f"use_{narrow}", False)
         if net.load_param(str(param)) or net.load_model(str(weights)):
             raise InputError(f"ncnn: cannot load {param.name}")
-        entrance, exits = net.input_names()[0], net.output_names()
+        entrance = net.input_names()[0]
+        exits = sorted(net.output_names(), key=lambda name: int(name.removeprefix("out")))  # as pnnx numbers them
 
         def one(image: Array) -> list[Array]:
             extractor = net.create_extractor()

@@ -1,24 +1,15 @@
-"""ONNX, written by PyTorch in the operators that runtimes know best, and run by ONNX Runtime."""
+"""ONNX, written by PyTorch and run by ONNX Runtime."""
 
 from __future__ import annotations
 
-import copy
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from shufflekit.errors import InputError, UsageError
 from shufflekit.export.format import Array, Format, Run, Settings, Shape
-from shufflekit.export.outputs import first_line, outputs_of
 
 if TYPE_CHECKING:
     import onnxruntime
-
-OPSETS = range(9, 24)
+    from torch import nn
 
 
 class Onnx(Format):
@@ -29,49 +20,17 @@ class Onnx(Format):
     suffixes = (".onnx",)
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
+        from shufflekit.export.write_onnx import write_onnx
+
         write_onnx(model, shape, self.files(stem)[0], settings)
 
     def load(self, stem: Path, threads: int) -> Run:
         return load_onnx(self.files(stem)[0], threads)
 
 
-def write_onnx(model: nn.Module, shape: Shape, path: Path, settings: Settings) -> None:
-    """Writes a network in evaluation; its input is `in0`, its outputs `out0`, `out1` and so on.
-
-    With one shape, runtimes plan better; with any batch, the file computes the shapes of its reshapes as it runs.
-
-    Raises:
-        UsageError: an opset that PyTorch does not write.
-        InputError: PyTorch cannot export the network.
-    """
-    if settings.opset not in OPSETS:
-        raise UsageError(f"opset: must be {OPSETS[0]} to {OPSETS[-1]}, found {settings.opset}")
-    network = copy.deepcopy(model)
-    for name, module in list(network.named_modules()):
-        if isinstance(module, nn.LocalResponseNorm):
-            network.set_submodule(name, _Norm(module))
-    names = [f"out{i}" for i in range(len(outputs_of(model, np.zeros(shape, np.float32))))]
-    axes = {name: {0: "batch"} for name in ("in0", *names)} if settings.dynamic_batch else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing, and that this exporter is the older one; the newer needs another package
-        try:
-            torch.onnx.export(
-                network,
-                (torch.zeros(shape),),
-                path,
-                dynamo=False,
-                opset_version=settings.opset,
-                input_names=["in0"],
-                output_names=names,
-                dynamic_axes=axes,
-            )
-        except Exception as error:
-            raise InputError(f"ONNX: PyTorch cannot export this network: {first_line(error)}") from error
-
-
-def load_onnx(path: Path, threads: int) -> Run:
+def load_onnx(path: Path, threads: int, optimise: bool = True) -> Run:
     """An ONNX file in ONNX Runtime."""
-    session = onnx_session(path, threads)
+    session = onnx_session(path, threads, optimise)
     name = session.get_inputs()[0].name
 
     def run(x: Array) -> list[Array]:
@@ -80,37 +39,16 @@ def load_onnx(path: Path, threads: int) -> Run:
     return run
 
 
-def onnx_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """An ONNX file with all of ONNX Runtime's optimisations."""
+def onnx_session(path: Path, threads: int, optimise: bool = True) -> onnxruntime.InferenceSession:
+    """An ONNX file with all of ONNX Runtime's optimisations, or none."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.log_severity_level = 3  # errors: initialisers that are inputs too, as older exporters wrote them, are harmless
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-class _Norm(nn.Module):
-    """AlexNet's local response norm as the one operator that ONNX has for it; PyTorch's export writes out its arithmetic."""
-
-    def __init__(self, norm: nn.LocalResponseNorm) -> None:
-        super().__init__()
-        self.norm = norm
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _Operator.apply(x, self.norm)
-
-
-class _Operator(torch.autograd.Function):
-    @staticmethod
-    def forward(_context: Any, x: Tensor, _norm: nn.LocalResponseNorm) -> Tensor:
-        return x.clone()  # runs while the network is traced, where the shape is all that matters
-
-    @staticmethod
-    def symbolic(graph: Any, x: Any, norm: nn.LocalResponseNorm) -> Any:
-        found = graph.op("LRN", x, size_i=norm.size, alpha_f=norm.alpha, beta_f=norm.beta, bias_f=norm.k)
-        return found.setType(x.type())
