@@ -21,6 +21,7 @@ _VERBS = {
     "evaluate": "Measure a network's accuracy on a data set.",
     "compile": "Compile a network to a plan, a file that runs without PyTorch.",
     "bench": "Race PyTorch, the engine and other runtimes on this machine.",
+    "reproduce": "Make tables of the papers again on this machine.",
     "export": "Export a network to other runtimes: ONNX, OpenVINO, ncnn, MNN, ExecuTorch, LiteRT.",
     "device": "Measure what this machine can do at most: multiply-adds and bandwidth.",
     "demo": "Show a network at work on real photos, with its costs and its latency here.",

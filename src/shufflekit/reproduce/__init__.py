@@ -1,0 +1,1 @@
+"""The papers' measurements, made again on this machine."""
