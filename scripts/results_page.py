@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shufflekit.reproduce.papers import paper_table
 from shufflekit.reproduce.record import Record, shown
-from shufflekit.reproduce.tables import TABLES
+from shufflekit.reproduce.tables import TABLES, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "tables"
@@ -36,8 +36,16 @@ def page(records: dict[str, Record]) -> str:
     for name, entry in TABLES.items():
         parts.append(f"## {name}: {paper_table(name).title}\n")
         record = records.get(name)
-        parts.append(f"{entry.kind[0].upper()}{entry.kind[1:]}.\n" if record is None else _section(record))
+        parts.append(_absent(name, entry) if record is None else _section(record))
     return "\n".join(parts)
+
+
+def _absent(name: str, entry: Entry) -> str:
+    """Why there is nothing to show."""
+    kind = f"{entry.kind[0].upper()}{entry.kind[1:]}"
+    return (
+        f"{kind}.\n" if entry.make is None else f"{kind}; not measured yet: `shufflekit reproduce {name} -o results/tables`.\n"
+    )
 
 
 def _section(record: Record) -> str:
