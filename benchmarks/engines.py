@@ -20,28 +20,23 @@ import json as json_format
 import os
 import platform
 import sys
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from tempfile import gettempdir
-from typing import Annotated
+from typing import Annotated, Literal
 
-import numpy as np
 import torch
-from _peers import ENGINES, OURS, Engine, EngineName, Shape, stdout_to_stderr
-from _race import Race, Row, headline, mean_ratio, relative_error, take_turns
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
-from shufflekit import _native
-from shufflekit.cost import count
+from shufflekit.bench.machine import Machine
+from shufflekit.bench.race import Race, Subject, headline, mean_ratio, prepare, take_turns
+from shufflekit.bench.runtimes import OURS, RUNTIMES
 from shufflekit.device.host import cpu_name
-from shufflekit.errors import MissingExtraError, ShufflekitError, UsageError
+from shufflekit.errors import ShufflekitError, UsageError
+from shufflekit.export.random_weights import spread_weights
 from shufflekit.models import build_model
 
 NETWORKS = (
@@ -57,11 +52,8 @@ NETWORKS = (
     "mobilenet_v2_x1_0",
 )
 HEADLINE = ("alexnet", "shufflenet_v1_g3_x0_5")
-ALLOWED_ERROR = 1e-3  # of the largest output
-WARM_UP = 5
-WINDOW_MS = 3.0
-COPIED_BYTES = 1 << 26
-LONGEST_NOTE = 200
+EngineName = Literal["shufflekit", "onnxruntime", "openvino", "mnn", "ncnn"]
+ENGINES = {OURS: RUNTIMES["engine"], **{name: RUNTIMES[name] for name in ("onnxruntime", "openvino", "mnn", "ncnn")}}
 KEPT = Path(gettempdir()) / "shufflekit-bench"
 
 app = App(help=__doc__)
@@ -110,8 +102,8 @@ def main(
     shares: list[float] = []
     # Two networks that are divided by each other are raced together, so that a busy minute hits both.
     for names in [HEADLINE] if headline else [(name,) for name in networks]:
-        entries = [prepare(name, (batch, 3, *shape), threads, field, folder) for name in names]
-        runs = {(entry.network, engine): run for entry in entries for engine, run in entry.runs.items()}
+        entries = [prepare(network(name), (batch, 3, *shape), threads, field, folder, tell) for name in names]
+        runs = {(entry.network, engine): one.call for entry in entries for engine, one in entry.runs.items()}
         times, share = take_turns(runs, rounds, calls, machine.measure, cpu_time)
         shares.append(share)
         races += [entry.race(times) for entry in entries]
@@ -121,7 +113,7 @@ def main(
         f"{cpu_name()}, {os.cpu_count()} cores, of which this process may use {len(cores)} ({', '.join(map(str, cores))})",
         f"{batch} x {shape[0]}x{shape[1]} float32, {threads} thread{'s' * (threads > 1)}; {rounds} x {calls} calls, {clock}",
         str(machine),
-        f"cores that the timed calls had: {min(shares):.2f} to {max(shares):.2f}; load average {os.getloadavg()[0]:.1f}",
+        f"cores that the timed calls had: {min(shares):.2f} to {max(shares):.2f}",
         ", ".join(f"{engine.name} {engine.version}" for engine in field if engine.version),
     ]
     if threads > len(cores):
@@ -146,101 +138,10 @@ def tell(what: str) -> None:
     print(what, file=sys.stderr)
 
 
-class Machine:
-    """What the machine can do at most, measured in every round: medians far below the best tell that it was busy."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self.multiply_adds: list[float] = []
-        self.copies: list[float] = []
-
-    @property
-    def peak(self) -> float:
-        """The best rate of multiply-adds a second."""
-        return max(self.multiply_adds)
-
-    def measure(self) -> None:
-        """One more round of both rates."""
-        best = _native.instruction_sets()[0]
-        self.multiply_adds += _native.multiply_add_rates(best, self.threads, WINDOW_MS, 2)
-        self.copies += _native.copy_rates(best, self.threads, COPIED_BYTES, WINDOW_MS, 2)
-
-    def __str__(self) -> str:
-        return (
-            f"peak {self.peak / 1e9:.1f} G multiply-adds/s (median {median(self.multiply_adds) / 1e9:.1f}), "
-            f"memory {max(self.copies) / 1e9:.1f} GB/s (median {median(self.copies) / 1e9:.1f})"
-        )
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A network with the engines that run it rightly, and a row for each other one."""
-
-    network: str
-    flops: int
-    runs: dict[str, Callable[[], object]]
-    versions: dict[str, str]
-    untimed: tuple[Row, ...]
-
-    def race(self, times: Mapping[tuple[str, str], Sequence[float]]) -> Race:
-        """Puts the times in."""
-        timed = (Row(name, self.versions[name], "timed", times_ms=tuple(times[self.network, name])) for name in self.runs)
-        return Race(self.network, self.flops, (*timed, *self.untimed))
-
-
-def prepare(name: str, shape: Shape, threads: int, field: Sequence[Engine], folder: Path) -> Entry:
-    """Brings a network into every engine, warms it up and compares its output with PyTorch's."""
-    tell(name)
-    model = network(name)
-    images = np.random.default_rng(0).standard_normal(shape, np.float32)
-    with torch.no_grad():
-        expected = model(torch.from_numpy(images)).numpy()
-    kept = folder / f"{name}-{fingerprint(model):08x}"
-    runs: dict[str, Callable[[], object]] = {}
-    untimed: list[Row] = []
-    for engine in field:
-        try:
-            engine.require()
-            with stdout_to_stderr():
-                run = engine.prepare(model, shape, threads, kept)
-                for _ in range(WARM_UP):
-                    found = run(images)
-            error = relative_error(found, expected)
-            if error <= ALLOWED_ERROR:
-                runs[engine.name] = partial(run, images)
-                continue
-            row = Row(engine.name, engine.version, "wrong", f"differs from PyTorch by {error:.1e} of the maximum")
-        except MissingExtraError as missing:
-            row = Row(engine.name, engine.version, "skipped", str(missing))
-        except Exception as failure:  # noqa: BLE001  # the runtimes raise many kinds, and the others shall race all the same
-            why = f"{type(failure).__name__}: {failure}".splitlines()[0]
-            row = Row(engine.name, engine.version, "failed", why[:LONGEST_NOTE])
-        tell(f"  {row.engine}: {row.state}: {row.note}")
-        untimed.append(row)
-    return Entry(name, count(model, shape).flops, runs, {one.name: one.version for one in field}, tuple(untimed))
-
-
-def network(name: str) -> nn.Module:
-    """A network in evaluation whose random weights keep the size of what flows through, so that errors show in the output."""
+def network(name: str) -> Subject:
+    """A network whose random weights are the same in every run, so that what was converted is found again."""
     torch.manual_seed(0)
-    model = build_model(name).eval()
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight)
-    for norm in norms:
-        norm.train().momentum = 1.0
-    with torch.no_grad():
-        model(torch.randn(4, 3, 224, 224))
-    return model.eval()
-
-
-def fingerprint(model: nn.Module) -> int:
-    """Of all weights: a network that has changed is exported anew."""
-    value = 0
-    for tensor in model.state_dict().values():
-        value = zlib.crc32(tensor.numpy().tobytes(), value)
-    return value
+    return Subject(name, spread_weights(build_model(name), (1, 3, 224, 224)))
 
 
 def report(

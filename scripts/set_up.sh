@@ -53,5 +53,5 @@ install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check 
 say "installing torch, the package with its extras, and the tools; some minutes the first time"
 install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
 install cmake nanobind ninja scikit-build-core
-install --no-build-isolation ${build[@]+"${build[@]}"} --editable '.[all,dev]'
+install --no-build-isolation ${build[@]+"${build[@]}"} --editable '.[all,bench,dev]'
 say "done"

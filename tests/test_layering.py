@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "report": {"errors", "guidelines", "profile"},
 }
 ABOVE = {*LAYERS, "_native", ""}
-LAYERS |= dict.fromkeys(("bench", "export", "reproduce"), ABOVE)
+LAYERS |= {"export": ABOVE, "bench": {*ABOVE, "export"}, "reproduce": {*ABOVE, "export", "bench"}}
 LAYERS["cli"] = {*ABOVE, "bench", "export", "reproduce"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
@@ -44,6 +44,17 @@ WITHOUT_TORCH = (
     "device",
     "plan.program",
     "runtime",
+    "bench.cold_start",
+    "bench.runtimes",
+    "export.convert",
+    "export.format",
+    "export.outputs",
+    "export.to_executorch",
+    "export.to_litert",
+    "export.to_mnn",
+    "export.to_ncnn",
+    "export.to_onnx",
+    "export.to_openvino",
     "data.preprocess",
     "data.images",
     "cli.main",

@@ -23,6 +23,9 @@ _VERBS = {
     "audit": "Hold a network against the guidelines, with the price of each finding on this machine.",
     "compile": "Compile a network to a plan, a file that runs without PyTorch.",
     "guidelines": "Measure the guidelines of ShuffleNet V2 on this machine, beside the paper's numbers.",
+    "bench": "Race PyTorch, the engine and other runtimes on this machine.",
+    "reproduce": "Make tables of the papers again on this machine.",
+    "export": "Export a network to other runtimes: ONNX, OpenVINO, ncnn, MNN, ExecuTorch, LiteRT.",
     "device": "Measure what this machine can do at most: multiply-adds and bandwidth.",
     "demo": "Show a network at work on real photos, with its costs and its latency here.",
 }

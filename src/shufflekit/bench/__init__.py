@@ -1,0 +1,1 @@
+"""Races between runtimes on this machine: in turn, checked against PyTorch, with their spread."""

@@ -1,0 +1,102 @@
+"""Who takes part in a race: PyTorch, this package's engine, and the runtimes of the formats that `export` writes."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shufflekit.export import FORMATS, Format, Settings
+from shufflekit.export.format import Array, Run, Shape
+from shufflekit.export.to_onnx import Onnx
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OURS = "shufflekit"
+
+
+class Torch(Format):
+    """PyTorch as it stands, in inference mode."""
+
+    name = "PyTorch"
+    packages = ("torch",)
+    extra = "torch"
+    suffixes = (".pickle",)
+
+    def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
+        import torch
+
+        torch.save(model, self.files(stem)[0])
+
+    def load(self, stem: Path, threads: int) -> Run:
+        import torch
+
+        from shufflekit.export.outputs import outputs_of
+
+        torch.set_num_threads(threads)
+        # The file holds the module itself, code and all; nothing but `write` puts one there.
+        model: nn.Module = torch.load(self.files(stem)[0], weights_only=False)
+        return lambda x: outputs_of(model, x)
+
+
+class TorchCompile(Torch):
+    """PyTorch's own compiler, for one shape."""
+
+    name = "torch.compile"
+
+    def load(self, stem: Path, threads: int) -> Run:
+        import torch
+
+        from shufflekit.export.outputs import tensors_of
+
+        torch.set_num_threads(threads)
+        torch._dynamo.reset()  # it gives up, silently, on code that it has compiled for many shapes
+        model: nn.Module = torch.load(self.files(stem)[0], weights_only=False)
+        compiled = torch.compile(model.eval(), dynamic=False)
+
+        def run(x: Array) -> list[Array]:
+            with torch.inference_mode(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch about itself
+                return [y.numpy() for y in tensors_of(compiled(torch.from_numpy(x)))]
+
+        return run
+
+
+class Engine(Format):
+    """The engine of this package."""
+
+    name = OURS
+    packages = (OURS,)
+    suffixes = (".plan",)
+
+    def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
+        from shufflekit.compile import compile as compile_network
+
+        compile_network(model, shape).save(self.files(stem)[0])
+
+    def load(self, stem: Path, threads: int) -> Run:
+        from shufflekit.runtime import load
+
+        engine = load(self.files(stem)[0], threads)
+
+        def run(x: Array) -> list[Array]:
+            found = engine(x)
+            return found if isinstance(found, list) else [found]
+
+        return run
+
+
+class OnnxRuntime(Onnx):
+    """ONNX's runtime under its own name."""
+
+    name = "ONNX Runtime"
+
+
+RUNTIMES: dict[str, Format] = {
+    "torch": Torch(),
+    "torch-compile": TorchCompile(),
+    "engine": Engine(),
+    "onnxruntime": OnnxRuntime(),
+    **{name: FORMATS[name] for name in ("openvino", "ncnn", "mnn", "litert", "executorch")},
+}

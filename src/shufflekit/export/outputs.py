@@ -1,0 +1,82 @@
+"""Outputs of networks and runtimes in one form, and how far two of them differ."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shufflekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from shufflekit.export.format import Array
+
+
+def outputs_of(model: nn.Module, x: Array) -> list[Array]:
+    """What PyTorch computes in evaluation: every output, in the network's order.
+
+    Args:
+        x: (N, C, H, W).
+    """
+    import torch
+
+    with torch.inference_mode():
+        return [y.numpy() for y in tensors_of(model.eval()(torch.from_numpy(x)))]
+
+
+def tensors_of(found: Any) -> list[Tensor]:
+    """The tensors that a network returned: one, or several in a list, tuple or dict.
+
+    Raises:
+        UsageError: it returned something else.
+    """
+    import torch
+
+    tensors = [found] if isinstance(found, torch.Tensor) else list(found.values() if isinstance(found, dict) else found)
+    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
+        raise UsageError("model: must return one tensor, or several in a list, tuple or dict")
+    return tensors
+
+
+def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> float:
+    """Over all outputs, the largest difference as a share of the output's largest expected value.
+
+    Infinite where the numbers of outputs or their shapes differ, or something is not a number. Axes of one element do not
+    count: ncnn, which has no batches, puts some where it likes.
+
+    Example:
+        >>> largest_difference([np.array([1.0, -3.0], np.float32)], [np.array([1.0, -4.0], np.float32)])
+        0.25
+    """
+    found, expected = ([np.squeeze(y) for y in outputs] for outputs in (found, expected))
+    if len(found) != len(expected) or any(y.shape != right.shape for y, right in zip(found, expected)):
+        return float("inf")
+    smallest = np.finfo(np.float32).tiny
+    worst = max(float(np.abs(y - right).max() / max(np.abs(right).max(), smallest)) for y, right in zip(found, expected))
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def first_line(error: BaseException) -> str:
+    """Kind and first line of an error of some other package, in at most 200 characters."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}"[:200] if lines else type(error).__name__
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Sends to stderr what compiled code of some converters and runtimes prints."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,68 @@
+"""ncnn's two files, written by pnnx and run by ncnn."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shufflekit.errors import InputError
+from shufflekit.export.format import Array, FromOnnx, Run, Settings, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Ncnn(FromOnnx):
+    """https://github.com/Tencent/ncnn/wiki; it has no batches, so that several images run one after another."""
+
+    name = "ncnn"
+    packages = ("ncnn", "pnnx", "onnx")
+    suffixes = (".ncnn.param", ".ncnn.bin")
+
+    def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
+        super().write(model, (1, *shape[1:]), stem, Settings(settings.opset))
+
+    def convert(self, source: Path, shape: Shape, stem: Path) -> None:
+        found = find_spec("pnnx")
+        assert found is not None  # `require` has looked
+        program = Path(str(found.origin)).with_name("pnnx")  # which needs no Python; the module around it would import torch
+        with TemporaryDirectory(dir=stem.parent) as work:
+            Path(work, "net.onnx").symlink_to(source.resolve())
+            size = f"inputshape={list(shape)}".replace(" ", "")
+            done = subprocess.run(
+                [str(program), "net.onnx", size, "fp16=0", "ncnnparam=net.param", "ncnnbin=net.bin"],
+                cwd=work,
+                capture_output=True,
+                check=False,
+            )
+            if done.returncode:
+                raise InputError(f"pnnx: cannot convert {source.name}: exit code {done.returncode}")
+            for path, name in zip(self.files(stem), ("net.param", "net.bin")):
+                Path(work, name).replace(path)
+
+    def load(self, stem: Path, threads: int) -> Run:
+        import ncnn
+
+        param, weights = self.files(stem)
+        net = ncnn.Net()
+        net.opt.num_threads = threads
+        net.opt.lightmode = True
+        net.opt.use_packing_layout = True
+        for narrow in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
+            setattr(net.opt, f"use_{narrow}", False)
+        if net.load_param(str(param)) or net.load_model(str(weights)):
+            raise InputError(f"ncnn: cannot load {param.name}")
+        entrance = net.input_names()[0]
+        exits = sorted(net.output_names(), key=lambda name: int(name.removeprefix("out")))  # as pnnx numbers them
+
+        def one(image: Array) -> list[Array]:
+            extractor = net.create_extractor()
+            extractor.input(entrance, ncnn.Mat(image))
+            return [np.array(extractor.extract(name)[1]) for name in exits]
+
+        return lambda x: [np.stack(images) for images in zip(*(one(image) for image in x))]

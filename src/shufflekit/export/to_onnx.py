@@ -1,0 +1,54 @@
+"""ONNX, written by PyTorch and run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shufflekit.export.format import Array, Format, Run, Settings, Shape
+
+if TYPE_CHECKING:
+    import onnxruntime
+    from torch import nn
+
+
+class Onnx(Format):
+    """https://onnxruntime.ai/docs/performance/tune-performance/threading.html"""
+
+    name = "ONNX"
+    packages = ("onnxruntime", "onnx")
+    suffixes = (".onnx",)
+
+    def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
+        from shufflekit.export.write_onnx import write_onnx
+
+        write_onnx(model, shape, self.files(stem)[0], settings)
+
+    def load(self, stem: Path, threads: int) -> Run:
+        return load_onnx(self.files(stem)[0], threads)
+
+
+def load_onnx(path: Path, threads: int, optimise: bool = True) -> Run:
+    """An ONNX file in ONNX Runtime."""
+    session = onnx_session(path, threads, optimise)
+    name = session.get_inputs()[0].name
+
+    def run(x: Array) -> list[Array]:
+        return session.run(None, {name: x})
+
+    return run
+
+
+def onnx_session(path: Path, threads: int, optimise: bool = True) -> onnxruntime.InferenceSession:
+    """An ONNX file with all of ONNX Runtime's optimisations, or none."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.log_severity_level = 3  # errors: initialisers that are inputs too, as older exporters wrote them, are harmless
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

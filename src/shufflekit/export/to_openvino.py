@@ -1,0 +1,48 @@
+"""OpenVINO's two files, written and run by OpenVINO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from shufflekit.errors import InputError
+from shufflekit.export.format import Array, FromOnnx, Run, Shape
+from shufflekit.export.outputs import first_line
+
+
+class OpenVino(FromOnnx):
+    """https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/optimizing-latency.html"""
+
+    name = "OpenVINO"
+    packages = ("openvino", "onnx")
+    suffixes = (".openvino.xml", ".openvino.bin")
+
+    def convert(self, source: Path, shape: Shape, stem: Path) -> None:
+        import openvino
+
+        try:
+            openvino.save_model(openvino.Core().read_model(source), self.files(stem)[0], compress_to_fp16=False)
+        except RuntimeError as error:
+            raise InputError(f"OpenVINO: cannot read {source.name}: {first_line(error)}") from error
+
+    def load(self, stem: Path, threads: int) -> Run:
+        request = openvino_model(self.files(stem)[0], threads).create_infer_request()
+
+        def run(x: Array) -> list[Array]:
+            return list(request.infer([x], share_inputs=True, share_outputs=True).values())
+
+        return run
+
+
+def openvino_model(path: Path, threads: int) -> Any:
+    """A file compiled for latency; int8 operators stay int8, all others compute in float32."""
+    import openvino
+
+    core = openvino.Core()
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    return core.compile_model(core.read_model(path), "CPU", settings)

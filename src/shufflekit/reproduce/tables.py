@@ -1,0 +1,70 @@
+"""The list of tables: which can be made again by `shufflekit reproduce`, and where the others come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from shufflekit.device import Device
+from shufflekit.errors import UsageError
+from shufflekit.reproduce import speed_tables, structure_tables
+from shufflekit.reproduce.papers import PaperTable, paper_table, paper_tables
+from shufflekit.reproduce.record import Record
+
+Make = Callable[[PaperTable, Device, Callable[[str], object]], structure_tables.Rows]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a table is made here: a function, or in words where another command makes it or nothing does yet."""
+
+    make: Make | None
+    kind: str
+
+
+TABLES: dict[str, Entry] = {
+    "v1.table1": Entry(structure_tables.v1_table_1, "structure"),
+    "v1.table2": Entry(None, "accuracy; not yet"),
+    "v1.table3": Entry(None, "accuracy; not yet"),
+    "v1.table4": Entry(None, "accuracy; not yet"),
+    "v1.table5": Entry(None, "accuracy; not yet"),
+    "v1.table6": Entry(structure_tables.v1_table_6, "structure"),
+    "v1.table7": Entry(None, "detection; not yet"),
+    "v1.table8": Entry(speed_tables.v1_table_8, "speed"),
+    "v2.table1": Entry(None, "guidelines: `shufflekit guidelines --table 1`"),
+    "v2.table2": Entry(None, "guidelines: `shufflekit guidelines --table 2`"),
+    "v2.table3": Entry(None, "guidelines: `shufflekit guidelines --table 3`"),
+    "v2.table4": Entry(None, "guidelines: `shufflekit guidelines --table 4`"),
+    "v2.table5": Entry(structure_tables.v2_table_5, "structure"),
+    "v2.table6": Entry(structure_tables.v2_table_6, "structure"),
+    "v2.table7": Entry(None, "detection; not yet"),
+    "v2.table8": Entry(speed_tables.v2_table_8, "speed"),
+    "v2.figure2": Entry(None, "profile; not yet"),
+    "v2.appendix.table1a": Entry(None, "speed; not yet"),
+    "v2.appendix.table1b": Entry(None, "speed; not yet"),
+    "v2.appendix.table2": Entry(structure_tables.v2_appendix_table_2, "structure"),
+}
+assert TABLES.keys() == paper_tables().keys()
+
+
+def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda _: None) -> Record:
+    """Makes one table again.
+
+    Args:
+        name: of the table, as in `TABLES`.
+        device: this machine's record.
+        tell: called with one line of progress.
+
+    Raises:
+        UsageError: no table has that name, or another command makes it.
+    """
+    table = paper_table(name)
+    entry = TABLES[name]
+    if entry.make is None:
+        raise UsageError(f"{name}: not made by this command ({entry.kind})")
+    columns, rows, notes = entry.make(table, device, tell)
+    machine = f"{device.cpu}, {device.cores} cores, one thread"
+    today = date.today().isoformat()
+    command = f"shufflekit reproduce {name}"
+    return Record(name, table.title, command, machine, today, columns, tuple(rows), tuple(notes))

@@ -1,0 +1,143 @@
+"""The table of what works: every ShuffleNet in every installed format computes what PyTorch computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from shufflekit.errors import InputError, MissingExtraError, UsageError
+from shufflekit.export import FORMATS, Format, export, verify
+from shufflekit.export.convert import ALLOWED_DIFFERENCE
+from shufflekit.export.random_weights import spread_weights
+from shufflekit.models import build_model, list_models
+from tests.families import family_and_size
+
+SHAPE = (1, 3, 64, 64)
+SLOW_FORMATS = ("executorch", "litert")  # their converters take half a minute a network
+FAMILIES = ("shufflenet_v1_g", "shufflenet_v2_x")
+
+
+def installed(name: str) -> str:
+    """The format, or a skip that says which package is missing."""
+    try:
+        FORMATS[name].require()
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    return name
+
+
+def table() -> list[object]:
+    """Every ShuffleNet in every format; slow but for the smallest of V1 and V2 in the quick formats."""
+    names = [name for name in list_models() if "shufflenet" in name]
+    quick = {min((n for n in names if n.startswith(family)), key=lambda n: family_and_size(n)[1]) for family in FAMILIES}
+    return [
+        pytest.param(name, form, marks=[] if name in quick and form not in SLOW_FORMATS else [pytest.mark.slow])
+        for name in names
+        for form in FORMATS
+    ]
+
+
+@pytest.mark.parametrize(("name", "form"), table())
+def test_every_shufflenet_exports_to_every_format(name: str, form: str, tmp_path: Path) -> None:
+    net = spread_weights(build_model(name), SHAPE)
+    files = export(net, SHAPE, installed(form), tmp_path)
+    assert [file.name for file in files] == [name + suffix for suffix in FORMATS[form].suffixes]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert verify(net, SHAPE, form, tmp_path, name) <= ALLOWED_DIFFERENCE
+
+
+def test_the_table_has_every_shufflenet_and_format() -> None:
+    cells = [parameters.values for parameters in table()]
+    names = {name for name in list_models() if "shufflenet" in name}
+    assert set(cells) == {(name, form) for name in names for form in FORMATS}
+    assert len({name for name in names if name.startswith(FAMILIES)}) == 35  # V1: 5 groups of 6 widths, a shallow one; V2: 4
+
+
+@pytest.mark.parametrize("form", [*(form for form in FORMATS if form not in SLOW_FORMATS)])
+def test_a_dynamic_batch_takes_one_and_three_images(form: str, tmp_path: Path) -> None:
+    net = spread_weights(build_model("shufflenet_v1_g2_x0_25"), SHAPE)
+    export(net, SHAPE, installed(form), tmp_path, name="net", dynamic_batch=True)
+    assert verify(net, SHAPE, form, tmp_path, "net", dynamic_batch=True) <= ALLOWED_DIFFERENCE
+
+
+@pytest.mark.slow
+def test_a_dynamic_batch_in_executorch(tmp_path: Path) -> None:
+    test_a_dynamic_batch_takes_one_and_three_images("executorch", tmp_path)
+
+
+@pytest.mark.parametrize("form", [*(form for form in FORMATS if form not in SLOW_FORMATS)])
+def test_several_outputs_keep_their_order(form: str, tmp_path: Path) -> None:
+    net = spread_weights(build_model("shufflenet_v2_x0_5", features_only=True, out_indices=(2, 3, 4)), SHAPE)
+    export(net, SHAPE, installed(form), tmp_path, name="net")
+    assert verify(net, SHAPE, form, tmp_path, "net") <= ALLOWED_DIFFERENCE
+    run = FORMATS[form].load(tmp_path / "net", 1)
+    assert [y.shape for y in run(np.zeros(SHAPE, np.float32))] == [(1, 48, 8, 8), (1, 96, 4, 4), (1, 192, 2, 2)]
+
+
+def test_a_wrong_file_is_seen(tmp_path: Path) -> None:
+    net = spread_weights(build_model("shufflenet_v2_x0_5"), SHAPE)
+    export(net, SHAPE, installed("onnx"), tmp_path, name="net")
+    with torch.no_grad():
+        net.stage3[4].branch2[0].weight[7] *= 2  # one channel of one layer in the middle
+    assert verify(net, SHAPE, "onnx", tmp_path, "net") > ALLOWED_DIFFERENCE
+
+
+def test_the_opset_is_that_asked_for(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'shufflekit[bench]'")
+    net = build_model("shufflenet_v2_x0_5")
+    for opset in (11, 18):
+        (path,) = export(net, SHAPE, installed("onnx"), tmp_path, opset=opset)
+        assert [one.version for one in onnx.load(path).opset_import if one.domain == ""] == [opset]
+    for opset in (8, 24):
+        with pytest.raises(UsageError, match=f"^opset: must be 9 to 23, found {opset}$"):
+            export(net, SHAPE, "onnx", tmp_path, opset=opset)
+
+
+def test_alexnet_keeps_its_local_response_norms(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'shufflekit[bench]'")
+    shape = (1, 3, 224, 224)
+    net = spread_weights(build_model("alexnet", num_classes=10), shape)
+    (path,) = export(net, shape, installed("onnx"), tmp_path, name="net")
+    assert [node.op_type for node in onnx.load(path).graph.node].count("LRN") == 2
+    assert verify(net, shape, "onnx", tmp_path, "net") <= ALLOWED_DIFFERENCE
+
+
+class Sorts(nn.Module):
+    """An operator that no older exporter has."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.fft2(x).abs()
+
+
+def test_a_refused_network_is_one_line_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="^ONNX: PyTorch cannot export this network: .*fft") as caught:
+        export(Sorts(), SHAPE, installed("onnx"), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_asked_wrongly(tmp_path: Path) -> None:
+    net = build_model("shufflenet_v2_x0_5")
+    with pytest.raises(UsageError, match=r"^format: must be one of onnx, .*, litert, found 'coreml'$"):
+        export(net, SHAPE, "coreml", tmp_path)
+    with pytest.raises(UsageError, match=r"^export: the input's shape must be \(N, C, H, W\), found \(3, 64, 64\)$"):
+        export(net, SHAPE[1:], "onnx", tmp_path)
+    with pytest.raises(UsageError, match="^dynamic_batch: LiteRT has the batch that it is written with"):
+        export(net, SHAPE, "litert", tmp_path, dynamic_batch=True)
+
+
+@pytest.mark.parametrize(
+    ("form", "extra"), [("onnx", "bench"), ("ncnn", "bench"), ("executorch", "executorch"), ("litert", "litert")]
+)
+def test_a_missing_package_is_told_by_its_extra(form: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = ("no_such_package", *FORMATS[form].packages)
+    monkeypatch.setattr(type(FORMATS[form]), "packages", packages)
+    with pytest.raises(MissingExtraError) as caught:
+        export(build_model("shufflenet_v2_x0_5"), SHAPE, form, tmp_path)
+    assert str(caught.value) == f"no_such_package is not installed: pip install 'shufflekit[{extra}]'"
+    assert FORMATS[form].version == ""
+    assert isinstance(FORMATS[form], Format)
