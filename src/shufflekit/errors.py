@@ -56,6 +56,8 @@ _EXTRAS = {
     "torchmetrics": "train",
     "webdataset": "train",
     "skimage": "demo",
+    "onnx": "detect",
+    "faster_coco_eval": "detect",
 }
 
 
