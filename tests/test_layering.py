@@ -49,12 +49,16 @@ WITHOUT_TORCH = (
     "detect.boxes",
     "detect.classes",
     "detect.decode",
+    "detect.photo_detector",
     "detect.prepare",
     "cli.main",
     "cli._output",
     "cli._photos",
     "cli._classifier",
+    "cli._detectors",
+    "cli._draw_boxes",
     "cli.predict",
+    "cli.detect",
     "cli.device",
 )
 
