@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shufflekit.detect.boxes import Floats
 from shufflekit.detect.classes import category_ids, class_names
 from shufflekit.detect.decode import decode
-from shufflekit.detect.prepare import Preparation
+from shufflekit.detect.prepare import Placing, Preparation
 from shufflekit.errors import UsageError
 
 
@@ -67,12 +67,15 @@ class PhotoDetector:
         if not 0 < least < 1:
             raise UsageError(f"score: must be above 0 and below 1, found {least}")
         x, placing = self.prepare(photo)
-        maps = [np.asarray(values)[0] for values in self.run(x[None])]
-        found = decode(maps, self.detection, self.prepare.preprocessing.input_size, least)
-        boxes = placing.to_photo(found.boxes)
-        rows = zip(found.labels.tolist(), found.scores.tolist(), boxes.tolist())
+        return self.detections(self.run(x[None]), placing, least)
+
+    def detections(self, maps: Sequence[Floats], placing: Placing, least: float) -> list[Detection]:
+        """What the network's maps (1, C, h, w) say of the photo that `placing` tells of."""
+        size = self.prepare.preprocessing.input_size
+        found = decode([np.asarray(values)[0] for values in maps], self.detection, size, least)
+        rows = zip(found.labels.tolist(), found.scores.tolist(), placing.to_photo(found.boxes).tolist())
         return [
-            Detection(self.labels[index], index, self.category_ids[index], score, (box[0], box[1], box[2], box[3]))
-            for index, score, box in rows
-            if box[2] > box[0] and box[3] > box[1]
+            Detection(self.labels[index], index, self.category_ids[index], score, (left, top, right, bottom))
+            for index, score, (left, top, right, bottom) in rows
+            if right > left and bottom > top
         ]
