@@ -20,7 +20,7 @@ LAYERS: dict[str, set[str]] = {
     "weights": {"errors", "models"},
     "data": {"errors"},
     "train": {"errors", "files", "models", "weights", "data"},
-    "detect": {"errors", "models", "weights", "data", "train"},
+    "detect": {"errors", "files", "models", "weights", "data", "train"},
     "graph": {"errors"},
     "cost": {"errors", "device", "graph"},
     "plan.program": {"errors"},
