@@ -12,8 +12,9 @@ from shufflekit.graph import capture, simplify
 from shufflekit.plan.build import build
 from shufflekit.runtime import Engine
 
-# What the user of a plan needs of `pretrained_cfg`: how to prepare a photo, what the classes are called, whose weights.
-_KEPT = ("tag", "mean", "std", "channel_order", "interpolation", "crop_pct", "classes", "source", "license")
+# What the user of a plan needs of `pretrained_cfg`: how to prepare a photo, what the classes are called, whose weights, and
+# how to read a detector's maps.
+_KEPT = ("tag", "mean", "std", "channel_order", "interpolation", "crop_pct", "classes", "source", "license", "detection")
 
 
 def compile(  # noqa: A001  # the word that torch uses too

@@ -59,6 +59,8 @@ _EXTRAS = {
     "altair": "report",
     "jinja2": "report",
     "vl_convert": "report",
+    "onnx": "detect",
+    "faster_coco_eval": "detect",
 }
 
 

@@ -100,7 +100,7 @@ def test_a_recipe_arrives_as_it_is(flags: list[str], expected: Recipe, told: lis
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--recipe", "mnist"], "recipe: must be one of imagenet, cifar, found 'mnist'"),
+        (["--recipe", "mnist"], "recipe: must be one of imagenet, cifar, detect, found 'mnist'"),
         (["--epochs", "0"], "epochs: must be 1 or more, found 0"),
         (["--epochs", "many"], "many"),
         (["--schedule", "step"], "step"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shufflekit.graph import Graph, capture, interpret, simplify
 from shufflekit.graph.fold_affine import fold_affine
 from shufflekit.graph.fuse_activations import fuse_activations
 from shufflekit.graph.fuse_residuals import fuse_residuals
+from shufflekit.graph.halving_to_pool import halving_to_pool
 from shufflekit.graph.norms_to_affine import norms_to_affine
 from shufflekit.graph.sink_activations import sink_activations
 from shufflekit.models import build_model, list_models
@@ -121,3 +123,35 @@ def check_network(name: str) -> None:
     (found,) = interpret(graph, x)
     assert float((found - expected).abs().max() / expected.abs().max()) < 1e-4
     assert not {"batch_norm", "relu"} & set(ops(graph))
+
+
+class Resized(nn.Module):
+    def __init__(self, size: tuple[int, int], mode: str = "bilinear", corners: bool | None = False) -> None:
+        super().__init__()
+        self.arguments = {"size": size, "mode": mode, "align_corners": corners}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, **self.arguments)
+
+
+@pytest.mark.parametrize(
+    ("size", "mode", "corners", "found"),
+    [
+        ((4, 3), "bilinear", False, "avg_pool"),
+        ((4, 6), "bilinear", False, "resize"),
+        ((16, 12), "bilinear", False, "resize"),
+        ((4, 3), "bilinear", True, "resize"),
+        ((4, 3), "nearest", None, "resize"),
+    ],
+)
+def test_bilinear_halving_becomes_a_pool(size: tuple[int, int], mode: str, corners: bool | None, found: str) -> None:
+    network = Resized(size, mode, corners)
+    graph = halving_to_pool(capture(network, (1, 4, 8, 6)))
+    assert ops(graph) == [found]
+    x = torch.randn(2, 4, 8, 6)
+    (y,) = interpret(graph, x)
+    assert torch.allclose(y, network(x), atol=1e-6)
+
+
+def test_halving_an_odd_side_stays_a_resize() -> None:
+    assert ops(halving_to_pool(capture(Resized((3, 3)), (1, 4, 7, 6)))) == ["resize"]

@@ -49,5 +49,5 @@ def test_numbers_out_of_range_are_refused(change: dict[str, object], message: st
 
 def test_recipes_have_names() -> None:
     assert {name: recipe_named(name) for name in RECIPES} == RECIPES
-    with pytest.raises(UsageError, match="recipe: must be one of imagenet, cifar, found 'mnist'"):
+    with pytest.raises(UsageError, match="recipe: must be one of imagenet, cifar, detect, found 'mnist'"):
         recipe_named("mnist")

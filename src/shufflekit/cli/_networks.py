@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,8 @@ from torch import nn
 from shufflekit.cli._classifier import Classifier, engine_classifier
 from shufflekit.compile import compile as compile_network
 from shufflekit.data.preprocess import Preprocessing
+from shufflekit.detect.create import create_detector, is_detector
+from shufflekit.detect.network import Detector
 from shufflekit.models import list_models, model_entry
 from shufflekit.profile.profile import torch_threads
 from shufflekit.weights import create_model, list_checkpoints, resolve_model
@@ -21,16 +25,30 @@ def load_network(model: str | None, weights: str | None) -> nn.Module:
     """A network with weights: its own or ImageNet's by default, those of a tag or file where named.
 
     Args:
-        model: a registry name, a saved network, or `package.module:callable`; without it `DEFAULT_MODEL`, or where that
-            one has no weights with the tag, the network that has.
+        model: a registry name, a detector, a saved network, or `package.module:callable`; without it `DEFAULT_MODEL`, or
+            where that one has no weights with the tag, the network that has.
         weights: a tag, or a file.
     """
     if model is None:
         having = [c.architecture for c in list_checkpoints() if weights in (c.tag, c.tag.partition(".")[0])]
         model = having[0] if having and DEFAULT_MODEL not in having else DEFAULT_MODEL
+    if is_detector(model):
+        return load_detector(model, weights)
     if weights is not None:
         return create_model(model, pretrained=weights)
     return create_model(model, pretrained=True) if model in list_models() else resolve_model(model)
+
+
+def load_detector(model: str, weights: str | None) -> Detector:
+    """A detector with weights: its own where it is a saved one, else those of a tag or file, by default the published ones."""
+    if Path(model).is_dir():
+        return create_detector(Path(model), weights or False)
+    return create_detector(model, weights or True)
+
+
+def random_network(model: str) -> nn.Module:
+    """A network with random weights, or a saved one."""
+    return create_detector(model) if is_detector(model) else resolve_model(model)
 
 
 def torch_classifier(network: nn.Module) -> Classifier:

@@ -36,7 +36,7 @@ def compile(  # noqa: A001
     channels that it reads lie in memory.
 
     Args:
-        model: a registry name, a folder of save_pretrained, or package.module:callable.
+        model: a registry name, a detector, a folder of save_pretrained, or package.module:callable.
         out: the file to write.
         shape: N C H W of the input; that of the weights by default. The plan takes any N.
         threads: that --verify runs on; a plan takes any number.
@@ -44,12 +44,11 @@ def compile(  # noqa: A001
         verify: compare with PyTorch on random images first; a plan that differs is not written, and the exit code is 1.
         json: print one object in place of the table.
     """
-    from shufflekit.cli._networks import load_network
+    from shufflekit.cli._networks import load_network, random_network
     from shufflekit.compile import compile as compile_network
     from shufflekit.data.preprocess import Preprocessing
-    from shufflekit.weights import resolve_model
 
-    network = resolve_model(model) if weights == "random" else load_network(model, weights)
+    network = random_network(model) if weights == "random" else load_network(model, weights)
     if shape is None:
         shape = (1, 3, *Preprocessing.from_config(getattr(network, "pretrained_cfg", None) or {}).input_size)
     engine = compile_network(network, shape, threads)

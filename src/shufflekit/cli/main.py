@@ -17,6 +17,7 @@ from shufflekit.errors import ShufflekitError, UsageError, missing_extra
 _VERBS = {
     "models": "List the networks with parameters, FLOPs, memory access cost and published error.",
     "predict": "Classify photos.",
+    "detect": "Find objects on photos.",
     "train": "Train a network.",
     "evaluate": "Measure a network's accuracy on a data set.",
     "profile": "Count and time each operator of a network, beside this machine's limit.",

@@ -28,7 +28,8 @@ def _fill_in(app: App, commands: tuple[str, ...], arguments: ArgumentCollection)
             Toml(config, use_commands_as_keys=False)(app, commands, arguments)
         except CycloptsError as error:
             raise UsageError(f"config: {config}: {error}") from error
-    name = _given(arguments, "--recipe") or "imagenet"
+    detects = _given(arguments, "--task") == "detect"
+    name = _given(arguments, "--recipe") or ("detect" if detects else "imagenet")
     Dict(asdict(recipe_named(name)), use_commands_as_keys=False)(app, commands, arguments)
 
 
@@ -52,16 +53,24 @@ def _train(
     """Train a network.
 
     Args:
-        recipe: imagenet (both papers') or cifar; it has the numbers that no flag and no file gives.
+        recipe: imagenet (both papers'), cifar, or detect, which --task detect takes by default; it has the numbers that no
+            flag and no file gives.
         config: a TOML file with any of these flags: epochs = 30, and under [augmentation] pad = 4.
     """
+    start = _run_detection if settings.task == "detect" else run
     with _Bars() as watcher:
-        stopped = run(settings, numbers, watcher)
+        stopped = start(settings, numbers, watcher)
     if stopped:
         notice(f"stopped by {signal.Signals(stopped).name}; the same command with --resume auto continues")
         return 128 + stopped
     notice(f"done: {settings.out} holds model.safetensors and config.json")
     return 0
+
+
+def _run_detection(settings: Settings, numbers: Recipe, watcher: _Bars) -> int:
+    from shufflekit.detect.train import run_detection  # scoring needs another extra
+
+    return run_detection(settings, numbers, watcher)
 
 
 class _Bars:

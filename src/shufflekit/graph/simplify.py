@@ -6,6 +6,7 @@ from shufflekit.graph.fold_affine import fold_affine
 from shufflekit.graph.fuse_activations import fuse_activations
 from shufflekit.graph.fuse_residuals import fuse_residuals
 from shufflekit.graph.graph import Graph
+from shufflekit.graph.halving_to_pool import halving_to_pool
 from shufflekit.graph.norms_to_affine import norms_to_affine
 from shufflekit.graph.sink_activations import sink_activations
 
@@ -20,6 +21,6 @@ def simplify(graph: Graph) -> Graph:
         >>> [(node.op, node.attrs["activation"]) for node in simplify(capture(net, (1, 3, 4, 4))).nodes]
         [('conv', 'relu')]
     """
-    for rewrite in (norms_to_affine, fold_affine, sink_activations, fuse_residuals, fuse_activations):
+    for rewrite in (halving_to_pool, norms_to_affine, fold_affine, sink_activations, fuse_residuals, fuse_activations):
         graph = rewrite(graph)
     return graph

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
@@ -18,18 +18,28 @@ from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shufflekit.data.loader import Batch, Loader
 from shufflekit.errors import InputError, ShufflekitError, UsageError
-from shufflekit.models import Network
 from shufflekit.train.checkpoint import random_states, restore_random_states, save_checkpoint
 from shufflekit.train.layout import Layout
 from shufflekit.train.log import Metrics, Watcher
 from shufflekit.train.optimizer import build_average, build_optimizer
 from shufflekit.train.recipe import Recipe
 from shufflekit.train.schedule import learning_rate_factor
-from shufflekit.train.score import Score, score
+from shufflekit.train.score import Measured, score
 from shufflekit.train.signals import StopRequest
-from shufflekit.weights import save_pretrained
+
+
+class Batches(Protocol):
+    """What a trainer takes its batches from; `Loader` is one."""
+
+    broken: dict[str, str]
+
+    @property
+    def indices(self) -> Sized: ...
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Any]: ...
 
 
 @dataclass
@@ -44,13 +54,14 @@ class Place:
     loss_sum: float = 0.0
     seconds: float = 0.0
     best_top1: float = -1.0
+    "In %; a detector's is its AP."
 
 
 class Trainer:
-    """Trains one network.
+    """Trains one classifier; a subclass with another loss and score trains something else.
 
     Args:
-        model: with its first weights; it is trained in place.
+        model: with its first weights, and a way to save itself; it is trained in place.
         training, validation: loaders of this process's share of the batches.
         folder: of the run; `checkpoints/last.pt` and `best/`, a saved network, are written there.
         checkpoint_every: updates between two checkpoints; every epoch ends with one as well, 0 leaves it at that.
@@ -60,12 +71,12 @@ class Trainer:
 
     def __init__(
         self,
-        model: Network,
+        model: Any,
         recipe: Recipe,
         accelerator: Accelerator,
         layout: Layout,
-        training: Loader,
-        validation: Loader | None,
+        training: Batches,
+        validation: Batches | None,
         folder: Path,
         *,
         classes: int,
@@ -83,7 +94,7 @@ class Trainer:
             raise UsageError(f"batch: an update takes {self.images_per_update} images, the training set has fewer")
         self.place = Place()
         self.model = model
-        self.model.to(accelerator.device, memory_format=layout.memory_format)  # type: ignore[call-overload]
+        self.model.to(accelerator.device, memory_format=layout.memory_format)
         self.average = build_average(self.model, recipe.ema_decay) if recipe.ema_decay else None
         optimizer = build_optimizer(self.model, recipe)
         # Validation and checkpoints keep to the plain network: it is not compiled again for them, and its names stay.
@@ -148,7 +159,7 @@ class Trainer:
                 self._save()
         self.watcher.end()
 
-    def _update(self, batches: Iterator[Batch]) -> None:
+    def _update(self, batches: Iterator[Any]) -> None:
         accumulate, rate = self.recipe.accumulate, self.learning_rate
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["lr_factor"]
@@ -167,7 +178,7 @@ class Trainer:
             self.average.update_parameters(self.model)
         self._unread.append(torch.stack(losses).mean())
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Any) -> Tensor:
         device = self.accelerator.device
         images = batch.images.to(device, non_blocking=True, memory_format=self.layout.memory_format)
         logits = self.forward(images).float()
@@ -200,8 +211,13 @@ class Trainer:
                 "train/loss": sum(losses) / len(losses),
                 "train/lr": self.optimizer.param_groups[0]["lr"],
                 "train/images_per_s": speed,
+                **self._more_to_log(),
             }
             self.metrics.write(self.place.step, {"epoch": self.place.epoch, **values})
+
+    def _more_to_log(self) -> dict[str, float]:
+        """Further numbers of the updates since the last line."""
+        return {}
 
     def _stopped(self, stop: StopRequest) -> bool:
         """Whether to stop here; several processes agree on it at the steps that are logged."""
@@ -224,25 +240,25 @@ class Trainer:
         }
         scores = self._validate()
         for name, found in scores.items():
-            values |= {f"val/{name}_top1": found.top1, f"val/{name}_top5": found.top5}
+            values |= {f"val/{name}_{key}": value for key, value in found.values.items()}
         self._report_epoch(values, scores)
-        top1 = list(scores.values())[-1].top1 if scores else place.best_top1  # the average's, where there is one
+        top1 = list(scores.values())[-1].rank if scores else place.best_top1  # the average's, where there is one
         improved, place.best_top1 = top1 > place.best_top1, max(top1, place.best_top1)
         place.epoch, place.batch, place.loss_sum, place.seconds = place.epoch + 1, 0, 0.0, 0.0
         self._save(also_best=improved)
 
-    def _report_epoch(self, values: dict[str, Any], scores: dict[str, Score]) -> None:
+    def _report_epoch(self, values: dict[str, Any], scores: Mapping[str, Measured]) -> None:
         if self.metrics:
             self.metrics.write(self.place.step, values)
         line = f"epoch {self.place.epoch + 1}/{self.recipe.epochs}: loss {values['epoch/train_loss']:.4f}"
-        line += "".join(f", {name} top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %" for name, found in scores.items())
+        line += "".join(f", {name} {found}" for name, found in scores.items())
         left = timedelta(seconds=round(self.place.seconds * (self.recipe.epochs - self.place.epoch - 1)))
         self.watcher.note(f"{line}, {values['epoch/images_per_s']:.0f} images/s, {left} of training left")
         for name, loader in (("training", self.training), ("validation", self.validation)):
             if loader is not None:
                 self._report_broken(name, loader)
 
-    def _report_broken(self, name: str, loader: Loader) -> None:
+    def _report_broken(self, name: str, loader: Batches) -> None:
         found: dict[str, str] = {}
         for of_process in gather_object([loader.broken]):
             found |= of_process
@@ -250,23 +266,25 @@ class Trainer:
             listed = "; ".join(f"{image} ({reason})" for image, reason in sorted(found.items()))
             self.watcher.note(f"{len(found)} broken {name} images were replaced by others: {listed}")
 
-    def _validate(self) -> dict[str, Score]:
+    def _validate(self) -> dict[str, Measured]:
         if self.validation is None:
             return {}
         networks: dict[str, nn.Module] = {"model": self.model}
         if self.average is not None:
             networks["ema"] = self.average.module
-        scores = {}
+        scores: dict[str, Measured] = {}
         for name, network in networks.items():
             self._share_statistics(network)
             share = len(self.validation.indices) // self.accelerator.num_processes
             self.watcher.begin(f"validating {name}", share, 0)
             with self.accelerator.autocast():
-                batches = self.validation.epoch(0)
-                device, memory_format = self.accelerator.device, self.layout.memory_format
-                scores[name] = score(network, batches, self.classes, device, memory_format, self.watcher.advance)
+                scores[name] = self._score(network, self.validation)
             self.watcher.end()
         return scores
+
+    def _score(self, network: nn.Module, validation: Batches) -> Measured:
+        device, memory_format = self.accelerator.device, self.layout.memory_format
+        return score(network, validation.epoch(0), self.classes, device, memory_format, self.watcher.advance)
 
     def _share_statistics(self, network: nn.Module) -> None:
         """Batch-norm statistics are those of the first process; the others need them only to validate."""
@@ -274,12 +292,9 @@ class Trainer:
             for buffer in network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
-    def result(self) -> Network:
+    def result(self) -> Any:
         """The network to keep: the moving average where the recipe has one."""
-        if self.average is None:
-            return self.model
-        assert isinstance(self.average.module, Network)
-        return self.average.module
+        return self.model if self.average is None else self.average.module
 
     def _save(self, also_best: bool = False) -> None:
         self._read_losses()
@@ -291,7 +306,7 @@ class Trainer:
             return
         state = self._state(random)
         if also_best:  # before the checkpoint: a run killed between the two does the epoch again
-            save_pretrained(self.result(), self.folder / "best")
+            self.result().save_pretrained(self.folder / "best")
         save_checkpoint(self.folder / "checkpoints" / "last.pt", state)
 
     def _last_checkpoint(self) -> str:

@@ -34,16 +34,21 @@ from shufflekit.weights.pretrained_cfg import default_cfg
 class Settings:
     """What a run needs besides its recipe: what to train on what, where to, and how to use the machine."""
 
+    task: Literal["classify", "detect"] = "classify"
     data: Path
-    "Training images: a folder of class folders, Parquet files or WebDataset shards."
+    "Training images: a folder of class folders, Parquet files or WebDataset shards; to detect, a COCO annotation file."
+    images: Path | None = None
+    "To detect: the folder of the annotated images."
     model: str
-    "A registry name."
+    "A registry name; to detect, a detector's."
     weights: str | None = None
     "Start from these: a tag, or a file of any layout that `load_weights` knows."
     out: Path
     "The run's folder."
     val: Path | None = None
-    "Images to validate on after each epoch."
+    "Images to validate on after each epoch; to detect, their annotation file."
+    val_images: Path | None = None
+    "To detect: the folder of those; that of the training images by default."
     holdout: int = 0
     "Or: how many training images to hold out for that, each class in proportion."
     split: str | None = None
@@ -75,7 +80,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
     """
     keep_freed_memory()
     source, training, validation = _open_data(settings, recipe)
-    accelerator = _accelerator(settings.precision)
+    accelerator = make_accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {
         "model": settings.model,
@@ -85,10 +90,10 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
         "processes": accelerator.num_processes,
         "recipe": json.loads(json.dumps(asdict(recipe))),
     }
-    checkpoint = _find_checkpoint(settings, identity)
+    checkpoint = find_checkpoint(settings, identity)
     set_seed(recipe.seed)
     model = _build(settings, recipe, list(source.classes))
-    _note_learning_rate(recipe, accelerator.num_processes, watcher)
+    note_learning_rate(recipe, accelerator.num_processes, watcher)
     if checkpoint:
         layout = Layout(**checkpoint["layout"])
     else:
@@ -145,7 +150,12 @@ def _open_data(settings: Settings, recipe: Recipe) -> tuple[Source, list[int], t
     return source, list(range(len(source))), (validation, list(range(len(validation))))
 
 
-def _accelerator(precision: str) -> Accelerator:
+def make_accelerator(precision: str) -> Accelerator:
+    """Of all processes of this run.
+
+    Raises:
+        UsageError: a precision that this machine does not have.
+    """
     if precision == "fp16" and not torch.cuda.is_available():
         raise UsageError("precision: fp16 needs a GPU; no or bf16 work here")
     AcceleratorState._reset_state()  # else the first run's precision binds the next one in this process
@@ -155,7 +165,13 @@ def _accelerator(precision: str) -> Accelerator:
     return Accelerator(cpu=on_cpu, mixed_precision=precision, kwargs_handlers=[own_statistics])
 
 
-def _find_checkpoint(settings: Settings, identity: dict[str, Any]) -> dict[str, Any] | None:
+def find_checkpoint(settings: Settings, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint to go on from, None where the folder holds no run.
+
+    Raises:
+        UsageError: there is one and it is not to be resumed, or it is another run's.
+        InputError: the folder or the checkpoint cannot be used.
+    """
     folder = settings.out / "checkpoints"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -191,7 +207,8 @@ def _build(settings: Settings, recipe: Recipe, classes: list[str]) -> Network:
     return model
 
 
-def _note_learning_rate(recipe: Recipe, processes: int, watcher: Watcher) -> None:
+def note_learning_rate(recipe: Recipe, processes: int, watcher: Watcher) -> None:
+    """Tells where the peak was scaled."""
     peak, images = recipe.peak_learning_rate(processes), recipe.batch * recipe.accumulate * processes
     if images != recipe.reference_batch:
         scaled = f"{recipe.learning_rate:g} scaled from {recipe.reference_batch} to {images} images per update"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -14,6 +15,16 @@ from shufflekit.data.loader import Batch
 from shufflekit.errors import InputError
 
 _NORMAL_95 = 1.959964  # the normal distribution's two-sided 95 % point
+
+
+class Measured(Protocol):
+    """What a validation found: numbers by name for the records, the one that decides which epoch was best, a few words."""
+
+    @property
+    def values(self) -> Mapping[str, float]: ...
+
+    @property
+    def rank(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,19 @@ class Score:
     def top5(self) -> float:
         """In %."""
         return 100 * self.top5_right / self.images
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """Both, by name."""
+        return {"top1": self.top1, "top5": self.top5}
+
+    @property
+    def rank(self) -> float:
+        """The best epoch has the highest."""
+        return self.top1
+
+    def __str__(self) -> str:
+        return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} %"
 
 
 def wilson_interval(right: int, images: int) -> tuple[float, float]:

@@ -1,0 +1,61 @@
+"""What runs a detector: PyTorch, the engine after compiling, or a plan; torch is loaded only where it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shufflekit.detect.photo_detector import PhotoDetector
+from shufflekit.errors import InputError
+from shufflekit.runtime import Engine, load
+
+if TYPE_CHECKING:
+    from shufflekit.detect.network import Detector
+
+
+def torch_detector(network: Detector) -> PhotoDetector:
+    """A detector that runs in PyTorch."""
+    import torch
+
+    from shufflekit.profile.profile import torch_threads
+
+    network.eval()
+
+    def maps(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        with torch_threads(1), torch.inference_mode():  # as for `predict`: a second thread gains little on one photo
+            return [values.numpy() for values in network(torch.from_numpy(images))]
+
+    return PhotoDetector(maps, network.pretrained_cfg or {})
+
+
+def native_detector(network: Detector) -> PhotoDetector:
+    """The same, compiled first."""
+    from shufflekit.compile import compile as compile_network
+
+    assert network.pretrained_cfg is not None, "every detector says how it takes its photos"
+    return engine_detector(compile_network(network, (1, *network.pretrained_cfg["input_size"])), "model")
+
+
+def plan_detector(path: Path) -> PhotoDetector:
+    """The same, from a plan file.
+
+    Raises:
+        InputError: no such file, no sound plan, or not that of a detector.
+    """
+    return engine_detector(load(path), str(path))
+
+
+def engine_detector(engine: Engine, name: str) -> PhotoDetector:
+    """A detector that runs on the engine; how photos go in and boxes come out stands in the plan."""
+    info = engine.program.info
+    if "detection" not in info or engine.input_shape[0] != 3:
+        raise InputError(f"{name}: must be the plan of a detector, found that of {engine.program.name or 'another network'}")
+
+    def maps(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        found = engine(images)
+        return found if isinstance(found, list) else [found]
+
+    return PhotoDetector(maps, {**info, "input_size": engine.input_shape})

@@ -1,0 +1,202 @@
+"""Trains a detector: the classifier's loop, checkpoints and averages, with boxes for labels and COCO's AP for accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import set_seed  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shufflekit.data.images import BrokenImageError, read_image
+from shufflekit.detect.coco import Truth, read_truth
+from shufflekit.detect.create import create_detector
+from shufflekit.detect.criterion import loss_of
+from shufflekit.detect.evaluate import evaluate
+from shufflekit.detect.loader import DetectionBatch, DetectionLoader
+from shufflekit.detect.nanodet import NanoDet, make_leaky
+from shufflekit.detect.network import Detector
+from shufflekit.detect.photo_detector import PhotoDetector
+from shufflekit.detect.prepare import Preparation
+from shufflekit.errors import InputError, UsageError
+from shufflekit.files import write_atomic
+from shufflekit.train.layout import Layout
+from shufflekit.train.log import Silent, Watcher
+from shufflekit.train.loop import Trainer
+from shufflekit.train.memory import keep_freed_memory
+from shufflekit.train.recipe import Recipe
+from shufflekit.train.run import Settings, find_checkpoint, make_accelerator, note_learning_rate
+from shufflekit.train.toml import to_toml
+from shufflekit.weights import load_weights
+
+_LEAST = 0.01  # score of a box that validation counts
+
+
+@dataclass(frozen=True)
+class Precision:
+    """COCO's average precision, in %."""
+
+    ap: float
+    ap50: float
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """Both, by name."""
+        return {"ap": self.ap, "ap50": self.ap50}
+
+    @property
+    def rank(self) -> float:
+        """The best epoch has the highest."""
+        return self.ap
+
+    def __str__(self) -> str:
+        return f"AP {self.ap:.1f} %, AP50 {self.ap50:.1f} %"
+
+
+class DetectorTrainer(Trainer):
+    """Trains one detector; `training` and `validation` are of `DetectionLoader`."""
+
+    def _loss(self, batch: DetectionBatch) -> Tensor:
+        device = self.accelerator.device
+        images = batch.images.to(device, non_blocking=True, memory_format=self.layout.memory_format)
+        maps = [values.float() for values in self.forward(images)]
+        parts = loss_of(maps, [target.to(device) for target in batch.targets], self.model.detection)
+        for name, value in parts.items():
+            self._parts[name].append(value.detach())
+        return torch.stack([*parts.values()]).sum()
+
+    @property
+    def _parts(self) -> dict[str, list[Tensor]]:
+        """The parts of the loss since they were last written, by name."""
+        return self.__dict__.setdefault("parts_since", defaultdict(list))
+
+    def _more_to_log(self) -> dict[str, float]:
+        means = {f"train/loss_{name}": float(torch.stack(values).mean()) for name, values in self._parts.items()}
+        self._parts.clear()
+        return means
+
+    def _score(self, network: nn.Module, validation: Any) -> Precision:
+        was_training = network.training
+        detector = PhotoDetector(_runner(network.eval(), self.accelerator.device), self.model.pretrained_cfg)
+        results = []
+        for image in validation.truth.images:
+            try:
+                photo = read_image(validation.folder / image.file_name, image.file_name)
+            except BrokenImageError as error:
+                validation.broken[error.name] = error.reason
+                continue
+            results += [{"image_id": image.id, **found.to_coco()} for found in detector(photo, _LEAST)]
+            self.watcher.advance(1)
+        network.train(was_training)
+        found = evaluate(validation.truth, results)
+        return Precision(100 * found.ap, 100 * found.ap50)
+
+
+def _runner(network: nn.Module, device: torch.device) -> Any:
+    @torch.inference_mode()
+    def run(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [values.float().cpu().numpy() for values in network(torch.from_numpy(images).to(device))]
+
+    return run
+
+
+def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> int:
+    """Trains a detector and writes it to the run's folder, as `train.run.run` does a classifier.
+
+    Returns:
+        0 when done, or the number of the signal that stopped it.
+
+    Raises:
+        UsageError: settings that contradict each other, the data or the folder.
+        InputError: data or a checkpoint that cannot be used.
+    """
+    keep_freed_memory()
+    truth, folder = read_truth(settings.data), _images(settings.images, settings.data)
+    validation = None
+    if settings.val is not None:
+        validation = read_truth(settings.val), _images(settings.val_images or settings.images, settings.val)
+        _check_same_classes(truth, validation[0])
+    if settings.holdout:
+        raise UsageError("holdout: a detector is validated on --val, an annotation file of its own")
+    accelerator = make_accelerator(settings.precision)
+    watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
+    identity = {
+        "task": "detect",
+        "model": settings.model,
+        "weights": settings.weights,
+        "classes": list(truth.classes),
+        "training_images": len(truth.images),
+        "processes": accelerator.num_processes,
+        "recipe": json.loads(json.dumps(asdict(recipe))),
+    }
+    checkpoint = find_checkpoint(settings, identity)
+    set_seed(recipe.seed)
+    model = _build(settings, recipe, truth)
+    for what, count in truth.odd.items():
+        watcher.note(f"{settings.data}: {count} {what}")
+    note_learning_rate(recipe, accelerator.num_processes, watcher)
+    prepare = Preparation.from_config(model.pretrained_cfg or {})
+    place = (accelerator.process_index, accelerator.num_processes)
+    trainer = DetectorTrainer(
+        model,
+        recipe,
+        accelerator,
+        Layout(channels_last=settings.layout == "channels_last", compiled=settings.compile == "yes"),
+        DetectionLoader(truth, folder, recipe.batch, prepare, recipe.augmentation, recipe.seed, *place),
+        validation and DetectionLoader(*validation, 1, prepare, None, recipe.seed),
+        settings.out,
+        classes=len(truth.classes),
+        identity=identity,
+        watcher=watcher,
+        checkpoint_every=settings.checkpoint_every,
+        log_every=settings.log_every,
+    )
+    if checkpoint:
+        trainer.restore(checkpoint)
+        watcher.note(f"resumed at epoch {trainer.place.epoch + 1}, step {trainer.place.step}")
+    if accelerator.is_main_process:
+        write_atomic(settings.out / "recipe.toml", to_toml(asdict(recipe)).encode())
+    stopped = trainer.fit()
+    if accelerator.is_main_process and not stopped:
+        trainer.result().save_pretrained(settings.out)
+    accelerator.end_training()
+    return stopped
+
+
+def _images(folder: Path | None, annotations: Path) -> Path:
+    if folder is None:
+        raise UsageError(f"images: the folder with the images of {annotations} must be named")
+    if not folder.is_dir():
+        raise UsageError(f"images: {folder} is no folder")
+    return folder
+
+
+def _check_same_classes(training: Truth, validation: Truth) -> None:
+    if (training.classes, training.category_ids) != (validation.classes, validation.category_ids):
+        raise InputError(f"val: {validation.path} must have the categories of {training.path}, found others")
+
+
+def _build(settings: Settings, recipe: Recipe, truth: Truth) -> Detector:
+    """The detector for the data's classes; a file of weights fills its backbone, a tag or ONNX file all of it."""
+    count, weights = len(truth.classes), settings.weights
+    of_backbone = weights is not None and Path(weights).is_file() and not weights.endswith(".onnx")
+    model = create_detector(settings.model, False if weights is None or of_backbone else weights, num_classes=count)
+    if of_backbone:
+        load_weights(model.backbone, str(weights))
+        if isinstance(model, NanoDet):
+            make_leaky(model.backbone)  # where the file needed another form of the network, it was built anew
+    assert model.pretrained_cfg is not None, "every detector says how it takes its photos"
+    model.pretrained_cfg = {
+        **model.pretrained_cfg,
+        "input_size": (3, *recipe.preprocessing.input_size),
+        "classes": list(truth.classes),
+        "detection": {**model.detection, "category_ids": list(truth.category_ids)},
+    }
+    return model

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from shufflekit.detect.assign import Target
+from shufflekit.detect.criterion import focal_loss, grid_loss, loss_of
+
+
+def target(boxes=(), labels=(), ignored=()) -> Target:
+    return Target(
+        torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        torch.tensor(labels, dtype=torch.long),
+        torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4),
+    )
+
+
+def test_focal_loss_by_hand():
+    """One place at (4, 4), one object; logits of 0: every score 1/2, every distance the mean of the bins 0 to 3."""
+    maps = [torch.zeros(1, 2 + 16, 1, 1)]
+    found = focal_loss(maps, [target([[-8, -8, 16, 16]], [1])], [8], classes=2, bins=4)
+    # in strides: the box found is 3 x 3 around (1/2, 1/2), and so is the true one
+    assert found["box"].item() == pytest.approx(0, abs=1e-6)
+    assert found["sides"].item() == pytest.approx(0.25 * math.log(4))
+    # class 1 has quality 1, class 0 quality 0: both are 1/2 away
+    assert found["class"].item() == pytest.approx(2 * math.log(2) / 4)
+
+
+def test_grid_loss_by_hand():
+    """A map of 1x1 at stride 16: the centre of the box (tanh 0, tanh 0) is the place's corner, its sides half the input."""
+    values = torch.zeros(1, 5 + 3, 1, 1)
+    found = grid_loss(values, [target([[-4, -4, 4, 4]], [2])], 16)
+    assert found["box"].item() == pytest.approx(0, abs=1e-6)
+    assert found["class"].item() == pytest.approx(math.log(3))
+    assert found["object"].item() == pytest.approx(math.log(2) / 4)  # quality 1 against 1/2
+    half = grid_loss(values, [target([[-4, -4, 4, 0]], [2])], 16)  # overlap 1/2
+    assert half["box"].item() == pytest.approx(2 * 0.5)
+    assert half["object"].item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["focal", "grid"])
+def test_no_object_is_background_everywhere_and_a_crowd_is_nothing(form):
+    focal = {"form": "focal", "strides": [8, 16], "classes": 2, "bins": 4}
+    detection = focal if form == "focal" else {"form": "grid", "strides": [16], "classes": 2}
+    maps = [torch.zeros(1, 18, 4, 4), torch.zeros(1, 18, 2, 2)] if form == "focal" else [torch.zeros(1, 7, 2, 2)]
+    for one in maps:
+        one.requires_grad_()
+    empty = loss_of(maps, [target()], detection)
+    total = sum(empty.values())
+    total.backward()
+    assert total.item() > 0
+    assert all(one.grad is not None and one.grad.isfinite().all() for one in maps)
+    crowd = loss_of(maps, [target(ignored=[[-1, -1, 33, 33]])], detection)
+    assert sum(value.item() for value in crowd.values()) == 0
+    some = loss_of(maps, [target(ignored=[[-1, -1, 33, 16]])], detection)
+    assert 0 < sum(value.item() for value in some.values()) < total.item()
+
+
+@pytest.mark.parametrize("form", ["focal", "grid"])
+def test_steps_down_the_gradient_find_the_objects(form):
+    """Free maps in place of a network: what is left is the loss itself."""
+    from shufflekit.detect.decode import decode
+
+    focal = {"form": "focal", "strides": [8, 16], "classes": 3, "bins": 8, "iou": 0.6, "most": 10}
+    grid = {"form": "grid", "strides": [16], "classes": 3, "iou": 0.45, "most": 10}
+    detection = focal if form == "focal" else grid
+    sizes = [(3 + 32, 8, 8), (3 + 32, 4, 4)] if form == "focal" else [(8, 4, 4)]
+    generator = torch.Generator().manual_seed(0)
+    maps = [(0.1 * torch.randn(1, *size, generator=generator)).requires_grad_() for size in sizes]
+    truth = target([[4, 6, 30, 28], [34, 30, 62, 60]], [0, 2])
+    optimizer = torch.optim.Adam(maps, lr=0.1)
+    for _ in range(150):
+        optimizer.zero_grad()
+        torch.stack([*loss_of(maps, [truth], detection).values()]).sum().backward()
+        optimizer.step()
+    found = decode([one[0].detach().numpy() for one in maps], detection, (64, 64), 0.5)
+    order = found.labels.argsort()
+    assert found.labels[order].tolist() == [0, 2]
+    assert found.boxes[order] == pytest.approx(truth.boxes.numpy(), abs=1.0)

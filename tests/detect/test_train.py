@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from shufflekit.cli.main import main
+from shufflekit.data.augment import Augmentation
+from shufflekit.data.images import read_image
+from shufflekit.detect.coco import read_truth
+from shufflekit.detect.create import create_detector
+from shufflekit.detect.evaluate import evaluate
+from shufflekit.detect.photo_detector import PhotoDetector
+from shufflekit.detect.train import run_detection
+from shufflekit.train.recipe import DETECT
+from shufflekit.train.run import Settings
+from tests.detect.test_loader import data as data  # a fixture
+
+pytest.importorskip("faster_coco_eval")
+
+NUMBERS = ["--epochs", "2", "--batch", "4", "--warmup-epochs", "0", "--preprocessing.input-size", "64", "64"]
+
+
+@pytest.mark.parametrize("model", ["nanodet_m_shufflenet_v2_x0_5", "fastestdet"])
+def test_trains_and_leaves_a_folder_that_detects(model, data, tmp_path, capsys):
+    truth, folder = data
+    out = tmp_path / "out"
+    command = ["train", "--task", "detect", "--data", str(truth.path), "--images", str(folder), "--val", str(truth.path)]
+    command += ["--model", model, "--out", str(out), "--layout", "nchw", "--compile", "no", "--log-every", "1", *NUMBERS]
+    assert main(command) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert f"shufflekit: {truth.path}: 1 crowds: neither right nor wrong" in lines
+    assert len([line for line in lines if "epoch 2/2: loss" in line and "ema AP " in line]) == 1
+    logged = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    parts = {"class", "box", "sides"} if model.startswith("nanodet") else {"object", "box", "class"}
+    for line in logged:
+        if "train/loss" in line:
+            assert sum(line[f"train/loss_{part}"] for part in parts) == pytest.approx(line["train/loss"], rel=1e-4)
+    assert {"val/model_ap50", "val/ema_ap"} <= {key for line in logged for key in line}
+    net = create_detector(out)
+    assert net.pretrained_cfg["classes"] == ["red", "green", "blue"]
+    assert net.pretrained_cfg["detection"]["category_ids"] == [1, 2, 3]
+    assert main(["detect", str(folder / "1.png"), "--model", str(out), "--score", "0.001", "--json"]) == 0
+    assert {result["category"] for result in json.loads(capsys.readouterr().out)} <= {"red", "green", "blue"}
+    assert main(command) == 2
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def settings(truth, folder, out, **more) -> Settings:
+    return Settings(
+        task="detect",
+        data=truth.path,
+        images=folder,
+        model="nanodet_m_shufflenet_v2_x0_5",
+        out=out,
+        layout="nchw",
+        compile="no",
+        **more,
+    )
+
+
+def test_a_resumed_run_ends_with_the_same_weights(data, tmp_path):
+    truth, folder = data
+    small = replace(DETECT.preprocessing, input_size=(64, 64))
+    recipe = replace(DETECT, epochs=2, batch=4, reference_batch=4, warmup_epochs=0, preprocessing=small)
+
+    class StopAfterFirst:
+        def note(self, line):
+            if line.startswith("epoch 1/2"):
+                raise KeyboardInterrupt
+
+        def begin(self, title, total, done): ...
+        def advance(self, images): ...
+        def end(self): ...
+
+    assert run_detection(settings(truth, folder, tmp_path / "whole"), recipe) == 0
+    with pytest.raises(KeyboardInterrupt):
+        run_detection(settings(truth, folder, tmp_path / "cut", checkpoint_every=2), recipe, StopAfterFirst())
+    assert run_detection(settings(truth, folder, tmp_path / "cut", resume="auto"), recipe) == 0
+    nets = [create_detector(tmp_path / name).state_dict() for name in ("whole", "cut")]
+    assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "images: the folder with the images of"),
+        (["--images", "nowhere"], "images: nowhere is no folder"),
+        (["--images", ".", "--holdout", "3"], "holdout: a detector is validated on --val"),
+        (["--images", ".", "--model", "shufflenet_v2_x0_5"], "no detector is named 'shufflenet_v2_x0_5'"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, said, data, tmp_path, capsys):
+    model = [] if "--model" in arguments else ["--model", "fastestdet"]
+    command = ["train", "--task", "detect", "--data", str(data[0].path), "--out", str(tmp_path / "out"), *model, *arguments]
+    assert main(command) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_twenty_photos_are_learnt_by_heart(shared_data, tmp_path):
+    """From random heads on the FastestDet backbone: 156 objects, 67 of them smaller than 32x32 in the photo."""
+    photos = shared_data / "coco_mini" / "images" / "train"
+    content = json.loads((shared_data / "coco_mini" / "annotations" / "instances_train.json").read_text())
+    having = {entry["image_id"] for entry in content["annotations"] if not entry["iscrowd"]}
+    content["images"] = [entry for entry in content["images"] if entry["id"] in having][:20]
+    kept = {entry["id"] for entry in content["images"]}
+    content["annotations"] = [entry for entry in content["annotations"] if entry["image_id"] in kept]
+    path = tmp_path / "twenty.json"
+    path.write_text(json.dumps(content))
+    truth = read_truth(path)
+    recipe = replace(
+        DETECT,
+        epochs=120,
+        batch=10,
+        reference_batch=10,
+        ema_decay=0.9,
+        weight_decay=0.0,
+        matrix_weight_decay=0.0,
+        augmentation=Augmentation(flip=False),
+    )
+    backbone = str(shared_data / "weights" / "fastestdet_shufflenetv2_backbone.pth")
+    assert run_detection(settings(truth, photos, tmp_path / "out", weights=backbone), recipe) == 0
+    net = create_detector(tmp_path / "out")
+    detector = PhotoDetector(lambda x: [y.detach().numpy() for y in net(torch.from_numpy(x))], net.pretrained_cfg)
+    results = [
+        {"image_id": image.id, **found.to_coco()}
+        for image in truth.images
+        for found in detector(read_image(photos / Path(image.file_name), image.file_name), 0.01)
+    ]
+    found = evaluate(truth, results)
+    print(f"AP {found.ap:.3f} AP50 {found.ap50:.3f}")
+    assert found.ap50 > 0.9
