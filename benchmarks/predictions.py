@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json as json_format
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ Shape = tuple[int, ...]
 FIRST_RANDOM = 1000
 SECONDS = 0.3
 NEAR, NEARER = 0.15, 0.10
+DISTURBED, TRIES = 0.95, 3
 BLOCKS = 10
 SIDE = {1: 56, 2: 56, 3: 56, 4: 28}  # the paper gives none for Table 4
 
@@ -52,12 +54,13 @@ app = App(help=__doc__)
 
 @dataclass(frozen=True)
 class Prediction:
-    """One network: the predicted and the measured ms of a pass."""
+    """One network: the predicted and the measured ms of a pass, and what part of a core each thread had meanwhile."""
 
     network: str
     engine: Engine
     predicted_ms: float
     measured: Latency
+    core_share: float
 
     @property
     def error(self) -> float:
@@ -138,9 +141,14 @@ def predict(
     torch.manual_seed(0)
     network = make()
     predicted_ms, run = predicted_and_run(network, shape, engine, model, device)
+    tries = []
     with torch_threads(model.threads):
-        measured = measure_in_turn([run], min_seconds=SECONDS, warmup=2)[0]
-    return Prediction(name, engine, predicted_ms, measured)
+        while len(tries) < TRIES and not (tries and tries[-1].core_share >= DISTURBED):
+            start, used = time.perf_counter(), time.process_time()
+            measured = measure_in_turn([run], min_seconds=SECONDS, warmup=2)[0]
+            share = (time.process_time() - used) / (time.perf_counter() - start) / model.threads
+            tries.append(Prediction(name, engine, predicted_ms, measured, share))
+    return max(tries, key=lambda one: one.core_share)
 
 
 def predicted_and_run(
@@ -163,13 +171,24 @@ def predicted_and_run(
 def report(predictions: list[Prediction], console: Console) -> None:
     """A line a network, and how many are near."""
     table = Table("network", "runs in", title="ms of a pass", title_justify="left")
-    for column in ("predicted", "measured", "interval", "error"):
+    for column in ("predicted", "measured", "interval", "error", "core"):
         table.add_column(column, justify="right")
     for row in predictions:
         interval = f"{row.measured.low_ms:.2f}-{row.measured.high_ms:.2f}"
-        numbers = (f"{row.predicted_ms:.2f}", f"{row.measured.median_ms:.2f}", interval, f"{row.error:+.0%}")
+        numbers = (
+            f"{row.predicted_ms:.2f}",
+            f"{row.measured.median_ms:.2f}",
+            interval,
+            f"{row.error:+.0%}",
+            f"{row.core_share:.0%}",
+        )
         table.add_row(row.network, row.engine, *numbers)
     console.print(table)
+    disturbed = sum(row.core_share < DISTURBED for row in predictions)
+    if disturbed:
+        print(
+            f"{disturbed} of {len(predictions)} were timed with less than {DISTURBED:.0%} of a core: something else was running"
+        )
     for what, rows in (
         ("registered", [row for row in predictions if not row.network.startswith("random ")]),
         ("random", [row for row in predictions if row.network.startswith("random ")]),

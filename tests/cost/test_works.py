@@ -37,6 +37,13 @@ def test_layers(conv, side, family, features):
     assert work.limit_ms == DEVICE.limit_ms(layers[0].flops, layers[0].mac_bytes, 1)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_know_their_depth(bias):
+    layers = count(nn.Linear(64, 10, bias), (2, 64)).layers
+    (work,) = works_of_layers(layers, DEVICE, 1)
+    assert (work.family, work.features) == ("product", pytest.approx((1, 6, log2(10))))
+
+
 def test_a_batch_norm_that_could_fold_has_work_all_the_same():
     layers = count(nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)), (1, 8, 16, 16)).layers
     work = works_of_layers(layers, DEVICE, 1)[1]

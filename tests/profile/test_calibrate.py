@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def test_a_model_of_another_machine_or_a_broken_one_is_calibrated_anew_with_one_
     assert len(lines) == 1
     assert reason in lines[0]
     assert lines[0].endswith("; calibrating anew")
+
+
+def test_limits_that_were_measured_anew_need_a_new_model(timed, monkeypatch):
+    load_cost_model("torch", 1)
+    monkeypatch.setattr(calibrate, "load_device", lambda: replace(DEVICE, measured_on="2030-01-01"))
+    lines: list[str] = []
+    load_cost_model("torch", 1, warn=lines.append)
+    assert len(timed) == 2 * len(NETWORKS)
+    assert len(lines) == 1
 
 
 def test_a_busy_machine_is_told_in_one_line(timed):

@@ -53,6 +53,10 @@ def works_of_steps(steps: Sequence[Step], device: Device, threads: int) -> list[
 def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:
     if layer.operator == "convolution" and len(layer.input_shapes[0]) == 4:
         return _convolution(layer, device, threads)
+    if layer.operator in ("addmm", "mm"):
+        (rows, depth), (_, columns) = layer.input_shapes[-2:]
+        sizes = (_octaves(rows), _octaves(depth), _octaves(columns))
+        return Work("product", sizes, device.limit_ms(layer.flops, layer.mac_bytes, threads))
     read, written = math.prod(layer.input_shapes[0]), math.prod(layer.output_shapes[0])
     moved = layer.mac_bytes or _FLOAT * (read + written)  # a batch norm that could fold takes its time all the same
     features = (_octaves(read), _octaves(written), log2(len(layer.input_shapes)))

@@ -79,8 +79,9 @@ def model_path(engine: str, threads: int) -> Path:
 
 
 def machine_of(device: Device) -> str:
-    """What a model holds for."""
-    return f"{device.cpu}, {device.cores} cores, {device.peak.instruction_set}, torch {torch.__version__}"
+    """What a model holds for; its factors are over the limits of this very record, so another one needs another model."""
+    record = hashlib.sha256(device.to_json().encode()).hexdigest()[:8]
+    return f"{device.cpu}, {device.cores} cores, {device.peak.instruction_set}, torch {torch.__version__}, record {record}"
 
 
 def calibrate(
