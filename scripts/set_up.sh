@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv with the package (editable), its extras and the tools. `make` calls this when its inputs have changed.
+# Usage: set_up.sh [EXTRA,...]; `make test` names the one of the other runtimes too, since it tests against them.
 #   PYTHON       the Python to use, 3.11 or newer; the first fitting one on the PATH by default
 #   TORCH_INDEX  one more index to look for torch in, such as https://download.pytorch.org/whl/cpu, which has builds
 #                without CUDA (0.2 GB in place of some GB); none by default
@@ -53,5 +54,5 @@ install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check 
 say "installing torch, the package with its extras, and the tools; some minutes the first time"
 install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch
 install cmake nanobind ninja scikit-build-core
-install --no-build-isolation ${build[@]+"${build[@]}"} --editable '.[all,bench,dev]'
+install --no-build-isolation ${build[@]+"${build[@]}"} --editable ".[${1:-all,dev}]"
 say "done"
