@@ -29,8 +29,8 @@ _HOME = {
     "load_weights": "shufflekit.weights",
     "save_pretrained": "shufflekit.weights",
     "from_pretrained": "shufflekit.weights",
-    "profile": "shufflekit.profile",
-    "audit": "shufflekit.guidelines",
+    "profile": "shufflekit.profile.profile",
+    "audit": "shufflekit.guidelines.audit",
     "compile": "shufflekit.compile",
     "load": "shufflekit.runtime",
 }
