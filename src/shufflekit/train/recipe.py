@@ -113,8 +113,8 @@ CIFAR = Recipe(
     augmentation=Augmentation.cifar(),
 )
 
-# Of detectors. Crops of 40 % of the photo or more stand for NanoDet-m's scale jitter; the rest was tried on coco_mini's
-# training part.
+# Of detectors. Crops of 40 % of the photo or more stand for NanoDet-m's scale jitter. It has trained no detector to the end:
+# with other numbers it overfits 20 images.
 DETECT = Recipe(
     epochs=100,
     batch=16,
