@@ -15,6 +15,7 @@ from shufflekit.errors import InputError, MissingExtraError, UsageError
 from shufflekit.export.convert import find_format
 from shufflekit.export.format import Array, Run
 from shufflekit.export.outputs import first_line, stdout_to_stderr
+from shufflekit.export.signal_stack import kept_signal_stack
 
 if TYPE_CHECKING:
     from shufflekit.data.loader import Batch
@@ -107,7 +108,8 @@ def _quantize_openvino(source: Path, target: Path, images: Array) -> None:
     first: Any = model.input(0).get_partial_shape()[0]
     batch = first.get_length() if first.is_static else 1
     nncf.set_log_level(logging.ERROR)
-    found = nncf.quantize(model, nncf.Dataset(list(batches(images, batch))), subset_size=len(images))
+    with kept_signal_stack():
+        found = nncf.quantize(model, nncf.Dataset(list(batches(images, batch))), subset_size=len(images))
     openvino.save_model(found, form.files(target)[0], compress_to_fp16=False)
 
 

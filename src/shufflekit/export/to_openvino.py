@@ -8,6 +8,7 @@ from typing import Any
 from shufflekit.errors import InputError
 from shufflekit.export.format import Array, FromOnnx, Run, Shape
 from shufflekit.export.outputs import first_line
+from shufflekit.export.signal_stack import kept_signal_stack
 
 
 class OpenVino(FromOnnx):
@@ -45,4 +46,5 @@ def openvino_model(path: Path, threads: int) -> Any:
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    return core.compile_model(core.read_model(path), "CPU", settings)
+    with kept_signal_stack():
+        return core.compile_model(core.read_model(path), "CPU", settings)
