@@ -65,6 +65,7 @@ WITHOUT_TORCH = (
     "cli.main",
     "cli._output",
     "cli._photos",
+    "cli._plans",
     "cli._classifier",
     "cli._detectors",
     "cli._draw_boxes",

@@ -130,6 +130,7 @@ class PanelWalk {
     }
 
     const Panel& operator*() const { return at_; }
+    const Panel* operator->() const { return &at_; }
     int32_t left_in_group() const { return panels_ - of_group_; }
 
     void operator++() {
@@ -198,7 +199,7 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
         if (tile_rows == gemm_panel && rest == 1 && left == tile_vectors) {  // 49 = 3 x 16 + 1: weights stream once for all of them
             PanelWalk panel(gemm, first_panel);
             for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
-                pass<B, tile_vectors, true>(gemm, *panel, 0, (*panel).rows, pixel);
+                pass<B, tile_vectors, true>(gemm, *panel, 0, panel->rows, pixel);
             rest = 0;
             break;
         }
@@ -223,8 +224,8 @@ void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t fir
     if (gemm.epilogue.is_bounds()) return;
     PanelWalk panel(gemm, first_panel);
     for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
-        for (int32_t r = 0; r < (*panel).rows; ++r)
-            activate_stretch(gemm.out[(*panel).first_row + r] + first_pixel, last_pixel - first_pixel, gemm.epilogue);
+        for (int32_t r = 0; r < panel->rows; ++r)
+            activate_stretch(gemm.out[panel->first_row + r] + first_pixel, last_pixel - first_pixel, gemm.epilogue);
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

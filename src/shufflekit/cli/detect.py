@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from shufflekit.cli._output import notice, print_json, stdout
 from shufflekit.cli._photos import Photos
+from shufflekit.cli._plans import is_plan
 from shufflekit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -87,11 +88,7 @@ def _truth(annotations: Path | None) -> Truth | None:
 def _detector(model: str, weights: str | None, engine: str | None) -> PhotoDetector:
     from shufflekit.cli._detectors import native_detector, plan_detector, torch_detector
 
-    if Path(model).is_file() or model.endswith(".plan"):
-        if weights is not None:
-            raise UsageError(f"weights: a plan has its own, found {weights!r}")
-        if engine == "torch":
-            raise UsageError("engine: a plan runs on native only, found 'torch'")
+    if is_plan(model, weights, engine):
         return plan_detector(Path(model))
     from shufflekit.cli._networks import load_detector
 

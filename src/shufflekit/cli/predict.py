@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from shufflekit.cli._output import print_json, stdout
 from shufflekit.cli._photos import Photos
+from shufflekit.cli._plans import is_plan
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,13 +55,9 @@ def predict(
 
 
 def _classifier(model: str | None, weights: str | None, engine: str | None) -> Classifier:
-    if model is not None and (Path(model).is_file() or model.endswith(".plan")):
+    if model is not None and is_plan(model, weights, engine):
         from shufflekit.cli._classifier import plan_classifier
 
-        if weights is not None:
-            raise UsageError(f"weights: a plan has its own, found {weights!r}")
-        if engine == "torch":
-            raise UsageError("engine: a plan runs on native only, found 'torch'")
         return plan_classifier(Path(model))
     from shufflekit.cli._networks import load_network, native_classifier, torch_classifier
 

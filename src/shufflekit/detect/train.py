@@ -26,14 +26,12 @@ from shufflekit.detect.network import Detector
 from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.detect.prepare import Preparation
 from shufflekit.errors import InputError, UsageError
-from shufflekit.files import write_atomic
 from shufflekit.train.layout import Layout
 from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer
 from shufflekit.train.memory import keep_freed_memory
 from shufflekit.train.recipe import Recipe
-from shufflekit.train.run import Settings, find_checkpoint, make_accelerator, note_learning_rate
-from shufflekit.train.toml import to_toml
+from shufflekit.train.run import Settings, carry_out, find_checkpoint, make_accelerator, note_learning_rate
 from shufflekit.weights import load_weights
 
 _LEAST = 0.01  # score of a box that validation counts
@@ -158,16 +156,7 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
     )
-    if checkpoint:
-        trainer.restore(checkpoint)
-        watcher.note(f"resumed at epoch {trainer.place.epoch + 1}, step {trainer.place.step}")
-    if accelerator.is_main_process:
-        write_atomic(settings.out / "recipe.toml", to_toml(asdict(recipe)).encode())
-    stopped = trainer.fit()
-    if accelerator.is_main_process and not stopped:
-        trainer.result().save_pretrained(settings.out)
-    accelerator.end_training()
-    return stopped
+    return carry_out(trainer, settings, checkpoint, lambda: trainer.result().save_pretrained(settings.out))
 
 
 def _images(folder: Path | None, annotations: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -121,14 +122,24 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
     )
+    return carry_out(trainer, settings, checkpoint, lambda: save_pretrained(trainer.result(), settings.out))
+
+
+def carry_out(trainer: Trainer, settings: Settings, checkpoint: dict[str, Any] | None, save: Callable[[], object]) -> int:
+    """Trains, from the checkpoint on where there is one, and saves the result.
+
+    Returns:
+        0 when done, or the number of the signal that stopped it.
+    """
+    accelerator = trainer.accelerator
     if checkpoint:
         trainer.restore(checkpoint)
-        watcher.note(f"resumed at epoch {trainer.place.epoch + 1}, step {trainer.place.step}")
+        trainer.watcher.note(f"resumed at epoch {trainer.place.epoch + 1}, step {trainer.place.step}")
     if accelerator.is_main_process:
-        write_atomic(settings.out / "recipe.toml", to_toml(asdict(recipe)).encode())
+        write_atomic(settings.out / "recipe.toml", to_toml(asdict(trainer.recipe)).encode())
     stopped = trainer.fit()
     if accelerator.is_main_process and not stopped:
-        save_pretrained(trainer.result(), settings.out)
+        save()
     accelerator.end_training()
     return stopped
 
