@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,16 @@ from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer
 from shufflekit.train.memory import keep_freed_memory
 from shufflekit.train.recipe import Recipe
-from shufflekit.train.run import Settings, carry_out, find_checkpoint, make_accelerator, note_learning_rate
+from shufflekit.train.run import (
+    UNFOLD_BATCHES,
+    Settings,
+    carry_out,
+    find_checkpoint,
+    make_accelerator,
+    note_learning_rate,
+    note_unfolded,
+)
+from shufflekit.train.unfold import unfold_norms
 from shufflekit.weights import load_weights
 
 _LEAST = 0.01  # score of a box that validation counts
@@ -123,6 +133,8 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         _check_same_classes(truth, validation[0])
     if settings.holdout:
         raise UsageError("holdout: a detector is validated on --val, an annotation file of its own")
+    if settings.teacher:
+        raise UsageError("teacher: only a classifier can learn from one")
     accelerator = make_accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {
@@ -142,12 +154,15 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
     note_learning_rate(recipe, accelerator.num_processes, watcher)
     prepare = Preparation.from_config(model.pretrained_cfg or {})
     place = (accelerator.process_index, accelerator.num_processes)
+    batches = DetectionLoader(truth, folder, recipe.batch, prepare, recipe.augmentation, recipe.seed, *place)
+    if not checkpoint:
+        note_unfolded(unfold_norms(model, (batch.images for batch in islice(batches.epoch(0), UNFOLD_BATCHES))), watcher)
     trainer = DetectorTrainer(
         model,
         recipe,
         accelerator,
         Layout(channels_last=settings.layout == "channels_last", compiled=settings.compile == "yes"),
-        DetectionLoader(truth, folder, recipe.batch, prepare, recipe.augmentation, recipe.seed, *place),
+        batches,
         validation and DetectionLoader(*validation, 1, prepare, None, recipe.seed),
         settings.out,
         classes=len(truth.classes),

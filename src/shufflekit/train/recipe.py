@@ -48,6 +48,10 @@ class Recipe:
     clip_norm: float = 0.0
     "Largest norm of the gradient of an update; 0 clips nothing."
     label_smoothing: float = 0.0
+    teacher_share: float = 0.9
+    "Of the loss, where there are teachers: their answers; the rest is the labels'."
+    temperature: float = 2.0
+    "By which the teachers' and the student's scores are divided."
     ema_decay: float = 0.0
     "Of the moving average of the weights; 0 keeps none."
     small_input: bool = False
@@ -61,6 +65,8 @@ class Recipe:
             _check(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
         _check(self.learning_rate > 0, "learning_rate", "more than 0", self.learning_rate)
         _check(self.matrix_learning_rate > 0, "matrix_learning_rate", "more than 0", self.matrix_learning_rate)
+        _check(self.temperature > 0, "temperature", "more than 0", self.temperature)
+        _check(0 < self.teacher_share <= 1, "teacher_share", "more than 0 and at most 1", self.teacher_share)
         for name in ("warmup_epochs", "weight_decay", "matrix_weight_decay", "clip_norm", "seed"):
             _check(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         for name in ("momentum", "matrix_momentum", "label_smoothing", "ema_decay"):

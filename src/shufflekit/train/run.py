@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,9 +27,13 @@ from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer
 from shufflekit.train.memory import keep_freed_memory
 from shufflekit.train.recipe import Recipe
+from shufflekit.train.teacher import TaughtTrainer, open_teacher
 from shufflekit.train.toml import to_toml
+from shufflekit.train.unfold import unfold_norms
 from shufflekit.weights import create_model, save_pretrained
 from shufflekit.weights.pretrained_cfg import default_cfg
+
+UNFOLD_BATCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,8 @@ class Settings:
     "A registry name; to detect, a detector's."
     weights: str | None = None
     "Start from these: a tag, or a file of any layout that `load_weights` knows."
+    teacher: tuple[str, ...] = ()
+    "Learn from what these saved networks (folders, or hf-hub:owner/name) say of each image, on average."
     out: Path
     "The run's folder."
     val: Path | None = None
@@ -86,6 +93,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
     identity = {
         "model": settings.model,
         "weights": settings.weights,
+        "teacher": list(settings.teacher),
         "classes": list(source.classes),
         "training_images": len(training),
         "processes": accelerator.num_processes,
@@ -94,6 +102,10 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
     checkpoint = find_checkpoint(settings, identity)
     set_seed(recipe.seed)
     model = _build(settings, recipe, list(source.classes))
+    start: Callable[..., Trainer] = Trainer
+    if settings.teacher:
+        teachers = [open_teacher(place, recipe.preprocessing, list(source.classes)) for place in settings.teacher]
+        start = partial(TaughtTrainer, teachers=teachers)
     note_learning_rate(recipe, accelerator.num_processes, watcher)
     if checkpoint:
         layout = Layout(**checkpoint["layout"])
@@ -108,12 +120,15 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
     )
-    trainer = Trainer(
+    batches = load(source, indices=training, augmentation=recipe.augmentation, shuffle=True, drop_last=True)
+    if not checkpoint:
+        note_unfolded(unfold_norms(model, (batch.images for batch in islice(batches.epoch(0), UNFOLD_BATCHES))), watcher)
+    trainer = start(
         model,
         recipe,
         accelerator,
         layout,
-        load(source, indices=training, augmentation=recipe.augmentation, shuffle=True, drop_last=True),
+        batches,
         validation and load(validation[0], indices=validation[1], augmentation=None, shuffle=False, drop_last=False),
         settings.out,
         classes=len(source.classes),
@@ -224,6 +239,12 @@ def note_learning_rate(recipe: Recipe, processes: int, watcher: Watcher) -> None
     if images != recipe.reference_batch:
         scaled = f"{recipe.learning_rate:g} scaled from {recipe.reference_batch} to {images} images per update"
         watcher.note(f"learning rate {peak:g}: {scaled}")
+
+
+def note_unfolded(norms: int, watcher: Watcher) -> None:
+    """Tells that the weights had norms without statistics."""
+    if norms:
+        watcher.note(f"weights: {norms} batch norms were folded; their statistics are those of {UNFOLD_BATCHES} batches")
 
 
 def _choose_layout(
