@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shufflekit.detect.network import Detector
+from shufflekit.models._blocks import make_leaky
 
 STRIDES = (8, 16, 32)
 BINS = 8  # distances 0 to 7 strides
@@ -113,14 +114,6 @@ class NanoDet(Detector):
 
     def raw(self, maps: list[Tensor]) -> list[Tensor]:
         return self.head(self.fpn(maps))
-
-
-def make_leaky(network: nn.Module) -> None:
-    """Puts a LeakyReLU in the place of every ReLU."""
-    for module in network.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.ReLU):
-                setattr(module, name, nn.LeakyReLU(_SLOPE, inplace=True))
 
 
 def _resized(x: Tensor, like: Tensor) -> Tensor:

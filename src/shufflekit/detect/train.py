@@ -22,11 +22,12 @@ from shufflekit.detect.create import create_detector
 from shufflekit.detect.criterion import loss_of
 from shufflekit.detect.evaluate import evaluate
 from shufflekit.detect.loader import DetectionBatch, DetectionLoader
-from shufflekit.detect.nanodet import NanoDet, make_leaky
+from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
 from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.detect.prepare import Preparation
 from shufflekit.errors import InputError, UsageError
+from shufflekit.models._blocks import make_leaky
 from shufflekit.train.layout import Layout
 from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer

@@ -67,3 +67,11 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         return x * self.gate(self.fc2(self.relu(self.bn(self.fc1(scale)))))
+
+
+def make_leaky(network: nn.Module) -> None:
+    """Puts a LeakyReLU of slope 0.1 in the place of every ReLU."""
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, nn.LeakyReLU(0.1, inplace=True))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from shufflekit.errors import UsageError
-from shufflekit.models._blocks import SqueezeExcite, channel_shuffle, conv_bn
+from shufflekit.models._blocks import SqueezeExcite, channel_shuffle, conv_bn, make_leaky
 from shufflekit.models._network import FeatureInfo, Network, check_choice, global_pool
 from shufflekit.models._registry import register
 
@@ -78,11 +78,12 @@ class ShuffleNetV2(Network):
         unit_split: "even" (torchvision), "release" (the authors' code and the paper's FLOPs) or "uneven", see `Unit`.
         pool_ceil_mode: the pooling pads at the right and bottom only, as pytorchcv's V2: another result at the border.
         se, residual: the unit variants of the appendix.
+        act_layer: "relu", or "leaky_relu" of slope 0.1, as in NanoDet's backbones.
         dropout: before the classifier; the release has 0.2 at 2x and none elsewhere.
         small_input: the 32x32 form: a stem of stride 1 and no pooling.
 
     Raises:
-        UsageError: an unknown unit_split, or widths that it cannot share.
+        UsageError: an unknown unit_split or act_layer, or widths that it cannot share.
 
     Example:
         >>> net = ShuffleNetV2((24,), (48, 96, 192), (4, 8, 4), 1024, num_classes=10, small_input=True).eval()
@@ -104,6 +105,7 @@ class ShuffleNetV2(Network):
         pool_ceil_mode: bool = False,
         se: bool = False,
         residual: bool = False,
+        act_layer: str = "relu",
         dropout: float = 0.0,
         small_input: bool = False,
         num_classes: int = 1000,
@@ -111,6 +113,7 @@ class ShuffleNetV2(Network):
     ) -> None:
         super().__init__(num_classes, in_chans, num_features=conv5_channels, min_input_size=8 if small_input else 32)
         check_choice("unit_split", unit_split, ("even", "release", "uneven"))
+        check_choice("act_layer", act_layer, ("relu", "leaky_relu"))
         self.unit_split = unit_split
 
         stem_stride = 1 if small_input else 2
@@ -143,6 +146,8 @@ class ShuffleNetV2(Network):
         self.dropout = nn.Dropout(dropout)
         self.fc = self.make_classifier(num_classes)
         self.feature_info = FeatureInfo(maps)
+        if act_layer == "leaky_relu":
+            make_leaky(self)
 
     def body(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.conv1(x))
