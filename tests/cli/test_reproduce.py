@@ -78,7 +78,7 @@ def test_a_sweep_writes_a_file_a_run_and_shows_what_is_there(
 ) -> None:
     from shufflekit.reproduce import sweep
 
-    tiny = replace(sweep.SMALL, epochs=1, batch=8, preprocessing=Preprocessing((32, 32), crop_pct=1.0))
+    tiny = replace(sweep.SMALL, epochs=2, batch=8, preprocessing=Preprocessing((32, 32), crop_pct=1.0))
     monkeypatch.setattr(sweep, "SMALL", tiny)
     runs = planned(["v1.table3"])[:2]
     monkeypatch.setattr("shufflekit.reproduce.accuracy_tables.planned", lambda names: runs)

@@ -157,5 +157,5 @@ def test_commands_of_the_papers_recipe() -> None:
         "--out runs/shufflenet_v1_g8_x1_0-shuffle=no"
     )
     assert "--preprocessing.input-size 160 160" in commands["mobilenet_v2_x0_4"]
-    assert "--options.unit-split release" in commands["shufflenet_v2_x1_0-unit_split=release"]
+    assert "--options.unit_split release" in commands["shufflenet_v2_x1_0-unit_split=release"]
     assert Run(Built("alexnet"), 0).network_name not in commands

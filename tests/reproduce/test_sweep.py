@@ -195,7 +195,7 @@ def test_data_that_cannot_be_used_is_one_line(tmp_path: Path, make_images: Calla
 def test_the_recipe_is_the_papers_but_for_scale() -> None:
     assert SMALL.peak_learning_rate(1) == 0.5 * 128 / 1024
     differs = {name for name in vars(IMAGENET) if getattr(IMAGENET, name) != getattr(SMALL, name)}
-    assert differs == {"epochs", "batch", "preprocessing", "augmentation"}
+    assert differs == {"epochs", "batch", "warmup_epochs", "preprocessing", "augmentation"}
     recipe = recipe_of(Run(Built("mobilenet_v2_x0_4", (160, 160)), 2), SMALL)
     assert (recipe.seed, recipe.preprocessing.input_size) == (2, (46, 46))
 

@@ -123,6 +123,8 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         _check_same_classes(truth, validation[0])
     if settings.holdout:
         raise UsageError("holdout: a detector is validated on --val, an annotation file of its own")
+    if settings.options:
+        raise UsageError(f"options: a detector has none, found {', '.join(settings.options)}")
     accelerator = make_accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {

@@ -286,7 +286,7 @@ def imagenet_commands(names: Iterable[str]) -> list[tuple[str, str]]:
         parts = ["torchrun --nproc-per-node 4 --module shufflekit train --recipe imagenet --batch 256"]
         parts.append("--data DATA --split train --val DATA --val-split val")
         parts.append(f"--model {row.built.network}")
-        parts += [f"--options.{key.replace('_', '-')} {value}" for key, value in run.spelled_options]
+        parts += [f"--options.{key} {value}" for key, value in run.spelled_options]
         if row.built.size != (224, 224):
             parts.append(f"--preprocessing.input-size {needed_input_size(row.built, 224)} {needed_input_size(row.built, 224)}")
         commands[run.network_name] = " ".join([*parts, f"--resume auto --out runs/{run.network_name}"])

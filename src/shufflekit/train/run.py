@@ -43,7 +43,7 @@ class Settings:
     model: str
     "A registry name; to detect, a detector's."
     options: dict[str, int | bool | str] = field(default_factory=dict)
-    "Of the network's constructor: --options.shuffle no."
+    "Of the network's constructor, such as --options.shuffle no; a detector has none."
     weights: str | None = None
     "Start from these: a tag, or a file of any layout that `load_weights` knows."
     out: Path
