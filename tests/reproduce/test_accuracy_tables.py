@@ -105,6 +105,7 @@ def test_what_is_required_is_planned_once_and_the_shuffle_first() -> None:
 def test_a_table_without_runs_is_none() -> None:
     assert accuracy_record("v1.table5", [], PROBE) is None
     assert accuracy_record("v1.table5", [trained(Built("alexnet"), 0, 50.0)], PROBE) is None
+    assert accuracy_record("v1.table5", [trained(Built("mobilenet_v1_x0_25"), 99, 50.0)], PROBE) is None, "of a trial"
 
 
 def test_a_table_says_what_holds() -> None:

@@ -20,7 +20,7 @@ from shufflekit.data.augment import Augmentation
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError, UsageError
 from shufflekit.reproduce import sweep as module
-from shufflekit.reproduce.runs import Run, Trained, read_runs
+from shufflekit.reproduce.runs import Run, read_runs
 from shufflekit.reproduce.speed import Built
 from shufflekit.reproduce.sweep import SMALL, Sweep, recipe_of
 from shufflekit.train.recipe import IMAGENET, Recipe
@@ -198,17 +198,3 @@ def test_the_recipe_is_the_papers_but_for_scale() -> None:
     assert differs == {"epochs", "batch", "warmup_epochs", "preprocessing", "augmentation"}
     recipe = recipe_of(Run(Built("mobilenet_v2_x0_4", (160, 160)), 2), SMALL)
     assert (recipe.seed, recipe.preprocessing.input_size) == (2, (46, 46))
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"network": "alexnet"}'])
-def test_a_file_that_is_no_run_is_told_in_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / "alexnet-seed0.json").write_text(text)
-    with pytest.raises(InputError, match=r"alexnet-seed0.json: not readable as a finished run \(") as caught:
-        read_runs(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_run_reads_as_it_was_written(data: Path, tmp_path: Path) -> None:
-    make(data, tmp_path / "out").carry_out([RUN])
-    (found,), _ = read_runs(tmp_path / "out")
-    assert Trained(**json.loads(found.to_json())) == found

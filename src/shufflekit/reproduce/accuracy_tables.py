@@ -198,13 +198,14 @@ def accuracy_record(name: str, finished: Sequence[Trained], probe: Probe | None)
 
     Args:
         name: of the table.
-        finished: runs of any table.
+        finished: runs of any table; of other seeds than the planned ones nothing is taken.
         probe: what a linear classifier of the pixels reaches on the same images.
     """
     accuracy, groups = _TABLES[name], groups_of(name)
     found: dict[str, list[Trained]] = {}
     for one in finished:
-        found.setdefault(one.network_name, []).append(one)
+        if one.seed < SEEDS:
+            found.setdefault(one.network_name, []).append(one)
     small = [group for group in groups if group.small]
     used = [one for group in small for row in group.rows for one in found.get(Run(row.built, 0).network_name, [])]
     if not used:
