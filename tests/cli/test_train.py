@@ -91,6 +91,16 @@ def test_numbers_come_from_flag_then_file_then_recipe(tmp_path: Path, told: list
     assert (recipe.learning_rate, recipe.preprocessing) == (CIFAR.learning_rate, CIFAR.preprocessing)
 
 
+def test_options_of_a_network_come_from_flags_and_files(tmp_path: Path, told: list[tuple[Settings, Recipe]]) -> None:
+    given = ["train", "--data", "d", "--model", "m", "--out", "o"]
+    assert main([*given, "--options.shuffle", "no", "--options.unit_split", "release", "--options.stem_channels", "8"]) == 0
+    config = tmp_path / "mine.toml"
+    config.write_text('[options]\nshuffle = false\nunit_split = "release"\nstem_channels = 8\n')
+    assert main([*given, "--config", str(config)]) == 0
+    for settings, _ in told:
+        assert settings.options == {"shuffle": False, "unit_split": "release", "stem_channels": 8}
+
+
 @pytest.mark.parametrize(("flags", "expected"), [([], IMAGENET), (["--recipe", "cifar"], CIFAR)])
 def test_a_recipe_arrives_as_it_is(flags: list[str], expected: Recipe, told: list[tuple[Settings, Recipe]]) -> None:
     assert main(["train", "--data", "d", "--model", "m", "--out", "o", *flags]) == 0

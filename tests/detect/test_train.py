@@ -93,6 +93,7 @@ def test_a_resumed_run_ends_with_the_same_weights(data, tmp_path):
         (["--images", "nowhere"], "images: nowhere is no folder"),
         (["--images", ".", "--holdout", "3"], "holdout: a detector is validated on --val"),
         (["--images", ".", "--teacher", "runs/other"], "teacher: only a classifier can learn from one"),
+        (["--images", ".", "--options.shuffle", "no"], "options: a detector has none, found shuffle"),
         (["--images", ".", "--model", "shufflenet_v2_x0_5"], "no detector is named 'shufflenet_v2_x0_5'"),
     ],
 )

@@ -29,7 +29,7 @@ def test_the_packaged_numbers_are_the_papers(shared_papers: Path) -> None:
 
 
 def test_every_table_is_listed_in_the_papers_order() -> None:
-    assert TABLES.keys() == paper_tables().keys()
+    assert TABLES.keys() - {"v2.table8.accuracy"} == paper_tables().keys()
     assert list(TABLES)[:8] == [f"v1.table{i}" for i in range(1, 9)]
 
 

@@ -83,6 +83,19 @@ def test_folder_of_a_run(make_images: MakeImages, tmp_path: Path, recipe: Recipe
     assert all(torch.equal(tensor, average[f"module.{name}"]) for name, tensor in network.state_dict().items())
 
 
+def test_options_reach_the_network_and_its_folder(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:
+    data, out = make_images(16), tmp_path / "out"
+    plain = replace(recipe, epochs=1)
+    without = replace(settings(data, out), model="shufflenet_v1_g3_x0_25", options={"shuffle": False})
+    assert run(without, plain) == 0
+    network = Network.from_pretrained(out)
+    assert not any(unit.shuffle_groups > 1 for unit in network.modules() if hasattr(unit, "shuffle_groups"))
+    with pytest.raises(UsageError, match=r"options.shuffle: the run in .* has False, found None"):
+        run(replace(without, options={}, resume="auto"), plain)
+    with pytest.raises(UsageError, match=r"^shufflenet_v1_g3_x0_25: takes no option 'shufle'$"):
+        run(replace(without, options={"shufle": False}, out=tmp_path / "other"), plain)
+
+
 def test_resume_refuses_another_run(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:
     data, out = make_images(16), tmp_path / "out"
     one_epoch = replace(recipe, epochs=1)

@@ -136,6 +136,8 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         raise UsageError("holdout: a detector is validated on --val, an annotation file of its own")
     if settings.teacher:
         raise UsageError("teacher: only a classifier can learn from one")
+    if settings.options:
+        raise UsageError(f"options: a detector has none, found {', '.join(settings.options)}")
     accelerator = make_accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {

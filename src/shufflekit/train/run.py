@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -47,6 +47,8 @@ class Settings:
     "To detect: the folder of the annotated images."
     model: str
     "A registry name; to detect, a detector's."
+    options: dict[str, int | bool | str] = field(default_factory=dict)
+    "Of the network's constructor, such as --options.shuffle no; a detector has none."
     weights: str | None = None
     "Start from these: a tag, or a file of any layout that `load_weights` knows."
     teacher: tuple[str, ...] = ()
@@ -92,6 +94,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {
         "model": settings.model,
+        "options": settings.options,
         "weights": settings.weights,
         "teacher": list(settings.teacher),
         "classes": list(source.classes),
@@ -225,7 +228,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _build(settings: Settings, recipe: Recipe, classes: list[str]) -> Network:
-    options: dict[str, Any] = {"small_input": True} if recipe.small_input else {}
+    options: dict[str, Any] = {**settings.options, **({"small_input": True} if recipe.small_input else {})}
     model = create_model(settings.model, settings.weights or False, num_classes=len(classes), **options)
     assert isinstance(model, Network)
     expected = asdict(recipe.preprocessing) | {"input_size": (model.in_chans, *recipe.preprocessing.input_size)}

@@ -1,0 +1,157 @@
+"""Training runs of the accuracy tables as plain data: planned, and finished, each in a file of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from shufflekit.errors import InputError
+from shufflekit.reproduce.speed import Built
+
+SEEDS = 3
+PROBE = "linear_probe"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A network to train from one seed."""
+
+    built: Built
+    seed: int
+
+    @property
+    def spelled_options(self) -> list[tuple[str, str]]:
+        """The network's options as the command line takes them."""
+        spelled = {True: "yes", False: "no"}
+        return [(key, spelled.get(value, str(value))) for key, value in self.built.options.items()]
+
+    @property
+    def network_name(self) -> str:
+        """The registry name, and options where there are some.
+
+        Example:
+            >>> Run(Built("shufflenet_v1_g3_x0_5", options={"shuffle": False}), seed=2).name
+            'shufflenet_v1_g3_x0_5-shuffle=no-seed2'
+        """
+        return "-".join([self.built.network, *(f"{key}={value}" for key, value in self.spelled_options)])
+
+    @property
+    def name(self) -> str:
+        """What its file is called."""
+        return f"{self.network_name}-seed{self.seed}"
+
+
+def needed_input_size(built: Built, side: int) -> int:
+    """The side of a network's input where others get `side` for 224.
+
+    Example:
+        >>> needed_input_size(Built("mobilenet_v2_x0_4", (160, 160)), 64)
+        46
+    """
+    return round(side * built.size[0] / 224)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run.
+
+    Attributes:
+        network, options, seed: what was trained.
+        command: that started it.
+        recipe: every number of it.
+        data: name, classes, training and validation images.
+        epochs: of each its mean loss and images a second.
+        right: images of the validation set, scored once after the last epoch, that the network named rightly.
+        top1: the same in %.
+        seconds: of training, without what a kill made it do twice.
+    """
+
+    network: str
+    options: dict[str, Any]
+    seed: int
+    command: str
+    date: str
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    right: int
+    top1: float
+    seconds: float
+    layout: str
+    threads: int
+    machine: dict[str, Any]
+    epochs: list[dict[str, float]]
+
+    @property
+    def network_name(self) -> str:
+        return Run(Built(self.network, options=self.options), self.seed).network_name
+
+    @property
+    def run_name(self) -> str:
+        return f"{self.network_name}-seed{self.seed}"
+
+    @property
+    def error(self) -> float:
+        """Top-1 error, %."""
+        return 100 - self.top1
+
+    def to_json(self) -> str:
+        """As JSON, an epoch a line."""
+        content = asdict(self)
+        epochs = ",\n  ".join(json.dumps(epoch) for epoch in content.pop("epochs"))
+        return f'{json.dumps(content, indent=1)[:-2]},\n "epochs": [\n  {epochs}\n ]\n}}\n'
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier of the same images' pixels; `top1` in %, on the validation set."""
+
+    data: dict[str, Any]
+    input_size: list[int]
+    penalty: float
+    held_out_top1: dict[str, float]
+    right: int
+    top1: float
+    seconds: float
+    machine: dict[str, Any]
+
+    @property
+    def error(self) -> float:
+        """Top-1 error, %."""
+        return 100 - self.top1
+
+
+def read_runs(folder: Path) -> tuple[list[Trained], Probe | None]:
+    """All finished runs of a folder, and its linear probe where there is one.
+
+    Raises:
+        InputError: a file that is none, or runs of more than one recipe or data set.
+    """
+    runs = [read_run(path, Trained) for path in sorted(folder.glob("*-seed*.json"))]
+    path = folder / f"{PROBE}.json"
+    probe = read_run(path, Probe) if path.exists() else None
+    for one in runs:
+        check_alike(folder / f"{one.run_name}.json", one, runs[0].recipe, (probe or runs[0]).data)
+    return runs, probe
+
+
+def read_run(path: Path, kind: Callable[..., Any]) -> Any:
+    try:
+        return kind(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not readable as a finished run ({str(error).splitlines()[0]})") from None
+
+
+def check_alike(path: Path, found: Trained, recipe: dict[str, Any], data: dict[str, Any]) -> None:
+    """Refuses to lay runs beside each other that differ in more than network and seed."""
+    if found.data != data:
+        raise InputError(f"{path}: trained on {_words(found.data)}, needed {_words(data)}; keep them in another folder")
+    for name, needed in recipe.items():
+        if name not in ("seed", "preprocessing") and (has := found.recipe.get(name)) != needed:
+            raise InputError(f"{path}: trained with {name} {has}, needed {needed}; keep such runs in another folder")
+
+
+def _words(data: dict[str, Any]) -> str:
+    return f"{data['name']} ({data['training_images']} and {data['validation_images']} images)"
