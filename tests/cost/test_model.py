@@ -39,6 +39,12 @@ def test_a_network_is_its_operators_and_what_passes_between(model):
     assert model.predict_each_ms(some) == pytest.approx([model.predict_ms(work) for work in some])
 
 
+def test_operators_that_take_longer_by_themselves_are_counted_less():
+    model = CostModel("torch", 1, "here", {}, typical=0.0, between_ms=-1.0)
+    assert model.pass_ms([5.0, 3.0, 4.0]) == 9.0
+    assert model.pass_ms([1.0, 0.5, 0.5]) == 1.0
+
+
 def test_json_reads_back(model):
     again = CostModel.from_json(model.to_json())
     some = [Work("a", (3.3, 1.0), 8.0), Work("b", (2.2, 1.0), 4.0), Work("new", (), 1.0)]

@@ -112,6 +112,16 @@ def test_layout_of_the_164_layer_network() -> None:
     assert all(unit.residual for unit in units if unit.splits)
 
 
+def test_leaky_backbones() -> None:
+    net = build_model("shufflenet_v2_x0_5", act_layer="leaky_relu")
+    kinds = [type(module).__name__ for module in net.modules() if "ReLU" in type(module).__name__]
+    assert set(kinds) == {"LeakyReLU"}
+    plain = build_model("shufflenet_v2_x0_5")
+    assert len(kinds) == sum(isinstance(module, nn.ReLU) for module in plain.modules())
+    with pytest.raises(UsageError, match=r"act_layer: must be one of relu, leaky_relu, found 'gelu'"):
+        build_model("shufflenet_v2_x0_5", act_layer="gelu")
+
+
 def test_widths_that_are_refused() -> None:
     with pytest.raises(UsageError, match=r"^stage_channels: stage 2 must be even and wider than its input \(=24\), found 49$"):
         ShuffleNetV2((24,), (49,), (1,), 64)

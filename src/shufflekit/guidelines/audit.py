@@ -55,7 +55,7 @@ def audit(
         select: codes of rules, "G1" to "G5"; all by default.
         threads: of PyTorch; as many as it is set to by default.
         measure: time the network; else the times, too, are those of the cost model, and it is not run.
-        cost_model: of this device, for `threads`; by default the one kept, or calibrated now, in a minute or two.
+        cost_model: of this device, for `threads`; by default the one kept, or calibrated now, in one to three minutes.
         tell: called with what is measured next.
         warn: called with one line when something kept cannot be used.
 
@@ -145,7 +145,7 @@ def predict_profile(model: nn.Module, input_shape: Sequence[int], cost_model: Co
     counts, threads = count(model, input_shape), cost_model.threads
     times = cost_model.predict_each_ms(works_of_layers(counts.layers, device, threads))
     total = sum(times)
-    whole = total + cost_model.between_ms * len(times)
+    whole = cost_model.pass_ms(times)
     layers = tuple(
         MeasuredLayer(
             **vars(layer),

@@ -26,8 +26,8 @@ from shufflekit.profile.profile import SPREAD, spread, torch_threads
 from shufflekit.profile.random_networks import random_network
 from shufflekit.runtime import Engine
 
-CALIBRATION = 1  # a new number makes older models be measured anew
-NETWORKS = range(60)  # their numbers; whoever checks the model takes others
+CALIBRATION = 2  # a new number makes older models be measured anew
+NETWORKS = range(150)  # their numbers; whoever checks the model takes others
 
 _PASSES = 15
 _SECONDS = 0.05
@@ -42,7 +42,7 @@ def load_cost_model(
     tell: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> CostModel:
-    """The cost model of this machine: as kept from an earlier call, else calibrated now, in one or two minutes, and kept.
+    """The cost model of this machine: as kept from an earlier call, else calibrated now, in one to three minutes, and kept.
 
     Args:
         engine: what runs the networks.
@@ -106,7 +106,7 @@ def calibrate(
             f"the machine was busy or throttled while {disturbed} of {len(NETWORKS)} random networks were timed: predictions "
             f"will be off until {model_path(engine, threads)} is deleted and measured in a quiet minute"
         )
-    return CostModel.through(measured, engine, threads, machine_of(device), max(0.0, statistics.median(between)))
+    return CostModel.through(measured, engine, threads, machine_of(device), statistics.median(between))
 
 
 def measure_random_network(
