@@ -94,6 +94,8 @@ def test_of_other_classes_is_refused(tmp_path: Path) -> None:
         open_teacher(str(tmp_path), GIVEN, list("abcd"))
     with pytest.raises(UsageError, match=r"teacher: .* must have the 5 classes of the data, found 5 others"):
         open_teacher(str(tmp_path), GIVEN, list("abcdx"))
+    network(classes="five", num_classes=5).save_pretrained(tmp_path)
+    assert open_teacher(str(tmp_path), GIVEN, list("abcdx")).network.num_classes == 5
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,8 @@ def open_teacher(place: str, given: Preprocessing, classes: list[str]) -> Teache
     """
     network = from_pretrained(place.removeprefix("hf-hub:"))
     known = (network.pretrained_cfg or {}).get("classes")
-    if network.num_classes != len(classes) or (known is not None and list(known) != classes):
+    named = None if isinstance(known, str) else known  # a well-known set's name says nothing of how the data calls them
+    if network.num_classes != len(classes) or (named and list(named) != classes):
         raise UsageError(
             f"teacher: {place} must have the {len(classes)} classes of the data, found {network.num_classes} others"
         )
