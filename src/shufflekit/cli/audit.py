@@ -35,9 +35,9 @@ def audit(
     """Hold networks against the guidelines of ShuffleNet V2, with the price of each finding on this machine.
 
     A network runs in PyTorch as it is. A finding's cost is the time of its operators; the gain of its remedy is predicted
-    by a cost model of this machine, which is calibrated in one to three minutes when it is first needed, and kept. The exit code is
-    1 where a finding costs more than the budget. With --report or --plots the network is also timed on the engine, where that
-    has all of its operators; several networks stand side by side.
+    by a cost model of this machine, which is calibrated in one to three minutes when it is first needed, and kept. The exit
+    code is 1 where a finding costs more than the budget. With --report or --plots the network is also timed on the engine,
+    where that has all of its operators; several networks stand side by side.
 
     Args:
         models: a registry name, a folder of save_pretrained, package.module:callable, or the JSON of an earlier audit or
