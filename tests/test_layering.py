@@ -19,7 +19,7 @@ LAYERS: dict[str, set[str]] = {
     "models": {"errors"},
     "weights": {"errors", "models"},
     "data": {"errors"},
-    "train": {"errors", "files", "models", "weights", "data"},
+    "train": {"errors", "files", "models", "weights", "data", "graph", "plan", "runtime"},
     "detect": {"errors", "files", "models", "weights", "data", "train"},
     "graph": {"errors"},
     "cost": {"errors", "device", "graph", "plan.program"},

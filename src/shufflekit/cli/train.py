@@ -45,7 +45,7 @@ _NUMBERS = Group("Numbers of the recipe; --recipe has the others")
 @train.default
 def _train(
     *,
-    settings: Annotated[Settings, Parameter(name="*", negative_iterable="")],
+    settings: Annotated[Settings, Parameter(name="*", negative_iterable="", consume_multiple=True)],
     recipe: str = "imagenet",  # noqa: ARG001  # _fill_in has read both
     config: Path | None = None,  # noqa: ARG001
     numbers: Annotated[Recipe, Parameter(name="*", group=_NUMBERS, negative_iterable="", show_default=False)] = IMAGENET,
