@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +28,8 @@ def reproduce(
     Args:
         names: of tables, as in v1.table6.
         list: print the names of all tables, and how each is made.
-        out: a folder for one JSON file a table, each written when its table is done.
+        out: a folder for one JSON file a table, each written when its table is done; a table that was stopped goes on, on
+            the same day, from the networks that it has timed.
         json: print a list of objects.
     """
     from dataclasses import asdict
@@ -54,10 +56,13 @@ def reproduce(
     device = load_device(warn=notice)
     records = []
     for name in names:
-        record = make(name, device, tell=notice)
+        kept = out / f"{name}.timed" if out else None
+        record = make(name, device, tell=notice, kept=kept)
         if out:
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(out / f"{name}.json", record.to_json().encode())
+        if kept and kept.exists():
+            shutil.rmtree(kept)
         records.append(record)
         if not json:
             _show(record)
