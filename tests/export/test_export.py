@@ -120,6 +120,28 @@ def test_a_refused_network_is_one_line_and_leaves_no_file(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+class Takes(nn.Module):
+    """Some channels by number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("numbers", torch.tensor([2, 0, 2]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.index_select(1, self.numbers)
+
+
+@pytest.mark.parametrize("form", ["onnx", "openvino", "mnn"])
+def test_channels_are_taken_by_number(form: str, tmp_path: Path) -> None:
+    export(Takes(), SHAPE, installed(form), tmp_path, name="net")
+    assert verify(Takes(), SHAPE, form, tmp_path, "net") <= ALLOWED_DIFFERENCE
+
+
+def test_what_ncnn_would_crash_on_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^pnnx: cannot convert .*: node .* \(Gather\) takes channels by number$"):
+        export(Takes(), SHAPE, installed("ncnn"), tmp_path)
+
+
 def test_what_is_asked_wrongly(tmp_path: Path) -> None:
     net = build_model("shufflenet_v2_x0_5")
     with pytest.raises(UsageError, match=r"^format: must be one of onnx, .*, litert, found 'coreml'$"):

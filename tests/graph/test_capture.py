@@ -24,6 +24,15 @@ class Of(nn.Module):
         return self.function(x)
 
 
+class Taken(nn.Module):
+    def __init__(self, *numbers: int) -> None:
+        super().__init__()
+        self.register_buffer("numbers", torch.tensor(numbers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.index_select(1, self.numbers)
+
+
 class Scaled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +63,7 @@ MODULES = {
     "split": Of(lambda x: torch.cat(x.split([1, 3], 1)[::-1], 1)),
     "slices": Of(lambda x: x[:, 1::2, 2:-1, ::3]),
     "select": Of(lambda x: x[:, -1].flatten(1)),
+    "take": Taken(3, 0, 3, 1, 2),
     "shuffle": nn.ChannelShuffle(2),
     "views": Of(lambda x: x.view(-1, 2, 2, 9, 7).transpose(1, 2).reshape(x.shape)),
     "permute": Of(lambda x: x.permute(0, 2, 3, 1).squeeze(-1).unsqueeze(1)),

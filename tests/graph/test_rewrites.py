@@ -88,6 +88,23 @@ def test_activations_move_before_a_concat() -> None:
     assert ops(fuse_activations(graph)) == ["conv", "conv", "concat"]
 
 
+class Taken(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+        self.register_buffer("numbers", torch.tensor([2, 0, 2]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv(x).index_select(1, self.numbers))
+
+
+def test_activations_move_before_what_takes_channels() -> None:
+    network = Taken()
+    graph = fuse_activations(sink_activations(capture(network, (1, 4, 6, 5))))
+    assert [(node.op, node.attrs.get("activation")) for node in graph.nodes] == [("conv", "relu"), ("take", None)]
+    check(graph, network)
+
+
 def test_a_sum_and_its_activation_ride_along() -> None:
     network = Add()
     graph = fuse_activations(fuse_residuals(capture(network, (1, 4, 6, 5))))

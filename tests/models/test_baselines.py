@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from shufflekit.errors import UsageError
-from shufflekit.models import Network, build_model, list_models, model_entry
+from shufflekit.models import Network, build_model, condensenet, list_models, model_entry
+from shufflekit.models._cells import Cell, FactorizedReduction, separable_5x5
 from shufflekit.models.densenet_like import DenseLayer, dense_stage
+from shufflekit.models.igcv2 import interleaved_unit
+from shufflekit.models.igcv3 import InterleavedResidual
 from shufflekit.models.like_v1 import resnet_unit, resnext_unit, vgg_unit
 from shufflekit.models.mobilenet_v1 import separable_unit
 from shufflekit.models.mobilenet_v2 import InvertedResidual
+from shufflekit.models.nasnet import NORMAL, REDUCTION
+from shufflekit.models.pnasnet import CELL
 from shufflekit.models.resnet import Bottleneck
 from shufflekit.models.squeezenet import Fire
 from shufflekit.models.xception_like_v2 import xception_unit
@@ -41,7 +46,7 @@ def on_meta_module(module: nn.Module) -> nn.Module:
 
 
 def test_every_baseline_of_the_papers_is_there() -> None:
-    assert len(BASELINES) == len(set(BASELINES)) == 34
+    assert len(BASELINES) == len(set(BASELINES)) == 45
     for family, levels in {
         "resnet_like": ("13m", "38m", "140m"),
         "resnext_like": ("13m", "38m", "140m"),
@@ -50,9 +55,13 @@ def test_every_baseline_of_the_papers_is_there() -> None:
         "densenet_like": ("x0_5", "x1_0", "x1_5", "x2_0"),
         "mobilenet_v1": ("x0_25", "x0_5", "x0_75", "x1_0"),
         "mobilenet_v2": ("x0_15", "x0_4", "x0_6", "x0_75", "x1_0", "x1_4"),
+        "igcv2": ("x0_25", "x0_5", "x1_0"),
+        "igcv3_d": ("x0_7", "x1_0", "x1_4"),
+        "condensenet_74": ("g4", "g8"),
     }.items():
         assert list_models(f"{family}_*") == [f"{family}_{level}" for level in levels]
     assert set(BASELINES) >= {"alexnet", "vgg16", "googlenet", "squeezenet1_0", "resnet50", "vgg_like_140m"}
+    assert set(BASELINES) >= {"nasnet_a_mobile", "pnasnet_5_mobile", "senet_154"}
 
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if model_entry(name).mflops is not None])
@@ -95,6 +104,12 @@ def test_the_paper_of_googlenet_counts_its_first_layer_short() -> None:
         ("resnet50", 25_557_032),
         ("mobilenet_v1_x1_0", 4_231_976),
         ("mobilenet_v2_x1_0", 3_504_872),
+        # As pytorchcv lists them, which has checked the released weights of each.
+        ("igcv3_d_x1_0", 3_491_688),
+        ("condensenet_74_g4", 4_773_944),
+        ("condensenet_74_g8", 2_935_416),
+        ("nasnet_a_mobile", 5_289_978),
+        ("senet_154", 115_088_984),
     ],
 )
 def test_parameters_are_those_of_the_origin(name: str, count: int) -> None:
@@ -242,3 +257,109 @@ def test_alexnet_has_two_towers_and_its_normalisation() -> None:
     convs = [m for m in net.features if isinstance(m, nn.Conv2d)]
     assert [(c.out_channels, c.groups) for c in convs] == [(96, 1), (256, 2), (384, 1), (384, 2), (256, 2)]
     assert sum(isinstance(m, nn.LocalResponseNorm) for m in net.features) == 2
+
+
+def test_an_interleaved_unit_is_depthwise_and_two_products_of_eight_groups() -> None:
+    # 64 -> 64 -> 128 channels at 56x56
+    unit = on_meta_module(interleaved_unit(64, 128, 2))
+    assert flops(unit, 64, 112, 112) == 56**2 * (9 * 64 + 64 * 64 // 8 + 64 * 128 // 8)
+
+
+def reads(unit: nn.Module, channels: int) -> Tensor:
+    """Which input channels each output channel depends on, all weights being 1: (out, in)."""
+    for module in unit.eval().modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1.0)
+    x = torch.zeros(channels, channels, 3, 3)
+    x[range(channels), range(channels), 1, 1] = 1.0
+    return unit(x)[:, :, 1, 1].T > 0
+
+
+def test_every_output_of_an_interleaved_unit_sees_every_input() -> None:
+    """The complementary condition: one path from each input to each output needs as many channels a group as groups."""
+    assert reads(interleaved_unit(64, 64, 1), 64).all()
+    assert not reads(interleaved_unit(16, 16, 1), 16).all()
+
+
+def test_the_permutations_of_an_interleaved_residual_are_each_others_inverse() -> None:
+    unit = InterleavedResidual(8, 16, 1, 6)
+    assert reads(unit, 8).all()
+    # 24 -> 144 in two groups, depthwise, 144 -> 24 in two groups
+    assert flops(on_meta_module(InterleavedResidual(24, 24, 1, 6)), 24, 56, 56) == 56**2 * (12 * 144 + 9 * 144 + 72 * 24)
+
+
+def test_an_index_layer_hands_each_group_its_inputs() -> None:
+    layer = condensenet.Index(16, groups=4, condensation=4)
+    groups = layer.index.view(4, 4).tolist()
+    assert all(len(set(group)) == 4 for group in groups)
+    x = torch.rand(2, 16, 3, 3)
+    assert torch.equal(layer(x), x[:, layer.index])
+
+
+@pytest.mark.parametrize(("groups", "printed"), [(8, 274), (4, 529)])
+def test_condensenet_counts_relu_and_pooling_too(groups: int, printed: int) -> None:
+    """An element of a ReLU is one, of an average over 2x2 four: so counts the authors' release, which the paper prints."""
+    net = on_meta(f"condensenet_74_g{groups}")
+    more = 0
+
+    def add(module: nn.Module, _: object, out: Tensor) -> None:
+        nonlocal more
+        more += out.numel() * (4 if isinstance(module, nn.AvgPool2d) else 1)
+
+    for module in net.modules():
+        if isinstance(module, nn.ReLU | nn.AvgPool2d):
+            module.register_forward_hook(add)
+    products = flops(net, 3, 224, 224)
+    assert round((products + more) / 1e6) == printed
+
+
+def test_a_cell_of_nasnet() -> None:
+    # Normal: five separable convolutions, twice each: 25 or 9 weights a channel and 44 x 44, and both inputs fitted.
+    cell = on_meta_module(Cell(NORMAL, 264, 264, 44, stride=1, halves=False))
+    inputs = torch.empty(1, 264, 28, 28, device="meta")
+    out, handed_on = cell((inputs, inputs))
+    assert out.shape == (1, 6 * 44, 28, 28)
+    assert handed_on is inputs
+    separable = 2 * (2 * 25 + 3 * 9) * 44 + 10 * (44 * 44 + 2 * 44)
+    assert parameters(cell) == separable + 2 * (264 * 44 + 2 * 44)
+    halved, _ = on_meta_module(Cell(REDUCTION, 264, 264, 88, stride=2, halves=False))((inputs, inputs))
+    assert halved.shape == (1, 4 * 88, 14, 14)
+
+
+def test_the_cell_of_pnasnet() -> None:
+    # 5, 7, 5, 3, 3 and 3 pixels wide, at stride 2 with a 1x1 convolution in place of the identity
+    inputs = torch.empty(1, 270, 28, 28, device="meta")
+    convolutions = 2 * (2 * 25 + 49 + 3 * 9) * 54 + 12 * (54 * 54 + 2 * 54)
+    for stride, more in ((1, 0), (2, 54 * 54 + 2 * 54)):
+        cell = on_meta_module(Cell(CELL, 270, 270, 54, stride, halves=False))
+        assert cell((inputs, inputs))[0].shape == (1, 5 * 54, 28 // stride, 28 // stride)
+        assert parameters(cell) == convolutions + more + 2 * (270 * 54 + 2 * 54)
+
+
+def test_a_separable_convolution_has_the_stride_once() -> None:
+    # 8 -> 16 at 14x14, then 16 -> 16
+    assert flops(on_meta_module(separable_5x5(8, 16, 2)), 8, 28, 28) == 14**2 * (25 * 8 + 8 * 16 + 25 * 16 + 16 * 16)
+
+
+@pytest.mark.parametrize("size", [6, 7])
+def test_a_factorized_reduction_sees_every_pixel_once(size: int) -> None:
+    reduction = FactorizedReduction(1, 2).eval()
+    for conv in (reduction.even, reduction.odd):
+        nn.init.constant_(conv.weight, 1.0)
+    x = torch.arange(1.0, 1 + size * size).view(1, 1, size, size)
+    reduction.bn.eps = 0.0
+    even, odd = reduction(x)[0]
+    assert torch.equal(even, x[0, 0, ::2, ::2])
+    assert odd.shape == even.shape
+    assert torch.equal(odd[: size // 2, : size // 2], x[0, 0, 1::2, 1::2])
+    assert not odd[size // 2 :].any()
+    assert not odd[:, size // 2 :].any()
+
+
+def test_senet_gates_and_projects_at_3x3() -> None:
+    net = on_meta("senet_154")
+    first, second = net.get_submodule("layer1.0"), net.get_submodule("layer2.0")
+    assert [first.get_submodule("shortcut.0").kernel_size, second.get_submodule("shortcut.0").kernel_size] == [(1, 1), (3, 3)]
+    # 256 -> 128, 3x3 of 64 groups to 256, 256 -> 256, and a gate of 16
+    unit = on_meta_module(net.get_submodule("layer1.1"))
+    assert flops(unit, 256, 56, 56) == 56**2 * (256 * 128 + 9 * 128 * 256 // 64 + 256 * 256) + 2 * 256 * 16

@@ -75,8 +75,12 @@ def test_eval_is_deterministic_and_finite(net: Network) -> None:
 def test_features_equal_the_taps_of_the_network(net: Network) -> None:
     x = images(net)
     taps: dict[str, Tensor] = {}
+
+    def tap(name: str, out: Tensor | tuple[Tensor, ...]) -> None:
+        taps[name] = (out[0] if isinstance(out, tuple) else out).clone()
+
     hooks = [
-        net.get_submodule(name).register_forward_hook(lambda _, __, out, name=name: taps.update({name: out.clone()}))
+        net.get_submodule(name).register_forward_hook(lambda _, __, out, name=name: tap(name, out))
         for name in net.feature_info.module_name()
     ]
     with torch.inference_mode():

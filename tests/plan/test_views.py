@@ -35,6 +35,13 @@ def test_split_and_concat() -> None:
     assert_same(views.take_slice(view, 0, slice(1, 12, 5)), array[1:12:5])
 
 
+def test_channels_are_taken_by_number_and_more_than_once() -> None:
+    view, array = a_view()
+    taken = views.take_slice(view, 0, np.array([7, 0, 7, 3]))
+    assert taken.plane == (3, 2)  # no element was looked at
+    assert_same(taken, array[[7, 0, 7, 3]])
+
+
 def test_what_cuts_planes_falls_back_on_elements() -> None:
     view, array = a_view()
     assert_same(views.reshape(view, (72,)), array.reshape(72))

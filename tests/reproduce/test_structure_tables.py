@@ -37,8 +37,8 @@ def test_every_table_is_listed_in_the_papers_order() -> None:
     ("name", "networks"),
     [("v1.table6", V1_TABLE_6), ("v2.table6", V2_TABLE_6), ("v1.table8", V1_TABLE_8), ("v2.table8", V2_TABLE_8)],
 )
-def test_a_network_stands_for_a_printed_row(name: str, networks: dict[str, object]) -> None:
-    assert networks.keys() <= {row[0] for row in paper_table(name).rows}
+def test_a_network_stands_for_every_printed_row(name: str, networks: dict[str, object]) -> None:
+    assert networks.keys() == {row[0] for row in paper_table(name).rows}
     assert {built.network for built in networks.values()} <= set(list_models())
 
 
@@ -48,7 +48,7 @@ def test_a_network_stands_for_a_printed_row(name: str, networks: dict[str, objec
         ("v1.table6", V1_TABLE_6, "complexity", 1, 0.06),  # GoogLeNet's 1,500 for 1,583; all others within 3 %
         ("v2.table6", V2_TABLE_6, "GFLOPs", 1e3, 0.02),
         ("v1.table8", V1_TABLE_8, "MFLOPs", 1, 0.03),
-        ("v2.table8", V2_TABLE_8, "mflops", 1, 0.03),
+        ("v2.table8", V2_TABLE_8, "mflops", 1, 0.05),  # CondenseNet's count ReLU and pooling; all others within 3 %
     ],
 )
 def test_flops_are_the_printed_ones(name: str, networks: dict[str, object], column: str, unit: float, tolerance: float) -> None:

@@ -1,6 +1,6 @@
 // 3x3 windows: channels > what window_3x3.h says.
-// All others: channels > copy the plane with its zero border into scratch, columns split by stride > output rows > taps > pixels:
-// every tap reads neighbouring floats, whatever the stride.
+// All others: channels > copy the plane with its zero border into scratch, columns split by stride > 4 output rows > 2 vectors of
+// columns > taps: every tap reads neighbouring floats, whatever the stride; 8 sums + tap + load = 10 of 16 ymm.
 #include "kernels/depthwise/depthwise.h"
 
 #include "kernels/depthwise/convolve_3x3.h"
@@ -31,12 +31,6 @@ void copy_with_border(const float* plane, const Window& w, float* scratch) {
     }
 }
 
-// What tap (i, j) reads for the first pixel of output row y.
-const float* tap_row(const float* scratch, const Window& w, int64_t y, int64_t i, int64_t j) {
-    const int64_t row = y * w.stride_y + i * w.dilation_y, column = j * w.dilation_x;
-    return scratch + (row * w.stride_x + column % w.stride_x) * depthwise_phase_columns(w) + column / w.stride_x;
-}
-
 // Each way has a loop of its own, so that its filter stays in registers.
 template <Bounds B>
 void slide_channels(const Depthwise& d, int32_t first_channel, int32_t last_channel) {
@@ -50,27 +44,56 @@ void slide_channels(const Depthwise& d, int32_t first_channel, int32_t last_chan
     }
 }
 
-void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
+// R output rows by V vectors of columns, whose sums stay in registers over all taps. Whole vectors are loaded, which every row of the
+// scratch has room for; what lies behind the last column is not stored, since a residual may lie in the next row.
+template <int R, int V>
+void block(const Depthwise& d, const float* scratch, int32_t channel, int64_t y, int64_t start) {
     const Window& w = d.window;
-    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x;
-    const float* weights = d.weights + channel * taps;
-    const float* residual = d.residual.base ? d.residual[channel] : nullptr;
-    copy_with_border(d.in[channel], w, scratch);
-    for (int64_t y = 0; y < w.out_height; ++y) {
-        float* row = d.out[channel] + y * w.out_width;
-        float kept[64];
-        for (int64_t start = 0; start < w.out_width; start += 64) {
-            const int64_t count = w.out_width - start < 64 ? w.out_width - start : 64;
-            for (int64_t x = 0; x < count; ++x) kept[x] = d.bias[channel];
-            for (int64_t t = 0; t < taps; ++t) {
-                const float* from = tap_row(scratch, w, y, t / w.kernel_x, t % w.kernel_x) + start;
-                for (int64_t x = 0; x < count; ++x) kept[x] += weights[t] * from[x];
-            }
-            if (residual)
-                for (int64_t x = 0; x < count; ++x) kept[x] += residual[y * w.out_width + start + x];
-            for (int64_t x = 0; x < count; ++x) row[start + x] = kept[x];
+    const int64_t columns = depthwise_phase_columns(w), row_floats = columns * w.stride_x;
+    const float* weight = d.weights + int64_t{channel} * w.kernel_y * w.kernel_x;
+    vector sums[R][V];
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) sums[r][v] = broadcast<vector>(d.bias[channel]);
+    for (int32_t i = 0; i < w.kernel_y; ++i) {
+        const float* row = scratch + (y * w.stride_y + int64_t{i} * w.dilation_y) * row_floats + start;
+        int64_t phase = 0, column = 0;
+        for (int32_t j = 0; j < w.kernel_x; ++j) {
+            const float* at = row + phase * columns + column;
+            const vector tap = broadcast<vector>(*weight++);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+                for (int v = 0; v < V; ++v) sums[r][v] += tap * load(at + r * w.stride_y * row_floats + v * vector_lanes);
+            for (phase += w.dilation_x; phase >= w.stride_x; phase -= w.stride_x) ++column;
         }
     }
+    const float* residual = d.residual.base ? d.residual[channel] : nullptr;
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) {
+            const int64_t first = start + v * vector_lanes, pixel = (y + r) * w.out_width + first;
+            float* out = d.out[channel] + pixel;
+            if (first + vector_lanes <= w.out_width) {
+                store(out, residual ? sums[r][v] + load(residual + pixel) : sums[r][v]);
+                continue;
+            }
+            float lanes[vector_lanes];
+            store(lanes, sums[r][v]);
+            for (int64_t x = 0; first + x < w.out_width; ++x) out[x] = residual ? lanes[x] + residual[pixel + x] : lanes[x];
+        }
+}
+
+template <int R>
+void block_rows(const Depthwise& d, const float* scratch, int32_t channel, int64_t y) {
+    int64_t start = 0;
+    for (; start + vector_lanes < d.window.out_width; start += 2 * vector_lanes) block<R, 2>(d, scratch, channel, y, start);
+    if (start < d.window.out_width) block<R, 1>(d, scratch, channel, y, start);
+}
+
+void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
+    copy_with_border(d.in[channel], d.window, scratch);
+    int64_t y = 0;
+    for (; y + 4 <= d.window.out_height; y += 4) block_rows<4>(d, scratch, channel, y);
+    for (; y < d.window.out_height; ++y) block_rows<1>(d, scratch, channel, y);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// 3x3 windows: channels > what window_3x3.h says.
+// 3x3 windows: channels > what window_3x3.h says, and averages at the border again by what they count.
+// Averages of 2x2 side by side: channels > output rows > vectors of columns.
 // All others: channels > output rows > output columns > the window's pixels inside the input.
 #include "kernels/pool/pool.h"
 
@@ -22,6 +23,8 @@ Range sliding(int64_t at, int64_t size, int64_t kernel, int64_t stride, int64_t 
 
 Range adaptive(int64_t at, int64_t size, int64_t out) { return {at * size / out, ((at + 1) * size + out - 1) / out, 1, 0}; }
 
+int64_t counted(const Range& range, bool count_padding) { return count_padding ? range.counted : range.last - range.first; }
+
 float pooled(const float* plane, int64_t width, const Range& rows, const Range& columns, bool maximum, bool count_padding) {
     float result = maximum ? -__builtin_inff() : 0.0f;
     for (int64_t y = rows.first; y < rows.last; y += rows.step)
@@ -30,8 +33,7 @@ float pooled(const float* plane, int64_t width, const Range& rows, const Range& 
             result = maximum ? (result < pixel ? pixel : result) : result + pixel;
         }
     if (maximum) return result;
-    const int64_t count = count_padding ? rows.counted * columns.counted : (rows.last - rows.first) * (columns.last - columns.first);
-    return result / static_cast<float>(count);
+    return result / static_cast<float>(counted(rows, count_padding) * counted(columns, count_padding));
 }
 
 struct Maximum3x3 {
@@ -51,12 +53,37 @@ struct Average3x3 {
     vector finish(vector sum) const { return sum * (1.0f / 9); }
 };
 
-// Whether all nine positions of every window are counted.
-bool averages_nine(const Pool& p) {
+// Averages were taken of nine: those at the border count fewer.
+void correct_border(const Pool& p, float* out) {
     const Window& w = p.window;
-    const int32_t pad_y = p.count_padding ? w.pad_y : 0, pad_x = p.count_padding ? w.pad_x : 0;
-    return pad_y == w.pad_y && pad_x == w.pad_x && (w.out_height - 1) * w.stride_y - w.pad_y + 2 < w.in_height + pad_y &&
-           (w.out_width - 1) * w.stride_x - w.pad_x + 2 < w.in_width + pad_x;
+    for (int64_t y = 0; y < w.out_height; ++y) {
+        const int64_t rows = counted(sliding(y, w.in_height, 3, w.stride_y, w.pad_y, 1), p.count_padding);
+        if (rows == 3) continue;
+        for (int64_t x = 0; x < w.out_width; ++x) out[y * w.out_width + x] *= 3.0f / static_cast<float>(rows);
+    }
+    for (int64_t x = 0; x < w.out_width; ++x) {
+        const int64_t columns = counted(sliding(x, w.in_width, 3, w.stride_x, w.pad_x, 1), p.count_padding);
+        if (columns == 3) continue;
+        for (int64_t y = 0; y < w.out_height; ++y) out[y * w.out_width + x] *= 3.0f / static_cast<float>(columns);
+    }
+}
+
+bool halves(const Window& w) {
+    return w.kernel_y == 2 && w.kernel_x == 2 && w.stride_y == 2 && w.stride_x == 2 && w.pad_y == 0 && w.pad_x == 0 &&
+           w.dilation_y == 1 && w.dilation_x == 1 && 2 * w.out_height <= w.in_height && 2 * w.out_width <= w.in_width;
+}
+
+void average_2x2(const float* plane, const Window& w, float* out) {
+    for (int64_t y = 0; y < w.out_height; ++y, out += w.out_width) {
+        const float *upper = plane + 2 * y * w.in_width, *lower = upper + w.in_width;
+        int64_t x = 0;
+        for (; x + vector_lanes <= w.out_width; x += vector_lanes) {
+            const vector a = load(upper + 2 * x) + load(lower + 2 * x);
+            const vector b = load(upper + 2 * x + vector_lanes) + load(lower + 2 * x + vector_lanes);
+            store(out + x, (even_lanes(a, b) + odd_lanes(a, b)) * 0.25f);
+        }
+        for (; x < w.out_width; ++x) out[x] = (upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1]) * 0.25f;
+    }
 }
 
 // Several sums, since one would wait for each addition before the next.
@@ -79,14 +106,17 @@ void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
     const bool maximum = p.pooling == Pooling::maximum || p.pooling == Pooling::adaptive_maximum;
     const bool slides = p.pooling == Pooling::maximum || p.pooling == Pooling::average;
     const int64_t pixels = int64_t{w.out_height} * w.out_width;
-    const bool in_vectors = slides && !p.tight_input && slides_3x3(w) && (maximum || averages_nine(p));
+    const bool in_vectors = slides && !p.tight_input && slides_3x3(w);
     for (int32_t channel = first_channel; channel < last_channel; ++channel) {
         const float* plane = p.in[channel];
         float* out = p.out[channel];
         if (in_vectors && maximum)
             slide_3x3(Maximum3x3{}, plane, w, out);
-        else if (in_vectors)
+        else if (in_vectors) {
             slide_3x3(Average3x3{}, plane, w, out);
+            correct_border(p, out);
+        } else if (p.pooling == Pooling::average && halves(w))
+            average_2x2(plane, w, out);
         else if (p.pooling == Pooling::adaptive_average && pixels == 1)
             out[0] = whole_average(plane, int64_t{w.in_height} * w.in_width);
         else

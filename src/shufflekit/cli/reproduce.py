@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -36,7 +37,8 @@ def reproduce(
     Args:
         names: of tables, as in v1.table6.
         list: print the names of all tables, and how each is made.
-        out: a folder for one JSON file a table, each written when its table is done; with --scale small, one a run.
+        out: a folder for one JSON file a table, each written when its table is done; a table that was stopped goes on, on
+            the same day, from the networks that it has timed. With --scale small, one file a run.
         json: print a list of objects.
         scale: of accuracy tables.
         data: with --scale small: images of 64x64, a folder with the splits train and val.
@@ -74,10 +76,13 @@ def reproduce(
     device = load_device(warn=notice)
     records = []
     for name in names:
-        record = make(name, device, tell=notice)
+        kept = out / f"{name}.timed" if out else None
+        record = make(name, device, tell=notice, kept=kept)
         if out:
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(out / f"{name}.json", record.to_json().encode())
+        if kept and kept.exists():
+            shutil.rmtree(kept)
         records.append(record)
         if not json:
             _show(record)

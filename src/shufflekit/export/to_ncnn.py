@@ -28,6 +28,7 @@ class Ncnn(FromOnnx):
         super().write(model, (1, *shape[1:]), stem, Settings(settings.opset))
 
     def convert(self, source: Path, shape: Shape, stem: Path) -> None:
+        _refuse_gather(source)
         found = find_spec("pnnx")
         assert found is not None  # `require` has looked
         program = Path(str(found.origin)).with_name("pnnx")  # which needs no Python; the module around it would import torch
@@ -66,3 +67,18 @@ class Ncnn(FromOnnx):
             return [np.array(extractor.extract(name)[1]) for name in exits]
 
         return lambda x: [np.stack(images) for images in zip(*(one(image) for image in x))]
+
+
+def _refuse_gather(source: Path) -> None:
+    """pnnx makes of a Gather that takes several channels one that takes the first alone, on which ncnn then crashes.
+
+    Raises:
+        InputError: the file has one.
+    """
+    import onnx
+
+    graph = onnx.load(str(source), load_external_data=False).graph
+    several = {tensor.name for tensor in graph.initializer if list(tensor.dims) not in ([], [1])}
+    for node in graph.node:
+        if node.op_type == "Gather" and node.input[1] in several:
+            raise InputError(f"pnnx: cannot convert {source.name}: node {node.name} (Gather) takes channels by number")

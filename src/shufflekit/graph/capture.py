@@ -77,6 +77,7 @@ class _Capture:
         self.nodes: list[Node] = []
         self.values: dict[str, Value] = {}
         self.constants: dict[str, NDArray[np.float32]] = {}
+        self.integers: dict[fx.Node, tuple[int, ...]] = {}
 
     def graph(self) -> Graph:
         signature = self.program.graph_signature
@@ -101,7 +102,8 @@ class _Capture:
         return Graph(inputs, outputs, nodes, self.values, constants)
 
     def _constant(self, node: fx.Node, tensor: torch.Tensor, name: str) -> None:
-        if tensor.dtype == torch.int64:  # a batch norm counts its batches
+        if tensor.dtype == torch.int64:  # an index, or the batches that a batch norm has counted
+            self.integers[node] = tuple(tensor.flatten().tolist())
             return
         if tensor.dtype != torch.float32:
             raise UsageError(f"compile: {name} must be float32, found {tensor.dtype}")
@@ -118,7 +120,7 @@ class _Capture:
         translate = CANONICAL.get(operator)
         if translate is None:
             raise UsageError(f"compile: operator {operator} (in {module}) is not supported")
-        call = Call(node, self.names, self.constants)
+        call = Call(node, self.names, self.constants, self.integers)
         try:
             found = translate(call)
         except RefusedError as error:

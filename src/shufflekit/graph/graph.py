@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ACTIVATIONS = ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu")
-MOVES = ("reshape", "permute", "slice", "concat")
+MOVES = ("reshape", "permute", "slice", "take", "concat")
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,6 @@ def live(nodes: tuple[Node, ...], outputs: Iterable[str]) -> tuple[Node, ...]:
 
 
 def _short(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple):
+        return str(value)
+    return ",".join(map(str, value if len(value) <= 8 else (*value[:8], "...")))

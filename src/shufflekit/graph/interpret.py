@@ -80,6 +80,8 @@ def _single(node: Node, x: Tensor, attrs: Any, batch: int) -> Tensor:
     if node.op == "slice":
         part = slice(attrs["start"], attrs["stop"], attrs["step"])
         return x[(*(slice(None),) * attrs["dim"], part)]
+    if node.op == "take":
+        return x.index_select(attrs["dim"], torch.tensor(attrs["index"]))
     if node.op == "reshape":
         return x.reshape(batch, *attrs["shape"][1:])
     if node.op == "permute":

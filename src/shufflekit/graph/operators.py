@@ -26,8 +26,14 @@ class RefusedError(Exception):
 class Call:
     """The arguments of one operator, by the names of its schema."""
 
-    def __init__(self, node: fx.Node, names: Mapping[fx.Node, str], constants: Mapping[str, Constant]) -> None:
-        self._node, self._names, self._constants = node, names, constants
+    def __init__(
+        self,
+        node: fx.Node,
+        names: Mapping[fx.Node, str],
+        constants: Mapping[str, Constant],
+        integers: Mapping[fx.Node, tuple[int, ...]],
+    ) -> None:
+        self._node, self._names, self._constants, self._integers = node, names, constants, integers
         schema = getattr(node.target, "_schema", None)
         self._arguments: dict[str, Any] = {}
         if schema is not None:
@@ -64,6 +70,13 @@ class Call:
         if isinstance(found, int | float):
             return np.array(found, np.float32)
         return self._constants.get(self._names.get(found, ""))
+
+    def integers(self, argument: str) -> tuple[int, ...]:
+        """Those of a buffer."""
+        found = self._arguments[argument]
+        if found not in self._integers:
+            raise RefusedError(f"{argument} must be a buffer of the network")
+        return self._integers[found]
 
     def input_shape(self, argument: str = "self") -> tuple[int, ...]:
         return tuple(int(size) for size in self._arguments[argument].meta["val"].shape)
@@ -250,6 +263,10 @@ def _select(call: Call) -> Nodes:
     return [cut, ("reshape", ("",), {"shape": call.shape}, call.shape)]
 
 
+def _index_select(call: Call) -> Nodes:
+    return [("take", call.names("self"), {"dim": call.dim(), "index": call.integers("index")}, call.shape)]
+
+
 def _reshape(call: Call) -> Nodes:
     return [("reshape", call.names("self"), {"shape": call.shape}, call.shape)]
 
@@ -334,6 +351,7 @@ CANONICAL: Mapping[str, Callable[[Call], Nodes | Constant | str]] = {
     "aten.cat": _concat,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
+    "aten.index_select": _index_select,
     **{f"aten.{op}": _reshape for op in ("view", "_unsafe_view", "reshape", "flatten.using_ints")},
     **{f"aten.{op}": _reshape for op in ("squeeze", "squeeze.dim", "squeeze.dims", "unsqueeze")},
     "aten.permute": _permute,

@@ -41,8 +41,8 @@ class Network(SavedNetwork, nn.Module):
     """A classifier: a chain of children in the order of their names, then a head.
 
     A family assigns its children in the order in which they run, sets `feature_info`, and writes `body` and
-    `forward_head`. `build_model` notes the registry's name in `architecture` and the caller's options in `options`: both
-    together rebuild the network.
+    `forward_head`. A child that hands on more than its map returns a tuple with the map in front. `build_model` notes the
+    registry's name in `architecture` and the caller's options in `options`: both together rebuild the network.
 
     Args:
         num_classes: 0 leaves the pooled features as the output.
@@ -153,10 +153,11 @@ class FeatureNet(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         check_input(x, self.in_chans, self.min_input_size, self.architecture)
         maps = []
+        out: Any = x
         for name, step in self._steps():
-            x = step(x)
+            out = step(out)
             if name in self._taps:
-                maps.append(x)
+                maps.append(out[0] if isinstance(out, tuple) else out)
         return maps
 
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
@@ -25,11 +26,19 @@ _UNITS = (
 )
 
 
+def separable_unit(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    return nn.Sequential(
+        *conv_bn(in_channels, in_channels, 3, stride, groups=in_channels),
+        *conv_bn(in_channels, out_channels),
+    )
+
+
 class MobileNetV1(Network):
     """MobileNet V1: a chain of depthwise separable units.
 
     Args:
         width: multiplies all channels.
+        unit: makes a unit of its input channels, output channels and stride.
         small_input: the 32x32 form: the stem and the first strided unit keep the size.
 
     Example:
@@ -39,7 +48,15 @@ class MobileNetV1(Network):
         torch.Size([2, 10])
     """
 
-    def __init__(self, width: float, *, small_input: bool = False, num_classes: int = 1000, in_chans: int = 3) -> None:
+    def __init__(
+        self,
+        width: float,
+        *,
+        unit: Callable[[int, int, int], nn.Module] = separable_unit,
+        small_input: bool = False,
+        num_classes: int = 1000,
+        in_chans: int = 3,
+    ) -> None:
         last_channels = int(_UNITS[-1][0] * width)
         super().__init__(num_classes, in_chans, num_features=last_channels, min_input_size=8 if small_input else 32)
 
@@ -53,7 +70,7 @@ class MobileNetV1(Network):
                 if small_input and len(maps) == 1:
                     stride = 1
             c_out = int(channels * width)
-            units.append(separable_unit(c_in, c_out, stride))
+            units.append(unit(c_in, c_out, stride))
             reduction *= stride
             c_in = c_out
         maps.append({"num_chs": c_in, "reduction": reduction, "module": f"features.{len(units) - 1}"})
@@ -67,13 +84,6 @@ class MobileNetV1(Network):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         x = global_pool(x)
         return x if pre_logits else self.fc(x)
-
-
-def separable_unit(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    return nn.Sequential(
-        *conv_bn(in_channels, in_channels, 3, stride, groups=in_channels),
-        *conv_bn(in_channels, out_channels),
-    )
 
 
 # Width: MFLOPs and error, V1 Table 5.

@@ -7,6 +7,7 @@ MFLOPs for 39 at 0.15, 41.8 for 43 at 0.4 on 160x160, 151 for 141 at 0.6, 154 fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
@@ -43,6 +44,8 @@ class MobileNetV2(Network):
         stem_channels: output channels of the first convolution.
         stage_channels: output channels of the seven stages.
         last_channels: output channels of the last convolution.
+        stages: expansion, units and stride of each stage.
+        unit: makes a unit of its input channels, output channels, stride and expansion.
         dropout: before the classifier.
         small_input: the 32x32 form: the stem and the first strided stage keep the size.
 
@@ -61,6 +64,8 @@ class MobileNetV2(Network):
         stage_channels: tuple[int, ...],
         last_channels: int,
         *,
+        stages: tuple[tuple[int, int, int], ...] = _STAGES,
+        unit: Callable[[int, int, int, int], nn.Module] = InvertedResidual,
         dropout: float = 0.2,
         small_input: bool = False,
         num_classes: int = 1000,
@@ -72,13 +77,13 @@ class MobileNetV2(Network):
         layers: list[nn.Module] = [nn.Sequential(*conv_bn(in_chans, stem_channels, 3, reduction, activation=nn.ReLU6))]
         maps = []
         c_in = stem_channels
-        for number, ((expansion, units, stride), c_out) in enumerate(zip(_STAGES, stage_channels, strict=True)):
+        for number, ((expansion, units, stride), c_out) in enumerate(zip(stages, stage_channels, strict=True)):
             if stride == 2:
                 maps.append({"num_chs": c_in, "reduction": reduction, "module": f"features.{len(layers) - 1}"})
             if small_input and number == 1:
                 stride = 1
             for index in range(units):
-                layers.append(InvertedResidual(c_in, c_out, stride if index == 0 else 1, expansion))
+                layers.append(unit(c_in, c_out, stride if index == 0 else 1, expansion))
                 c_in = c_out
             reduction *= stride
         maps.append({"num_chs": c_in, "reduction": reduction, "module": f"features.{len(layers) - 1}"})

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shufflekit.errors import UsageError
 from shufflekit.graph import Graph, Node
+from shufflekit.graph.graph import MOVES
 from shufflekit.plan import views
 from shufflekit.plan.pack import pack_panels
 from shufflekit.plan.program import ALIGNMENT
@@ -81,7 +82,7 @@ class _Lowering:
                 raise UsageError(f"compile: operator {node.op} (in {node.module or node.name}) is not supported")
             before = len(self.drafts)
             self.views[node.output] = method(node)
-            if node.op in ("slice", "concat", "reshape", "permute") and len(self.drafts) == before:
+            if node.op in MOVES and len(self.drafts) == before:
                 self.vanished[node.op] += 1
         outputs = []
         for number, name in enumerate(self.graph.outputs):
@@ -107,6 +108,10 @@ class _Lowering:
         if dimension >= view.starts.ndim and len(view.plane) == 2 and view.starts.ndim == 1:
             return self._cut(node, view, dimension - 1, part)
         return views.take_slice(view, dimension, part)
+
+    def _take(self, node: Node) -> View:
+        self._check_batch(node, node.attrs["dim"] > 0)
+        return views.take_slice(self.views[node.inputs[0]], node.attrs["dim"] - 1, np.array(node.attrs["index"]))
 
     def _concat(self, node: Node) -> View:
         self._check_batch(node, node.attrs["dim"] > 0)

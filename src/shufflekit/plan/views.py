@@ -79,7 +79,8 @@ def permute(view: View, order: Sequence[int]) -> View:
     return _moved(view, lambda elements: elements.transpose(order))
 
 
-def take_slice(view: View, dimension: int, part: slice) -> View:
+def take_slice(view: View, dimension: int, part: slice | Addresses) -> View:
+    """`part` is a slice, or the numbers of what to take."""
     where = (*(slice(None),) * dimension, part)
     if dimension < view.starts.ndim:
         return View(view.starts[where], view.plane)

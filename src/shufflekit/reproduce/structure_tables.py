@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from shufflekit.device import Device
 from shufflekit.models import Network
 from shufflekit.reproduce.papers import PaperTable
 from shufflekit.reproduce.record import Cell
-from shufflekit.reproduce.speed import Built, disturbances, missing, time_networks
+from shufflekit.reproduce.speed import TIMES, Built, disturbances, missing, time_networks, times_of
 
 _RELEASE = {"unit_split": "release"}  # whose FLOPs the paper prints
 _RELEASE_NOTE = "built with unit_split='release', whose FLOPs the paper prints; the default splits evenly, as torchvision does"
@@ -33,6 +34,7 @@ V2_TABLE_6 = {
     "ShuffleNet v1-50 (re-implemented)": Built("shufflenet_v1_50"),
     "ResNet-50": Built("resnet50"),
     "SE-ShuffleNet v2-164 with residual": Built("se_shufflenet_v2_164"),
+    "SENet": Built("senet_154"),
 }
 V2_APPENDIX_TABLE_2 = {
     "ShuffleNet v1-50 g=3": Built("shufflenet_v1_50"),
@@ -40,41 +42,40 @@ V2_APPENDIX_TABLE_2 = {
     "ResNet-50": Built("resnet50"),
     "SE-ShuffleNet v2-164": Built("se_shufflenet_v2_164"),
 }
-_SPEED_COLUMNS = ("PyTorch, ms", "engine, ms", "of limit")
 
 Rows = tuple[tuple[str, ...], list[tuple[Cell, ...]], list[str]]  # columns, rows, notes
 
 
-def v1_table_1(table: PaperTable, device: Device, tell: Callable[[str], object]) -> Rows:
+def v1_table_1(table: PaperTable, device: Device, tell: Callable[[str], object], kept: Path | None) -> Rows:
     """Channels of each stage and FLOPs of ShuffleNet 1x, by groups."""
-    return _by_width(table, V1_TABLE_1, "Complexity", None, device, tell)
+    return _by_width(table, V1_TABLE_1, "Complexity", None, device, tell, kept)
 
 
-def v2_table_5(table: PaperTable, device: Device, tell: Callable[[str], object]) -> Rows:
+def v2_table_5(table: PaperTable, device: Device, tell: Callable[[str], object], kept: Path | None) -> Rows:
     """Channels of each stage, FLOPs and weights of ShuffleNet V2, by width."""
-    columns, rows, notes = _by_width(table, V2_TABLE_5, "FLOPs", "Weights", device, tell)
+    columns, rows, notes = _by_width(table, V2_TABLE_5, "FLOPs", "Weights", device, tell, kept)
     return columns, rows, [_RELEASE_NOTE, *notes]
 
 
-def v1_table_6(table: PaperTable, device: Device, tell: Callable[[str], object]) -> Rows:
+def v1_table_6(table: PaperTable, device: Device, tell: Callable[[str], object], kept: Path | None) -> Rows:
     """Error, as published, and FLOPs of older networks and ShuffleNets that err as often."""
     notes = [
         "GoogLeNet: the 1,500 printed are its own claim, whose table counts 34 for the 118 of the first layer",
         "SqueezeNet at 227x227, the input of its release, where the printed FLOPs hold",
     ]
-    return _by_network(table, V1_TABLE_6, "complexity", 1.0, notes, device, tell)
+    return _by_network(table, V1_TABLE_6, "complexity", 1.0, notes, device, tell, kept)
 
 
-def v2_table_6(table: PaperTable, device: Device, tell: Callable[[str], object]) -> Rows:
+def v2_table_6(table: PaperTable, device: Device, tell: Callable[[str], object], kept: Path | None) -> Rows:
     """Error, as published, and FLOPs of large networks."""
     notes = [
         "ShuffleNet v1-50: a bottleneck of 1:2 meets the printed FLOPs; 1:4, as the paper says, gives 1.16 G",
-        "SENet (SENet-154) is not built here",
+        "SENet: SENet-154",
     ]
-    return _by_network(table, V2_TABLE_6, "GFLOPs", 1e3, notes, device, tell)
+    return _by_network(table, V2_TABLE_6, "GFLOPs", 1e3, notes, device, tell, kept)
 
 
-def v2_appendix_table_2(table: PaperTable, _device: Device, _tell: Callable[[str], object]) -> Rows:
+def v2_appendix_table_2(table: PaperTable, _device: Device, _tell: Callable[[str], object], _kept: Path | None) -> Rows:
     """Units and channels of each stage of the large networks."""
     columns = ("network", "stage", "paper: units", "units", "paper: channels", "channels")
     rows: list[tuple[Cell, ...]] = []
@@ -102,11 +103,12 @@ def _by_width(
     weights: str | None,
     device: Device,
     tell: Callable[[str], object],
+    kept: Path | None,
 ) -> Rows:
     """A table with a column a network: its cells become a row each."""
-    found, sessions = time_networks(list(networks.values()), None, device, peers=False, tell=tell)
+    found, sessions = time_networks(list(networks.values()), None, device, peers=True, tell=tell, kept=kept)
     columns = ("network", "registry name", "paper: stages 2-4", "stages 2-4", "paper: MFLOPs", "MFLOPs")
-    columns += (*(("paper: weights, M",) if weights else ()), "parameters", *_SPEED_COLUMNS)
+    columns += (*(("paper: weights, M",) if weights else ()), "parameters", *TIMES)
     rows: list[tuple[Cell, ...]] = []
     notes = []
     for label, built in networks.items():
@@ -116,7 +118,7 @@ def _by_width(
         one = found[built.network, *built.size]
         row: tuple[Cell, ...] = (label, built.network, _join(printed), _join(ours), table.row(flops)[label], mflops)
         row += ((table.row(weights)[label],) if weights else ()) + (params,)
-        rows.append(row + _speed(one))
+        rows.append(row + times_of(one))
         notes += missing(one)
     return columns, rows, notes + disturbances(sessions)
 
@@ -129,10 +131,11 @@ def _by_network(
     notes: list[str],
     device: Device,
     tell: Callable[[str], object],
+    kept: Path | None,
 ) -> Rows:
     """A table with a row a network; `unit` is how many millions of multiply-adds the paper's number counts."""
-    found, sessions = time_networks(list(networks.values()), None, device, peers=False, tell=tell)
-    columns = ("network", "registry name", "paper: error, %", "paper: MFLOPs", "MFLOPs", "parameters", *_SPEED_COLUMNS)
+    found, sessions = time_networks(list(networks.values()), None, device, peers=True, tell=tell, kept=kept)
+    columns = ("network", "registry name", "paper: error, %", "paper: MFLOPs", "MFLOPs", "parameters", *TIMES)
     rows: list[tuple[Cell, ...]] = []
     for cells in table.rows:
         printed = dict(zip(table.columns, cells, strict=True))
@@ -148,14 +151,9 @@ def _by_network(
             continue
         params, mflops = built.counts()
         one = found[built.network, *built.size]
-        rows.append((*head, mflops, params, *_speed(one)))
+        rows.append((*head, mflops, params, *times_of(one)))
         notes = notes + missing(one)
     return columns, rows, notes + disturbances(sessions)
-
-
-def _speed(found: Mapping[str, Any]) -> tuple[Cell, ...]:
-    share = found["engine"].limit_share
-    return found["torch"].median_ms, found["engine"].median_ms, None if share is None else f"{share:.0%}"
 
 
 def _join(channels: list[int]) -> str:

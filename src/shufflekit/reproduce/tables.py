@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from shufflekit.device import Device
 from shufflekit.errors import UsageError
-from shufflekit.reproduce import speed_tables, structure_tables
+from shufflekit.reproduce import profile_tables, speed_tables, structure_tables
 from shufflekit.reproduce.accuracy_tables import ACCURACY_TABLES
 from shufflekit.reproduce.papers import PaperTable, paper_table, paper_tables
 from shufflekit.reproduce.record import Record
 
-Make = Callable[[PaperTable, Device, Callable[[str], object]], structure_tables.Rows]
+Make = Callable[[PaperTable, Device, Callable[[str], object], Path | None], structure_tables.Rows]
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ TABLES: dict[str, Entry] = {
     "v2.table7": Entry(None, "detection; not yet"),
     "v2.table8": Entry(speed_tables.v2_table_8, "speed"),
     "v2.table8.accuracy": Entry(None, _ACCURACY),
-    "v2.figure2": Entry(None, "profile; not yet"),
-    "v2.appendix.table1a": Entry(None, "speed; not yet"),
-    "v2.appendix.table1b": Entry(None, "speed; not yet"),
+    "v2.figure2": Entry(profile_tables.v2_figure_2, "profile"),
+    "v2.appendix.table1a": Entry(speed_tables.v2_appendix_table_1a, "speed"),
+    "v2.appendix.table1b": Entry(speed_tables.v2_appendix_table_1b, "speed"),
     "v2.appendix.table2": Entry(structure_tables.v2_appendix_table_2, "structure"),
 }
 assert TABLES.keys() - {"v2.table8.accuracy"} == paper_tables().keys()
@@ -61,13 +62,14 @@ def title_of(name: str) -> str:
     return ACCURACY_TABLES[name] if name in ACCURACY_TABLES else paper_table(name).title
 
 
-def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda _: None) -> Record:
+def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda _: None, kept: Path | None = None) -> Record:
     """Makes one table again.
 
     Args:
         name: of the table, as in `TABLES`.
         device: this machine's record.
         tell: called with one line of progress.
+        kept: a folder for the networks timed so far, with which a run that was stopped goes on the same day.
 
     Raises:
         UsageError: no table has that name, or another command makes it.
@@ -76,7 +78,7 @@ def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda 
     if entry.make is None:
         raise UsageError(f"{name}: not made by this command ({entry.kind})")
     table = paper_table(name)
-    columns, rows, notes = entry.make(table, device, tell)
+    columns, rows, notes = entry.make(table, device, tell, kept)
     machine = f"{device.cpu}, {device.cores} cores, one thread"
     today = date.today().isoformat()
     command = f"shufflekit reproduce {name}"
