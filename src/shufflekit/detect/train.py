@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shufflekit.data.images import BrokenImageError, read_image
+from shufflekit.data.random import random_bits
 from shufflekit.detect.coco import Truth, read_truth
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.criterion import loss_of
@@ -25,6 +26,7 @@ from shufflekit.detect.nanodet import NanoDet, make_leaky
 from shufflekit.detect.network import Detector
 from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.detect.prepare import Preparation
+from shufflekit.detect.region_detector import RegionDetector
 from shufflekit.errors import InputError, UsageError
 from shufflekit.train.layout import Layout
 from shufflekit.train.log import Silent, Watcher
@@ -64,8 +66,12 @@ class DetectorTrainer(Trainer):
     def _loss(self, batch: DetectionBatch) -> Tensor:
         device = self.accelerator.device
         images = batch.images.to(device, non_blocking=True, memory_format=self.layout.memory_format)
-        maps = [values.float() for values in self.forward(images)]
-        parts = loss_of(maps, [target.to(device) for target in batch.targets], self.model.detection)
+        targets = [target.to(device) for target in batch.targets]
+        if isinstance(self.model, RegionDetector):
+            keys = random_bits(self.recipe.seed, self.place.epoch, batch.indices, slots=1)[:, 0] >> np.uint64(1)
+            parts = self.forward(images, targets, keys.tolist())
+        else:
+            parts = loss_of([values.float() for values in self.forward(images)], targets, self.model.detection)
         for name, value in parts.items():
             self._parts[name].append(value.detach())
         return torch.stack([*parts.values()]).sum()
