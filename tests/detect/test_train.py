@@ -24,7 +24,15 @@ pytest.importorskip("faster_coco_eval")
 NUMBERS = ["--epochs", "2", "--batch", "4", "--warmup-epochs", "0", "--preprocessing.input-size", "64", "64"]
 
 
-@pytest.mark.parametrize("model", ["nanodet_m_shufflenet_v2_x0_5", "fastestdet"])
+PARTS = {
+    "nanodet_m_shufflenet_v2_x0_5": {"class", "box", "sides"},
+    "fastestdet": {"object", "box", "class"},
+    "light_head_rcnn_shufflenet_v2_x0_5": {"object", "proposal", "class", "box"},
+    "faster_rcnn_shufflenet_v2_x0_5": {"object", "proposal", "class", "box"},
+}
+
+
+@pytest.mark.parametrize("model", [*list(PARTS)[:-1], pytest.param(list(PARTS)[-1], marks=pytest.mark.slow)])
 def test_trains_and_leaves_a_folder_that_detects(model, data, tmp_path, capsys):
     truth, folder = data
     out = tmp_path / "out"
@@ -37,10 +45,9 @@ def test_trains_and_leaves_a_folder_that_detects(model, data, tmp_path, capsys):
     assert f"shufflekit: {truth.path}: 1 crowds: neither right nor wrong" in lines
     assert len([line for line in lines if "epoch 2/2: loss" in line and "ema AP " in line]) == 1
     logged = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    parts = {"class", "box", "sides"} if model.startswith("nanodet") else {"object", "box", "class"}
     for line in logged:
         if "train/loss" in line:
-            assert sum(line[f"train/loss_{part}"] for part in parts) == pytest.approx(line["train/loss"], rel=1e-4)
+            assert sum(line[f"train/loss_{part}"] for part in PARTS[model]) == pytest.approx(line["train/loss"], rel=1e-4)
     assert {"val/model_ap50", "val/ema_ap"} <= {key for line in logged for key in line}
     net = create_detector(out)
     assert net.pretrained_cfg["classes"] == ["red", "green", "blue"]
@@ -51,12 +58,12 @@ def test_trains_and_leaves_a_folder_that_detects(model, data, tmp_path, capsys):
     assert "holds a run already" in capsys.readouterr().err
 
 
-def settings(truth, folder, out, **more) -> Settings:
+def settings(truth, folder, out, model, **more) -> Settings:
     return Settings(
         task="detect",
         data=truth.path,
         images=folder,
-        model="nanodet_m_shufflenet_v2_x0_5",
+        model=model,
         out=out,
         layout="nchw",
         compile="no",
@@ -64,7 +71,8 @@ def settings(truth, folder, out, **more) -> Settings:
     )
 
 
-def test_a_resumed_run_ends_with_the_same_weights(data, tmp_path):
+@pytest.mark.parametrize("model", ["nanodet_m_shufflenet_v2_x0_5", "light_head_rcnn_shufflenet_v2_x0_5"])
+def test_a_resumed_run_ends_with_the_same_weights(model, data, tmp_path):
     truth, folder = data
     small = replace(DETECT.preprocessing, input_size=(64, 64))
     recipe = replace(DETECT, epochs=2, batch=4, reference_batch=4, warmup_epochs=0, preprocessing=small)
@@ -78,10 +86,10 @@ def test_a_resumed_run_ends_with_the_same_weights(data, tmp_path):
         def advance(self, images): ...
         def end(self): ...
 
-    assert run_detection(settings(truth, folder, tmp_path / "whole"), recipe) == 0
+    assert run_detection(settings(truth, folder, tmp_path / "whole", model), recipe) == 0
     with pytest.raises(KeyboardInterrupt):
-        run_detection(settings(truth, folder, tmp_path / "cut", checkpoint_every=2), recipe, StopAfterFirst())
-    assert run_detection(settings(truth, folder, tmp_path / "cut", resume="auto"), recipe) == 0
+        run_detection(settings(truth, folder, tmp_path / "cut", model, checkpoint_every=2), recipe, StopAfterFirst())
+    assert run_detection(settings(truth, folder, tmp_path / "cut", model, resume="auto"), recipe) == 0
     nets = [create_detector(tmp_path / name).state_dict() for name in ("whole", "cut")]
     assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[0])
 

@@ -20,6 +20,7 @@ def reproduce(
     *names: str,
     list: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    coco: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Make tables of the papers again on this machine, the paper's numbers beside ours.
@@ -28,6 +29,7 @@ def reproduce(
         names: of tables, as in v1.table6.
         list: print the names of all tables, and how each is made.
         out: a folder for one JSON file a table, each written when its table is done.
+        coco: a folder with annotations/instances_val.json and images/val: v2.table7 measures average precision there.
         json: print a list of objects.
     """
     from dataclasses import asdict
@@ -54,7 +56,7 @@ def reproduce(
     device = load_device(warn=notice)
     records = []
     for name in names:
-        record = make(name, device, tell=notice)
+        record = make(name, device, tell=notice, coco=coco)
         if out:
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(out / f"{name}.json", record.to_json().encode())

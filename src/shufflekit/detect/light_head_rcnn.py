@@ -31,6 +31,8 @@ class LargeSeparable(nn.Module):
             for first, second in ((column, row), (row, column))
         )
         self.relu = nn.ReLU(inplace=True)
+        for layer in (*self.down, *self.across):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")  # there is no batch norm to make up for small weights
 
     def forward(self, x: Tensor) -> Tensor:
         return self.relu(self.down(x) + self.across(x))
@@ -61,7 +63,7 @@ class LightHeadRCNN(RegionDetector):
         *,
         num_classes: int = 80,
         proposal_channels: int = 256,
-        candidates: int = 1000,
+        candidates: int = 600,
         proposals: int = 300,
         backbone_options: dict[str, Any] | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class LightHeadRCNN(RegionDetector):
         self.hidden = nn.Linear(_CHANNELS * _BINS**2, _HIDDEN)
         self.relu = nn.ReLU(inplace=True)
         self.last = nn.Linear(_HIDDEN, num_classes + 1 + 4)
+        nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
         nn.init.normal_(self.last.weight, std=0.01)
         nn.init.zeros_(self.last.bias)
 
@@ -80,6 +83,5 @@ class LightHeadRCNN(RegionDetector):
     def pool(self, seen: Tensor, regions: Tensor, images: Tensor) -> Tensor:
         return position_sensitive_roi_align(seen, regions, images, (_BINS, _BINS), 2 * STRIDE)
 
-    def look(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.last(self.relu(self.hidden(pooled.flatten(1))))
-        return found[:, :-4], found[:, -4:]
+    def look(self, pooled: Tensor) -> Tensor:
+        return self.last(self.relu(self.hidden(pooled.flatten(1))))

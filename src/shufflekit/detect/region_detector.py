@@ -18,7 +18,7 @@ ANCHOR_SIZES = (16, 32, 64, 128, 256, 512)  # pixels of the input: for short sid
 ANCHOR_RATIOS = (0.5, 1.0, 2.0)
 STRIDE = 16  # of the anchors' map
 _SCALE = (0.1, 0.1, 0.2, 0.2)  # of the second stage's differences, whose spread it makes about 1
-_ANCHORS_TO_LEARN, _REGIONS_TO_LEARN = (256, 0.5), (128, 0.25)  # of an image, and the share of those with an object
+_ANCHORS_TO_LEARN, _REGIONS_TO_LEARN = (256, 0.5), (64, 0.25)  # of an image, and the share of those with an object
 _BEND = 1 / 9  # where the loss of an anchor's differences goes over from square to absolute value
 
 
@@ -36,13 +36,13 @@ class ProposalHead(nn.Module):
         self.conv = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.relu = nn.ReLU(inplace=True)
         self.last = nn.Conv2d(channels, 5 * kinds, 1)
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")  # there is no batch norm to make up for small weights
+        nn.init.normal_(self.last.weight, std=0.01)
         for layer in (self.conv, self.last):
-            nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        found = self.last(self.relu(self.conv(x)))
-        return found.permute(0, 2, 3, 1).reshape(len(x), -1, 5)  # (N, anchors, 5)
+        return self.last(self.relu(self.conv(x)))
 
 
 class RegionDetector(Detector):
@@ -84,15 +84,15 @@ class RegionDetector(Detector):
         }
 
     def dense(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """All that runs once an image: the first stage's (N, anchors, 5), and the map that the second one looks at."""
+        """All that runs once an image: the first stage's raw map, and the map that the second one looks at."""
         raise AssertionError("a detector writes its first stage")
 
     def pool(self, seen: Tensor, regions: Tensor, images: Tensor) -> Tensor:
         """What lies in each region of that map: (K, C, h, w)."""
         raise AssertionError("a detector writes its pooling")
 
-    def look(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits (K, classes + 1), background last, and four differences (K, 4)."""
+    def look(self, pooled: Tensor) -> Tensor:
+        """Class logits, the background's last, and four differences: (K, classes + 1 + 4)."""
         raise AssertionError("a detector writes its second stage")
 
     def forward(  # type: ignore[override]  # its training needs more than the image
@@ -113,11 +113,10 @@ class RegionDetector(Detector):
             InputError: another rank, number of channels or size.
         """
         check_input(x, self.backbone.in_chans, self.backbone.min_input_size, self.architecture)
-        found, seen = self.dense(x)
-        found, seen = found.float(), seen.float()
+        first, seen = self.dense(x)
+        found = first.float().permute(0, 2, 3, 1).reshape(len(x), -1, 5)  # (N, anchors, 5)
         size = (x.shape[2], x.shape[3])
-        rows, columns = (-(-side // STRIDE) for side in size)
-        there = anchors(rows, columns, STRIDE, ANCHOR_SIZES, ANCHOR_RATIOS, x.device)
+        there = anchors(first.shape[2], first.shape[3], STRIDE, ANCHOR_SIZES, ANCHOR_RATIOS, x.device)
         with torch.no_grad():
             regions = [
                 propose(one[:, 0], apply(one[:, 1:], there), size, self.candidates, self.proposals, 0.7)
@@ -131,8 +130,8 @@ class RegionDetector(Detector):
 
     def _second_stage(self, seen: Tensor, regions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         images = torch.cat([torch.full((len(one),), number, device=seen.device) for number, one in enumerate(regions)])
-        logits, steps = self.look(self.pool(seen, torch.cat(list(regions)), images))
-        return logits.float(), steps.float()
+        found = self.look(self.pool(seen.float(), torch.cat(list(regions)), images)).float()
+        return found[:, :-4], found[:, -4:]
 
     def _losses(
         self,

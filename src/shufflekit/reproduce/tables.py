@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from shufflekit.device import Device
 from shufflekit.errors import UsageError
-from shufflekit.reproduce import speed_tables, structure_tables
-from shufflekit.reproduce.papers import PaperTable, paper_table, paper_tables
+from shufflekit.reproduce import detection_tables, speed_tables, structure_tables
+from shufflekit.reproduce.papers import paper_table, paper_tables
 from shufflekit.reproduce.record import Record
 
-Make = Callable[[PaperTable, Device, Callable[[str], object]], structure_tables.Rows]
+Make = Callable[..., structure_tables.Rows]  # of PaperTable, Device, tell, and the images where it takes any
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Entry:
 
     make: Make | None
     kind: str
+    takes_images: bool = False
 
 
 TABLES: dict[str, Entry] = {
@@ -30,7 +32,7 @@ TABLES: dict[str, Entry] = {
     "v1.table4": Entry(None, "accuracy; not yet"),
     "v1.table5": Entry(None, "accuracy; not yet"),
     "v1.table6": Entry(structure_tables.v1_table_6, "structure"),
-    "v1.table7": Entry(None, "detection; not yet"),
+    "v1.table7": Entry(detection_tables.v1_table_7, "detection"),
     "v1.table8": Entry(speed_tables.v1_table_8, "speed"),
     "v2.table1": Entry(None, "guidelines: `shufflekit guidelines --table 1`"),
     "v2.table2": Entry(None, "guidelines: `shufflekit guidelines --table 2`"),
@@ -38,7 +40,7 @@ TABLES: dict[str, Entry] = {
     "v2.table4": Entry(None, "guidelines: `shufflekit guidelines --table 4`"),
     "v2.table5": Entry(structure_tables.v2_table_5, "structure"),
     "v2.table6": Entry(structure_tables.v2_table_6, "structure"),
-    "v2.table7": Entry(None, "detection; not yet"),
+    "v2.table7": Entry(detection_tables.v2_table_7, "detection", takes_images=True),
     "v2.table8": Entry(speed_tables.v2_table_8, "speed"),
     "v2.figure2": Entry(None, "profile; not yet"),
     "v2.appendix.table1a": Entry(None, "speed; not yet"),
@@ -48,13 +50,14 @@ TABLES: dict[str, Entry] = {
 assert TABLES.keys() == paper_tables().keys()
 
 
-def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda _: None) -> Record:
+def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda _: None, coco: Path | None = None) -> Record:
     """Makes one table again.
 
     Args:
         name: of the table, as in `TABLES`.
         device: this machine's record.
         tell: called with one line of progress.
+        coco: a folder with COCO's `annotations/instances_val.json` and `images/val`, for a table that measures precision.
 
     Raises:
         UsageError: no table has that name, or another command makes it.
@@ -63,7 +66,7 @@ def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda 
     entry = TABLES[name]
     if entry.make is None:
         raise UsageError(f"{name}: not made by this command ({entry.kind})")
-    columns, rows, notes = entry.make(table, device, tell)
+    columns, rows, notes = entry.make(table, device, tell, *([coco] if entry.takes_images else []))
     machine = f"{device.cpu}, {device.cores} cores, one thread"
     today = date.today().isoformat()
     command = f"shufflekit reproduce {name}"
