@@ -69,5 +69,5 @@ def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda 
     columns, rows, notes = entry.make(table, device, tell, *([coco] if entry.takes_images else []))
     machine = f"{device.cpu}, {device.cores} cores, one thread"
     today = date.today().isoformat()
-    command = f"shufflekit reproduce {name}"
+    command = f"shufflekit reproduce {name}" + (f" --coco {coco.name}" if coco and entry.takes_images else "")
     return Record(name, table.title, command, machine, today, columns, tuple(rows), tuple(notes))

@@ -41,7 +41,7 @@ class Settings:
     images: Path | None = None
     "To detect: the folder of the annotated images."
     model: str
-    "A registry name; to detect, a detector's."
+    "A registry name; to detect, nanodet_m_, fastestdet_, faster_rcnn_ or light_head_rcnn_ and a backbone's name."
     weights: str | None = None
     "Start from these: a tag, or a file of any layout that `load_weights` knows."
     out: Path
