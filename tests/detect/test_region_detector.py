@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
+from shufflekit.compile import compile as compile_network
 from shufflekit.detect.assign import Target
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.decode import decode
 from shufflekit.detect.region_detector import RegionDetector, proposal_loss, region_loss
 from shufflekit.detect.regions import BACKGROUND, encode
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, UsageError
 
 pytest.importorskip("kornia.geometry.bbox")
 FORMS = pytest.mark.parametrize("form", ["faster_rcnn", "light_head_rcnn"])
@@ -109,3 +110,8 @@ def test_another_backbone_by_name():
         net = create_detector(name, num_classes=2).eval()
         with torch.no_grad():
             assert [tuple(part.shape) for part in net(torch.zeros(1, 3, 64, 64))] == [(1, 300, 4), (1, 300, 3), (1, 300, 4)]
+
+
+def test_the_engine_refuses_two_stages_in_one_line():
+    with pytest.raises(UsageError, match=r"^compile: light_head_rcnn_shufflenet_v2_x0_5 has two stages, and the engine runs"):
+        compile_network(small("light_head_rcnn"), (1, 3, 64, 64))
