@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from shufflekit.detect.assign import Target, centres, pairwise_iou, within
 from shufflekit.detect.decode import LARGEST_STEP
-from shufflekit.errors import MissingExtraError
 
 IGNORED, BACKGROUND = -2, -1
 
@@ -121,21 +118,14 @@ def propose(scores: Tensor, boxes: Tensor, size: tuple[int, int], candidates: in
         most: how many come out of it at most.
         iou: overlap above which the worse of two boxes goes.
     """
+    from kornia.geometry.bbox import nms  # of an optional extra
+
     best = scores.topk(min(candidates, len(scores)))
     boxes = boxes[best.indices].clamp(min=0)
     boxes = torch.minimum(boxes, boxes.new_tensor((size[1], size[0], size[1], size[0])))
     whole = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(1)
-    boxes, rank = boxes[whole], best.values[whole]
-    return boxes[_suppression()(boxes, rank, iou)[:most]] if len(boxes) else boxes
-
-
-@cache
-def _suppression() -> Any:
-    try:
-        from kornia.geometry.bbox import nms  # of an optional extra
-    except ModuleNotFoundError:
-        raise MissingExtraError("kornia", "detect") from None
-    return nms
+    boxes = boxes[whole]
+    return boxes[nms(boxes, best.values[whole], iou)[:most]] if len(boxes) else boxes
 
 
 def _some(indices: Tensor, count: int, generator: torch.Generator) -> Tensor:
