@@ -32,8 +32,8 @@ PARTS = {
 BY_HEART = {
     "nanodet_m_shufflenet_v2_x0_5": (120, 10, 320),
     "fastestdet_shufflenet_v2_x0_5": (140, 10, 352),
-    "light_head_rcnn_shufflenet_v2_x0_5": (80, 4, 512),
-    "faster_rcnn_shufflenet_v2_x0_5": (60, 4, 416),
+    "light_head_rcnn_shufflenet_v2_x0_5": (160, 4, 512),
+    "faster_rcnn_shufflenet_v2_x0_5": (160, 4, 416),
 }
 
 

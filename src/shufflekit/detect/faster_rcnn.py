@@ -3,8 +3,8 @@
 V1 names "Faster R-CNN, public Caffe code, default settings" and no more. The networks of that code end in fully connected
 layers, these end in a last stage; so this is the form that He et al. (2015) give for ResNet: the first stage and the regions
 on the map at 1/16, and the backbone's last stage on each region. What it makes of a region is not averaged, though, but seen
-place by place, as by those fully connected layers: with so few channels an average does not tell where in a region an object
-lies, and neither boxes nor the border between object and background were learnt.
+place by place, as by those fully connected layers: an average of so few channels would not tell where in a region an object
+lies.
 """
 
 from __future__ import annotations
