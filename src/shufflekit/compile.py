@@ -40,8 +40,10 @@ def compile(  # noqa: A001  # the word that torch uses too
     """
     if not isinstance(model, nn.Module):
         raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
-    graph = simplify(capture(model, input_shape))
     cfg = getattr(model, "pretrained_cfg", None)
     about = {key: cfg[key] for key in _KEPT if cfg.get(key) is not None} if isinstance(cfg, Mapping) else {}
     name = name or getattr(model, "architecture", "") or type(model).__name__
+    if about.get("detection", {}).get("form") == "regions":
+        raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
+    graph = simplify(capture(model, input_shape))
     return Engine(build(graph, name, {**about, **(info or {})}).to_bytes(), threads)

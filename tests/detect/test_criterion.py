@@ -40,6 +40,15 @@ def test_grid_loss_by_hand():
     assert half["object"].item() == pytest.approx(0, abs=1e-6)
 
 
+def test_an_object_that_is_found_badly_is_learnt_beside_one_that_is_found_well():
+    """Logits of 0: sides of half the input, 32 of 64, around the corner of a place, at stride 16."""
+    values = torch.zeros(1, 5 + 1, 4, 4, requires_grad=True)
+    # the first object is exactly what the place in row and column 1 says; of the second the last place's 32 x 32 cover 4 x 4
+    grid_loss(values, [target([[0, 0, 32, 32], [46, 46, 50, 50]], [0, 0])], 16)["box"].backward()
+    learns = values.grad[0, 1:5].abs().sum(0) > 0
+    assert learns.nonzero().tolist() == [[3, 3]]
+
+
 @pytest.mark.parametrize("form", ["focal", "grid"])
 def test_no_object_is_background_everywhere_and_a_crowd_is_nothing(form):
     focal = {"form": "focal", "strides": [8, 16], "classes": 2, "bins": 4}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from shufflekit.cost import count
 from shufflekit.errors import UsageError
 from shufflekit.models import build_model
 from shufflekit.models.shufflenet_v2 import ShuffleNetV2, Unit
@@ -99,6 +100,39 @@ def test_residual_and_squeeze_excite_units() -> None:
     assert isinstance(Unit(16, 16, 1, se=True).branch2[7], nn.ReLU)
     assert Unit(16, 16, 1, se=True).branch2[8].fc1.out_channels == 8
     assert not Unit(16, 32, 2, residual=True).residual
+
+
+def test_enlarged_units_look_at_what_they_read_once_more() -> None:
+    """V2* of Table 7; the left half of a unit that splits is handed on as before."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 16, 9, 9)
+    for unit in (Unit(16, 16, 1, enlarged=True).eval(), Unit(16, 32, 2, enlarged=True).eval()):
+        right = x[:, 8:] if unit.splits else x
+        assert unit.enlarge[0].weight.shape == (right.shape[1], 1, 3, 3)
+        with torch.inference_mode():
+            branch = unit.branch2(unit.enlarge[1](unit.enlarge[0](right)))
+            left = x[:, :8] if unit.splits else unit.branch1(x)
+            assert torch.equal(unit(x), torch.stack((left, branch), dim=2).flatten(1, 2))
+    point = torch.zeros(1, 16, 9, 9)
+    point[:, :, 4, 4] = 1
+    for enlarged, reach in ((False, 3), (True, 5)):
+        unit = Unit(16, 16, 1, enlarged=enlarged).eval()
+        with torch.inference_mode():
+            seen = (unit(point) != unit(torch.zeros_like(point))).any(1)[0]
+        assert seen.any(0).sum() == seen.any(1).sum() == reach
+
+
+@pytest.mark.parametrize("width", ["x0_5", "x1_0", "x1_5", "x2_0"])
+def test_an_enlarged_network_costs_a_few_more_multiply_adds(width: str) -> None:
+    """By hand, nine a pixel and channel: first units see all that they read, the others half of the channels."""
+    with torch.device("meta"):
+        plain, star = (count(build_model(f"shufflenet_v2_{width}{kind}"), (1, 3, 224, 224)).flops for kind in ("", "_star"))
+        stages = build_model(f"shufflenet_v2_{width}").feature_info.channels()[-3:]
+    read = zip((24, *stages[:2]), (56, 28, 14))
+    rest = zip(stages, (3, 7, 3), (28, 14, 7))
+    added = 9 * (sum(c * s * s for c, s in read) + sum(c // 2 * n * s * s for c, n, s in rest))
+    assert star - plain == added
+    assert 0.01 < added / plain < 0.06
 
 
 def test_layout_of_the_164_layer_network() -> None:

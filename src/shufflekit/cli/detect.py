@@ -36,8 +36,9 @@ def detect(
 
     Args:
         photos: files, folders (the images directly inside, in natural order), or - for standard input.
-        model: nanodet_m_shufflenet_v2_x1_0, nanodet_m_shufflenet_v2_x0_5, fastestdet, a folder that `shufflekit train --task
-            detect` wrote, or a plan that `shufflekit compile` wrote, which needs no PyTorch.
+        model: nanodet_m_shufflenet_v2_x1_0, nanodet_m_shufflenet_v2_x0_5, fastestdet; nanodet_m_, fastestdet_, faster_rcnn_ or
+            light_head_rcnn_ and a backbone's name, with --weights; a folder that `shufflekit train --task detect` wrote; or a
+            plan that `shufflekit compile` wrote, which needs no PyTorch.
         weights: a tag ("coco"), or a file: NanoDet-m's ONNX, FastestDet's .pth, or our own.
         engine: what runs the network: torch, or native, which compiles it first; a plan is native.
         score: least score of a box, above 0 and below 1.

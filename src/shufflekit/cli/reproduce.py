@@ -22,6 +22,7 @@ def reproduce(
     *names: str,
     list: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    coco: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     scale: Literal["small", "imagenet"] | None = None,
     data: Path | None = None,
@@ -39,6 +40,7 @@ def reproduce(
         list: print the names of all tables, and how each is made.
         out: a folder for one JSON file a table, each written when its table is done; a table that was stopped goes on, on
             the same day, from the networks that it has timed. With --scale small, one file a run.
+        coco: a folder with annotations/instances_val.json and images/val: v2.table7 measures average precision there.
         json: print a list of objects.
         scale: of accuracy tables.
         data: with --scale small: images of 64x64, a folder with the splits train and val.
@@ -77,7 +79,7 @@ def reproduce(
     records = []
     for name in names:
         kept = out / f"{name}.timed" if out else None
-        record = make(name, device, tell=notice, kept=kept)
+        record = make(name, device, tell=notice, kept=kept, coco=coco)
         if out:
             out.mkdir(parents=True, exist_ok=True)
             write_atomic(out / f"{name}.json", record.to_json().encode())

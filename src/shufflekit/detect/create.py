@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shufflekit.detect.faster_rcnn import FasterRCNN
 from shufflekit.detect.fastestdet import FastestDet
+from shufflekit.detect.light_head_rcnn import LightHeadRCNN
 from shufflekit.detect.load import FASTESTDET_INPUT, NANODET_INPUT, default_input, load_detector_weights
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
@@ -18,7 +20,14 @@ from shufflekit.weights import Checkpoint
 from shufflekit.weights.download import checkpoint_path
 
 DEFAULT = "nanodet_m_shufflenet_v2_x1_0"
-_NANODET, _FASTESTDET = "nanodet_m_", "fastestdet_"
+_NANODET = "nanodet_m_"
+# What goes before a backbone's name; one that begins another would have to stand behind it.
+_FORMS: dict[str, type[Detector]] = {
+    _NANODET: NanoDet,
+    "fastestdet_": FastestDet,
+    "faster_rcnn_": FasterRCNN,
+    "light_head_rcnn_": LightHeadRCNN,
+}
 
 
 def _nanodet(backbone: str, file_name: str, ap: str, sha256: str) -> Checkpoint:
@@ -81,15 +90,16 @@ def list_detectors() -> list[str]:
 
 def is_detector(name: str) -> bool:
     """Whether `create_detector` takes this name."""
-    return name == "fastestdet" or name.startswith((_NANODET, _FASTESTDET)) or _is_saved(name)
+    return _is_name(name) or _is_saved(name)
 
 
 def create_detector(name: str | Path, weights: bool | str | Path = False, *, num_classes: int | None = None) -> Detector:
     """Builds a detector.
 
     Args:
-        name: "nanodet_m_" and the name of a backbone ("nanodet_m_shufflenet_v2_x1_0"), "fastestdet" or "fastestdet_" and a
-            backbone; or a folder that `save_pretrained` or `shufflekit train --task detect` wrote, whose weights are loaded.
+        name: "nanodet_m_", "fastestdet_", "faster_rcnn_" or "light_head_rcnn_" and the name of a backbone, as in
+            "nanodet_m_shufflenet_v2_x1_0"; "fastestdet"; or a folder that `save_pretrained` or `shufflekit train --task detect`
+            wrote, whose weights are loaded.
         weights: True or a tag ("coco") for published ones, fetched once, or a file.
         num_classes: 80 by default.
 
@@ -138,25 +148,28 @@ def find_detector_checkpoint(name: str, tag: bool | str | Path = True) -> Checkp
 
 def _build(name: str, options: dict[str, Any]) -> Detector:
     detector: Detector
-    if name.startswith(_NANODET):
-        detector = NanoDet(name.removeprefix(_NANODET), **options)
-    elif name.startswith(_FASTESTDET):
-        detector = FastestDet(name.removeprefix(_FASTESTDET), **options)
+    prefix = next((prefix for prefix in _FORMS if name.startswith(prefix)), None)
+    if prefix is not None:
+        detector = _FORMS[prefix](name.removeprefix(prefix), **options)
     elif name == "fastestdet":
         detector = FastestDet(**options)
     else:
-        every = [*list_detectors(), *(_NANODET + backbone for backbone in list_models())]
+        every = [*list_detectors(), *(prefix + backbone for prefix in _FORMS for backbone in list_models())]
         near = difflib.get_close_matches(name, every, n=3, cutoff=0.5) or list_detectors()
         raise UsageError(f"model: no detector is named {name!r}; did you mean {', '.join(near)}?")
     detector.architecture, detector.options = name, dict(options)
     return detector
 
 
+def _is_name(name: str) -> bool:
+    return name == "fastestdet" or name.startswith(tuple(_FORMS))
+
+
 def _is_saved(name: str) -> bool:
     """Whether a folder is that of a saved detector."""
     try:
         config = json.loads((Path(name) / CONFIG_NAME).read_text(encoding="utf-8"))
-        return str(config["architecture"]).startswith(("nanodet_m_", "fastestdet"))
+        return _is_name(str(config["architecture"]))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

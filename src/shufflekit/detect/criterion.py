@@ -12,6 +12,7 @@ from torch import Tensor
 from shufflekit.detect.assign import Target, assign_adaptively, assign_to_corners, centres, within
 from shufflekit.detect.losses import distribution_focal, paired_iou, quality_focal
 
+_ROUNDING = 1e-6  # a mean of equal numbers can be more than each
 _BOX, _DISTRIBUTION = 2.0, 0.25  # NanoDet-m's weights; its class loss has 1
 
 
@@ -79,13 +80,15 @@ def focal_loss(
 def grid_loss(values: Tensor, targets: Sequence[Target], stride: int) -> dict[str, Tensor]:
     """FastestDet's places with our losses: objectness by quality, box by generalised IoU, class by cross-entropy.
 
-    Of the four places around an object's centre those with an overlap of at least the batch's mean learn it. A place of
-    several objects takes the one that it overlaps most. Places in ignored regions have no objectness loss.
+    Of the four places around an object's centre those with an overlap of at least their mean learn it. (FastestDet takes the
+    batch's mean: as soon as the large objects are found well, the small ones are not learnt at all.) A place of several
+    objects takes the one that it overlaps most. Places in ignored regions have no objectness loss.
     """
     count, _, height, width = values.shape
     flat = values.flatten(2).transpose(1, 2)  # (N, places, 5 + classes)
     size = torch.tensor([width, height], device=values.device) * stride
-    at, found_boxes, boxes, labels = [], [], [], []
+    at, owners, found_boxes, boxes, labels = [], [], [], [], []
+    before = 0
     counts = torch.ones(count, height * width, device=values.device)
     points = centres(height, width, stride, values.device)
     for number, target in enumerate(targets):
@@ -98,15 +101,18 @@ def grid_loss(values: Tensor, targets: Sequence[Target], stride: int) -> dict[st
         middle = (raw[:, :2].tanh() + corner) * stride
         half = raw[:, 2:].sigmoid() * size / 2
         at.append(number * height * width + places)
+        owners.append(before + objects)
+        before += len(target.boxes)
         found_boxes.append(torch.cat((middle - half, middle + half), 1))
         boxes.append(target.boxes[objects])
         labels.append(target.labels[objects])
-    place, found, truth, label = (torch.cat(parts) for parts in (at, found_boxes, boxes, labels))
+    place, owner, found, truth, label = (torch.cat(parts) for parts in (at, owners, found_boxes, boxes, labels))
     quality = torch.zeros(count * height * width, device=values.device)
     if len(place):
         iou, generalised = paired_iou(found, truth)
         best = torch.zeros_like(quality).scatter_reduce(0, place, iou.detach(), "amax")
-        kept = (iou >= iou.mean()) & (iou.detach() >= best[place])
+        mean = iou.new_zeros(before).scatter_reduce(0, owner, iou.detach(), "mean", include_self=False)
+        kept = (iou.detach() >= mean[owner] - _ROUNDING) & (iou.detach() >= best[place])
         quality[place[kept]] = iou.detach()[kept]
         box = (1 - generalised)[kept].mean()
         kind = F.cross_entropy(flat.flatten(0, 1)[place[kept], 5:], label[kept])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from shufflekit.detect.boxes import Floats, suppress
 from shufflekit.errors import InputError
 
+LARGEST_STEP = math.log(1000 / 16)  # of the logarithm of a proposal's side: what an untrained network says must not overflow
 _MOST_CANDIDATES = 1000  # of the best, for suppression compares all with all
 
 
@@ -40,8 +41,8 @@ def decode(maps: Sequence[Floats], detection: Mapping[str, Any], input_size: tup
     """The boxes of one image, after non-maximum suppression.
 
     Args:
-        maps: raw outputs (C, h, w), one for each stride.
-        detection: what `pretrained_cfg["detection"]` says: form, strides, classes, bins, iou, most.
+        maps: raw outputs (C, h, w), one for each stride; of the form "regions" its proposals, class logits and differences.
+        detection: what `pretrained_cfg["detection"]` says: form, strides, classes, bins, proposals, scale, iou, most.
         input_size: height and width of the input, pixels.
         least: score of a box, above 0 and below 1.
 
@@ -51,12 +52,18 @@ def decode(maps: Sequence[Floats], detection: Mapping[str, Any], input_size: tup
     Raises:
         InputError: maps of another number or shape.
     """
-    is_focal, classes = detection["form"] == "focal", detection["classes"]
-    channels = classes + (4 * detection["bins"] if is_focal else 5)
-    needed = [(channels, round(input_size[0] / s), round(input_size[1] / s)) for s in detection["strides"]]
+    form, classes = detection["form"], detection["classes"]
+    needed: list[tuple[int, ...]]
+    if form == "regions":
+        needed = [(detection["proposals"], columns) for columns in (4, classes + 1, 4)]
+    else:
+        channels = classes + (4 * detection["bins"] if form == "focal" else 5)
+        needed = [(channels, round(input_size[0] / s), round(input_size[1] / s)) for s in detection["strides"]]
     if [m.shape for m in maps] != needed:
         raise InputError(f"maps: must be {_listed(needed)}, found {_listed([m.shape for m in maps])}")
-    if is_focal:
+    if form == "regions":
+        found = region_boxes(maps[0], maps[1], maps[2], detection["scale"], least)
+    elif form == "focal":
         found = focal_boxes(maps, detection["strides"], classes, detection["bins"], least)
     else:
         found = grid_boxes(maps[0], input_size, least)
@@ -111,6 +118,29 @@ def grid_boxes(values: Floats, input_size: tuple[int, int], least: float) -> Box
     halves = _sigmoid(found[3:5]) * size / 2
     boxes = np.concatenate((centres - halves, centres + halves)).T.astype(np.float32)
     return Boxes(boxes, scores, labels).at(scores > least)
+
+
+def region_boxes(proposals: Floats, logits: Floats, steps: Floats, scale: Sequence[float], least: float) -> Boxes:
+    """Candidates of a second stage: what `detect/regions.py` encodes; a proposal stands for each class that is likely enough.
+
+    Args:
+        proposals: (P, 4); those without area stand for none.
+        logits: (P, classes + 1), the background's last.
+        steps: (P, 4) differences, in units of `scale`.
+        scale: of the differences.
+        least: score of a box.
+    """
+    sides = proposals[:, 2:] - proposals[:, :2]
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
+    shares *= sides.min(1, keepdims=True) > 0
+    rows, labels = np.nonzero(shares[:, :-1] > least)
+    sides, middles = sides[rows], (proposals[rows, :2] + proposals[rows, 2:]) / 2
+    found = steps[rows] * np.asarray(scale, np.float32)
+    middles = middles + found[:, :2] * sides
+    halves = sides * np.exp(np.minimum(found[:, 2:], LARGEST_STEP)) / 2
+    boxes = np.concatenate((middles - halves, middles + halves), 1).astype(np.float32)
+    return Boxes(boxes, shares[rows, labels].astype(np.float32), labels)
 
 
 def _sigmoid(x: Floats) -> Floats:

@@ -24,7 +24,7 @@ from shufflekit.models._saved import (
 
 
 class Detector(nn.Module):
-    """A detector in one stage: a backbone's maps in, raw maps of logits out; `detect/decode.py` makes boxes of them.
+    """A backbone's maps in, raw maps of logits out; `detect/decode.py` makes boxes of them. As it is, in one stage.
 
     Args:
         backbone: a registry name; its weights start random.

@@ -13,19 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import set_seed  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shufflekit.data.images import BrokenImageError, read_image
+from shufflekit.data.random import random_bits
 from shufflekit.detect.coco import Truth, read_truth
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.criterion import loss_of
-from shufflekit.detect.evaluate import evaluate
+from shufflekit.detect.evaluate import evaluate, find_all
 from shufflekit.detect.loader import DetectionBatch, DetectionLoader
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
-from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.detect.prepare import Preparation
+from shufflekit.detect.region_detector import RegionDetector
 from shufflekit.errors import InputError, UsageError
 from shufflekit.models._blocks import make_leaky
 from shufflekit.train.layout import Layout
@@ -44,8 +43,6 @@ from shufflekit.train.run import (
 )
 from shufflekit.train.unfold import unfold_norms
 from shufflekit.weights import load_weights
-
-_LEAST = 0.01  # score of a box that validation counts
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,12 @@ class DetectorTrainer(Trainer):
     def _loss(self, batch: DetectionBatch) -> Tensor:
         device = self.accelerator.device
         images = batch.images.to(device, non_blocking=True, memory_format=self.layout.memory_format)
-        maps = [values.float() for values in self.forward(images)]
-        parts = loss_of(maps, [target.to(device) for target in batch.targets], self.model.detection)
+        targets = [target.to(device) for target in batch.targets]
+        if isinstance(self.model, RegionDetector):
+            keys = random_bits(self.recipe.seed, self.place.epoch, batch.indices, slots=1)[:, 0] >> np.uint64(1)
+            parts = self.forward(images, targets, keys.tolist())
+        else:
+            parts = loss_of([values.float() for values in self.forward(images)], targets, self.model.detection)
         for name, value in parts.items():
             self._parts[name].append(value.detach())
         return torch.stack([*parts.values()]).sum()
@@ -92,28 +93,10 @@ class DetectorTrainer(Trainer):
         return means
 
     def _score(self, network: nn.Module, validation: Any) -> Precision:
-        was_training = network.training
-        detector = PhotoDetector(_runner(network.eval(), self.accelerator.device), self.model.pretrained_cfg)
-        results = []
-        for image in validation.truth.images:
-            try:
-                photo = read_image(validation.folder / image.file_name, image.file_name)
-            except BrokenImageError as error:
-                validation.broken[error.name] = error.reason
-                continue
-            results += [{"image_id": image.id, **found.to_coco()} for found in detector(photo, _LEAST)]
-            self.watcher.advance(1)
-        network.train(was_training)
-        found = evaluate(validation.truth, results)
+        truth, folder = validation.truth, validation.folder
+        results = find_all(network, self.model.pretrained_cfg, truth, folder, validation.broken, self.watcher.advance)
+        found = evaluate(truth, results)
         return Precision(100 * found.ap, 100 * found.ap50)
-
-
-def _runner(network: nn.Module, device: torch.device) -> Any:
-    @torch.inference_mode()
-    def run(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        return [values.float().cpu().numpy() for values in network(torch.from_numpy(images).to(device))]
-
-    return run
 
 
 def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> int:

@@ -160,6 +160,24 @@ class FeatureNet(nn.Module):
                 maps.append(out[0] if isinstance(out, tuple) else out)
         return maps
 
+    def between(self, x: Tensor, after: int | None, until: int) -> Tensor:
+        """Goes on from one of its maps to another one; both by their place in `feature_info`, None for the input.
+
+        Example:
+            >>> from shufflekit.models import build_model
+            >>> net = build_model("shufflenet_v2_x0_5", features_only=True, out_indices=(3, 4))
+            >>> tuple(net.between(torch.zeros(5, 96, 14, 14), after=0, until=1).shape)
+            (5, 192, 7, 7)
+        """
+        runs = after is None
+        for name, step in self._steps():
+            if runs:
+                x = step(x)
+            if name == self._taps[until]:
+                break
+            runs = runs or (after is not None and name == self._taps[after])
+        return x
+
     def _steps(self) -> Iterator[tuple[str, nn.Module]]:
         for name, child in self.named_children():
             if name in self._opened:

@@ -20,6 +20,9 @@ from shufflekit.models._registry import register
 class Unit(nn.Module):
     """Figure 3 (c) and (d) of the paper; squeeze-excite and residual as in Figure 2 of its appendix.
 
+    `enlarged` is V2* of Table 7: one more 3x3 depthwise convolution before the first pointwise one, on the branch that has
+    both, for a receptive field of 5. The paper does not draw it: as for the other depthwise one, no activation follows.
+
     A unit that changes width or size sees all channels in both branches, and `unit_split` says how these share its
     output: "even" gives each half, "release" lets the left branch keep the input's width, as the authors' code does.
     That code goes on with the even channels in the left and the odd ones in the right half, which is the shuffle with
@@ -35,6 +38,7 @@ class Unit(nn.Module):
         unit_split: str = "even",
         se: bool = False,
         residual: bool = False,
+        enlarged: bool = False,
     ) -> None:
         super().__init__()
         half = out_channels // 2
@@ -47,8 +51,10 @@ class Unit(nn.Module):
         if not self.splits:
             self.branch1.extend(conv_bn(in_channels, in_channels, 3, stride, groups=in_channels, activation=None))
             self.branch1.extend(conv_bn(in_channels, left_channels))
+        c_in = half if self.splits else in_channels
+        self.enlarge = nn.Sequential(*conv_bn(c_in, c_in, 3, groups=c_in, activation=None)) if enlarged else nn.Identity()
         self.branch2 = nn.Sequential(
-            *conv_bn(half if self.splits else in_channels, half),
+            *conv_bn(c_in, half),
             *conv_bn(half, half, 3, stride, groups=half, activation=None),
             *conv_bn(half, right_channels, activation=None if self.residual else nn.ReLU),
         )
@@ -60,9 +66,10 @@ class Unit(nn.Module):
         if self.splits:
             half = x.shape[1] // 2
             left, right = x[:, :half], x[:, half:]  # (N, C/2, H, W) each
-            right = self.relu(right + self.branch2(right)) if self.residual else self.branch2(right)
+            branch = self.branch2(self.enlarge(right))
+            right = self.relu(right + branch) if self.residual else branch
         else:
-            left, right = self.branch1(x), self.branch2(x)
+            left, right = self.branch1(x), self.branch2(self.enlarge(x))
         return channel_shuffle(torch.cat((left, right), dim=1), self.shuffle_groups)
 
 
@@ -79,6 +86,7 @@ class ShuffleNetV2(Network):
         pool_ceil_mode: the pooling pads at the right and bottom only, as pytorchcv's V2: another result at the border.
         se, residual: the unit variants of the appendix.
         act_layer: "relu", or "leaky_relu" of slope 0.1, as in NanoDet's backbones.
+        enlarged: V2*, whose units see further, see `Unit`.
         dropout: before the classifier; the release has 0.2 at 2x and none elsewhere.
         small_input: the 32x32 form: a stem of stride 1 and no pooling.
 
@@ -105,6 +113,7 @@ class ShuffleNetV2(Network):
         pool_ceil_mode: bool = False,
         se: bool = False,
         residual: bool = False,
+        enlarged: bool = False,
         act_layer: str = "relu",
         dropout: float = 0.0,
         small_input: bool = False,
@@ -135,8 +144,8 @@ class ShuffleNetV2(Network):
                 raise UsageError(
                     f"stage_channels: stage {number} must be even and wider than its input (={c_in}), found {c_out}"
                 )
-            first = Unit(c_in, c_out, stride, unit_split, se)
-            rest = [Unit(c_out, c_out, 1, unit_split, se, residual) for _ in range(units - 1)]
+            first = Unit(c_in, c_out, stride, unit_split, se, enlarged=enlarged)
+            rest = [Unit(c_out, c_out, 1, unit_split, se, residual, enlarged) for _ in range(units - 1)]
             self.add_module(f"stage{number}", nn.Sequential(first, *rest))
             reduction *= stride
             maps.append({"num_chs": c_out, "reduction": reduction, "module": f"stage{number}"})
@@ -173,6 +182,7 @@ for _width, (_stem, _stages, _conv5, _mflops, _error) in _WIDTHS.items():
     _network = partial(ShuffleNetV2, _stem, _stages, _UNITS, conv5_channels=_conv5)
     register(f"shufflenet_v2_{_width}", _network, top1_error=_error, mflops=_mflops, source="V2 Table 8")
     register(f"res_shufflenet_v2_{_width}", partial(_network, residual=True), source="V2 appendix Figure 2")
+    register(f"shufflenet_v2_{_width}_star", partial(_network, enlarged=True), source="V2 Table 7, V2*")
     if _width != "x2_0":
         register(f"se_shufflenet_v2_{_width}", partial(_network, se=True), source="V2 appendix Figure 2")
 register(

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from shufflekit.device import Device
 from shufflekit.errors import UsageError
-from shufflekit.reproduce import profile_tables, speed_tables, structure_tables
+from shufflekit.reproduce import detection_tables, profile_tables, speed_tables, structure_tables
 from shufflekit.reproduce.accuracy_tables import ACCURACY_TABLES
 from shufflekit.reproduce.papers import PaperTable, paper_table, paper_tables
 from shufflekit.reproduce.record import Record
 
+# The folder is that of the networks timed so far, or of the images for a table that takes some.
 Make = Callable[[PaperTable, Device, Callable[[str], object], Path | None], structure_tables.Rows]
 
 
@@ -23,6 +24,7 @@ class Entry:
 
     make: Make | None
     kind: str
+    takes_images: bool = False
 
 
 _ACCURACY = "accuracy: `--scale small` or `--scale imagenet`"
@@ -33,7 +35,7 @@ TABLES: dict[str, Entry] = {
     "v1.table4": Entry(None, _ACCURACY),
     "v1.table5": Entry(None, _ACCURACY),
     "v1.table6": Entry(structure_tables.v1_table_6, "structure"),
-    "v1.table7": Entry(None, "detection; not yet"),
+    "v1.table7": Entry(detection_tables.v1_table_7, "detection"),
     "v1.table8": Entry(speed_tables.v1_table_8, "speed"),
     "v2.table1": Entry(None, "guidelines: `shufflekit guidelines --table 1`"),
     "v2.table2": Entry(None, "guidelines: `shufflekit guidelines --table 2`"),
@@ -41,7 +43,7 @@ TABLES: dict[str, Entry] = {
     "v2.table4": Entry(None, "guidelines: `shufflekit guidelines --table 4`"),
     "v2.table5": Entry(structure_tables.v2_table_5, "structure"),
     "v2.table6": Entry(structure_tables.v2_table_6, "structure"),
-    "v2.table7": Entry(None, "detection; not yet"),
+    "v2.table7": Entry(detection_tables.v2_table_7, "detection", takes_images=True),
     "v2.table8": Entry(speed_tables.v2_table_8, "speed"),
     "v2.table8.accuracy": Entry(None, _ACCURACY),
     "v2.figure2": Entry(profile_tables.v2_figure_2, "profile"),
@@ -62,7 +64,13 @@ def title_of(name: str) -> str:
     return ACCURACY_TABLES[name] if name in ACCURACY_TABLES else paper_table(name).title
 
 
-def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda _: None, kept: Path | None = None) -> Record:
+def reproduce(
+    name: str,
+    device: Device,
+    tell: Callable[[str], object] = lambda _: None,
+    kept: Path | None = None,
+    coco: Path | None = None,
+) -> Record:
     """Makes one table again.
 
     Args:
@@ -70,6 +78,7 @@ def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda 
         device: this machine's record.
         tell: called with one line of progress.
         kept: a folder for the networks timed so far, with which a run that was stopped goes on the same day.
+        coco: a folder with COCO's `annotations/instances_val.json` and `images/val`, for a table that measures precision.
 
     Raises:
         UsageError: no table has that name, or another command makes it.
@@ -78,8 +87,8 @@ def reproduce(name: str, device: Device, tell: Callable[[str], object] = lambda 
     if entry.make is None:
         raise UsageError(f"{name}: not made by this command ({entry.kind})")
     table = paper_table(name)
-    columns, rows, notes = entry.make(table, device, tell, kept)
+    columns, rows, notes = entry.make(table, device, tell, coco if entry.takes_images else kept)
     machine = f"{device.cpu}, {device.cores} cores, one thread"
     today = date.today().isoformat()
-    command = f"shufflekit reproduce {name}"
+    command = f"shufflekit reproduce {name}" + (f" --coco {coco.name}" if coco and entry.takes_images else "")
     return Record(name, title, command, machine, today, columns, tuple(rows), tuple(notes))

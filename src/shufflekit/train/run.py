@@ -46,7 +46,7 @@ class Settings:
     images: Path | None = None
     "To detect: the folder of the annotated images."
     model: str
-    "A registry name; to detect, a detector's."
+    "A registry name; to detect, nanodet_m_, fastestdet_, faster_rcnn_ or light_head_rcnn_ and a backbone's name."
     options: dict[str, int | bool | str] = field(default_factory=dict)
     "Of the network's constructor, such as --options.shuffle no; a detector has none."
     weights: str | None = None
