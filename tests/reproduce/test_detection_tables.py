@@ -66,7 +66,7 @@ def test_the_tables_have_the_papers_numbers_beside_ours(monkeypatch: pytest.Monk
     monkeypatch.setattr(detection_tables, "V1_TABLE_7", {"ShuffleNet 1x g=3": Built("shufflenet_v1_g3_x0_25")})
     monkeypatch.setattr(detection_tables, "V1_SIZES", {"300x image": (64, 96)})
     monkeypatch.setattr(detection_tables, "_ROUNDS", 1)
-    columns, rows, notes = detection_tables.v1_table_7(paper_table("v1.table7"), DEVICE, lambda _: None)
+    columns, rows, notes = detection_tables.v1_table_7(paper_table("v1.table7"), DEVICE, lambda _: None, None)
     (found,) = (dict(zip(columns, row, strict=True)) for row in rows)
     assert (found["input"], found["paper: mAP, %"]) == ("64x96", 14.5)
     assert found["PyTorch, ms"] > 0

@@ -88,7 +88,7 @@ def reproduce(
         raise UsageError(f"{name}: not made by this command ({entry.kind})")
     table = paper_table(name)
     columns, rows, notes = entry.make(table, device, tell, coco if entry.takes_images else kept)
-    machine = f"{device.cpu}, {device.cores} cores, one thread"
+    machine = f"{device.cpu}, {device.cores} core{'s' * (device.cores > 1)}, one thread"
     today = date.today().isoformat()
     command = f"shufflekit reproduce {name}" + (f" --coco {coco.name}" if coco and entry.takes_images else "")
     return Record(name, title, command, machine, today, columns, tuple(rows), tuple(notes))
