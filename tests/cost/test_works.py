@@ -33,7 +33,7 @@ def test_layers(conv, side, family, features):
     channels = getattr(conv, "in_channels", 16)
     layers = count(conv, (1, channels, side, side)).layers
     (work,) = works_of_layers(layers, DEVICE, threads=1)
-    assert (work.family, work.features) == (family, pytest.approx(features))
+    assert (work.family, work.features) == (family, pytest.approx((*features, log2(work.limit_ms))))
     assert work.limit_ms == DEVICE.limit_ms(layers[0].flops, layers[0].mac_bytes, 1)
 
 
@@ -41,7 +41,16 @@ def test_layers(conv, side, family, features):
 def test_products_know_their_depth(bias):
     layers = count(nn.Linear(64, 10, bias), (2, 64)).layers
     (work,) = works_of_layers(layers, DEVICE, 1)
-    assert (work.family, work.features) == ("product", pytest.approx((1, 6, log2(10))))
+    assert (work.family, work.features) == ("product", pytest.approx((1, 6, log2(10), log2(work.limit_ms))))
+
+
+def test_the_network_around_is_a_feature():
+    layers = count(nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU()), (1, 8, 16, 16)).layers
+    conv, relu = works_of_layers(layers, DEVICE, 1)
+    whole = log2(conv.limit_ms + relu.limit_ms)
+    assert conv.features[-1] == relu.features[-1] == pytest.approx(whole)
+    assert works_of_layers(layers[1:], DEVICE, 1)[0].features[-1] == pytest.approx(log2(relu.limit_ms))
+    assert works_of_layers(layers[1:], DEVICE, 1, layers) == [relu]
 
 
 def test_a_batch_norm_that_could_fold_has_work_all_the_same():

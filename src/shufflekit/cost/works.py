@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 
 from shufflekit.cost.counts import LayerCount
@@ -14,6 +14,7 @@ from shufflekit.plan.program import Step
 # PyTorch hands small maps to another implementation (`use_mkldnn` of aten/src/ATen/native/Convolution.cpp).
 _SMALL = 20480  # elements of the input
 _FLOAT = 4  # bytes
+_LEAST_MS = 1e-6  # of a network
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Work:
 
     Args:
         family: what is computed by the same code and so has one surface.
-        features: sizes in octaves, waste of padding to whole vectors in octaves, and flags.
+        features: sizes in octaves, waste of padding to whole vectors in octaves, flags, and at the end the limit of the whole
+            network in octaves of a ms: what a small one touches is still in the cache when it is touched again.
         limit_ms: of this device.
     """
 
@@ -31,8 +33,16 @@ class Work:
     limit_ms: float
 
 
-def works_of_layers(layers: Sequence[LayerCount], device: Device, threads: int) -> list[Work]:
+def works_of_layers(
+    layers: Sequence[LayerCount], device: Device, threads: int, network: Sequence[LayerCount] | None = None
+) -> list[Work]:
     """Of operators that PyTorch runs.
+
+    Args:
+        layers: operators.
+        device: what runs them.
+        threads: of PyTorch.
+        network: all operators of the network that they are part of; by default they are all.
 
     Example:
         >>> import torch
@@ -42,12 +52,20 @@ def works_of_layers(layers: Sequence[LayerCount], device: Device, threads: int) 
         >>> works_of_layers(layers, load_device(), threads=1)[0].features[:3]
         (10.0, 6.0, 7.0)
     """
-    return [_work_of_layer(layer, device, threads) for layer in layers]
+    works = [_work_of_layer(layer, device, threads) for layer in layers]
+    whole = works if network is None else [_work_of_layer(layer, device, threads) for layer in network]
+    return _within(works, whole)
 
 
 def works_of_steps(steps: Sequence[Step], device: Device, threads: int) -> list[Work]:
     """Of the steps of the engine's plan."""
-    return [_work_of_step(step, device, threads) for step in steps]
+    works = [_work_of_step(step, device, threads) for step in steps]
+    return _within(works, works)
+
+
+def _within(works: Sequence[Work], network: Sequence[Work]) -> list[Work]:
+    size = log2(max(_LEAST_MS, sum(work.limit_ms for work in network)))
+    return [replace(work, features=(*work.features, size)) for work in works]
 
 
 def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:

@@ -120,7 +120,7 @@ def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model
     accused = [found.layers[place] for place in violation.layers]
     cost_ms = sum(layer.ms for layer in accused)
     now, then = (
-        cost_model.predict_total_ms(works_of_layers(layers, found.device, found.threads))
+        cost_model.predict_total_ms(works_of_layers(layers, found.device, found.threads, found.layers))
         for layers in (accused, violation.instead)
     )
     if violation.same_flops:
