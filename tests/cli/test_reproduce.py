@@ -43,7 +43,10 @@ def test_a_table_is_shown_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         ([], "reproduce: needs the names of tables, or --list"),
         (["v9.table1"], "table: no table is named 'v9.table1'"),
-        (["v2.appendix.table2", "v1.table7"], "v1.table7: not made by this command (detection; not yet)"),
+        (
+            ["v2.appendix.table2", "v2.table1"],
+            "v2.table1: not made by this command (guidelines: `shufflekit guidelines --table 1`)",
+        ),
         (["v1.table2"], "v1.table2: not made by this command (accuracy: `--scale small` or `--scale imagenet`)"),
         (
             ["v1.table2", "v1.table1", "--scale", "small"],
