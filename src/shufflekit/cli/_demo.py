@@ -30,7 +30,7 @@ from shufflekit.weights import create_model, find_checkpoint
 from shufflekit.weights.download import cache_folder
 
 # Least confidence of the ten-class network; benchmarks/demo_confidence.py shows how it was chosen.
-LEAST_CONFIDENCE = 0.75
+LEAST_CONFIDENCE = 0.8
 _PATIENCE_S = 4  # for the first answer of the server that has ImageNet's weights
 _MOST_TILES = 36
 
