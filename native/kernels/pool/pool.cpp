@@ -53,6 +53,14 @@ struct Average3x3 {
     vector finish(vector sum) const { return sum * (1.0f / 9); }
 };
 
+// Whether all nine positions of every window are counted.
+bool averages_nine(const Pool& p) {
+    const Window& w = p.window;
+    const int32_t pad_y = p.count_padding ? w.pad_y : 0, pad_x = p.count_padding ? w.pad_x : 0;
+    return pad_y == w.pad_y && pad_x == w.pad_x && (w.out_height - 1) * w.stride_y - w.pad_y + 2 < w.in_height + pad_y &&
+           (w.out_width - 1) * w.stride_x - w.pad_x + 2 < w.in_width + pad_x;
+}
+
 // Averages were taken of nine: those at the border count fewer.
 void correct_border(const Pool& p, float* out) {
     const Window& w = p.window;
@@ -106,7 +114,7 @@ void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
     const bool maximum = p.pooling == Pooling::maximum || p.pooling == Pooling::adaptive_maximum;
     const bool slides = p.pooling == Pooling::maximum || p.pooling == Pooling::average;
     const int64_t pixels = int64_t{w.out_height} * w.out_width;
-    const bool in_vectors = slides && !p.tight_input && slides_3x3(w);
+    const bool in_vectors = slides && !p.tight_input && slides_3x3(w), all_count_nine = in_vectors && averages_nine(p);
     for (int32_t channel = first_channel; channel < last_channel; ++channel) {
         const float* plane = p.in[channel];
         float* out = p.out[channel];
@@ -114,7 +122,7 @@ void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
             slide_3x3(Maximum3x3{}, plane, w, out);
         else if (in_vectors) {
             slide_3x3(Average3x3{}, plane, w, out);
-            correct_border(p, out);
+            if (!all_count_nine) correct_border(p, out);
         } else if (p.pooling == Pooling::average && halves(w))
             average_2x2(plane, w, out);
         else if (p.pooling == Pooling::adaptive_average && pixels == 1)
