@@ -11,7 +11,8 @@ from shufflekit.cli.main import main
 from shufflekit.data.augment import Augmentation
 from shufflekit.detect.coco import read_truth
 from shufflekit.detect.create import create_detector
-from shufflekit.detect.evaluate import evaluate, find_all
+from shufflekit.detect.evaluate import evaluate
+from shufflekit.detect.find_all import find_all
 from shufflekit.detect.train import run_detection
 from shufflekit.train.recipe import DETECT
 from shufflekit.train.run import Settings

@@ -20,8 +20,9 @@ from shufflekit.compile import compile as compile_network
 from shufflekit.cost import count
 from shufflekit.detect.coco import read_truth
 from shufflekit.detect.create import CHECKPOINTS, create_detector
-from shufflekit.detect.evaluate import evaluate, find_all
+from shufflekit.detect.evaluate import evaluate
 from shufflekit.detect.faster_rcnn import FasterRCNN
+from shufflekit.detect.find_all import find_all
 from shufflekit.detect.light_head_rcnn import LightHeadRCNN
 from shufflekit.detect.region_detector import RegionDetector
 from shufflekit.device import Device
