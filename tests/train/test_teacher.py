@@ -109,3 +109,19 @@ def test_of_other_classes_is_refused(tmp_path: Path) -> None:
 def test_wrong_numbers(recipe: Recipe, numbers: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         replace(recipe, **numbers)  # type: ignore[arg-type]
+
+
+def test_what_the_engine_lacks_pytorch_runs_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise UsageError("compile: operator aten.fft is not supported")
+
+    teacher = Teacher(network(), GIVEN)
+    images = torch.randn(2, 3, 32, 32)
+    before = teacher(images)
+    with monkeypatch.context() as patch:
+        patch.setattr("shufflekit.train.teacher.capture", refuse)
+        assert teacher.compile_for_cpu() == "compile: operator aten.fft is not supported"
+    assert teacher.engine is None
+    assert teacher.compile_for_cpu() == ""
+    assert teacher.engine is not None
+    torch.testing.assert_close(teacher(images), before, atol=1e-4, rtol=1e-4)

@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shufflekit.detect.network import Detector
-from shufflekit.models._blocks import make_leaky
+from shufflekit.models._blocks import LEAKY_SLOPE, make_leaky
 
 STRIDES = (8, 16, 32)
 BINS = 8  # distances 0 to 7 strides
-_SLOPE = 0.1
 _RARE = -4.595  # logit of 0.01: at first nearly every place is background
 
 
@@ -52,7 +51,7 @@ class DepthwiseBlock(nn.Module):
         self.dwnorm = nn.BatchNorm2d(in_channels)
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.pwnorm = nn.BatchNorm2d(out_channels)
-        self.act = nn.LeakyReLU(_SLOPE, inplace=True)
+        self.act = nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.act(self.dwnorm(self.depthwise(x)))

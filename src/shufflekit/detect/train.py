@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from shufflekit.data.random import random_bits
 from shufflekit.detect.coco import Truth, read_truth
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.criterion import loss_of
-from shufflekit.detect.evaluate import evaluate, find_all
+from shufflekit.detect.evaluate import evaluate
+from shufflekit.detect.find_all import find_all
 from shufflekit.detect.loader import DetectionBatch, DetectionLoader
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
@@ -33,15 +33,13 @@ from shufflekit.train.loop import Trainer
 from shufflekit.train.memory import keep_freed_memory
 from shufflekit.train.recipe import Recipe
 from shufflekit.train.run import (
-    UNFOLD_BATCHES,
     Settings,
     carry_out,
     find_checkpoint,
     make_accelerator,
     note_learning_rate,
-    note_unfolded,
 )
-from shufflekit.train.unfold import unfold_norms
+from shufflekit.train.unfold import unfold_before_training
 from shufflekit.weights import load_weights
 
 
@@ -142,7 +140,7 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
     place = (accelerator.process_index, accelerator.num_processes)
     batches = DetectionLoader(truth, folder, recipe.batch, prepare, recipe.augmentation, recipe.seed, *place)
     if not checkpoint:
-        note_unfolded(unfold_norms(model, (batch.images for batch in islice(batches.epoch(0), UNFOLD_BATCHES))), watcher)
+        unfold_before_training(model, batches, watcher)
     trainer = DetectorTrainer(
         model,
         recipe,

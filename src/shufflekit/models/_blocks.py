@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+LEAKY_SLOPE = 0.1  # NanoDet's
+
 
 def conv_bn(
     in_channels: int,
@@ -70,8 +72,8 @@ class SqueezeExcite(nn.Module):
 
 
 def make_leaky(network: nn.Module) -> None:
-    """Puts a LeakyReLU of slope 0.1 in the place of every ReLU."""
+    """Puts a LeakyReLU of NanoDet's slope in the place of every ReLU."""
     for module in network.modules():
         for name, child in module.named_children():
             if isinstance(child, nn.ReLU):
-                setattr(module, name, nn.LeakyReLU(0.1, inplace=True))
+                setattr(module, name, nn.LeakyReLU(LEAKY_SLOPE, inplace=True))

@@ -86,11 +86,15 @@ class Trained:
 
     @property
     def network_name(self) -> str:
-        return Run(Built(self.network, options=self.options), self.seed).network_name
+        return self._planned.network_name
 
     @property
     def run_name(self) -> str:
-        return f"{self.network_name}-seed{self.seed}"
+        return self._planned.name
+
+    @property
+    def _planned(self) -> Run:
+        return Run(Built(self.network, options=self.options), self.seed)
 
     @property
     def error(self) -> float:

@@ -182,7 +182,10 @@ class Trainer:
         device = self.accelerator.device
         images = batch.images.to(device, non_blocking=True, memory_format=self.layout.memory_format)
         logits = self.forward(images).float()
-        return F.cross_entropy(logits, batch.labels.to(device, non_blocking=True), label_smoothing=self.recipe.label_smoothing)
+        return self._loss_of(logits, images, batch.labels.to(device, non_blocking=True))
+
+    def _loss_of(self, logits: Tensor, _images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     @property
     def learning_rate(self) -> float:

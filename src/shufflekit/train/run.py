@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,11 +28,9 @@ from shufflekit.train.memory import keep_freed_memory
 from shufflekit.train.recipe import Recipe
 from shufflekit.train.teacher import TaughtTrainer, open_teacher
 from shufflekit.train.toml import to_toml
-from shufflekit.train.unfold import unfold_norms
+from shufflekit.train.unfold import unfold_before_training
 from shufflekit.weights import create_model, save_pretrained
 from shufflekit.weights.pretrained_cfg import default_cfg
-
-UNFOLD_BATCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +122,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
     )
     batches = load(source, indices=training, augmentation=recipe.augmentation, shuffle=True, drop_last=True)
     if not checkpoint:
-        note_unfolded(unfold_norms(model, (batch.images for batch in islice(batches.epoch(0), UNFOLD_BATCHES))), watcher)
+        unfold_before_training(model, batches, watcher)
     trainer = start(
         model,
         recipe,
@@ -242,12 +239,6 @@ def note_learning_rate(recipe: Recipe, processes: int, watcher: Watcher) -> None
     if images != recipe.reference_batch:
         scaled = f"{recipe.learning_rate:g} scaled from {recipe.reference_batch} to {images} images per update"
         watcher.note(f"learning rate {peak:g}: {scaled}")
-
-
-def note_unfolded(norms: int, watcher: Watcher) -> None:
-    """Tells that the weights had norms without statistics."""
-    if norms:
-        watcher.note(f"weights: {norms} batch norms were folded; their statistics are those of {UNFOLD_BATCHES} batches")
 
 
 def _choose_layout(

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from shufflekit.train.log import Watcher
+from shufflekit.train.loop import Batches
+
+_BATCHES = 8
+
+
+def unfold_before_training(model: nn.Module, training: Batches, watcher: Watcher) -> None:
+    """`unfold_norms` with the first batches of a training set, and a note where there was something to do."""
+    if norms := unfold_norms(model, (batch.images for batch in islice(training.epoch(0), _BATCHES))):
+        used = min(_BATCHES, len(training))
+        watcher.note(f"weights: {norms} batch norms were folded; their statistics are those of {used} batches")
 
 
 @torch.no_grad()
