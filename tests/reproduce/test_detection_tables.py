@@ -10,6 +10,7 @@ from shufflekit.cost import count
 from shufflekit.detect.create import CHECKPOINTS
 from shufflekit.detect.faster_rcnn import FasterRCNN
 from shufflekit.detect.light_head_rcnn import LightHeadRCNN
+from shufflekit.errors import InputError
 from shufflekit.models import list_models, model_entry
 from shufflekit.reproduce import detection_tables
 from shufflekit.reproduce.detection_tables import V1_SIZES, V1_TABLE_7, V2_LEVELS, V2_TABLE_7, Look, on_engine, pooled_shape
@@ -109,3 +110,10 @@ def test_detectors_with_weights_get_their_precision(monkeypatch: pytest.MonkeyPa
     (found,) = (dict(zip(columns, row, strict=True)) for row in rows)
     assert found["registry name"] == "fastestdet"
     assert 5 < found["AP on coco_mini, %"] < 60
+
+
+def test_a_wrong_folder_of_images_is_told_before_anything_is_timed(tmp_path: Path) -> None:
+    told: list[str] = []
+    with pytest.raises(InputError, match=r"instances_val\.json: cannot be read"):
+        detection_tables.v2_table_7(paper_table("v2.table7"), DEVICE, told.append, tmp_path)
+    assert not told

@@ -16,7 +16,7 @@ from PIL import Image
 
 from shufflekit.data.augment import Augmentation
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.errors import UsageError
+from shufflekit.errors import UsageError, WeightsError
 from shufflekit.models import Network
 from shufflekit.train.recipe import Recipe
 from shufflekit.train.run import Settings, run
@@ -86,6 +86,11 @@ def test_its_answers_win_over_false_labels(make_images: MakeImages, tmp_path: Pa
 
 def _pixels(content: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def test_a_folder_that_is_missing_is_not_looked_for_on_the_hub() -> None:
+    with pytest.raises(WeightsError, match=r"^nowhere: no saved network: config\.json is missing$"):
+        open_teacher("nowhere", GIVEN, list("abcd"))
 
 
 def test_of_other_classes_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from shufflekit.bench.machine import Machine
 from shufflekit.bench.race import take_turns
 from shufflekit.compile import compile as compile_network
 from shufflekit.cost import count
-from shufflekit.detect.coco import read_truth
+from shufflekit.detect.coco import Truth, read_truth
 from shufflekit.detect.create import CHECKPOINTS, create_detector
 from shufflekit.detect.evaluate import evaluate
 from shufflekit.detect.faster_rcnn import FasterRCNN
@@ -61,6 +61,14 @@ _NOTES = [
     "the engine runs all that comes once an image, and the second stage; suppression and ROI align are PyTorch's in both",
     "weights are random, and 0 in the first stage's last layer: the proposals of every backbone are the same anchors",
 ]
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What precision is measured on; read before anything is timed."""
+
+    truth: Truth
+    folder: Path
 
 
 @dataclass
@@ -116,6 +124,7 @@ def v1_table_7(table: PaperTable, _device: Device, tell: Callable[[str], object]
 def v2_table_7(table: PaperTable, _device: Device, tell: Callable[[str], object], coco: Path | None) -> Rows:
     """Light-Head R-CNN with five backbones at four complexities; below them what we have on ShuffleNet V2 with weights."""
     columns = ("backbone", "registry name", "level", "paper: mmAP, %", "paper: GPU, images/s", *_OURS, "AP on coco_mini, %")
+    images = _Images(read_truth(coco / "annotations" / "instances_val.json"), coco / "images" / "val") if coco else None
     rows: list[tuple[Cell, ...]] = []
     machine = Machine(1)
     shares: list[float] = []
@@ -128,7 +137,7 @@ def v2_table_7(table: PaperTable, _device: Device, tell: Callable[[str], object]
             rows.append((*head, *_cells(built, measure(detector, V2_SIZE, machine, shares)), None))
     notes = [*_NOTES, f"input {V2_SIZE[0]}x{V2_SIZE[1]}, as in the paper, whose GPU takes four images at a time"]
     notes.append("V2 and V2* are built with unit_split='release', whose FLOPs the paper prints")
-    ours, more = _with_weights(machine, shares, tell, coco)
+    ours, more = _with_weights(machine, shares, tell, images)
     return columns, rows + ours, notes + more + _disturbances(machine, shares)
 
 
@@ -180,13 +189,12 @@ def _cells(built: Built, found: Measured) -> tuple[Cell, ...]:
 
 
 def _with_weights(
-    machine: Machine, shares: list[float], tell: Callable[[str], object], coco: Path | None
+    machine: Machine, shares: list[float], tell: Callable[[str], object], images: _Images | None
 ) -> tuple[list[tuple[Cell, ...]], list[str]]:
     """A row for each detector in one stage that has published weights."""
     rows: list[tuple[Cell, ...]] = []
     notes = ["NanoDet-m and FastestDet have one stage, and published weights: their rows compare with none of the paper's"]
-    truth = read_truth(coco / "annotations" / "instances_val.json") if coco else None
-    if truth is None:
+    if images is None:
         notes.append("no AP on coco_mini: --coco names no folder")
     for checkpoint in CHECKPOINTS:
         name = checkpoint.architecture
@@ -205,9 +213,9 @@ def _with_weights(
             times, share = take_turns(runs, 2 * _ROUNDS, _ROUNDS, machine.measure)
         shares.append(share)
         precision = None
-        if truth is not None and coco is not None:
-            results = find_all(detector, detector.pretrained_cfg, truth, coco / "images" / "val")
-            precision = 100 * evaluate(truth, results).ap
+        if images is not None:
+            results = find_all(detector, detector.pretrained_cfg, images.truth, images.folder)
+            precision = 100 * evaluate(images.truth, results).ap
         backbone = Built(detector.backbone.architecture).counts()[1]
         counts = count(detector, (1, 3, *size))
         speed = (median(times["torch"]), median(times["engine"]))

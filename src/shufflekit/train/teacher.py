@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from shufflekit.plan.build import build
 from shufflekit.runtime import Engine
 from shufflekit.train.loop import Trainer
 from shufflekit.weights import from_pretrained
+from shufflekit.weights.create import saved_place
 
 
 class Teacher(nn.Module):
@@ -124,7 +126,7 @@ def open_teacher(place: str, given: Preprocessing, classes: list[str]) -> Teache
         UsageError: it answers for other classes.
         WeightsError: nothing is saved there, or it cannot be loaded.
     """
-    network = from_pretrained(place.removeprefix("hf-hub:"))
+    network = from_pretrained(saved_place(place) or Path(place))
     known = (network.pretrained_cfg or {}).get("classes")
     named = None if isinstance(known, str) else known  # a well-known set's name says nothing of how the data calls them
     if network.num_classes != len(classes) or (named and list(named) != classes):

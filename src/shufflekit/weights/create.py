@@ -62,7 +62,7 @@ def create_model(
     transfer = num_classes is not None or in_chans is not None
     form: dict[str, Any] = {"features_only": features_only, "out_indices": out_indices}
 
-    place = _saved_place(name)
+    place = saved_place(name)
     if place is not None:
         if pretrained is not False:
             raise UsageError(f"pretrained: {name} is a saved network and brings its weights, found {pretrained!r}")
@@ -90,7 +90,7 @@ def _from_checkpoint(checkpoint: Checkpoint, form: dict[str, Any], options: dict
     return model
 
 
-def _saved_place(name: str | Path) -> str | Path | None:
+def saved_place(name: str | Path) -> str | Path | None:
     """The folder, or repository on the hub, of a saved network; None for a registry name."""
     if isinstance(name, str) and name.startswith(_HUB):
         return name.removeprefix(_HUB)
@@ -117,7 +117,7 @@ def resolve_model(text: str) -> nn.Module:
     module_name, colon, attribute = text.partition(":")
     if colon and not text.startswith(_HUB) and not Path(text).exists():
         return _called(module_name, attribute, text)
-    place = _saved_place(text)
+    place = saved_place(text)
     return create_model(text) if place is None else from_pretrained(place)
 
 
