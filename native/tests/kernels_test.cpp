@@ -73,10 +73,10 @@ Guarded<float> numbers(Random& random, int64_t count) {
     return result;
 }
 
-// Offsets that end where their memory does.
-Guarded<int32_t> table(const std::vector<int32_t>& offsets) {
-    Guarded<int32_t> result(offsets.size(), true);
-    std::copy(offsets.begin(), offsets.end(), result.data());
+// Offsets that end where their memory does, or this many entries before it, whose values mean nothing.
+Guarded<int32_t> table(const std::vector<int32_t>& offsets, int32_t behind = 0) {
+    Guarded<int32_t> result(offsets.size() + behind, true);
+    std::fill(std::copy(offsets.begin(), offsets.end(), result.data()), result.data() + result.size(), INT32_MIN);
     return result;
 }
 
@@ -130,7 +130,7 @@ void test_gemm(const Kernels& kernels) {
         for (int32_t variant = 0; variant < 2 * 21; ++variant)
             report.run([&](Random& random, std::string& about) {
                 const int32_t number = variant % 21, rows = number < 17 ? number + 1 : more_rows[number - 17];
-                const int32_t groups = random.of({1, 1, 2, 3}), depth = random.of({1, 2, 3, 7, 8, 9, 24, 30});
+                const int32_t groups = random.of({1, 1, 2, 3}), depth = random.of({1, 2, 3, 7, 8, 9, 24, 30, 161});
                 const Residual residual = random.of(residuals);
                 Arena arena(random);
                 Tensor in = arena.add(groups * depth, pixels);
@@ -140,7 +140,7 @@ void test_gemm(const Kernels& kernels) {
                 arena.fill(in);
                 if (residual != Residual::none) arena.fill(added);
                 repeat_some(random, in);
-                const auto ins = table(in.offsets), outs = table(out.offsets), addeds = table(added.offsets);
+                const auto ins = table(in.offsets, gemm_operands_ahead), outs = table(out.offsets), addeds = table(added.offsets);
                 const Packed packed(random, groups, rows, depth);
                 const Gemm gemm{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, packed.weights, packed.bias,
                                 groups, rows, depth, pixels, any_epilogue(random)};
@@ -189,7 +189,7 @@ void test_convolution(const Kernels& kernels) {
         for (int32_t variant = 0; variant < 32; ++variant)
             report.run([&](Random& random, std::string& about) {
                 const Window w = any_window(random, random.between(1, 9), width, variant < 12);
-                const int32_t groups = random.of({1, 1, 1, 2, 3}), rows = random.between(1, 17), in_channels = random.of({1, 2, 3, 5, 8});
+                const int32_t groups = random.of({1, 1, 1, 2, 3}), rows = random.between(1, 17), in_channels = random.of({1, 2, 3, 5, 8, 20});
                 const int32_t pixels = w.out_height * w.out_width;
                 const bool tight = random.once_in(3);
                 const Residual residual = tight || random.once_in(3) ? Residual::none : random.of(residuals);
@@ -278,7 +278,7 @@ void test_pointwise_depthwise(const Kernels& kernels) {
                 arena.make();
                 arena.fill(in);
                 repeat_some(random, in);
-                const auto ins = table(in.offsets), outs = table(out.offsets);
+                const auto ins = table(in.offsets, gemm_operands_ahead), outs = table(out.offsets);
                 const Packed packed(random, 1, rows, depth);
                 const auto weights = numbers(random, rows * 9), bias = numbers(random, rows);
                 const auto bounds = [&] { return Epilogue{static_cast<Activation>(random.below(3)), 0}; };

@@ -43,12 +43,12 @@ constexpr int64_t convolution_columns(const Window& w) {
     return (convolution_read_columns(w) + plane_alignment - 1) / plane_alignment * plane_alignment;
 }
 
-// Floats: operands, where the row of each starts, and the taps of a row.
+// Floats: operands, where the row of each starts, the taps of a row, and what a GEMM may read behind its table.
 inline int64_t convolution_scratch(const Convolution& c) {
     const Window& w = c.window;
     const int64_t depth = int64_t{c.in_channels} * w.kernel_y * w.kernel_x;
     const int64_t rows = int64_t{c.in_channels} * w.kernel_y * w.stride_x * convolution_columns(w);
-    return depth + w.kernel_x + (convolution_by_rows(c) ? rows : depth * convolution_block);
+    return depth + w.kernel_x + gemm_operands_ahead + (convolution_by_rows(c) ? rows : depth * convolution_block);
 }
 
 #define SHUFFLEKIT_DECLARE(isa) \

@@ -9,6 +9,8 @@
 // absent rows 0. Panel i of group g starts at ((g * panels) + i) * depth * 8; its bias (8 floats, absent ones 0) at
 // ((g * panels) + i) * 8.
 //
+// The table of operands is readable for gemm_operands_ahead entries behind its last: what they name may be prefetched.
+//
 // Aliasing: an out plane may be the residual plane of the same channel, and no other plane.
 // A call works on pixels [first_pixel, last_pixel) and panels [first_panel, last_panel) of all groups' panels together;
 // first_pixel is a multiple of 16, and last_pixel too unless it is `pixels`.
@@ -23,6 +25,7 @@
 namespace shufflekit {
 
 inline constexpr int32_t gemm_panel = 8;
+inline constexpr int32_t gemm_operands_ahead = 8;
 
 constexpr int32_t gemm_panels(int32_t rows) { return (rows + gemm_panel - 1) / gemm_panel; }
 
