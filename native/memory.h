@@ -21,7 +21,8 @@ class Memory {
     explicit Memory(size_t count) : count_(count) {
         constexpr size_t line = 64, huge = 2 << 20;
         const size_t wanted = count * sizeof(T), border = wanted >= huge ? huge : line;
-        const size_t bytes = (wanted + line + border - 1) / border * border;  // kernels may read a vector past the end
+        // Kernels may read past the end: a vector, or gemm_operands_ahead entries of a table.
+        const size_t bytes = (wanted + line + border - 1) / border * border;
         start_.reset(static_cast<T*>(std::aligned_alloc(border, bytes)));
         if (!start_) throw std::bad_alloc();
 #ifdef __linux__

@@ -22,8 +22,8 @@ constexpr int weights_ahead = 1024;
 // 40 x 160 in 3 groups, residual: 3600 pixels 57 % of the peak without and 83 % with, 1200 pixels 87 and 91 %, 784 alike.
 constexpr int64_t large_plane = 800;
 // The operands of a deeper tile, three lines each, do not stay in the L1 cache, and a core with two multiply-add units waits for
-// them. Prefetched, on such a core: 1024 x 464, 49 pixels, 82 to 90 % of the peak; 512 x 512, 196 pixels, 83 to 88 %. Shallower
-// tiles are up to 4 % slower for it.
+// them. Prefetched, on such a core: 1024 x 464, 49 pixels, 83 to 89 % of the peak; 512 x 512, 196 pixels, 82 to 89 %. Shallower
+// tiles lose by it.
 constexpr int64_t deep = 160;
 constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
 
