@@ -22,19 +22,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from _peers import stdout_to_stderr
-from _race import relative_error, take_turns
 from cyclopts import App
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 import shufflekit as sk
+from shufflekit.bench.race import ALLOWED_DIFFERENCE, take_turns
 from shufflekit.cli._detectors import engine_detector
 from shufflekit.data.images import read_image
 from shufflekit.detect.create import create_detector
 from shufflekit.device.host import cpu_name
 from shufflekit.errors import ShufflekitError
+from shufflekit.export.outputs import largest_difference
+from shufflekit.export.to_onnx import load_onnx
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Detector -> its weights and the file that ONNX Runtime runs.
@@ -44,7 +45,6 @@ FILES = {
     "fastestdet": ("fastestdet_coco_ap05_0.253.pth", "fastestdet_coco.onnx"),
 }
 OURS, PEER = "shufflekit", "ONNX Runtime"
-ALLOWED_ERROR = 1e-3
 SCORE = 0.3
 PHOTOS = 40
 
@@ -71,13 +71,13 @@ def main(data: Path = DATA, rounds: int = 20, calls: int = 5, cpu_time: bool = F
         net = create_detector(name, data / "weights" / weights).eval()
         shape = (1, *net.pretrained_cfg["input_size"])
         engine = sk.compile(net, shape, threads=1)
-        session = onnx_runtime(data / "weights" / original)
+        published = load_onnx(data / "weights" / original, threads=1)
         photos = read_photos(data)
         detector = engine_detector(engine, name)
         prepared = [detector.prepare(photo) for photo in photos]
         x = np.ascontiguousarray(prepared[0][0][None])
-        check(name, engine(x), session(x))
-        runs: dict[str, Callable[[], object]] = {OURS: partial(engine, x), PEER: partial(session, x)}
+        check(name, engine(x), published(x))
+        runs: dict[str, Callable[[], object]] = {OURS: partial(engine, x), PEER: partial(published, x)}
         times, cores = take_turns(runs, rounds, calls, cpu_time=cpu_time)
         had.append(cores)
         after = post_processing(detector, prepared, cpu_time)
@@ -98,19 +98,6 @@ def main(data: Path = DATA, rounds: int = 20, calls: int = 5, cpu_time: bool = F
     print(f"cores that the timed calls had: {min(had):.2f} to {max(had):.2f}")
 
 
-def onnx_runtime(path: Path) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """The published file as ONNX Runtime runs it."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # initialisers that are graph inputs too: constants all the same for us
-    with stdout_to_stderr():
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda x: session.run(None, {"input.1": x})
-
-
 def read_photos(data: Path) -> list[NDArray[np.uint8]]:
     """The first photos of coco_mini's val part."""
     paths = sorted((data / "coco_mini" / "images" / "val").iterdir())[:PHOTOS]
@@ -125,9 +112,9 @@ def check(name: str, maps: Any, original: list[NDArray[np.float32]]) -> None:
     else:
         found = [1 / (1 + np.exp(-y[:, :80].reshape(1, 80, -1).transpose(0, 2, 1))) for y in maps]
         expected = original[:3]
-    worst = max(relative_error(ours, theirs) for ours, theirs in zip(found, expected))
-    if worst > ALLOWED_ERROR:
-        raise ShufflekitError(f"{name}: differs from {PEER} by {worst:.1e} of the maximum, allowed {ALLOWED_ERROR:.0e}")
+    worst = largest_difference(found, expected)
+    if worst > ALLOWED_DIFFERENCE:
+        raise ShufflekitError(f"{name}: differs from {PEER} by {worst:.1e} of the maximum, allowed {ALLOWED_DIFFERENCE:.0e}")
 
 
 def post_processing(detector: Any, prepared: list[Any], cpu_time: bool) -> float:
