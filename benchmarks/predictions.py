@@ -6,7 +6,8 @@
 
 The model is calibrated on random networks (`shufflekit.profile.calibrate`); those here have other numbers. A prediction is made
 from shapes alone, before the network runs. With --tables two networks of a table that differ in one thing are timed in turn, in
-ms per multiply-add, since the widths do not give equal multiply-adds; the prediction says by how much one is slower.
+ms per multiply-add, since the widths do not give equal multiply-adds; the prediction says by how much one is slower. All pairs
+are timed a second time, minutes later: a stopwatch that does not agree with itself sets the limit of what can be predicted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json as json_format
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -114,8 +115,8 @@ def main(
     for one in engines:
         model = load_cost_model(one, threads, tell=lambda what: Console(stderr=True).print(what, highlight=False))
         if tables:
-            pairs = [pair for table in (1, 2, 3, 4) for pair in pairs_of(table, one, model, device)]
-            report_pairs(pairs, console)
+            pairs, again = ([pair for table in (1, 2, 3, 4) for pair in pairs_of(table, one, model, device)] for _ in range(2))
+            report_pairs(pairs, again, console)
             found += pairs
         else:
             named = networks_of(networks, random)
@@ -291,20 +292,24 @@ class Bottleneck(nn.Module):
         return self.activate(x + y if self.shortcut else y)
 
 
-def report_pairs(pairs: list[Pair], console: Console) -> None:
-    """A line a pair, and how many were predicted rightly."""
+def report_pairs(pairs: list[Pair], again: list[Pair], console: Console) -> None:
+    """A line a pair, how many were predicted rightly, and how many a second measurement would have."""
     table = Table("table", "pair", "runs in", title="slower for a multiply-add", title_justify="left")
-    for column in ("predicted", "measured", "intervals", "right"):
+    for column in ("predicted", "measured", "and again", "intervals", "right"):
         table.add_column(column, justify="right")
-    for pair in pairs:
-        numbers = (f"{pair.predicted:+.1%}", f"{pair.measured:+.1%}", "overlap" if pair.overlap else "apart")
-        table.add_row(str(pair.table), pair.what, pair.engine, *numbers, "yes" if pair.is_right else "no")
+    for pair, second in zip(pairs, again):
+        numbers = (f"{pair.predicted:+.1%}", f"{pair.measured:+.1%}", f"{second.measured:+.1%}")
+        judged = ("overlap" if pair.overlap else "apart", "yes" if pair.is_right else "no")
+        table.add_row(str(pair.table), pair.what, pair.engine, *numbers, *judged)
     console.print(table)
     apart = [pair for pair in pairs if not pair.overlap]
     signs = sum(pair.predicted * pair.measured > 0 for pair in apart)
     sizes, near = sum(pair.is_right for pair in apart), [pair.is_right for pair in pairs if pair.overlap]
     print(f"{pairs[0].engine}: intervals overlap in {len(near)} pairs, {sum(near)} predicted under 10 %")
     print(f"{pairs[0].engine}: apart in {len(apart)}, {signs} of the right sign, {sizes} within a third")
+    stopwatch = [replace(pair, predicted=second.measured) for pair, second in zip(pairs, again) if not pair.overlap]
+    repeated = sum(pair.is_right for pair in stopwatch)
+    print(f"{pairs[0].engine}: the second measurement was within a third of the first in {repeated} of {len(apart)}")
 
 
 if __name__ == "__main__":

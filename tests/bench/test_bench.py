@@ -47,6 +47,7 @@ def test_every_runtime_is_timed_or_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch.compile's own
 def test_the_other_runtimes(tmp_path: Path) -> None:
     names = ("engine", "torch-compile", "litert", "executorch")
     found = bench([small()], DEVICE, runtimes=names, sizes=[(32, 32)], rounds=6, folder=tmp_path)

@@ -23,6 +23,7 @@ from shufflekit.export import Format, Settings
 from shufflekit.export.format import Array, FromOnnx, Shape
 from shufflekit.export.outputs import first_line, largest_difference, outputs_of, stdout_to_stderr
 from shufflekit.export.to_onnx import Onnx, load_onnx
+from shufflekit.profile.allocator import settle_allocator
 
 Key = TypeVar("Key")
 
@@ -270,6 +271,9 @@ def take_turns(
 ) -> tuple[dict[Key, list[float]], float]:
     """Times everything in every round, each round in another order.
 
+    Freed memory is kept for the next call, as in a process that has run for a while (`settle_allocator`): some runtimes take
+    their maps anew in each pass.
+
     Args:
         runs: what to call.
         rounds: turns of each.
@@ -284,6 +288,7 @@ def take_turns(
     times: dict[Key, list[float]] = {key: [] for key in runs}
     wall = cpu = 0
     order = random.Random(0)
+    settle_allocator()
     for _ in range(rounds):
         for key in order.sample(list(runs), len(runs)):
             run = runs[key]

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from shufflekit.cost.counts import Counts, count_call
 from shufflekit.errors import InputError
+from shufflekit.profile.allocator import settle_allocator
 from shufflekit.profile.latency import Latency, summarize
 
 _WARM_UP = 3
@@ -45,6 +46,7 @@ def time_operators(model: nn.Module, x: Tensor, min_seconds: float) -> tuple[Cou
         raise InputError(f"model: {type(model).__name__} runs no operator")
     parts: list[list[float]] = [[] for _ in counts.layers]
     whole: list[float] = []
+    settle_allocator()
     end = time.perf_counter_ns() + int(min_seconds * 1e9)
     while len(whole) < _WARM_UP + _LEAST_PASSES or time.perf_counter_ns() < end:
         with torch.inference_mode():

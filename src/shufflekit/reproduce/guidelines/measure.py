@@ -140,7 +140,7 @@ def measure_table(
     min_seconds: float = 0.5,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Table:
-    """Builds a table's networks with random weights and times them, those of one column in turn.
+    """Builds a table's networks with random weights and times them, those of one column and engine in turn.
 
     A column in which an interval is wider than a tenth of its median is timed again, three times in all at most; of these
     attempts the one counts whose intervals are narrowest.
@@ -179,19 +179,24 @@ def _measure_column(column: PaperColumn, engines: Sequence[EngineName], threads:
             torch.manual_seed(0)
             network, x = row.build().eval(), torch.randn(shape)
         built.append((row, count(network, shape).flops))
-        works += [(row, engine, _work(network, x, engine, threads)) for engine in engines]
-    attempts: list[list[Latency]] = []
+        works.append([_work(network, x, engine, threads) for engine in engines])
     # As in the paper, cuDNN tries its algorithms; and it computes in float32 as the others do.
     cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=False)
     with torch_threads(threads), torch.inference_mode(), cudnn:
-        while len(attempts) < ATTEMPTS and not (attempts and max(map(_width, attempts[-1])) <= WIDE):
-            attempts.append(measure_in_turn([work for _, _, work in works], min_seconds=min_seconds, warmup=1))
-    latencies = min(attempts, key=lambda latencies: fmean(map(_width, latencies)))
+        # One engine after the other: the threads of one wait for work awake for a while, on the cores that the other needs.
+        latencies = [_in_turn(of_engine, min_seconds) for of_engine in zip(*works)]
     rows = []
-    for row, flops in built:
-        runs = tuple(Run(engine, latency) for (of, engine, _), latency in zip(works, latencies) if of is row)
+    for (row, flops), of_row in zip(built, zip(*latencies)):
+        runs = tuple(Run(engine, latency) for engine, latency in zip(engines, of_row))
         rows.append(Row(row.label, row.amount, row.widths, flops, row.gpu, row.arm, runs))
     return Column(column.name, column.side, tuple(rows))
+
+
+def _in_turn(works: Sequence[Callable[[], object]], min_seconds: float) -> list[Latency]:
+    attempts: list[list[Latency]] = []
+    while len(attempts) < ATTEMPTS and not (attempts and max(map(_width, attempts[-1])) <= WIDE):
+        attempts.append(measure_in_turn(works, min_seconds=min_seconds, warmup=1))
+    return min(attempts, key=lambda latencies: fmean(map(_width, latencies)))
 
 
 def _width(latency: Latency) -> float:
