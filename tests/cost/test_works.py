@@ -17,6 +17,11 @@ from shufflekit.device import Device
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
 
 
+def alone(work, layers):
+    """The features of the cache, of the only operator of a network."""
+    return log2(work.limit_ms), log2(max(1024, layers[0].mac_bytes))
+
+
 @pytest.mark.parametrize(
     ("conv", "side", "family", "features"),
     [
@@ -33,7 +38,7 @@ def test_layers(conv, side, family, features):
     channels = getattr(conv, "in_channels", 16)
     layers = count(conv, (1, channels, side, side)).layers
     (work,) = works_of_layers(layers, DEVICE, threads=1)
-    assert (work.family, work.features) == (family, pytest.approx((*features, log2(work.limit_ms))))
+    assert (work.family, work.features) == (family, pytest.approx((*features, *alone(work, layers))))
     assert work.limit_ms == DEVICE.limit_ms(layers[0].flops, layers[0].mac_bytes, 1)
 
 
@@ -41,16 +46,24 @@ def test_layers(conv, side, family, features):
 def test_products_know_their_depth(bias):
     layers = count(nn.Linear(64, 10, bias), (2, 64)).layers
     (work,) = works_of_layers(layers, DEVICE, 1)
-    assert (work.family, work.features) == ("product", pytest.approx((1, 6, log2(10), log2(work.limit_ms))))
+    assert (work.family, work.features) == ("product", pytest.approx((1, 6, log2(10), *alone(work, layers))))
 
 
 def test_the_network_around_is_a_feature():
     layers = count(nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU()), (1, 8, 16, 16)).layers
     conv, relu = works_of_layers(layers, DEVICE, 1)
-    whole = log2(conv.limit_ms + relu.limit_ms)
-    assert conv.features[-1] == relu.features[-1] == pytest.approx(whole)
-    assert works_of_layers(layers[1:], DEVICE, 1)[0].features[-1] == pytest.approx(log2(relu.limit_ms))
-    assert works_of_layers(layers[1:], DEVICE, 1, layers) == [relu]
+    assert conv.features[-2] == relu.features[-2] == pytest.approx(log2(conv.limit_ms + relu.limit_ms))
+    assert works_of_layers(layers[1:], DEVICE, 1)[0].features[-2] == pytest.approx(log2(relu.limit_ms))
+
+
+def test_so_is_what_was_touched_since_the_same_operator_ran():
+    net = nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 16, 1))
+    layers = count(net, (1, 8, 16, 16)).layers
+    first, relu, second, wider = (layer.mac_bytes for layer in layers)
+    since = [work.features[-1] for work in works_of_layers(layers, DEVICE, 1)]
+    passes = first + relu + second + wider
+    # The first one's last run is the second one's, in the pass before.
+    assert since == pytest.approx([log2(first + wider), log2(passes), log2(relu + second), log2(passes)])
 
 
 def test_a_batch_norm_that_could_fold_has_work_all_the_same():

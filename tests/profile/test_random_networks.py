@@ -26,6 +26,15 @@ def test_they_run_in_pytorch_and_are_captured(number):
     assert capture(network, shape).nodes
 
 
+def test_in_about_every_second_network_blocks_come_several_times():
+    def repeats(number):
+        layers = count(*random_network(number)).layers
+        kinds = [(layer.operator, layer.input_shapes, layer.output_shapes) for layer in layers]
+        return len(set(kinds)) < 0.6 * len(kinds)
+
+    assert 5 <= sum(repeats(number) for number in range(20)) <= 15
+
+
 @pytest.mark.slow
 def test_together_they_have_every_kind_of_operator_often_enough():
     families: dict[str, int] = {}

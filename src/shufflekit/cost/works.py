@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import log2
 
 from shufflekit.cost.counts import LayerCount
@@ -15,6 +16,7 @@ from shufflekit.plan.program import Step
 _SMALL = 20480  # elements of the input
 _FLOAT = 4  # bytes
 _LEAST_MS = 1e-6  # of a network
+_LEAST_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Work:
 
     Args:
         family: what is computed by the same code and so has one surface.
-        features: sizes in octaves, waste of padding to whole vectors in octaves, flags, and at the end the limit of the whole
-            network in octaves of a ms: what a small one touches is still in the cache when it is touched again.
+        features: sizes in octaves, waste of padding to whole vectors in octaves, flags, and at the end two of what is still in
+            the cache: the limit of the whole network in octaves of a ms, and the octaves of bytes that were touched since
+            such an operator last ran, in this pass or the one before. The code of one that ran a moment ago is there.
         limit_ms: of this device.
     """
 
@@ -33,16 +36,8 @@ class Work:
     limit_ms: float
 
 
-def works_of_layers(
-    layers: Sequence[LayerCount], device: Device, threads: int, network: Sequence[LayerCount] | None = None
-) -> list[Work]:
-    """Of operators that PyTorch runs.
-
-    Args:
-        layers: operators.
-        device: what runs them.
-        threads: of PyTorch.
-        network: all operators of the network that they are part of; by default they are all.
+def works_of_layers(layers: Sequence[LayerCount], device: Device, threads: int) -> list[Work]:
+    """Of the operators of a network that PyTorch runs.
 
     Example:
         >>> import torch
@@ -53,19 +48,26 @@ def works_of_layers(
         (10.0, 6.0, 7.0)
     """
     works = [_work_of_layer(layer, device, threads) for layer in layers]
-    whole = works if network is None else [_work_of_layer(layer, device, threads) for layer in network]
-    return _within(works, whole)
+    kinds = [(layer.operator, layer.input_shapes, layer.output_shapes) for layer in layers]
+    return _within(works, kinds, [_bytes_moved(layer) for layer in layers])
 
 
 def works_of_steps(steps: Sequence[Step], device: Device, threads: int) -> list[Work]:
     """Of the steps of the engine's plan."""
     works = [_work_of_step(step, device, threads) for step in steps]
-    return _within(works, works)
+    return _within(works, [(step.kernel, step.flops, step.bytes) for step in steps], [step.bytes for step in steps])
 
 
-def _within(works: Sequence[Work], network: Sequence[Work]) -> list[Work]:
-    size = log2(max(_LEAST_MS, sum(work.limit_ms for work in network)))
-    return [replace(work, features=(*work.features, size)) for work in works]
+def _within(works: Sequence[Work], kinds: Sequence[Hashable], moved: Sequence[int]) -> list[Work]:
+    size = log2(max(_LEAST_MS, sum(work.limit_ms for work in works)))
+    until = list(accumulate(moved))
+    last = {kind: place for place, kind in enumerate(kinds)}  # of the pass before
+    found = []
+    for place, (work, kind) in enumerate(zip(works, kinds)):
+        since = until[place] - until[last[kind]] + (until[-1] if last[kind] >= place else 0)
+        found.append(replace(work, features=(*work.features, size, log2(max(_LEAST_BYTES, since)))))
+        last[kind] = place
+    return found
 
 
 def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:
@@ -76,9 +78,13 @@ def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:
         sizes = (_octaves(rows), _octaves(depth), _octaves(columns))
         return Work("product", sizes, device.limit_ms(layer.flops, layer.mac_bytes, threads))
     read, written = math.prod(layer.input_shapes[0]), math.prod(layer.output_shapes[0])
-    moved = layer.mac_bytes or _FLOAT * (read + written)  # a batch norm that could fold takes its time all the same
     features = (_octaves(read), _octaves(written), log2(len(layer.input_shapes)))
-    return Work(layer.operator, features, device.limit_ms(layer.flops, moved, threads))
+    return Work(layer.operator, features, device.limit_ms(layer.flops, _bytes_moved(layer), threads))
+
+
+def _bytes_moved(layer: LayerCount) -> int:
+    """A batch norm that could fold takes its time all the same."""
+    return layer.mac_bytes or _FLOAT * (math.prod(layer.input_shapes[0]) + math.prod(layer.output_shapes[0]))
 
 
 def _convolution(layer: LayerCount, device: Device, threads: int) -> Work:

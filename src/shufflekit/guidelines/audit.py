@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from shufflekit.cost import count
+from shufflekit.cost import LayerCount, count
 from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers
 from shufflekit.device import Device, load_device
@@ -119,10 +119,7 @@ def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model
     node = violation.node or "the network itself"
     accused = [found.layers[place] for place in violation.layers]
     cost_ms = sum(layer.ms for layer in accused)
-    now, then = (
-        cost_model.predict_total_ms(works_of_layers(layers, found.device, found.threads, found.layers))
-        for layers in (accused, violation.instead)
-    )
+    now, then = (_ms_in_place(layers, violation.layers, found, cost_model) for layers in (accused, violation.instead))
     if violation.same_flops:
         then *= sum(layer.flops for layer in accused) / sum(layer.flops for layer in violation.instead)
     return Finding(
@@ -138,6 +135,14 @@ def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model
         remedy=violation.remedy,
         gain_ms=cost_ms * (1 - then / now),
     )
+
+
+def _ms_in_place(layers: Sequence[LayerCount], places: Sequence[int], found: MeasuredProfile, cost_model: CostModel) -> float:
+    """What `layers` would take where those at `places` are, in the middle of the same network."""
+    others = [layer for place, layer in enumerate(found.layers) if place not in places]
+    start = min(places)
+    works = works_of_layers([*others[:start], *layers, *others[start:]], found.device, found.threads)
+    return cost_model.predict_total_ms(works[start : start + len(layers)])
 
 
 def predict_profile(model: nn.Module, input_shape: Sequence[int], cost_model: CostModel, device: Device) -> MeasuredProfile:

@@ -6,6 +6,7 @@ import hashlib
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -26,12 +27,12 @@ from shufflekit.profile.profile import SPREAD, spread, torch_threads
 from shufflekit.profile.random_networks import random_network
 from shufflekit.runtime import Engine
 
-CALIBRATION = 4  # a new number makes older models be measured anew
+CALIBRATION = 5  # a new number makes older models be measured anew
 NETWORKS = range(150)  # their numbers; whoever checks the model takes others
 
+_ROUNDS = 3  # over all networks: for some minutes everything may take 5 % longer here
 _PASSES = 15
 _SECONDS = 0.05
-_TRIES = 3
 _DISTURBED = 0.2  # of the networks
 
 
@@ -42,7 +43,7 @@ def load_cost_model(
     tell: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> CostModel:
-    """The cost model of this machine: as kept from an earlier call, else calibrated now, in one to three minutes, and kept.
+    """The cost model of this machine: as kept from an earlier call, else calibrated now, in two to four minutes, and kept.
 
     Args:
         engine: what runs the networks.
@@ -91,36 +92,42 @@ def calibrate(
     tell: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> CostModel:
-    """Times the operators of random networks and fits a model to them."""
-    measured: list[tuple[Work, float]] = []
-    between: list[float] = []
-    disturbed = 0
-    for number in NETWORKS:
-        tell(f"random network {1 + number - NETWORKS[0]} of {len(NETWORKS)}, for the cost model")
-        works, whole = measure_random_network(number, engine, threads, device)
-        disturbed += spread(whole) > SPREAD
-        measured += works
-        between.append((whole.median_ms - sum(ms for _, ms in works)) / len(works))
+    """Times the operators of random networks, in rounds over all of them, and fits a model to their medians."""
+    rounds: dict[int, list[tuple[list[tuple[Work, float]], Latency]]] = {number: [] for number in NETWORKS}
+    with TemporaryDirectory() as plans:
+        for one in range(_ROUNDS):
+            for place, (number, measured) in enumerate(rounds.items()):
+                tell(f"random network {1 + place} of {len(NETWORKS)}, round {1 + one} of {_ROUNDS}, for the cost model")
+                measured.append(measure_random_network(number, engine, threads, device, Path(plans)))
+    disturbed = sum(min(spread(whole) for _, whole in measured) > SPREAD for measured in rounds.values())
     if disturbed > len(NETWORKS) * _DISTURBED:
         warn(
             f"the machine was busy or throttled while {disturbed} of {len(NETWORKS)} random networks were timed: predictions "
             f"will be off until {model_path(engine, threads)} is deleted and measured in a quiet minute"
         )
-    return CostModel.through(measured, engine, threads, machine_of(device), statistics.median(between))
+    works: list[tuple[Work, float]] = []
+    between: list[float] = []
+    for measured in rounds.values():
+        times = [statistics.median(ms for _, ms in of_work) for of_work in zip(*(parts for parts, _ in measured))]
+        works += [(work, ms) for (work, _), ms in zip(measured[0][0], times)]
+        between.append((statistics.median(whole.median_ms for _, whole in measured) - sum(times)) / len(times))
+    return CostModel.through(works, engine, threads, machine_of(device), statistics.median(between))
 
 
 def measure_random_network(
-    number: int, engine: Literal["torch", "native"], threads: int, device: Device
+    number: int, engine: Literal["torch", "native"], threads: int, device: Device, plans: Path
 ) -> tuple[list[tuple[Work, float]], Latency]:
-    """Each operator of a random network with its ms, and the time of a pass; again where something else was running."""
-    network, shape = random_network(number)
-    image, plan = torch.randn(shape), b""
-    if engine == "native":
-        plan = build(simplify(capture(network, shape))).to_bytes()
-    tries: list[tuple[list[tuple[Work, float]], Latency]] = []
-    while len(tries) < _TRIES and not (tries and spread(tries[-1][1]) <= SPREAD):
-        tries.append(_time_torch(network, image, threads, device) if engine == "torch" else _time_plan(plan, threads, device))
-    return min(tries, key=lambda one: spread(one[1]))
+    """Each operator of a random network with its ms, and the time of a pass.
+
+    Compiling takes longer than timing, so a plan is kept in the folder `plans`.
+    """
+    plan = plans / f"{number}.plan"
+    if engine == "torch" or not plan.exists():
+        network, shape = random_network(number)
+        if engine == "torch":
+            return _time_torch(network, torch.randn(shape), threads, device)
+        plan.write_bytes(build(simplify(capture(network, shape))).to_bytes())
+    return _time_plan(plan.read_bytes(), threads, device)
 
 
 def _time_torch(network: nn.Module, image: Tensor, threads: int, device: Device) -> tuple[list[tuple[Work, float]], Latency]:

@@ -2,11 +2,13 @@
 
 An operator that is timed alone, again and again, finds its operands where a network does not: so the operators are timed inside
 networks, and the networks are random, so that no design is favoured. Their blocks are those that convolutional networks are
-made of; their widths and sizes are drawn evenly on a logarithmic scale.
+made of; their widths and sizes are drawn evenly on a logarithmic scale. In every second network blocks come several times, as
+in most designs: an operator that ran a moment ago finds its code in the cache.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -19,6 +21,8 @@ _MOST_FLOPS = (2e6, 250e6)  # of a convolution, the same for a whole network
 _MOST_ELEMENTS = 1.3e6  # of a map: beyond that an operator takes longer than it teaches
 _MOST_WEIGHTS = 2e7  # of the classifier
 _BLOCKS = (6, 20)
+_REPEATED_BLOCKS = (2, 6)
+_REPEATS = (2, 10)
 _SIDES = (224, 192, 160, 112, 96, 80, 56, 55, 48, 40, 28, 27, 24, 20, 14, 13, 12, 10, 7)
 
 
@@ -67,10 +71,27 @@ class _Draw:
             self._sum: 0.5,
             self._local_response_norm: 0.2,
         }
-        for block in self.rng.choices(list(kinds), list(kinds.values()), k=self.rng.randint(*_BLOCKS)):
-            block()
+        repeats = self.rng.random() < 0.5
+        blocks = self.rng.randint(*(_REPEATED_BLOCKS if repeats else _BLOCKS))
+        for block in self.rng.choices(list(kinds), list(kinds.values()), k=blocks):
+            if repeats and self.rng.random() < 0.75:
+                self._several_times(block)
+            else:
+                block()
         self._classifier()
         return nn.Sequential(*self.layers)
+
+    def _several_times(self, block: Callable[[], None]) -> None:
+        """A block that changes the width gets a pointwise convolution that leads back."""
+        before, side, channels = self.layers, self.side, self.channels
+        self.layers = []
+        block()
+        times = 1
+        if self.side == side:
+            times = self.rng.randint(*_REPEATS)
+            if self.channels != channels:
+                self._add(channels, 1)
+        self.layers = [*before, *(layer for _ in range(times) for layer in copy.deepcopy(self.layers))]
 
     def _classifier(self) -> None:
         """Of the mean or of all pixels, at times with a layer between."""
