@@ -112,28 +112,36 @@ def test_a_table_says_what_holds() -> None:
     mobilenet, shufflenet, shallow = [30.0, 31.0, 32.0], [33.0, 34.0, 35.0], [31.5, 33.0, 36.0]
     runs = all_runs("v1.table5", [mobilenet, shufflenet, shallow])
     runs[-1] = replace(runs[-1], date="2026-02-02")
+    runs[3:6] = [replace(run, epochs=[{"epoch": 0, "train_loss": 2.8, "images_per_s": 900.0}]) for run in runs[3:6]]
     record = accuracy_record("v1.table5", runs, PROBE)
     assert record is not None
     assert record.rows == (
-        ("as 0.25 MobileNet-224", "0.25 MobileNet-224", "mobilenet_v1_x0_25", 49.4, "69.0", "68.0 to 70.0", 3, "(the first)"),
-        ("as 0.25 MobileNet-224", "ShuffleNet 0.5x g=4", "shufflenet_v1_g4_x0_5", 41.6, "66.0", "65.0 to 67.0", 3, "holds"),
+        (
+            "as 0.25 MobileNet-224", "0.25 MobileNet-224", "mobilenet_v1_x0_25", 49.4, "69.0",
+            "68.0 to 70.0", "3.000", 3, "(the first)",
+        ),
+        (
+            "as 0.25 MobileNet-224", "ShuffleNet 0.5x g=4", "shufflenet_v1_g4_x0_5", 41.6, "66.0",
+            "65.0 to 67.0", "2.800", 3, "holds",
+        ),
         (
             "as 0.25 MobileNet-224", "ShuffleNet 0.5x shallow g=3", "shufflenet_v1_g3_x0_5_shallow", 42.8, "66.5",
-            "64.0 to 68.5", 3, "not decided",
+            "64.0 to 68.5", "3.000", 3, "not decided",
         ),
     )  # fmt: skip
     assert (record.machine, record.date) == ("a CPU, 1 thread", "2026-02-02")
     assert record.notes[0] == "the paper's order against the first of a level: holds for 1 of 2, not decided for 1 of 2"
-    assert record.notes[1] == "the paper's order of all pairs of a level: holds for 1 of 3, not decided for 2 of 3"
-    assert record.notes[2].endswith("must err 10 points less, and the worst errs 18.0 less")
-    assert record.notes[3].startswith("not run at this scale: as 1.0 MobileNet-224 (1.0 MobileNet-224, ShuffleNet 2x g=3,")
+    assert record.notes[1] == "the same by the training loss of the last epoch: holds for 1 of 2, not decided for 1 of 2"
+    assert record.notes[2] == "the paper's order of all pairs of a level: holds for 1 of 3, not decided for 2 of 3"
+    assert record.notes[3].endswith("must err 10 points less, and the worst errs 18.0 less")
+    assert record.notes[4].startswith("not run at this scale: as 1.0 MobileNet-224 (1.0 MobileNet-224, ShuffleNet 2x g=3,")
 
 
 def test_an_order_that_is_turned_round_is_said() -> None:
     record = accuracy_record("v1.table3", all_runs("v1.table3", [[30.0, 30.1, 30.2], [40.0, 40.1, 40.2]]), PROBE)
     assert record is not None
     assert record.rows[-1][-1] == "does not hold"
-    assert record.rows[0][-4:] == (None, None, 0, "(the first)")
+    assert record.rows[0][-5:] == (None, None, None, 0, "(the first)")
     expected = "does not hold for 1 of 6, not finished for 5 of 6"
     assert record.notes[0] == f"the paper's order against the first of a level: {expected}"
     assert not any("all pairs" in note for note in record.notes), "a level has one pair"

@@ -32,7 +32,7 @@ def test_an_accuracy_table_has_its_picture() -> None:
     record = accuracy_record("v1.table5", runs, PROBE)
     text = SCRIPT["page"]({"v1.table5": record})
     assert "![Error of each run](accuracy/v1.table5.svg)" in text
-    assert "| ShuffleNet 0.5x g=4 | shufflenet_v1_g4_x0_5 | 41.6 | 66.0 | 65.0 to 67.0 | 3 | holds |" in text
+    assert "| ShuffleNet 0.5x g=4 | shufflenet_v1_g4_x0_5 | 41.6 | 66.0 | 65.0 to 67.0 | 3.000 | 3 | holds |" in text
     drawn = json.loads(SCRIPT["draw"]("v1.table5", runs).to_json())
     rows = drawn["data"]["values"]
     assert [row["error"] for row in rows] == [70.0, 69.0, 68.0, 67.0, 66.0, 65.0, 68.5, 67.0, 64.0]

@@ -214,22 +214,31 @@ def accuracy_record(name: str, finished: Sequence[Trained], probe: Probe | None)
     def errors(row: Row) -> list[float]:
         return [one.error for one in found.get(Run(row.built, 0).network_name, [])]
 
-    columns = ("level", "network", "registry name", "paper: error, %", "error, %", "lowest to highest", "runs", "paper's order")
+    def losses(row: Row) -> list[float]:
+        return [one.training_loss for one in found.get(Run(row.built, 0).network_name, [])]
+
+    ranges = ("error, %", "lowest to highest", "training loss")
+    columns = ("level", "network", "registry name", "paper: error, %", *ranges, "runs", "paper's order")
     rows: list[tuple[Cell, ...]] = []
     pairs: list[str] = []
     firsts: list[str] = []
+    fitted: list[str] = []
     for group in small:
         for row in group.rows:
             ours, word = errors(row), ""
             if row is not group.rows[0]:
                 word = _order(group.rows[0], row, errors)
                 firsts.append(word)
+                fitted.append(_order(group.rows[0], row, losses))
             spread = f"{min(ours):.1f} to {max(ours):.1f}" if ours else None
             shown_mean = f"{mean(ours):.1f}" if ours else None
+            loss = f"{mean(losses(row)):.3f}" if ours else None
             network = Run(row.built, 0).network_name
-            rows.append((group.level, row.label, network, row.error, shown_mean, spread, len(ours), word or "(the first)"))
+            found_here = (shown_mean, spread, loss, len(ours), word or "(the first)")
+            rows.append((group.level, row.label, network, row.error, *found_here))
         pairs += [_order(one, other, errors) for one, other in combinations(group.rows, 2)]
     notes = [f"the paper's order against the first of a level: {_counted(firsts)}"]
+    notes.append(f"the same by the training loss of the last epoch: {_counted(fitted)}")
     if len(pairs) > len(firsts):
         notes.append(f"the paper's order of all pairs of a level: {_counted(pairs)}")
     notes += [_against_probe(used, probe), *accuracy.notes, *_not_run(name, groups)]
@@ -246,9 +255,9 @@ def accuracy_record(name: str, finished: Sequence[Trained], probe: Probe | None)
     )
 
 
-def _order(one: Row, other: Row, errors: Callable[[Row], list[float]]) -> str:
+def _order(one: Row, other: Row, ours: Callable[[Row], list[float]]) -> str:
     better, worse = sorted((one, other), key=lambda row: row.error)
-    return verdict(errors(better), errors(worse))
+    return verdict(ours(better), ours(worse))
 
 
 def _counted(verdicts: Sequence[str]) -> str:

@@ -101,6 +101,11 @@ class Trained:
         """Top-1 error, %."""
         return 100 - self.top1
 
+    @property
+    def training_loss(self) -> float:
+        """Mean of the last epoch."""
+        return self.epochs[-1]["train_loss"]
+
     def to_json(self) -> str:
         """As JSON, an epoch a line."""
         content = asdict(self)
@@ -125,6 +130,11 @@ class Probe:
     def error(self) -> float:
         """Top-1 error, %."""
         return 100 - self.top1
+
+    @property
+    def training_loss(self) -> float:
+        """Mean of the last epoch."""
+        return self.epochs[-1]["train_loss"]
 
 
 def read_runs(folder: Path) -> tuple[list[Trained], Probe | None]:
