@@ -131,11 +131,6 @@ class Probe:
         """Top-1 error, %."""
         return 100 - self.top1
 
-    @property
-    def training_loss(self) -> float:
-        """Mean of the last epoch."""
-        return self.epochs[-1]["train_loss"]
-
 
 def read_runs(folder: Path) -> tuple[list[Trained], Probe | None]:
     """All finished runs of a folder, and its linear probe where there is one.
