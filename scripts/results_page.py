@@ -72,7 +72,8 @@ def _absent(name: str, entry: Entry) -> str:
         return f"Accuracy; nothing trained yet: `{command}`.\n"
     if name in GUIDELINE_TABLES:
         command = f"shufflekit guidelines --table {name[-1]}"
-        return f"`{command}`, and `--threads 2`: [the guidelines, measured](guidelines-measured.md), the paper's rows beside ours.\n"
+        where = "[the guidelines, measured](guidelines-measured.md), the paper's rows beside ours"
+        return f"`{command}`, and `--threads 2`: {where}.\n"
     kind = f"{entry.kind[0].upper()}{entry.kind[1:]}"
     return (
         f"{kind}.\n" if entry.make is None else f"{kind}; not measured yet: `shufflekit reproduce {name} -o results/tables`.\n"
