@@ -102,4 +102,4 @@ def test_a_sweep_writes_a_file_a_run_and_shows_what_is_there(
     assert main([*arguments, "--json"]) == 0
     (table,) = json.loads(capsys.readouterr().out)
     assert table["table"] == "v1.table3"
-    assert sum(row[6] for row in table["rows"]) == 2
+    assert sum(row[table["columns"].index("runs")] for row in table["rows"]) == 2
