@@ -18,6 +18,8 @@ from tests.families import family_and_size
 
 SHAPE = (1, 3, 64, 64)
 SLOW_FORMATS = ("executorch", "litert")  # their converters take half a minute a network
+# What they import warns of its own ageing.
+OTHERS_WARN = pytest.mark.filterwarnings("default")
 FAMILIES = ("shufflenet_v1_g", "shufflenet_v2_x")
 
 
@@ -34,11 +36,13 @@ def table() -> list[object]:
     """Every ShuffleNet in every format; slow but for the smallest of V1 and V2 in the quick formats."""
     names = [name for name in list_models() if "shufflenet" in name]
     quick = {min((n for n in names if n.startswith(family)), key=lambda n: family_and_size(n)[1]) for family in FAMILIES}
-    return [
-        pytest.param(name, form, marks=[] if name in quick and form not in SLOW_FORMATS else [pytest.mark.slow])
-        for name in names
-        for form in FORMATS
-    ]
+
+    def marks(name: str, form: str) -> list[pytest.MarkDecorator]:
+        if form in SLOW_FORMATS:
+            return [pytest.mark.slow, OTHERS_WARN]
+        return [] if name in quick else [pytest.mark.slow]
+
+    return [pytest.param(name, form, marks=marks(name, form)) for name in names for form in FORMATS]
 
 
 @pytest.mark.parametrize(("name", "form"), table())
@@ -66,6 +70,7 @@ def test_a_dynamic_batch_takes_one_and_three_images(form: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@OTHERS_WARN
 def test_a_dynamic_batch_in_executorch(tmp_path: Path) -> None:
     test_a_dynamic_batch_takes_one_and_three_images("executorch", tmp_path)
 
