@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "tables"
 ACCURACY = ROOT / "results" / "accuracy"
 PAGE = ROOT / "docs" / "results.md"
-GUIDELINE_TABLES = tuple(f"v2.table{number}" for number in (1, 2, 3, 4))
 PICTURES = ROOT / "docs" / "accuracy"
 
 _OPENING = """# The papers' tables, made again
@@ -70,14 +69,10 @@ def _absent(name: str, entry: Entry) -> str:
     if name in ACCURACY_TABLES:
         command = f"shufflekit reproduce {name} --scale small --data DATA -o results/accuracy"
         return f"Accuracy; nothing trained yet: `{command}`.\n"
-    if name in GUIDELINE_TABLES:
-        command = f"shufflekit guidelines --table {name[-1]}"
-        where = "[the guidelines, measured](guidelines-measured.md), the paper's rows beside ours"
-        return f"`{command}`, and `--threads 2`: {where}.\n"
     kind = f"{entry.kind[0].upper()}{entry.kind[1:]}"
-    return (
-        f"{kind}.\n" if entry.make is None else f"{kind}; not measured yet: `shufflekit reproduce {name} -o results/tables`.\n"
-    )
+    if entry.make is None:  # the other tables that another command makes are those of the guidelines
+        return f"{kind}, and `--threads 2`; [measured](guidelines-measured.md), the paper's rows beside ours.\n"
+    return f"{kind}; not measured yet: `shufflekit reproduce {name} -o results/tables`.\n"
 
 
 def _section(record: Record) -> str:

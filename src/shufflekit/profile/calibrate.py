@@ -121,12 +121,12 @@ def measure_random_network(
 
     Compiling takes longer than timing, so a plan is kept in the folder `plans`.
     """
-    plan = plans / f"{number}.plan"
-    if engine == "torch" or not plan.exists():
+    if engine == "torch":
         network, shape = random_network(number)
-        if engine == "torch":
-            return _time_torch(network, torch.randn(shape), threads, device)
-        plan.write_bytes(build(simplify(capture(network, shape))).to_bytes())
+        return _time_torch(network, torch.randn(shape), threads, device)
+    plan = plans / f"{number}.plan"
+    if not plan.exists():
+        plan.write_bytes(build(simplify(capture(*random_network(number)))).to_bytes())
     return _time_plan(plan.read_bytes(), threads, device)
 
 

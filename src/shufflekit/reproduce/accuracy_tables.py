@@ -207,16 +207,19 @@ def accuracy_record(name: str, finished: Sequence[Trained], probe: Probe | None)
         if one.seed < SEEDS:
             found.setdefault(one.network_name, []).append(one)
     small = [group for group in groups if group.small]
-    used = [one for group in small for row in group.rows for one in found.get(Run(row.built, 0).network_name, [])]
-    if not used:
-        return None
+
+    def runs_of(row: Row) -> list[Trained]:
+        return found.get(Run(row.built, 0).network_name, [])
 
     def errors(row: Row) -> list[float]:
-        return [one.error for one in found.get(Run(row.built, 0).network_name, [])]
+        return [one.error for one in runs_of(row)]
 
     def losses(row: Row) -> list[float]:
-        return [one.training_loss for one in found.get(Run(row.built, 0).network_name, [])]
+        return [one.training_loss for one in runs_of(row)]
 
+    used = [one for group in small for row in group.rows for one in runs_of(row)]
+    if not used:
+        return None
     ranges = ("error, %", "lowest to highest", "training loss")
     columns = ("level", "network", "registry name", "paper: error, %", *ranges, "runs", "paper's order")
     rows: list[tuple[Cell, ...]] = []
@@ -237,8 +240,10 @@ def accuracy_record(name: str, finished: Sequence[Trained], probe: Probe | None)
             found_here = (shown_mean, spread, loss, len(ours), word or "(the first)")
             rows.append((group.level, row.label, network, row.error, *found_here))
         pairs += [_order(one, other, errors) for one, other in combinations(group.rows, 2)]
-    notes = [f"the paper's order against the first of a level: {_counted(firsts)}"]
-    notes.append(f"the same by the training loss of the last epoch: {_counted(fitted)}")
+    notes = [
+        f"the paper's order against the first of a level: {_counted(firsts)}",
+        f"the same by the training loss of the last epoch: {_counted(fitted)}",
+    ]
     if len(pairs) > len(firsts):
         notes.append(f"the paper's order of all pairs of a level: {_counted(pairs)}")
     notes += [_against_probe(used, probe), *accuracy.notes, *_not_run(name, groups)]
