@@ -73,3 +73,13 @@ def missing_extra(error: BaseException | None) -> MissingExtraError | None:
                 return MissingExtraError(package, _EXTRAS[package])
         error = error.__cause__
     return error
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says in its first line, or what it is called where it says nothing.
+
+    Example:
+        >>> one_line(ValueError("no room\\nhere")), one_line(KeyError()), one_line(MemoryError("  "))
+        ('no room', 'KeyError', 'MemoryError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0].strip()

@@ -32,7 +32,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from shufflekit.cost.categories import Category, category_of
-from shufflekit.errors import InputError, ShufflekitError
+from shufflekit.errors import InputError, ShufflekitError, one_line
 
 aten = torch.ops.aten
 
@@ -137,7 +137,7 @@ def count_call(network: nn.Module, x: Tensor) -> tuple[Counts, tuple[int | None,
         raise
     except Exception as error:
         name = getattr(network, "architecture", "") or type(network).__name__
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = one_line(error)
         raise InputError(f"input_shape: {name} cannot be counted at {tuple(x.shape)}: {reason}") from error
     finally:
         recorder.detach()

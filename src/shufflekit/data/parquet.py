@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shufflekit.data.images import BrokenImageError, read_image
-from shufflekit.errors import InputError, MissingExtraError, UsageError
+from shufflekit.errors import InputError, MissingExtraError, UsageError, one_line
 
 try:
     import pyarrow as pa
@@ -76,7 +76,7 @@ class ParquetSource:
         try:
             value = self._images(place)[index - int(self._group_starts[place])]
         except (InputError, OSError, pa.ArrowException) as error:
-            raise BrokenImageError(self.name(index), f"cannot be read ({str(error).splitlines()[0]})") from error
+            raise BrokenImageError(self.name(index), f"cannot be read ({one_line(error)})") from error
         if not value.is_valid:
             raise BrokenImageError(self.name(index), "no image bytes")
         return value.as_py()
@@ -105,7 +105,7 @@ def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"data: {path}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"data: {path}: {one_line(error)}") from error
 
 
 def _check_columns(schema: pa.Schema, path: Path, image_column: str, label_column: str) -> None:

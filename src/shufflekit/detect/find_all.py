@@ -14,6 +14,7 @@ from torch import nn
 from shufflekit.data.images import BrokenImageError, read_image
 from shufflekit.detect.coco import Truth
 from shufflekit.detect.photo_detector import PhotoDetector
+from shufflekit.modes import evaluation
 
 _LEAST = 0.01  # score of a box that counts
 
@@ -36,22 +37,21 @@ def find_all(
         broken: gets the images that cannot be read, with the reason; they are left out.
         advance: called with the number of images done.
     """
-    device, was_training = next(network.parameters()).device, network.training
+    device = next(network.parameters()).device
 
     @torch.inference_mode()
     def run(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [values.float().cpu().numpy() for values in network(torch.from_numpy(images).to(device))]
 
-    network.eval()
     detector, results = PhotoDetector(run, cfg), []
-    for image in truth.images:
-        try:
-            photo = read_image(folder / image.file_name, image.file_name)
-        except BrokenImageError as error:
-            if broken is not None:
-                broken[error.name] = error.reason
-            continue
-        results += [{"image_id": image.id, **found.to_coco()} for found in detector(photo, _LEAST)]
-        advance(1)
-    network.train(was_training)
+    with evaluation(network):
+        for image in truth.images:
+            try:
+                photo = read_image(folder / image.file_name, image.file_name)
+            except BrokenImageError as error:
+                if broken is not None:
+                    broken[error.name] = error.reason
+                continue
+            results += [{"image_id": image.id, **found.to_coco()} for found in detector(photo, _LEAST)]
+            advance(1)
     return results

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from shufflekit.detect.network import Detector
-from shufflekit.errors import MissingExtraError, WeightsError
-from shufflekit.models._saved import one_line
+from shufflekit.errors import MissingExtraError, WeightsError, one_line
+from shufflekit.modes import evaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +105,9 @@ def _places(detector: Detector) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d | N
             found[-1] = (*found[-1][:2], module)
 
     hooks = [module.register_forward_pre_hook(note) for module in detector.modules()]
-    was_training = detector.training
     side = 2 * detector.backbone.feature_info.reduction()[-1]
-    with torch.no_grad():
-        detector.eval()(torch.zeros(1, 3, side, side, device=next(detector.parameters()).device))
-    detector.train(was_training)
+    with torch.no_grad(), evaluation(detector):
+        detector(torch.zeros(1, 3, side, side, device=next(detector.parameters()).device))
     for hook in hooks:
         hook.remove()
     return found

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from shufflekit.errors import ShufflekitError, UsageError
+from shufflekit.errors import ShufflekitError, UsageError, one_line
 from shufflekit.graph.graph import Graph, Node, Value, live
 from shufflekit.graph.operators import CANONICAL, Call, RefusedError
+from shufflekit.modes import evaluation
 
 
 # torch takes local response norms apart into nine operators; as one of ours they arrive whole.
@@ -51,21 +52,18 @@ def capture(model: nn.Module, shape: Sequence[int]) -> Graph:
 
 
 def _export(model: nn.Module, shape: tuple[int, ...]) -> Any:
-    modes = [(module, module.training) for module in model.modules()]
     try:
-        with warnings.catch_warnings(), torch.no_grad(), mock.patch.object(F, "local_response_norm", _local_response_norm):
+        patched = mock.patch.object(F, "local_response_norm", _local_response_norm)
+        with evaluation(model), warnings.catch_warnings(), torch.no_grad(), patched:
             warnings.simplefilter("ignore")  # of torch.export about itself
-            program = torch.export.export(model.eval(), (torch.zeros(_BATCH, *shape),), strict=False)
+            program = torch.export.export(model, (torch.zeros(_BATCH, *shape),), strict=False)
             return program.run_decompositions({})
     except ShufflekitError:
         raise
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = one_line(error)
         sizes = ", ".join(map(str, shape))
         raise UsageError(f"compile: {type(model).__name__} cannot be captured at (N, {sizes}): {reason}") from error
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 class _Capture:

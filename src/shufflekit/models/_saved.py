@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from shufflekit.errors import InputError, WeightsError
+from shufflekit.errors import InputError, WeightsError, one_line
 
 WEIGHTS_NAME, CONFIG_NAME = "model.safetensors", "config.json"
 _HALF_LIMIT = torch.finfo(torch.float16).max
@@ -172,11 +172,6 @@ def misfits(found: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> list[s
 def summary(problems: list[str], shown: int = 3) -> str:
     more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
     return "; ".join(problems[:shown]) + more
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].strip()
 
 
 def stored(tensor: Tensor, half: bool) -> Tensor:

@@ -12,6 +12,7 @@ from torch import nn
 from shufflekit.cost.counts import Counts, count
 from shufflekit.device import Device, load_device
 from shufflekit.errors import InputError, UsageError
+from shufflekit.modes import evaluation
 from shufflekit.profile.latency import Latency
 from shufflekit.profile.operators import time_operators
 from shufflekit.profile.record import MeasuredLayer, MeasuredProfile, Profile
@@ -83,7 +84,7 @@ def _measured(model: nn.Module, input_shape: tuple[int, ...], threads: int, min_
     reference = next(model.parameters(), torch.empty(0))
     if reference.device.type != "cpu":
         raise InputError(f"model: must be on the CPU to be timed, found {reference.device}")
-    with _inference(model), torch_threads(threads):
+    with evaluation(model), torch_threads(threads):
         counts, times, whole = time_operators(model, torch.randn(input_shape, dtype=reference.dtype), min_seconds)
     device = load_device()
     return MeasuredProfile(
@@ -141,17 +142,6 @@ def warnings_of(times: Sequence[Latency], whole: Latency) -> tuple[str, ...]:
 def spread(latency: Latency) -> float:
     """Width of the interval, as a part of the median."""
     return (latency.high_ms - latency.low_ms) / latency.median_ms
-
-
-@contextmanager
-def _inference(model: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager

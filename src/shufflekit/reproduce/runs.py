@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, one_line
 from shufflekit.reproduce.speed import Built
 
 SEEDS = 3
@@ -150,7 +150,7 @@ def read_run(path: Path, kind: Callable[..., Any]) -> Any:
     try:
         return kind(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a finished run ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: not readable as a finished run ({one_line(error)})") from None
 
 
 def check_alike(path: Path, found: Trained, recipe: dict[str, Any], data: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
 
 
@@ -34,7 +34,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"resume: {path} does not exist") from None
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"resume: {path} cannot be read as a checkpoint ({str(error).splitlines()[0]})") from None
+        raise InputError(f"resume: {path} cannot be read as a checkpoint ({one_line(error)})") from None
     if not isinstance(state, dict) or "place" not in state:
         raise InputError(f"resume: {path} is not a training checkpoint of shufflekit")
     return state

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from shufflekit.errors import one_line
+
 _WARM_UP, _TIMED = 3, 6
 _SLOW_ENOUGH_TO_COMPILE = 600.0  # seconds of eager training; below, compilation (half a minute) is not earned back
 
@@ -121,7 +123,7 @@ def choose_layout(
         except RuntimeError as error:  # the compiler's errors; it may have no C++ compiler to call
             if not choice.compiled or not speeds:
                 raise
-            left_out = f"; {choice} failed ({str(error).splitlines()[0]})"
+            left_out = f"; {choice} failed ({one_line(error)})"
     best = max(speeds, key=lambda choice: speeds[choice])
     note("; ".join(f"{choice} {speed:.0f} images/s" for choice, speed in speeds.items()) + f"{left_out}: taking {best}")
     return best

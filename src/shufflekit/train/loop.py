@@ -18,7 +18,7 @@ from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shufflekit.errors import InputError, ShufflekitError, UsageError
+from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
 from shufflekit.train.checkpoint import random_states, restore_random_states, save_checkpoint
 from shufflekit.train.layout import Layout
 from shufflekit.train.log import Metrics, Watcher
@@ -345,4 +345,4 @@ class Trainer:
             self.place = Place(**state["place"])
             restore_random_states(state["random"][self.accelerator.process_index])
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise InputError(f"resume: the checkpoint does not fit this run ({str(error).splitlines()[0]})") from error
+            raise InputError(f"resume: the checkpoint does not fit this run ({one_line(error)})") from error

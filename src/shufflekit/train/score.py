@@ -13,6 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from shufflekit.data.loader import Batch
 from shufflekit.errors import InputError
+from shufflekit.modes import evaluation
 
 _NORMAL_95 = 1.959964  # the normal distribution's two-sided 95 % point
 
@@ -99,20 +100,18 @@ def score(
     """
     top1, top5 = (MulticlassAccuracy(classes, top_k=k, average="micro").to(device) for k in (1, min(5, classes)))
     seen: set[int] = set()
-    was_training = model.training
-    model.eval()
-    for batch in batches:
-        rows = {index: row for row, index in enumerate(batch.indices.tolist()) if index not in seen}
-        seen.update(rows)
-        new = list(rows.values())
-        labels = batch.labels[new].to(device)
-        logits = model(batch.images[new].to(device, memory_format=memory_format)).float()
-        if new:
-            top1.update(logits, labels)
-            top5.update(logits, labels)
-        if advance is not None:
-            advance(len(batch.labels))
-    model.train(was_training)
+    with evaluation(model):
+        for batch in batches:
+            rows = {index: row for row, index in enumerate(batch.indices.tolist()) if index not in seen}
+            seen.update(rows)
+            new = list(rows.values())
+            labels = batch.labels[new].to(device)
+            logits = model(batch.images[new].to(device, memory_format=memory_format)).float()
+            if new:
+                top1.update(logits, labels)
+                top5.update(logits, labels)
+            if advance is not None:
+                advance(len(batch.labels))
     images = torch.tensor(len(seen), device=device)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(images)

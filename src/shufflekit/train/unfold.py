@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shufflekit.modes import evaluation
 from shufflekit.train.log import Watcher
 from shufflekit.train.loop import Batches
 
@@ -55,11 +56,9 @@ def unfold_norms(model: nn.Module, images: Iterable[Tensor]) -> int:
         sums[norm] += torch.stack([pixels, values.sum((0, 2, 3)), values.square().sum((0, 2, 3))]).cpu()
 
     hooks = [norm.register_forward_pre_hook(add) for norm in folded]
-    was_training = model.training
-    model.eval()
-    for batch in images:
-        model(batch)
-    model.train(was_training)
+    with evaluation(model):
+        for batch in images:
+            model(batch)
     for hook in hooks:
         hook.remove()
     for norm in folded:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shufflekit.errors import UsageError, WeightsError
-from shufflekit.models._saved import one_line
+from shufflekit.errors import UsageError, WeightsError, one_line
 from shufflekit.weights.pretrained_cfg import IMAGENET_MEAN, IMAGENET_STD
 
 BUNDLED = Path(__file__).parent / "files"

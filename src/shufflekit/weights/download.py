@@ -15,8 +15,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from shufflekit.errors import DownloadError, WeightsError
-from shufflekit.models._saved import one_line
+from shufflekit.errors import DownloadError, WeightsError, one_line
 from shufflekit.weights.checkpoints import Checkpoint, bundled_path
 
 _ATTEMPTS = 3

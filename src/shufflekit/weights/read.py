@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from shufflekit.errors import WeightsError
-from shufflekit.models._saved import WEIGHTS_NAME, one_line, read_safetensors
+from shufflekit.errors import WeightsError, one_line
+from shufflekit.models._saved import WEIGHTS_NAME, read_safetensors
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 _PREFIXES = ("module.", "_orig_mod.")  # nn.DataParallel, torch.compile

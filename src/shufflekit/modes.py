@@ -1,0 +1,32 @@
+"""Networks in evaluation for as long as something takes, and afterwards as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def evaluation(*models: nn.Module) -> Iterator[None]:
+    """Inside `with`, every module is in evaluation; then each has its own mode again.
+
+    The flags are set one by one: some modules' `eval()` merges weights for good, and `train(mode)` would give one mode to all.
+
+    Example:
+        >>> net = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(8).eval())
+        >>> with evaluation(net):
+        ...     print([module.training for module in net])
+        [False, False]
+        >>> [module.training for module in net]
+        [True, False]
+    """
+    modes = {module: module.training for model in models for module in model.modules()}
+    try:
+        for module in modes:
+            module.training = False
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from shufflekit.modes import evaluation
+
+
+class Merging(nn.Module):
+    """Merges its weights for good as soon as `eval()` is called, as some adapters do."""
+
+    merged = False
+
+    def train(self, mode: bool = True) -> Merging:
+        self.merged = self.merged or not mode
+        return super().train(mode)
+
+
+def test_each_module_gets_its_own_mode_back_also_after_an_error() -> None:
+    net = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm2d(4).eval(), nn.ReLU()))
+    before = [module.training for module in net.modules()]
+    with pytest.raises(TypeError), evaluation(net):
+        net(None)
+    with evaluation(net):
+        assert not any(module.training for module in net.modules())
+    assert [module.training for module in net.modules()] == before
+    assert before.count(False) == 1
+
+
+def test_no_module_is_told_to_merge() -> None:
+    net = nn.Sequential(Merging())
+    with evaluation(net):
+        assert not net[0].training
+    assert not net[0].merged

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from shufflekit.errors import UsageError
+from shufflekit.shapes import image_shape
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 8, 9), [1, 3, 8, 9], torch.Size((1, 3, 8, 9)), np.array([1, 3, 8, 9])])
+def test_whole_numbers_of_every_kind_are_taken(shape: Any) -> None:
+    found = image_shape(shape)
+    assert found == (1, 3, 8, 9)
+    assert [type(size) for size in found] == [int] * 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "shown"),
+    [
+        ((0, 3, 8, 8), "(0, 3, 8, 8)"),
+        ((1, 3, 8, -1), "(1, 3, 8, -1)"),
+        ((1, 3, 32.5, 32), "(1, 3, 32.5, 32)"),
+        ((1, 3, 32.0, 32), "(1, 3, 32.0, 32)"),
+        ((True, 3, 8, 8), "(True, 3, 8, 8)"),
+        ((3, 8, 8), "(3, 8, 8)"),
+        ((1, 3, 8, 8, 8), "(1, 3, 8, 8, 8)"),
+        (("1", "3", "8", "8"), "(1, 3, 8, 8)"),
+        ((), "()"),
+        ("1388", "'1388'"),
+        (224, "224"),
+        (None, "None"),
+    ],
+)
+def test_every_other_shape_is_refused_with_what_was_found(shape: Any, shown: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        image_shape(shape, "shape")
+    assert str(raised.value) == f"shape: must be (N, C, H, W), whole numbers of 1 or more, found {shown}"
