@@ -72,6 +72,8 @@ WITHOUT_TORCH = (
     "detect.prepare",
     "cli.main",
     "cli._output",
+    "cli._streams",
+    "cli._numbers",
     "cli._photos",
     "cli._plans",
     "cli._classifier",

@@ -186,6 +186,7 @@ def test_standard_input_in_a_process_of_its_own(saved, photo):
     ("arguments", "message"),
     [
         ([], "photos: must be one file or more"),
+        (["-", "a.jpg", "-"], "photos: standard input (-) can be read once, found 2 times"),
         (["a.jpg", "--topk", "0"], "topk: must be 1 or more, found 0"),
         (["--tpok", "3", "a.jpg"], "no option is named --tpok"),
         (["a.jpg", "--model", "shufflenet_v9"], "no network is named 'shufflenet_v9'"),
