@@ -18,7 +18,7 @@ from rich.table import Table
 from shufflekit.cli import _output
 from shufflekit.cli._annotate import Tile, draw_sheet
 from shufflekit.cli._classifier import Prediction
-from shufflekit.cli._networks import DEFAULT_MODEL, torch_classifier
+from shufflekit.cli._networks import DEFAULT_MODEL, input_shape, torch_classifier
 from shufflekit.cli._photos import Photos
 from shufflekit.compile import compile as compile_network
 from shufflekit.data.classes import CIFAR10
@@ -67,7 +67,7 @@ class Result:
 def run(photos: Sequence[str], out: Path, json: bool) -> int:
     """Shows the examples, or the photos named, and returns the exit code."""
     network, about = _network()
-    classify = torch_classifier(network)
+    classify = torch_classifier(network, network.architecture)
     ten_classes = tuple(classify.labels) == CIFAR10
     images = Photos(photos or [str(path) for path in _examples(classify.labels)])
     results: list[Result] = []
@@ -77,7 +77,7 @@ def run(photos: Sequence[str], out: Path, json: bool) -> int:
         results.append(result)
         if len(tiles) < _MOST_TILES:
             tiles.append(_tile(result, photo, classify.prepare.crop(photo) if ten_classes else None))
-    shape = (1, network.in_chans, *classify.prepare.input_size)
+    shape = input_shape(network)
     costs, latencies = profile(network, shape), _latencies(network, shape)
     facts = _facts(costs, latencies)
     title = f"{network.architecture}, {about}"

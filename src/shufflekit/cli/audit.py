@@ -40,9 +40,9 @@ def audit(
     where that has all of its operators; several networks stand side by side.
 
     Args:
-        models: a registry name, a folder of save_pretrained, package.module:callable, or the JSON of an earlier audit or
-            profile; several to compare them.
-        shape: N C H W of the input; that of the weights by default.
+        models: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable,
+            or the JSON of an earlier audit or profile; several to compare them.
+        shape: N C H W of the input; the network's own channels and the size of its weights by default.
         budget: ms that one finding may cost.
         select: rules, as in G1,G4; all by default.
         threads: of PyTorch and of the engine.
@@ -54,14 +54,13 @@ def audit(
         plots: a folder for the charts, as SVG and PNG.
         json: print one object, or a list of them for several networks.
     """
-    from shufflekit.cli._networks import input_shape
+    from shufflekit.cli._networks import input_shape, untrained_network
     from shufflekit.cli._report import numbered, read_run, write_report
     from shufflekit.errors import InputError
     from shufflekit.files import write_atomic
     from shufflekit.guidelines import RULES
     from shufflekit.guidelines import audit as audit_network
     from shufflekit.report import Subject, render_json, render_text, to_dict
-    from shufflekit.weights import resolve_model
 
     if not models:
         raise UsageError("model: at least one is needed; `shufflekit models` lists those of the registry")
@@ -75,7 +74,7 @@ def audit(
             if model.endswith(".json"):
                 subjects += read_run(Path(model))
                 continue
-            network = resolve_model(model)
+            network = untrained_network(model)
             size = shape or input_shape(network)
             found = audit_network(
                 network,

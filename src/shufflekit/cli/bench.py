@@ -110,17 +110,17 @@ def _subject(model: str, size: tuple[int, int]) -> Subject:
     import torch
 
     from shufflekit.bench.race import Subject
+    from shufflekit.cli._networks import input_shape, untrained_network
     from shufflekit.export.random_weights import spread_weights
     from shufflekit.models import build_model, list_models
-    from shufflekit.weights import resolve_model
 
     if model.endswith(".onnx"):
         if not Path(model).is_file():
             raise InputError(f"{model}: no such file")
         return Subject(Path(model).name, onnx=Path(model))
     if model not in list_models():
-        network = resolve_model(model).eval()
-        return Subject(model, network, channels=getattr(network, "in_chans", 3))
+        network = untrained_network(model).eval()
+        return Subject(model, network, channels=input_shape(network)[1])
     torch.manual_seed(0)  # the same network in every run, so that what was converted is found again
     return Subject(model, spread_weights(build_model(model), (1, 3, *size)))
 

@@ -29,7 +29,7 @@ def class_names(classes: str | Sequence[str] | None) -> Sequence[str]:
         return _lines("imagenet_classes.txt")
     if classes == "cifar10":
         return CIFAR10
-    return () if classes is None or isinstance(classes, str) else classes
+    return [str(name) for name in classes] if isinstance(classes, list | tuple) else ()
 
 
 @dataclass(frozen=True)

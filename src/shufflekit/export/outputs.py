@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
 
 def outputs_of(model: nn.Module, x: Array) -> list[Array]:
-    """What PyTorch computes in evaluation: every output, in the network's order.
+    """What PyTorch computes in evaluation: every output, in the network's order; the module is left as it was.
 
     Args:
         x: (N, C, H, W).
     """
     import torch
 
-    with torch.inference_mode():
-        return [y.numpy() for y in tensors_of(model.eval()(torch.from_numpy(x)))]
+    from shufflekit.modes import evaluation
+
+    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), None)
+    with evaluation(model), torch.inference_mode():
+        return [y.cpu().numpy() for y in tensors_of(model(torch.from_numpy(x).to(device)))]
 
 
 def tensors_of(found: Any) -> list[Tensor]:
@@ -38,10 +41,13 @@ def tensors_of(found: Any) -> list[Tensor]:
     """
     import torch
 
-    tensors = [found] if isinstance(found, torch.Tensor) else list(found.values() if isinstance(found, dict) else found)
-    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
-        raise UsageError("model: must return one tensor, or several in a list, tuple or dict")
-    return tensors
+    several = found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found]
+    for one in several:
+        if not isinstance(one, torch.Tensor):
+            raise UsageError(
+                f"model: must return one tensor, or several in a list, tuple or dict, found a {type(one).__name__}"
+            )
+    return list(several)
 
 
 def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from shufflekit.errors import UsageError
+from shufflekit.errors import UsageError, one_line
 from shufflekit.models import FeatureNet, Network, build_model
 from shufflekit.models._saved import saved_cfg, saved_files
 from shufflekit.weights.checkpoints import Checkpoint, find_checkpoint
@@ -122,20 +122,29 @@ def resolve_model(text: str) -> nn.Module:
 
 
 def _called(module_name: str, attribute: str, text: str) -> nn.Module:
-    """What package.module:callable returns; the current folder counts as a place of modules, as with `python -m`."""
+    """What package.module:callable is or returns; the current folder counts as a place of modules, as with `python -m`."""
     sys.path.insert(0, "")
+    try:
+        found: Any = _imported(module_name, attribute, text)
+        model = found if isinstance(found, nn.Module) else found()
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # it runs what somebody else wrote
+        raise UsageError(f"{text}: calling it failed: {type(error).__name__}: {one_line(error)}") from error
+    finally:
+        sys.path.remove("")
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{text}: must give a torch.nn.Module, found a {type(model).__name__}")
+    return model
+
+
+def _imported(module_name: str, attribute: str, text: str) -> Any:
+    if not all(part.isidentifier() for name in (module_name, attribute) for part in name.split(".")):
+        raise UsageError(f"{text}: must be package.module:callable, as in mypackage.networks:small")
     try:
         found: Any = import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{text}: cannot be imported: {error}") from None
-    finally:
-        sys.path.remove("")
-    try:
-        model = found if isinstance(found, nn.Module) else found()
-    except TypeError as error:
-        raise UsageError(f"{text}: calling it failed: {error}") from None
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"{text}: must give a torch.nn.Module, found a {type(model).__name__}")
-    return model
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{text}: cannot be imported: {type(error).__name__}: {one_line(error)}") from error
+    return found
