@@ -61,8 +61,11 @@ def load_network(model: str | None, weights: str | None = None) -> nn.Module:
         if weights is not None:
             raise UsageError(f"weights: {model} is a saved network and brings its own, found {weights!r}")
         return create_detector(folder) if is_detector(str(folder)) else resolve_model(str(folder))
-    create: Any = create_detector if is_detector(model) else create_model
-    return create(model, False if weights == _RANDOM else weights or True)
+    wanted = False if weights == _RANDOM else weights or True
+    if is_detector(model):
+        return create_detector(model, wanted)
+    model_entry(model)  # says which names there are
+    return create_model(model, wanted)
 
 
 def untrained_network(model: str) -> nn.Module:

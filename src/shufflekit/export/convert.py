@@ -152,7 +152,7 @@ def try_run(model: nn.Module, shape: Shape, name: str) -> list[Array]:
     """
     try:
         return outputs_of(model, np.zeros(shape, np.float32))
-    except ShufflekitError:
+    except UsageError:
         raise
     except Exception as error:  # it runs what somebody else wrote
         raise UsageError(f"{name}: fails on an input of {'x'.join(map(str, shape))}: {first_line(error)}") from error
