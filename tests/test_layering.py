@@ -14,12 +14,13 @@ SRC = ROOT / "src"
 # Layer -> the layers it may import, beside itself. The longest name that fits a module is its layer.
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "environment": {"errors"},
     "files": set(),
     "shapes": {"errors"},
     "modes": set(),
-    "device": {"errors", "files", "_native"},
-    "models": {"errors"},
-    "weights": {"errors", "models"},
+    "device": {"environment", "errors", "files", "_native"},
+    "models": {"environment", "errors", "files", "modes"},
+    "weights": {"environment", "errors", "files", "models", "modes"},
     "data": {"errors"},
     "train": {"errors", "modes", "files", "models", "weights", "data", "graph", "plan", "runtime"},
     "detect": {"errors", "modes", "files", "models", "weights", "data", "train"},
