@@ -14,13 +14,14 @@ SRC = ROOT / "src"
 # Layer -> the layers it may import, beside itself. The longest name that fits a module is its layer.
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "environment": {"errors"},
     "files": {"errors"},
     "shapes": {"errors"},
     "modes": set(),
     "finite": {"errors"},
-    "device": {"errors", "files", "_native"},
-    "models": {"errors"},
-    "weights": {"errors", "models"},
+    "device": {"environment", "errors", "files", "_native"},
+    "models": {"environment", "errors", "files", "modes"},
+    "weights": {"environment", "errors", "files", "models", "modes"},
     "data": {"errors"},
     "train": {"errors", "modes", "finite", "files", "models", "weights", "data", "graph", "plan", "runtime"},
     "detect": {"errors", "modes", "finite", "files", "models", "weights", "data", "train"},

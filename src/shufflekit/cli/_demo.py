@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from shufflekit.cli._photos import Photos
 from shufflekit.compile import compile as compile_network
 from shufflekit.data.classes import CIFAR10
 from shufflekit.device.host import cpu_name
+from shufflekit.environment import offline
 from shufflekit.errors import DownloadError, InputError, NotBuiltError
 from shufflekit.models import Network
 from shufflekit.profile import Latency, Profile, measure_in_turn, profile
@@ -96,7 +96,7 @@ def _network() -> tuple[Network, str]:
     imagenet = find_checkpoint(DEFAULT_MODEL, "imagenet")
     assert imagenet.url is not None
     problem = None
-    if not (os.environ.get("SHUFFLEKIT_OFFLINE") or (cache_folder() / imagenet.file_name).exists()):
+    if not (offline() or (cache_folder() / imagenet.file_name).exists()):
         problem = _no_answer(imagenet.url)
     try:
         if problem is None:
