@@ -69,6 +69,8 @@ WITHOUT_TORCH = (
     "detect.coco",
     "detect.decode",
     "detect.evaluate",
+    "detect.frames",
+    "detect.pairing",
     "detect.photo_detector",
     "detect.prepare",
     "cli.main",
