@@ -60,6 +60,7 @@ WITHOUT_TORCH = (
     "export.to_openvino",
     "data.preprocess",
     "data.images",
+    "data.to_rgb",
     "detect.boxes",
     "detect.classes",
     "detect.coco",

@@ -23,6 +23,8 @@ class Photos:
         arguments: files, `-` for standard input, and folders, of which the image files directly inside are taken in
             natural order.
 
+        huge_reduced: huge ones come at a fraction of their size, for who does not need their pixels' places.
+
     Attributes:
         failed: how many could not be read so far.
 
@@ -30,14 +32,14 @@ class Photos:
         UsageError: no argument, or a misspelt option that stands among them.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], *, huge_reduced: bool = False) -> None:
         if not arguments:
             raise UsageError("photos: must be one file or more, a folder, or - for standard input, found none")
         for text in arguments:
             if text.startswith("-") and text != "-" and not Path(text).exists():
                 raise UsageError(f"no option is named {text}, and no photo")
         self.failed = 0
-        self._arguments = tuple(arguments)
+        self._arguments, self._huge_reduced = tuple(arguments), huge_reduced
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Names as given, with the photo as (H, W, 3) uint8 RGB."""
@@ -49,7 +51,8 @@ class Photos:
                 continue
             for name in names:
                 try:
-                    image = read_image(sys.stdin.buffer.read() if name == "-" else Path(name), _shown(name))
+                    source = sys.stdin.buffer.read() if name == "-" else Path(name)
+                    image = read_image(source, _shown(name), huge_reduced=self._huge_reduced)
                 except BrokenImageError as error:
                     self._refuse(error)
                 else:
