@@ -156,7 +156,7 @@ def _decode(data: bytes, name: str, huge_reduced: bool) -> NDArray[np.uint8]:
 
 
 def _factor(pixels: int, bytes_each: int) -> int:
-    """By what both sides are divided: 1 where decoding stays within `_ROOMY`, else the power of two, at most 8, that it takes."""
+    """By what both sides are divided: 1 where decoding stays within `_ROOMY`, else the power of two, to 8, that it takes."""
     if pixels * bytes_each <= _ROOMY:
         return 1
     return next((factor for factor in (2, 4) if pixels <= _ENOUGH * factor**2), 8)
