@@ -63,6 +63,7 @@ WITHOUT_TORCH = (
     "export.to_openvino",
     "data.preprocess",
     "data.images",
+    "data.to_rgb",
     "data.classes",
     "detect.boxes",
     "detect.classes",

@@ -23,6 +23,8 @@ class Photos:
         arguments: files, `-` for standard input, and folders, of which the image files directly inside are taken in
             natural order.
 
+        huge_reduced: huge ones come at a fraction of their size, for who does not need their pixels' places.
+
     Attributes:
         failed: how many could not be read so far.
 
@@ -30,7 +32,7 @@ class Photos:
         UsageError: no argument, a misspelt option that stands among them, or standard input twice.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], *, huge_reduced: bool = False) -> None:
         if not arguments:
             raise UsageError("photos: must be one file or more, a folder, or - for standard input, found none")
         for text in arguments:
@@ -40,6 +42,7 @@ class Photos:
             raise UsageError(f"photos: standard input (-) can be read once, found {often} times")
         self.failed = 0
         self._found = [entry for text in arguments for entry in _named(text)]  # now: who reads them may write into a folder
+        self._huge_reduced = huge_reduced
 
     @property
     def names(self) -> list[str]:
@@ -53,7 +56,8 @@ class Photos:
                 self.refuse(entry)
                 continue
             try:
-                image = read_image(_standard_input() if entry == "-" else Path(entry), _shown(entry))
+                source = _standard_input() if entry == "-" else Path(entry)
+                image = read_image(source, _shown(entry), huge_reduced=self._huge_reduced)
             except BrokenImageError as error:
                 self.refuse(error)
             else:
