@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -105,6 +107,61 @@ def test_exif_rotation(orientation: int, format: str):  # noqa: A002
     options = {"quality": 100, "subsampling": 0} if format == "JPEG" else {}
     pixels = read_image(encode(image, format, exif=exif, **options), "a")
     assert np.abs(pixels.astype(int) - RGB).max() <= (5 if format == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("before", [b"", b"profile" * 9000, b"preview" * 30_000])
+def test_exif_rotation_is_found_behind_whatever_stands_before_it(before: bytes):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    data = encode(photo().transpose(Image.Transpose.ROTATE_180), "JPEG", exif=exif, quality=100, subsampling=0)
+    parts = [before[start : start + 60_000] for start in range(0, len(before), 60_000)]
+    segments = b"".join(b"\xff\xed" + (len(part) + 2).to_bytes(2, "big") + part for part in parts)
+    data = data[:2] + segments + data[2:]
+    assert np.abs(read_image(data, "a").astype(int) - RGB).max() <= 5
+    assert jpeg_size(data) is None
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "rotated"])
+def test_only_huge_photos_are_reduced(monkeypatch: pytest.MonkeyPatch, format: str):  # noqa: A002
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    options = {"exif": exif} if format == "rotated" else {}
+    data = encode(photo(160, 240), "JPEG" if format == "rotated" else format, **options)
+    sides = (240, 160) if format == "rotated" else (160, 240)
+    pixel = 3 if format == "JPEG" else 7  # bytes
+    monkeypatch.setattr(images, "_ENOUGH", 100 * 150)
+    for room, factor in ((pixel * 160 * 240, 1), (pixel * 160 * 240 - 1, 2)):
+        monkeypatch.setattr(images, "_ROOMY", room)
+        reduced, whole = read_image(data, "a", huge_reduced=True), read_image(data, "a")
+        assert (whole.shape[:2], reduced.shape[:2]) == (sides, (sides[0] // factor, sides[1] // factor))
+    mean = whole.reshape(sides[0] // 2, 2, sides[1] // 2, 2, 3).mean((1, 3))
+    assert np.abs(mean - reduced).max() <= 3
+    monkeypatch.setattr(images, "_ENOUGH", 20 * 30)
+    assert read_image(data, "a", huge_reduced=True).shape[:2] == (sides[0] // 8, sides[1] // 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "format", "side", "most"),
+    [
+        ("1", "PNG", 9400, 150),
+        ("L", "TIFF", 9400, 150),
+        ("RGB", "JPEG", 9400, 150),
+        ("RGB", "PNG", 4000, 150),
+        ("RGB", "PNG", 9400, 420),
+    ],
+)
+def test_memory_of_a_huge_photo(tmp_path: Path, mode: str, format: str, side: int, most: int):  # noqa: A002
+    """In MB above what importing takes; of a PNG in colour Pillow keeps all, 4 bytes a pixel."""
+    Image.new(mode, (side, side), 1).save(tmp_path / "a", format, **({"compression": "tiff_lzw"} if format == "TIFF" else {}))
+    program = (
+        "import resource, sys; from pathlib import Path\n"
+        "from shufflekit.data.images import read_image; from shufflekit.data.preprocess import Preprocessing\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak(); Preprocessing()(read_image(Path(sys.argv[1]), 'a', huge_reduced=True)); print(peak() - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a")], capture_output=True, text=True, check=True)
+    assert int(run.stdout) / 1024 < most
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

@@ -120,7 +120,9 @@ def test_a_damaged_row_group_is_broken_images(tmp_path: Path):
         (["cat"], {}, InputError, "column label must hold whole numbers, found string"),
         ([0.5], {}, InputError, "column label must hold whole numbers, found double"),
         ([0, None], {}, InputError, "column label has 1 rows without a label"),
-        ([0, -1], {}, InputError, "labels must be 0 to 0, found -1 to 0"),
+        ([0, -1], {}, InputError, "labels must be classes numbered from 0 to 99999, found -1 to 0"),
+        ([0, 5_000_000], {}, InputError, r"a\.parquet: labels must be classes numbered from 0 to 99999, found 0 to 5000000"),
+        ([0, 2**63 - 1], {}, InputError, "found 0 to 9223372036854775807"),
         ([0], {"image_column": "label"}, InputError, "column label must be struct<bytes, path> or binary, found int64"),
     ],
 )

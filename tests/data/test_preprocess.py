@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from shufflekit.data.preprocess import Preprocessing
+from shufflekit.data import preprocess
+from shufflekit.data.preprocess import Preprocessing, resize
 from shufflekit.errors import UsageError
 
 
@@ -142,3 +143,17 @@ def test_wrong_values_are_refused(change: dict, message: str):
 def test_reading_and_preparing_an_image_need_no_torch():
     code = "import sys, shufflekit.data.images, shufflekit.data.preprocess; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("box", [(0, 0, 90, 1300), (3.3, 700.5, 71.9, 1299.2), (10, 0, 50, 3)])
+def test_resizing_in_bands_differs_by_rounding_alone(
+    monkeypatch: pytest.MonkeyPatch, interpolation: str, box: tuple[float, float, float, float]
+):
+    image = noise(1300, 90)
+    for size in ((40, 90), (32, 32), (1300, 17), (1400, 100)):
+        whole = resize(image, box, size, interpolation)
+        monkeypatch.setattr(preprocess, "_WHOLE_PIXELS", 1000)
+        in_bands = resize(image, box, size, interpolation)
+        monkeypatch.undo()
+        assert np.abs(in_bands.astype(int) - whole).max() <= 2

@@ -97,7 +97,9 @@ def test_a_shard_cut_after_it_was_opened_gives_broken_images(tmp_path: Path):
     [
         ({"a.jpg": b"x"}, r"a\.jpg has no label a\.cls beside it"),
         ({"a.jpg": b"x", "a.cls": b"cat"}, r"a\.cls must hold a whole number, found b'cat'"),
-        ({"a.jpg": b"x", "a.cls": b"-1"}, "labels must be 0 or more, found -1"),
+        ({"a.jpg": b"x", "a.cls": b"-1"}, "labels must be classes numbered from 0 to 99999, found -1"),
+        ({"a.jpg": b"x", "a.cls": b"100000"}, "labels must be classes numbered from 0 to 99999, found 100000"),
+        ({"a.jpg": b"x", "a.cls": b"9" * 30}, "labels must be classes numbered from 0 to 99999, found 9999"),
         ({"a.txt": b"x", "a.cls": b"1"}, r"holds no image beside a \.cls label"),
         ({}, r"holds no image beside a \.cls label"),
     ],
@@ -117,3 +119,9 @@ def test_missing_compressed_and_cut_shards_are_refused(tmp_path: Path):
     cut.write_bytes(cut.read_bytes()[:2000])
     with pytest.raises(InputError, match=r"d\.tar: not a whole, uncompressed tar file"):
         ShardSource(str(cut))
+
+
+def test_hidden_members_do_not_count(tmp_path: Path):
+    members = {"./a.png": png(), "./a.cls": b"1", "./._a.png": b"mac", "__MACOSX/b.png": b"mac", "x/.c/d.png": b"hidden"}
+    source = ShardSource(write_raw(tmp_path / "a.tar", members))
+    assert [source.label(i) for i in range(len(source))] == [1]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shufflekit.cli._classifier import Classifier, check_scores, engine_classifier
+from shufflekit.cli._output import notice
 from shufflekit.compile import compile as compile_network
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.detect.create import create_detector, is_detector
@@ -21,7 +22,8 @@ from shufflekit.errors import InputError, ShufflekitError, UsageError, WeightsEr
 from shufflekit.export.outputs import first_line, tensors_of
 from shufflekit.finite import check_finite
 from shufflekit.models import FeatureNet, Network, list_models, model_entry
-from shufflekit.models._saved import CONFIG_NAME, WEIGHTS_NAME, misfits, saved_files, summary
+from shufflekit.models._fill import fill, misfits, summary
+from shufflekit.models._saved import CONFIG_NAME, WEIGHTS_NAME, saved_files
 from shufflekit.modes import evaluation
 from shufflekit.profile.profile import torch_threads
 from shufflekit.runtime import Engine
@@ -112,10 +114,12 @@ def _fill(network: nn.Module, weights: str) -> None:
     if isinstance(network, Network | FeatureNet):
         load_weights(network, weights)
         return
-    state = read_state(weights)
+    state, notes = read_state(weights, own=[name for name, _ in network.named_children()])
     if problems := misfits(state, network.state_dict()):
         raise WeightsError(f"{weights}: does not fit {type(network).__name__}: {summary(problems)}")
-    network.load_state_dict(state, strict=False)
+    fill(network, state, weights)
+    for note in notes:
+        notice(f"{weights}: {note}")
 
 
 def configuration(network: nn.Module) -> Mapping[str, Any]:

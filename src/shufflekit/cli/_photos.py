@@ -23,6 +23,8 @@ class Photos:
         arguments: files, `-` for standard input, and folders, of which the image files directly inside are taken in
             natural order.
 
+        huge_reduced: huge ones come at a fraction of their size, for who does not need their pixels' places.
+
     Attributes:
         failed: how many could not be read so far.
 
@@ -30,7 +32,7 @@ class Photos:
         UsageError: no argument, a misspelt option that stands among them, or standard input twice.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], *, huge_reduced: bool = False) -> None:
         if not arguments:
             raise UsageError("photos: must be one file or more, a folder, or - for standard input, found none")
         for text in arguments:
@@ -39,31 +41,43 @@ class Photos:
         if (often := arguments.count("-")) > 1:
             raise UsageError(f"photos: standard input (-) can be read once, found {often} times")
         self.failed = 0
-        self._arguments = tuple(arguments)
+        self._found = [entry for text in arguments for entry in _named(text)]  # now: who reads them may write into a folder
+        self._huge_reduced = huge_reduced
+
+    @property
+    def names(self) -> list[str]:
+        """What will be read, as given; "standard input" for that."""
+        return [_shown(entry) for entry in self._found if isinstance(entry, str)]
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Names as given, with the photo as (H, W, 3) uint8 RGB."""
-        for text in self._arguments:
-            try:
-                names = _inside(text)
-            except BrokenImageError as error:
-                self._refuse(error)
+        for entry in self._found:
+            if isinstance(entry, BrokenImageError):
+                self.refuse(entry)
                 continue
-            for name in names:
-                try:
-                    image = read_image(_standard_input() if name == "-" else Path(name), _shown(name))
-                except BrokenImageError as error:
-                    self._refuse(error)
-                else:
-                    yield _shown(name), image
+            try:
+                source = _standard_input() if entry == "-" else Path(entry)
+                image = read_image(source, _shown(entry), huge_reduced=self._huge_reduced)
+            except BrokenImageError as error:
+                self.refuse(error)
+            else:
+                yield _shown(entry), image
 
-    def _refuse(self, error: BrokenImageError) -> None:
+    def refuse(self, error: BrokenImageError) -> None:
+        """Says what is wrong with a photo, and counts it."""
         self.failed += 1
         notice(str(error))
 
 
 def _shown(name: str) -> str:
     return "standard input" if name == "-" else name
+
+
+def _named(argument: str) -> list[str | BrokenImageError]:
+    try:
+        return [*_inside(argument)]
+    except BrokenImageError as error:
+        return [error]
 
 
 def _standard_input() -> bytes:

@@ -42,7 +42,7 @@ def predict(
     """
     if topk < 1:
         raise UsageError(f"topk: must be 1 or more, found {topk}")
-    images = Photos(photos)
+    images = Photos(photos, huge_reduced=True)
     classify = _classifier(model, weights, engine)
     found = []
     for name, image in images:

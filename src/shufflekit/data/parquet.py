@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shufflekit.data.images import BrokenImageError, read_image
+from shufflekit.data.labels import numbered_classes
 from shufflekit.errors import InputError, MissingExtraError, UsageError, one_line
 
 try:
@@ -55,7 +56,7 @@ class ParquetSource:
         self._labels = np.concatenate(labels)
         if not len(self._labels):
             raise InputError(f"data: {_listed(self.files)} has no rows")
-        self.classes = names or [str(label) for label in range(int(self._labels.max()) + 1)]
+        self.classes = names or numbered_classes(self._labels, _listed(self.files))
         _check_range(self._labels, len(self.classes), self.files)
         self._groups = [(number, group) for number, group, _ in groups]
         self._group_starts = np.cumsum([0] + [rows for _, _, rows in groups])

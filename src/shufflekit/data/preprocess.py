@@ -20,6 +20,9 @@ RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+# Above, resizing goes in bands; by rounding it is another result than Pillow's, which may go down before it goes across.
+_WHOLE_PIXELS = 16 << 20
+_BAND_ROWS = 256
 _KEYS = ("input_size", "crop_pct", "interpolation", "mean", "std", "channel_order")
 _CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
 _LUMA = (19595, 38470, 7471)  # of 65536: the weights of red, green and blue in Pillow's mode L
@@ -169,4 +172,24 @@ def resize(
     """
     left, top, right, bottom = box
     inside = (max(0.0, left), max(0.0, top), min(right, image.shape[1]), min(bottom, image.shape[0]))  # rounding may leave it
+    if image.shape[0] * image.shape[1] > _WHOLE_PIXELS and interpolation != "nearest":
+        image, inside = _narrow(image, inside, size[1], interpolation)
     return np.asarray(Image.fromarray(image).resize((size[1], size[0]), RESAMPLING[interpolation], box=inside))
+
+
+def _narrow(
+    image: NDArray[np.uint8], box: tuple[float, float, float, float], width: int, interpolation: str
+) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
+    """The first half of resizing a huge image, across, in bands of rows: Pillow's copy of the whole would take 4 bytes a pixel.
+
+    Returns:
+        (H, width, 3), and the box in it.
+    """
+    left, top, right, bottom = box
+    narrow = np.empty((len(image), width, 3), np.uint8)
+    for start in range(0, len(image), _BAND_ROWS):
+        band = Image.fromarray(image[start : start + _BAND_ROWS])
+        across = (left, 0, right, band.height)
+        resized = band.resize((width, band.height), RESAMPLING[interpolation], box=across)
+        narrow[start : start + band.height] = np.asarray(resized)
+    return narrow, (0, top, width, bottom)

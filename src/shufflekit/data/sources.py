@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.data.folder import FolderSource
+from shufflekit.data.folder import FolderSource, class_folders
 from shufflekit.errors import InputError, UsageError
 
 _NUMBER = re.compile(r"-\d+-of-\d+.*$|[-_.]?\d+$")
@@ -123,9 +123,9 @@ def _of_split(files: list[Path], split: str | None, folder: Path) -> list[Path]:
 
 
 def _check_class_folders(path: Path, split: str | None) -> None:
-    folders = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    folders = class_folders(path)
     if not folders:
         raise InputError(f"data: {path} holds no class folders, no .parquet and no .tar files")
-    splits = [folder.name for folder in folders if folder.name in _SPLITS and any(child.is_dir() for child in folder.iterdir())]
+    splits = [folder.name for folder in folders if folder.name in _SPLITS and class_folders(folder)]
     if split is not None or splits:
         raise UsageError(f"split: must be one of {', '.join(splits) or 'none'} in {path}, found {split!r}")

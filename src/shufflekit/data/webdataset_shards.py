@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from shufflekit.data.folder import is_hidden
 from shufflekit.data.images import BrokenImageError, read_image
+from shufflekit.data.labels import numbered_classes
 from shufflekit.errors import InputError, MissingExtraError, UsageError
 
 try:
@@ -49,10 +51,9 @@ class ShardSource:
             raise InputError(f"data: {_listed(self.shards)} holds no image beside a .cls label")
         self._shard_of = np.array([number for number, _, _ in samples], dtype=np.int32)
         self._images = [image for _, image, _ in samples]
-        self._labels = np.array([label for _, _, label in samples], dtype=np.int64)
-        if (low := int(self._labels.min())) < 0:
-            raise InputError(f"data: {_listed(self.shards)}: labels must be 0 or more, found {low}")
-        self.classes = [str(label) for label in range(int(self._labels.max()) + 1)]
+        labels = [label for _, _, label in samples]
+        self.classes = numbered_classes(labels, _listed(self.shards))
+        self._labels = np.array(labels, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -87,7 +88,7 @@ def _samples(shard: str) -> Iterator[tuple[_Member, int]]:
         with tarfile.open(shard, "r:") as tar, Path(shard).open("rb") as raw:
             for member in tar:
                 key, extension = base_plus_ext(member.name)
-                if not member.isfile() or key is None:
+                if not member.isfile() or key is None or any(map(is_hidden, PurePosixPath(member.name).parts)):
                     continue
                 if extension == "cls":
                     labels[key] = _label(raw, member, shard)

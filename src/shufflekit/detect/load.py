@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def load_detector_weights(detector: Detector, path: str | Path) -> None:
     elif path.is_dir() or path.suffix == ".safetensors":
         return detector.fill_from(path / WEIGHTS_NAME if path.is_dir() else path)
     else:
-        state = read_state(path)
+        state, _ = read_state(path)
         if f"{_BACKBONE}first_conv.0.weight" not in state:
             return detector.fill(state, str(path))
         _fill_from_fastestdet(detector, state, str(path))
@@ -77,18 +78,16 @@ def _fill_from_fastestdet(detector: Detector, state: dict[str, Tensor], name: st
     """The origin's backbone splits odd from even channels, so its maps have their channels in another order than ours."""
     if not isinstance(detector, FastestDet) or _MERGED not in state:
         raise WeightsError(f"{name}: holds FastestDet's tensors, which do not fit {detector.architecture}")
-    kept = {key: value.clone() for key, value in detector.backbone.state_dict().items()}
-    report = load_weights(detector.backbone, {k: v for k, v in state.items() if k.startswith(_BACKBONE)})
+    backbone = copy.deepcopy(detector.backbone)  # so that the detector changes with all of the file or not at all
+    report = load_weights(backbone, {k: v for k, v in state.items() if k.startswith(_BACKBONE)})
     head = {key: value for key, value in state.items() if not key.startswith(_BACKBONE)}
     orders, start = [], 0
     for entry in detector.backbone.feature_info:
         own = range(entry["num_chs"])
         orders += [start + place for place in report.channel_order.get(entry["module"], own)]
         start += entry["num_chs"]
-    try:
-        if head[_MERGED].shape[1] == len(orders):
-            head[_MERGED] = head[_MERGED][:, torch.tensor(orders)]
-        detector.fill(head | {f"{_BACKBONE}{k}": v for k, v in detector.backbone.state_dict().items()}, name)
-    except WeightsError:
-        detector.backbone.load_state_dict(kept)
-        raise
+    if head[_MERGED].dim() > 1 and head[_MERGED].shape[1] == len(orders):
+        head[_MERGED] = head[_MERGED][:, torch.tensor(orders)]
+    if report.options:
+        raise WeightsError(f"{name}: needs a backbone with {report.options}: build the detector so")
+    detector.fill(head | {f"{_BACKBONE}{k}": v for k, v in backbone.state_dict().items()}, name)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from shufflekit.errors import InputError, UsageError
 from shufflekit.models._saved import SavedNetwork
+from shufflekit.modes import take_modes
 
 
 class FeatureInfo(Sequence[dict[str, Any]]):
@@ -104,7 +105,8 @@ class Network(SavedNetwork, nn.Module):
         parent_name, _, child_name = self.classifier_name.rpartition(".")
         new = self.make_classifier(num_classes)
         reference = next(self.parameters())
-        self.get_submodule(parent_name)._modules[child_name] = new.to(reference.device, reference.dtype).train(old.training)
+        take_modes(new, old)
+        self.get_submodule(parent_name)._modules[child_name] = new.to(reference.device, reference.dtype)
         self.num_classes = num_classes
         self.options = {**self.options, "num_classes": num_classes}
 
@@ -202,9 +204,10 @@ def check_input(x: Tensor, in_chans: int, min_input_size: int, name: str) -> Non
 
 
 def check_at_least(name: str, value: int, least: int) -> None:
-    """Refuses a number that is too small."""
-    if value < least:
-        raise UsageError(f"{name}: must be {least} or more, found {value}")
+    """Refuses what is no whole number, or too small a one."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        kind = "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number of "
+        raise UsageError(f"{name}: must be {kind}{least} or more, found {value!r}")
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

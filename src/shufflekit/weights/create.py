@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,14 +12,14 @@ from torch import nn
 
 from shufflekit.errors import UsageError, one_line
 from shufflekit.models import FeatureNet, Network, build_model
-from shufflekit.models._saved import saved_cfg, saved_files
+from shufflekit.models._saved import check_saved, read_safetensors, repository, saved_cfg, saved_files
 from shufflekit.weights.checkpoints import Checkpoint, find_checkpoint
 from shufflekit.weights.download import checkpoint_path
 from shufflekit.weights.load import load_weights
 from shufflekit.weights.pretrained_cfg import default_cfg
 from shufflekit.weights.saved import from_pretrained
 
-_HUB = "hf-hub:"  # timm's mark of a repository
+_log = logging.getLogger("shufflekit")
 
 
 def create_model(
@@ -67,6 +68,7 @@ def create_model(
         if pretrained is not False:
             raise UsageError(f"pretrained: {name} is a saved network and brings its weights, found {pretrained!r}")
         config, path = saved_files(place)
+        check_saved(build_model, config, read_safetensors(path), path)
         model = build_model(config["architecture"], **form, **config["options"] | options)
         load_weights(model, path, transfer=transfer)
         model.pretrained_cfg = config["pretrained_cfg"]
@@ -74,7 +76,14 @@ def create_model(
         model = build_model(str(name), **form, **options)
     elif pretrained is not True and _is_file(pretrained):
         model = build_model(str(name), **form, **options)
-        load_weights(model, pretrained, transfer=transfer)
+        report = load_weights(model, pretrained, transfer=transfer)
+        if report.left:
+            _log.warning(
+                "%s: %d tensors stay random, which are not in the file or do not fit: %s, ...",
+                pretrained,
+                len(report.left),
+                report.left[0],
+            )
     else:
         model = _from_checkpoint(find_checkpoint(str(name), str(pretrained) if pretrained is not True else True), form, options)
     cfg = default_cfg(model) | (model.pretrained_cfg or {})
@@ -92,8 +101,8 @@ def _from_checkpoint(checkpoint: Checkpoint, form: dict[str, Any], options: dict
 
 def saved_place(name: str | Path) -> str | Path | None:
     """The folder, or repository on the hub, of a saved network; None for a registry name."""
-    if isinstance(name, str) and name.startswith(_HUB):
-        return name.removeprefix(_HUB)
+    if repository(name) is not None:
+        return name
     path = Path(name).expanduser()
     return path if isinstance(name, Path) or path.is_dir() or "/" in name else None
 
@@ -115,7 +124,7 @@ def resolve_model(text: str) -> nn.Module:
         shufflekit.errors.UsageError: shufflekit.models.shufflenet_v2:Unit: calling it failed: ...
     """
     module_name, colon, attribute = text.partition(":")
-    if colon and not text.startswith(_HUB) and not Path(text).exists():
+    if colon and repository(text) is None and not Path(text).exists():
         return _called(module_name, attribute, text)
     place = saved_place(text)
     return create_model(text) if place is None else from_pretrained(place)
