@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from shufflekit.cli._output import notice, print_json, stdout
+from shufflekit.cli._output import notice, print_json, printable, stdout
 from shufflekit.cli._photos import Photos
 from shufflekit.cli._plans import is_plan
 from shufflekit.data.images import BrokenImageError
@@ -113,4 +113,4 @@ def _lines(name: str, found: Sequence[Detection]) -> str:
         f"{100 * one.score:6.1f} %  {one.label:{width}}  {one.box[0]:.0f},{one.box[1]:.0f} to {one.box[2]:.0f},{one.box[3]:.0f}"
         for one in found
     ]
-    return "\n".join([name, *(rows or ["  nothing found"])])
+    return "\n".join([printable(name), *(rows or ["  nothing found"])])
