@@ -58,8 +58,8 @@ def test_a_sample(tmp_path):
     marker = tmp_path / "marker"
     files = hostile_files(network().state_dict(), marker, seed=1, damaged=40)
     light = (file for file in files if len(file.content) < 2_000_000)
-    tried, refused = try_all(islice(light, 0, None, 6), tmp_path)
-    assert refused > 0.8 * tried > 50
+    tried, refused = try_all(islice(light, 0, None, 9), tmp_path)
+    assert refused > 0.8 * tried > 40
     assert not marker.exists()
 
 

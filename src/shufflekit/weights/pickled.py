@@ -39,13 +39,13 @@ _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save before 1.6
 # What people put beside their weights: the classes of arguments, scores, paths, dates and settings. All are inert here.
 _HARMLESS = re.compile(
     r"""(
-    builtins\.(object|int|float|complex|bool|str|bytes|bytearray|list|tuple|dict|set|frozenset|slice|range|type)
+    builtins\.(object|int|float|complex|bool|str|bytes|bytearray|list|tuple|dict|set|frozenset|slice|range|type|Ellipsis|NotImplemented)
     | _codecs\.encode | copyreg\.(_reconstructor|__newobj__(ex__)?) | functools\.partial | re\._compile | typing\.[A-Z]\w*
     | argparse\.Namespace | types\.(SimpleNamespace|NoneType) | uuid\.\w+ | zoneinfo\.ZoneInfo(\._unpickle)?
     | collections\.[a-zA-Z]+ | datetime\.\w+ | decimal\.Decimal | enum\.[A-Z]\w* | fractions\.Fraction
     | pathlib\.(_local\.)?\w*Path
     | numpy\.(ndarray|dtype|(bool|u?int|float|complex|str|bytes|void|object|datetime|timedelta)\d*_?|dtypes\.\w+)
-    | numpy\._?core\.(multiarray\.(scalar|_reconstruct)|numeric\._frombuffer) | numpy\.random\._\w+\.\w+
+    | numpy\._?core\.(multiarray\.(scalar|_reconstruct)|numeric\._frombuffer) | numpy\.random\._?\w+\.\w+
     | (addict|box|easydict|fvcore|hydra|ml_collections|mmcv|mmengine|omegaconf|timm|torchvision|yacs)(\.\w+)*\.[A-Z]\w*
     | (lightning|lightning_fabric|pytorch_lightning|torch\.(optim|amp|cuda\.amp))(\.\w+)*\.[A-Z]\w*
     | torch\.(Tensor|Size|device|Generator|per_(tensor|channel)_(affine|symmetric)|serialization\._get_layout)
@@ -219,10 +219,10 @@ def open_pickle(file: BinaryIO) -> Checkpoint:
     places: dict[str, tuple[int, int]] = {}
     for key in keys if isinstance(keys, list) else ():
         storage = unpickler.storages.get(key) if isinstance(key, str) else None
-        if storage is None or storage.dtype is None:
-            raise ValueError("a storage without a type")
+        if storage is None:
+            raise ValueError("a storage of no tensor")
         (count,) = struct.unpack("<q", file.read(8))
-        start, length = file.tell(), count * storage.dtype.itemsize
+        start, length = file.tell(), count * (storage.dtype.itemsize if storage.dtype is not None else 1)
         if count < 0 or start + length > size:
             raise EOFError("cut off")
         places[storage.key] = start, length
