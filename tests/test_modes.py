@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from shufflekit.modes import evaluation
+from shufflekit.modes import evaluation, take_modes
 
 
 class Merging(nn.Module):
@@ -32,3 +32,12 @@ def test_no_module_is_told_to_merge() -> None:
     with evaluation(net):
         assert not net[0].training
     assert not net[0].merged
+
+
+def test_a_new_network_takes_the_modes_by_name() -> None:
+    old = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm2d(4).eval(), nn.ReLU()).eval()).train(False)
+    old.training = True
+    old[1].training = True
+    new = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Sequential(nn.ReLU()).eval()))
+    take_modes(new, old)
+    assert [module.training for module in new.modules()] == [True, False, True, False, False, True, True]

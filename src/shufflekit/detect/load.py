@@ -66,7 +66,7 @@ def load_detector_weights(detector: Detector, path: str | Path) -> None:
     elif path.is_dir() or path.suffix == ".safetensors":
         return detector.fill_from(path / WEIGHTS_NAME if path.is_dir() else path)
     else:
-        state, _ = read_state(path)
+        state = read_state(path)
         if f"{_BACKBONE}first_conv.0.weight" not in state:
             return detector.fill(state, str(path))
         _fill_from_fastestdet(detector, state, str(path))

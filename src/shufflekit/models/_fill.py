@@ -26,8 +26,9 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> tuple[
         WeightsError: a tensor that cannot be copied as it is; the network is as before.
     """
     own = network.state_dict()
-    pairs = {key: (own[key], tensor.detach()) for key, tensor in tensors.items() if key in own}
-    refuse(name, [problem for key, (to, source) in pairs.items() if (problem := _unusable(key, source, to))] + _torn(pairs))
+    pairs = {key: (own[key], tensor) for key, tensor in tensors.items() if key in own}
+    refuse(name, [problem for key, (to, source) in pairs.items() if (problem := _unusable(key, source, to))])
+    refuse(name, _torn(pairs))
     inference = any(to.is_inference() for to, _ in pairs.values())
     try:
         with torch.inference_mode() if inference else torch.no_grad():
@@ -50,7 +51,7 @@ def refuse(name: str, problems: list[str]) -> None:
 def _staged(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
     """The new values in the network's precision and place, in memory that is not the network's."""
     ours = {to.untyped_storage().data_ptr() for to, _ in pairs.values()}
-    staged = {key: source.to(to.device, to.dtype) for key, (to, source) in pairs.items()}
+    staged = {key: source.detach().to(to.device, to.dtype) for key, (to, source) in pairs.items()}
     return {key: new.clone() if new.untyped_storage().data_ptr() in ours else new for key, new in staged.items()}
 
 

@@ -204,10 +204,9 @@ def check_input(x: Tensor, in_chans: int, min_input_size: int, name: str) -> Non
 
 
 def check_at_least(name: str, value: int, least: int) -> None:
-    """Refuses what is no whole number, or too small a one."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        kind = "" if isinstance(value, int) and not isinstance(value, bool) else "a whole number of "
-        raise UsageError(f"{name}: must be {kind}{least} or more, found {value!r}")
+    """Refuses a number that is too small."""
+    if value < least:
+        raise UsageError(f"{name}: must be {least} or more, found {value}")
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

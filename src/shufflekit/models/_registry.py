@@ -98,14 +98,12 @@ def build_model(
         raise UsageError("out_indices: only has a meaning with features_only=True")
     try:
         network = entry.constructor(**options)
-    except UsageError:
-        raise
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError) as error:
-        if not options:
-            raise
+    except TypeError as error:
         refused = re.search(r"(?:unexpected keyword argument|multiple values for argument) '(\w+)'", str(error))
-        if refused is not None and refused.group(1) in options:
-            raise UsageError(f"{name}: takes no option {refused.group(1)!r}") from None
+        if refused is None or refused.group(1) not in options:
+            raise
+        raise UsageError(f"{name}: takes no option {refused.group(1)!r}") from None
+    except (ArithmeticError, RuntimeError, MemoryError) as error:  # of a size that there is no memory for
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise UsageError(f"{name}: cannot be built with {given}: {one_line(error)}") from None
     network.architecture = name

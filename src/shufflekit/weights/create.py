@@ -78,12 +78,9 @@ def create_model(
         model = build_model(str(name), **form, **options)
         report = load_weights(model, pretrained, transfer=transfer)
         if report.left:
-            _log.warning(
-                "%s: %d tensors stay random, which are not in the file or do not fit: %s, ...",
-                pretrained,
-                len(report.left),
-                report.left[0],
-            )
+            left = ", ".join(dict.fromkeys(one.split(".")[0] for one in report.left))
+            what = "tensors stay random, which are not in the file or do not fit"
+            _log.warning("%s: %d %s: %s", pretrained, len(report.left), what, left)
     else:
         model = _from_checkpoint(find_checkpoint(str(name), str(pretrained) if pretrained is not True else True), form, options)
     cfg = default_cfg(model) | (model.pretrained_cfg or {})

@@ -17,7 +17,7 @@ from shufflekit.models._fill import fill, misfits, oddity, refuse, summary
 from shufflekit.modes import take_modes
 from shufflekit.weights.layouts import LAYOUTS, Converted, Layout
 from shufflekit.weights.pretrained_cfg import default_cfg
-from shufflekit.weights.read import read_state, tensors_of
+from shufflekit.weights.read import read_weights, tensors_of
 
 _MOST_TENSORS, _LARGEST = 5_000, 1 << 17  # of a file that is converted: channels are followed one by one
 
@@ -73,7 +73,7 @@ def load_weights(
     if isinstance(source, Mapping):
         name, (state, notes) = "state dict", tensors_of(source, "state dict", ema, own)
     else:
-        name, (state, notes) = str(source), read_state(source, ema, own)
+        name, (state, notes) = str(source), read_weights(source, ema, own)
     _refuse_odd(state, name)
     layout = next(layout for layout in LAYOUTS if layout.recognise(state))
     fitted, options, converted = _convert(layout, state, model, name)

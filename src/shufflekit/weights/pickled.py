@@ -18,6 +18,8 @@ import struct
 import sys
 import zipfile
 import zlib
+from _compat_pickle import IMPORT_MAPPING as _MODULES
+from _compat_pickle import NAME_MAPPING as _NAMES
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -34,15 +36,18 @@ _MOST_DIMS = 64
 _SLACK = 1 << 26  # bytes that a file of any size may become
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save before 1.6
 
-# What people put beside their weights. All of it is inert here, so that a whole package costs nothing.
+# What people put beside their weights: the classes of arguments, scores, paths, dates and settings. All are inert here.
 _HARMLESS = re.compile(
     r"""(
-    builtins\.(object|int|long|float|complex|bool|str|unicode|bytes|bytearray|list|tuple|dict|set|frozenset|slice|x?range|type)
-    | _codecs\.encode
-    | (argparse|collections|copyreg|datetime|decimal|enum|fractions|functools|pathlib|re|types|typing|uuid|zoneinfo)\..+
-    | (numpy|pandas|timm|torchvision|lightning|lightning_fabric|pytorch_lightning|mmcv|mmengine|fvcore)\..+
-    | (addict|box|easydict|hydra|ml_collections|omegaconf|yacs)\..+
-    | torch\.(optim|amp|cuda\.amp)\..+
+    builtins\.(object|int|float|complex|bool|str|bytes|bytearray|list|tuple|dict|set|frozenset|slice|range|type|Ellipsis|NotImplemented)
+    | _codecs\.encode | copyreg\.(_reconstructor|__newobj__(ex__)?) | functools\.partial | re\._compile | typing\.[A-Z]\w*
+    | argparse\.Namespace | types\.(SimpleNamespace|NoneType) | uuid\.\w+ | zoneinfo\.ZoneInfo(\._unpickle)?
+    | collections\.[a-zA-Z]+ | datetime\.\w+ | decimal\.Decimal | enum\.[A-Z]\w* | fractions\.Fraction
+    | pathlib\.(_local\.)?\w*Path
+    | numpy\.(ndarray|dtype|(bool|u?int|float|complex|str|bytes|void|object|datetime|timedelta)\d*_?|dtypes\.\w+)
+    | numpy\._?core\.(multiarray\.(scalar|_reconstruct)|numeric\._frombuffer) | numpy\.random\._?\w+\.\w+
+    | (addict|box|easydict|fvcore|hydra|ml_collections|mmcv|mmengine|omegaconf|timm|torchvision|yacs)(\.\w+)*\.[A-Z]\w*
+    | (lightning|lightning_fabric|pytorch_lightning|torch\.(optim|amp|cuda\.amp))(\.\w+)*\.[A-Z]\w*
     | torch\.(Tensor|Size|device|Generator|per_(tensor|channel)_(affine|symmetric)|serialization\._get_layout)
     | torch\.nn\.(parameter\.)?(Parameter|Buffer)
     )""",
@@ -61,8 +66,10 @@ _DTYPES = {
     "Bool": torch.bool,
     "ComplexDouble": torch.complex128,
     "ComplexFloat": torch.complex64,
+    "QInt8": torch.qint8,
+    "QUInt8": torch.quint8,
+    "QInt32": torch.qint32,
 }
-_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class RefusedError(pickle.UnpicklingError):
@@ -124,8 +131,8 @@ class Named:
     name: str
 
 
-class Inert:
-    """What a pickle makes of a name that is harmless."""
+class Other:
+    """What a pickle makes of a name that is harmless: nothing that could be used."""
 
 
 @dataclass
@@ -212,10 +219,10 @@ def open_pickle(file: BinaryIO) -> Checkpoint:
     places: dict[str, tuple[int, int]] = {}
     for key in keys if isinstance(keys, list) else ():
         storage = unpickler.storages.get(key) if isinstance(key, str) else None
-        if storage is None or storage.dtype is None:
-            raise ValueError("a storage without a type")
+        if storage is None:
+            raise ValueError("a storage of no tensor")
         (count,) = struct.unpack("<q", file.read(8))
-        start, length = file.tell(), count * storage.dtype.itemsize
+        start, length = file.tell(), count * (storage.dtype.itemsize if storage.dtype is not None else 1)
         if count < 0 or start + length > size:
             raise EOFError("cut off")
         places[storage.key] = start, length
@@ -276,6 +283,7 @@ class _Unpickler(pickle._Unpickler):
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
     read: Callable[[int], bytes]
+    proto: int
     readline: Callable[[], bytes]
 
     def __init__(self, file: BinaryIO) -> None:
@@ -283,7 +291,9 @@ class _Unpickler(pickle._Unpickler):
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        full = f"{_PYTHON_2.get(module, module)}.{name}"
+        if self.proto < 3:  # of Python 2, where modules had other names
+            module, name = _NAMES.get((module, name), (_MODULES.get(module, module), name))
+        full = f"{module}.{name}"
         if module == "torch" and isinstance(dtype := getattr(torch, name, None), torch.dtype):
             return dtype
         if full in _MAKERS or _HARMLESS.fullmatch(full) or (module.split(".")[0] == "torch" and name.endswith("Storage")):
@@ -347,11 +357,11 @@ class _Unpickler(pickle._Unpickler):
     def _bytearray(self) -> None:
         (length,) = struct.unpack("<Q", self.read(8))
         self.read(length)  # Python's own takes the memory first
-        self.append(Inert())
+        self.append(Other())
 
     def _frozenset(self) -> None:
         self.pop_mark()
-        self.append(Inert())
+        self.append(Other())
 
     def _dict(self) -> None:
         items, made = self.pop_mark(), dict[Any, Any]()
@@ -388,7 +398,7 @@ def _made(named: Any, arguments: Any) -> Any:
         raise pickle.UnpicklingError("a call without arguments")
     if isinstance(named, Named) and named.name in _MAKERS:
         return _MAKERS[named.name](*arguments)
-    return Inert()
+    return Other()
 
 
 def _dict_of(*arguments: Any) -> dict[Any, Any]:

@@ -24,7 +24,12 @@ _PARSE_ERRORS = (*FOREIGN_ERRORS, pickle.UnpicklingError, zipfile.BadZipFile, zl
 _SLACK = 1 << 30  # bytes that views may show more than a file has
 
 
-def read_state(
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """The tensors by name that `read_weights` finds in a file."""
+    return read_weights(path)[0]
+
+
+def read_weights(
     path: str | Path, ema: bool | None = None, own: Collection[str] | None = None
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights in a safetensors file, a PyTorch checkpoint, a zip that holds one, or a folder with model.safetensors.
