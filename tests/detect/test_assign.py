@@ -47,6 +47,26 @@ def test_candidates_by_hand():
     assert assign_adaptively(points, (8,), box).tolist() == [0, -1, -1, -1]
 
 
+def test_candidates_are_the_nine_nearest_whose_squares_of_five_strides_overlap_enough():
+    """A small object in the middle of 5x5 places of stride 8: nine candidates, overlaps by hand."""
+    points = centres(5, 5, 8)
+    box = torch.tensor([[2.0, 2, 38, 38]])  # 36 x 36 around (20, 20)
+    near = [place for place, (x, y) in enumerate(points.tolist()) if abs(x - 20) <= 8 and abs(y - 20) <= 8]
+    overlaps = []
+    for place in near:
+        x, y = points[place].tolist()
+        wide, tall = (min(38, c + 20) - max(2, c - 20) for c in (x, y))
+        overlaps.append(wide * tall / (36 * 36 + 40 * 40 - wide * tall))
+    found = torch.tensor(overlaps)
+    expected = [place for place, overlap in zip(near, overlaps) if overlap >= found.mean() + found.std()]
+    assert expected == [12]
+    assert torch.nonzero(assign_adaptively([points], (8,), box)[:] == 0)[:, 0].tolist() == expected
+    # one that is long and thin: the places beside it overlap it as well, but lie outside
+    thin = torch.tensor([[0.0, 19, 40, 21]])
+    owner = assign_adaptively([points], (8,), thin)
+    assert {points[place, 1].item() for place in torch.nonzero(owner == 0)[:, 0]} <= {20.0}
+
+
 def test_a_place_of_two_objects_takes_the_one_that_it_overlaps_more():
     points = [centres(1, 1, 8)]
     boxes = torch.tensor([[0.0, 0, 8, 8], [-10.0, -10, 18, 18]])

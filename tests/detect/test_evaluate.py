@@ -41,9 +41,9 @@ def shaken(truth, seed: int = 0) -> list[dict]:
     return results
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_twelve_numbers_are_those_of_pycocotools(truth, seed):
-    results = shaken(truth, seed)
+@pytest.mark.parametrize(("seed", "digits"), [(0, 9), (1, 1)])  # of one digit, many scores are equal: then the order counts
+def test_the_twelve_numbers_are_those_of_pycocotools(truth, seed, digits):
+    results = [result | {"score": round(result["score"], digits)} for result in shaken(truth, seed)]
     found, (values, text) = evaluate(truth, results), pycocotools(truth.content, results)
     assert 0.1 < found.ap < 0.9
     assert list(found.values.values()) == pytest.approx(values, abs=1e-9)

@@ -87,6 +87,8 @@ def test_folded_norms_give_the_same_outputs(folded, tmp_path):
     other = NanoDet("shufflenet_v2_x0_5", num_classes=3, channels=16)
     fill_in_order(other, read_convolutions(tmp_path / "net.onnx"), "net.onnx")
     assert other.training
+    for norm in (module for module in other.modules() if isinstance(module, nn.BatchNorm2d)):
+        assert torch.allclose(norm.weight / (norm.running_var + norm.eps).sqrt(), torch.ones(1), rtol=0, atol=1e-6)
     x = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         for found, expected in zip(other.eval()(x), net(x)):

@@ -26,6 +26,16 @@ def test_boxes_are_named_and_in_pixels_of_the_photo():
     assert PhotoDetector(lambda _: [maps()], own_ids)(PHOTO, 0.5)[0].category_id == "b"
 
 
+def test_what_lies_beside_the_photo_is_no_box():
+    """In a letterbox the photo is 32 x 8 of the input's 32 x 32; the object is below it."""
+    y = maps()
+    y[0, 4, 1, 1] = -9  # hardly higher than a line
+    letterbox = {**CFG, "detection": {**DETECTION, "fit": "letterbox"}}
+    assert PhotoDetector(lambda _: [y], letterbox)(np.zeros((32, 128, 3), np.uint8), 0.5)
+    y[0, 2, 1, 1] = 9  # a place further down
+    assert PhotoDetector(lambda _: [y], letterbox)(np.zeros((32, 128, 3), np.uint8), 0.5) == []
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_outputs_that_are_no_numbers_are_an_error(value):
     with pytest.raises(InputError, match="net: 1 of 28 output values are infinite or not a number"):

@@ -29,7 +29,7 @@ from shufflekit.profile.profile import torch_threads
 from shufflekit.runtime import Engine
 from shufflekit.weights import create_model, list_checkpoints, load_weights, resolve_model
 from shufflekit.weights.create import saved_place
-from shufflekit.weights.read import read_state
+from shufflekit.weights.read import read_weights
 
 DEFAULT_MODEL = "shufflenet_v2_x1_0"
 _RANDOM = "random"
@@ -114,7 +114,7 @@ def _fill(network: nn.Module, weights: str) -> None:
     if isinstance(network, Network | FeatureNet):
         load_weights(network, weights)
         return
-    state, notes = read_state(weights, own=[name for name, _ in network.named_children()])
+    state, notes = read_weights(weights, own=[name for name, _ in network.named_children()])
     if problems := misfits(state, network.state_dict()):
         raise WeightsError(f"{weights}: does not fit {type(network).__name__}: {summary(problems)}")
     fill(network, state, weights)

@@ -104,7 +104,7 @@ def create_detector(name: str | Path, weights: bool | str | Path = False, *, num
         num_classes: 80 by default.
 
     Returns:
-        The detector in training mode, with `pretrained_cfg`.
+        The detector with `pretrained_cfg`, in training mode; a saved one in evaluation.
 
     Raises:
         UsageError: an unknown name or tag.
@@ -180,6 +180,5 @@ def _saved(folder: Path, weights: bool | str | Path) -> Detector:
     config, path = saved_files(folder)
     check_saved(lambda architecture, **options: _build(architecture, options), config, read_safetensors(path), path)
     detector = _build(config["architecture"], config["options"])
-    detector.fill_from(path)
-    detector.pretrained_cfg = config["pretrained_cfg"]
+    load_detector_weights(detector, folder)
     return detector.eval()

@@ -13,8 +13,9 @@ from shufflekit.detect.fastestdet import FastestDet
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
 from shufflekit.detect.onnx_weights import fill_in_order, read_convolutions
+from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.errors import WeightsError
-from shufflekit.models._saved import WEIGHTS_NAME
+from shufflekit.models._saved import CONFIG_NAME, WEIGHTS_NAME, saved_files
 from shufflekit.weights import load_weights
 from shufflekit.weights.read import read_state
 
@@ -64,13 +65,31 @@ def load_detector_weights(detector: Detector, path: str | Path) -> None:
             )
         fill_in_order(detector, read_convolutions(path), str(path))
     elif path.is_dir() or path.suffix == ".safetensors":
-        return detector.fill_from(path / WEIGHTS_NAME if path.is_dir() else path)
+        return _fill_from_saved(detector, path)
     else:
         state = read_state(path)
         if f"{_BACKBONE}first_conv.0.weight" not in state:
             return detector.fill(state, str(path))
         _fill_from_fastestdet(detector, state, str(path))
     detector.pretrained_cfg = default_input(detector) | ({"classes": "coco"} if detector.num_classes == 80 else {})
+    return None
+
+
+def _fill_from_saved(detector: Detector, path: Path) -> None:
+    """From a folder with the input and class names that stand there, from a file of tensors alone with neither."""
+    folder = path if path.is_dir() else path.parent
+    if path.is_file() and not (path.name == WEIGHTS_NAME and (folder / CONFIG_NAME).is_file()):
+        return detector.fill_from(path)
+    config, weights = saved_files(folder)
+    cfg = config["pretrained_cfg"] or {}
+    PhotoDetector(lambda _: [], cfg, str(folder / CONFIG_NAME))  # says what is wrong with it
+    try:
+        detector.fill_from(weights)
+    except WeightsError as error:
+        if (detector.architecture, detector.options) == (config["architecture"], config["options"]):
+            raise
+        raise WeightsError(f"{error}; --model {folder} takes it as it was saved") from None
+    detector.pretrained_cfg = cfg
     return None
 
 
