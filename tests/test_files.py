@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from shufflekit import files
-from shufflekit.files import remove_partial, write_atomic
+from shufflekit.errors import UsageError
+from shufflekit.files import refuse_overwrite, remove_partial, write_atomic
 
 
 @pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])
@@ -48,3 +49,33 @@ def test_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(files, "_sync_folder", synced.append)
     write_atomic(tmp_path / "file", b"content")
     assert synced == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    "spelt", ["cat.jpg", "./cat.jpg", "sub/../cat.jpg", "symbolic.jpg", "hard.jpg", "linked/cat.jpg", "whole"]
+)
+def test_an_input_is_refused_as_output_however_it_is_spelt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelt: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo = Path("cat.jpg")
+    photo.write_bytes(b"photo")
+    Path("sub").mkdir()
+    Path("linked").symlink_to(".")
+    Path("symbolic.jpg").symlink_to(photo)
+    Path("hard.jpg").hardlink_to(photo)
+    target = str(photo.resolve()) if spelt == "whole" else spelt
+    with pytest.raises(UsageError, match=r"^out: .* is an input( \(cat.jpg\))? and is not written over$"):
+        refuse_overwrite(target, [None, "shufflenet_v2_x1_0", photo])
+
+
+def test_a_folder_that_is_read_is_refused_as_output(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^plots: .* is an input and is not written over$"):
+        refuse_overwrite(tmp_path, [tmp_path], "plots")
+
+
+@pytest.mark.parametrize("inputs", [[], [None], ["cat.jpg"], ["other.jpg"], ["nothing\0here"], ["-", "x" * 5000]])
+def test_what_is_no_input_may_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: list[str | None]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("other.jpg").write_bytes(b"")
+    Path("old.png").write_bytes(b"an earlier result")
+    for target in ("new.png", "old.png"):
+        refuse_overwrite(target, inputs)

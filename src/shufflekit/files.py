@@ -1,9 +1,12 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and never over what the same call reads."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+from shufflekit.errors import UsageError
 
 _TEMPORARY = ".partial"
 
@@ -23,6 +26,35 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_overwrite(target: str | Path, inputs: Iterable[str | Path | None], name: str = "out") -> None:
+    """Refuses a place to write to that is one of the inputs, by whatever path: through a link, or spelt in another way.
+
+    Args:
+        target: a file or folder that would be written; one that does not exist yet replaces nothing.
+        inputs: files and folders that are read; None, and what is no path, such as a registry's name, are passed over.
+        name: what the caller calls the target, for the message.
+
+    Raises:
+        UsageError: it is one of them.
+
+    Example:
+        >>> refuse_overwrite(__file__, ["shufflenet_v2_x1_0", __file__])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        shufflekit.errors.UsageError: out: ... is an input and is not written over
+    """
+    for source in inputs:
+        if source is not None and _same(target, source):
+            also = "" if str(source) == str(target) else f" ({source})"
+            raise UsageError(f"{name}: {target} is an input{also} and is not written over")
+
+
+def _same(target: str | Path, source: str | Path) -> bool:
+    try:
+        return Path(target).samefile(source)
+    except (OSError, ValueError):  # one of them is not there, or cannot be a path
+        return False
 
 
 def remove_partial(folder: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_server_that_is_silent_or_absent_is_given_up_soon(monkeypatch):
 
 
 def test_names_of_the_examples_are_classes():
-    from shufflekit.cli._classifier import class_names
+    from shufflekit.data.classes import class_names
 
     for example in demo_module.EXAMPLES:
         assert set(example.right) <= {*class_names("imagenet"), *class_names("cifar10")}

@@ -296,3 +296,14 @@ def test_a_png_named_jpg_takes_part(tmp_path: Path):
     loader = make(FolderSource(tmp_path), batch_size=1, augmentation=IMAGENET)
     assert len(list(loader.epoch(0))) == 1
     assert loader.broken == {}
+
+
+def test_a_network_of_one_channel_gets_what_one_image_alone_would_give() -> None:
+    grey = Preprocessing(input_size=(16, 16), crop_pct=1.0, mean=(0.5,), std=(0.25,), channel_order="grey")
+    source = ArraySource(4)
+    (batch,) = make(source, preprocessing=grey, augmentation=None, shuffle=False).epoch(0)
+    assert batch.images.shape == (4, 1, 16, 16)
+    for image, index in zip(batch.images, batch.indices.tolist(), strict=True):
+        assert np.allclose(image.numpy(), grey(source.read(index)), atol=1e-6)
+    (augmented,) = make(source, preprocessing=grey).epoch(0)
+    assert augmented.images.shape == (4, 1, 16, 16)

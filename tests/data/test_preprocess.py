@@ -64,6 +64,59 @@ def test_the_release_takes_bytes_as_they_are():
     assert np.abs(prepare(image) - image.transpose(2, 0, 1)[::-1]).max() < 1e-4
 
 
+def test_grey_is_pillows_grey_and_a_grey_photo_stays_as_it_is():
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    prepare = Preprocessing.from_config({"input_size": (1, 64, 64), "crop_pct": 1, "mean": (0,) * 3, "std": (1 / 255,) * 3})
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    assert prepare.in_chans == 1
+    assert np.abs(prepare(image) - grey).max() < 1e-4
+    assert np.abs(prepare(np.repeat(grey[..., None], 3, axis=2)) - grey).max() < 1e-4
+
+
+@pytest.mark.parametrize(("order", "expected"), [("rgb", [0, 1, 2]), ("bgr", [2, 1, 0])])
+def test_planes_of_a_batch_are_those_of_each_image(order: str, expected: list[int]):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5), dtype=np.uint8)
+    assert (Preprocessing(channel_order=order).planes(images) == images[:, expected]).all()
+    grey = Preprocessing(channel_order="grey", mean=(0.5,), std=(0.5,))
+    assert (grey.planes(images)[1] == grey.planes(images[1])).all()
+    assert grey.planes(images).shape == (2, 1, 4, 5)
+
+
+def test_one_channel_takes_the_average_normalisation():
+    prepare = Preprocessing.from_config(
+        {"input_size": (1, 32, 32), "mean": [0.1, 0.2, 0.6], "std": (0.2,), "channel_order": "bgr"}
+    )
+    assert prepare.mean == pytest.approx((0.3,))
+    assert (prepare.std, prepare.channel_order) == ((0.2,), "grey")
+    assert Preprocessing.from_config({"mean": (0.5,), "std": (0.5,)}).mean == (0.5, 0.5, 0.5)
+    assert Preprocessing.from_config({"channel_order": "grey"}).mean == pytest.approx(((0.485 + 0.456 + 0.406) / 3,))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"input_size": (4, 32, 32)}, "^input_size: photos have 3 channels, or 1 where they are grey, found 4$"),
+        ({"input_size": (3, 32, 32), "channel_order": "grey"}, "mean, std: must be 1 number each"),
+        ({"input_size": (3, 32.5, 32)}, "pretrained_cfg: 'float' object cannot be interpreted as an integer"),
+        ({"input_size": 32}, "pretrained_cfg: .* not iterable"),
+        ({"mean": [None, 0, 0]}, "pretrained_cfg: "),
+        ({"std": "abc"}, "pretrained_cfg: could not convert string to float: 'a'"),
+        ({"crop_pct": "0.9"}, "pretrained_cfg: "),
+        ({"interpolation": ["bilinear"]}, "pretrained_cfg: "),
+        ({"input_size": (32,)}, "input_size: must be a height and a width"),
+    ],
+)
+def test_a_configuration_that_cannot_be_met_is_one_line(config: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        Preprocessing.from_config(config)
+
+
+def test_what_a_configuration_has_as_none_is_the_default():
+    assert (
+        Preprocessing.from_config(dict.fromkeys(("input_size", "mean", "std", "crop_pct", "channel_order"))) == Preprocessing()
+    )
+
+
 def test_from_config_takes_what_is_there():
     config = {"input_size": (3, 96, 128), "crop_pct": 0.9, "mean": [0, 0, 0], "channel_order": "bgr", "url": "x"}
     assert Preprocessing.from_config(config) == Preprocessing((96, 128), 0.9, mean=(0, 0, 0), channel_order="bgr")
@@ -76,7 +129,7 @@ def test_from_config_takes_what_is_there():
         ({"input_size": (0, 32)}, "input_size: must be a height and a width"),
         ({"crop_pct": 1.5}, "crop_pct: must be above 0 and at most 1, found 1.5"),
         ({"interpolation": "linear"}, "interpolation: must be one of nearest, bilinear, bicubic, lanczos, found 'linear'"),
-        ({"channel_order": "gbr"}, "channel_order: must be one of rgb, bgr, found 'gbr'"),
+        ({"channel_order": "gbr"}, "channel_order: must be one of rgb, bgr, grey, found 'gbr'"),
         ({"std": (1, 0, 1)}, "mean, std"),
         ({"mean": (1, 1)}, "mean, std"),
     ],

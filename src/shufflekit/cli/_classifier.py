@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shufflekit.data.classes import class_names
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError
 from shufflekit.runtime import Engine, load
-
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 @dataclass(frozen=True)
@@ -55,23 +53,6 @@ class Classifier:
 
     def _label(self, index: int) -> str:
         return self.labels[index] if index < len(self.labels) else f"class {index}"
-
-
-def class_names(classes: str | Sequence[str] | None) -> Sequence[str]:
-    """The names behind `pretrained_cfg["classes"]`: those themselves, or "imagenet" or "cifar10"; empty if unknown.
-
-    Source:
-        ImageNet's class list, one name a class, four of them told apart by a word in brackets.
-
-    Example:
-        >>> class_names("imagenet")[281], class_names("cifar10")[3], class_names(["a", "b"])
-        ('tabby', 'cat', ['a', 'b'])
-    """
-    if classes == "imagenet":
-        return files("shufflekit.cli").joinpath("imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
-    if classes == "cifar10":
-        return CIFAR10
-    return () if classes is None or isinstance(classes, str) else classes
 
 
 def engine_classifier(engine: Engine) -> Classifier:

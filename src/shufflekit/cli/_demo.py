@@ -17,10 +17,11 @@ from rich.table import Table
 
 from shufflekit.cli import _output
 from shufflekit.cli._annotate import Tile, draw_sheet
-from shufflekit.cli._classifier import CIFAR10, Prediction
+from shufflekit.cli._classifier import Prediction
 from shufflekit.cli._networks import DEFAULT_MODEL, torch_classifier
 from shufflekit.cli._photos import Photos
 from shufflekit.compile import compile as compile_network
+from shufflekit.data.classes import CIFAR10
 from shufflekit.device.host import cpu_name
 from shufflekit.errors import DownloadError, InputError, NotBuiltError
 from shufflekit.models import Network

@@ -27,7 +27,7 @@ class Photos:
         failed: how many could not be read so far.
 
     Raises:
-        UsageError: no argument, or a misspelt option that stands among them.
+        UsageError: no argument, a misspelt option that stands among them, or standard input twice.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -36,6 +36,8 @@ class Photos:
         for text in arguments:
             if text.startswith("-") and text != "-" and not Path(text).exists():
                 raise UsageError(f"no option is named {text}, and no photo")
+        if (often := arguments.count("-")) > 1:
+            raise UsageError(f"photos: standard input (-) can be read once, found {often} times")
         self.failed = 0
         self._arguments = tuple(arguments)
 
@@ -43,13 +45,13 @@ class Photos:
         """Names as given, with the photo as (H, W, 3) uint8 RGB."""
         for text in self._arguments:
             try:
-                names = _inside(Path(text)) if Path(text).is_dir() else [text]
+                names = _inside(text)
             except BrokenImageError as error:
                 self._refuse(error)
                 continue
             for name in names:
                 try:
-                    image = read_image(sys.stdin.buffer.read() if name == "-" else Path(name), _shown(name))
+                    image = read_image(_standard_input() if name == "-" else Path(name), _shown(name))
                 except BrokenImageError as error:
                     self._refuse(error)
                 else:
@@ -64,14 +66,24 @@ def _shown(name: str) -> str:
     return "standard input" if name == "-" else name
 
 
-def _inside(folder: Path) -> list[str]:
-    suffixes = Image.registered_extensions()
+def _standard_input() -> bytes:
     try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise BrokenImageError(_shown("-"), error.strerror or str(error)) from None
+
+
+def _inside(text: str) -> list[str]:
+    """The image files directly in a folder; what is none stands for itself."""
+    suffixes, folder = Image.registered_extensions(), Path(text)
+    try:
+        if not folder.is_dir():
+            return [text]
         names = [str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file()]
     except OSError as error:
-        raise BrokenImageError(str(folder), error.strerror or "cannot be read") from error
+        raise BrokenImageError(text, error.strerror or "cannot be read") from error
     if not names:
-        raise BrokenImageError(str(folder), "no image directly in this folder")
+        raise BrokenImageError(text, "no image directly in this folder")
     return sorted(names, key=_natural)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from shufflekit.cli._output import print_json, stdout
+from shufflekit.cli._output import print_json, printable, stdout
 from shufflekit.cli._photos import Photos
 from shufflekit.cli._plans import is_plan
 from shufflekit.errors import UsageError
@@ -66,4 +66,4 @@ def _classifier(model: str | None, weights: str | None, engine: str | None) -> C
 
 
 def _lines(name: str, predictions: list[Prediction]) -> str:
-    return "\n".join([name, *(f"{100 * prediction.score:6.1f} %  {prediction.label}" for prediction in predictions)])
+    return "\n".join([printable(name), *(f"{100 * prediction.score:6.1f} %  {prediction.label}" for prediction in predictions)])

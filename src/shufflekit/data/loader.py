@@ -22,7 +22,7 @@ from shufflekit.errors import InputError, UsageError
 
 
 class Batch(NamedTuple):
-    """What a network is fed: `images` (N, 3, H, W) float32, normalised; `labels` and `indices` (N,) int64.
+    """What a network is fed: `images` (N, C, H, W) float32, normalised; `labels` and `indices` (N,) int64.
 
     `indices` are the source's; where a broken sample was replaced, the replacement's.
     """
@@ -138,9 +138,7 @@ class Loader:
 
     def _batch(self, epoch: int, pixels: Pixels) -> Batch:
         scale, shift = (torch.from_numpy(values)[:, None, None] for values in self.preprocessing.affine())
-        images = torch.from_numpy(pixels.images)
-        if self.preprocessing.channel_order == "bgr":
-            images = images.flip(1)
+        images = torch.from_numpy(self.preprocessing.planes(pixels.images))
         ready = images.to(torch.float32).mul_(scale).add_(shift)
         indices = self.indices[pixels.positions]
         if self.augmentation is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from shufflekit.errors import UsageError
+from shufflekit.errors import UsageError, one_line
 
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -19,7 +20,9 @@ RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_CHANNEL_ORDERS = ("rgb", "bgr")
+_KEYS = ("input_size", "crop_pct", "interpolation", "mean", "std", "channel_order")
+_CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1}
+_LUMA = (19595, 38470, 7471)  # of 65536: the weights of red, green and blue in Pillow's mode L
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Preprocessing:
         interpolation: nearest, bilinear, bicubic or lanczos.
         mean: of each channel for pixels in 0..1, in the order in which the network takes the channels.
         std: like `mean`.
-        channel_order: rgb or bgr, the order in which the network takes the channels.
+        channel_order: rgb or bgr, the order in which the network takes the channels, or grey for its only one.
 
     Source:
         timm's evaluation transform (`crop_mode="center"`).
@@ -46,8 +49,8 @@ class Preprocessing:
     input_size: tuple[int, int] = (224, 224)
     crop_pct: float = 0.875
     interpolation: str = "bilinear"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
     channel_order: str = "rgb"
 
     def __post_init__(self) -> None:
@@ -57,23 +60,43 @@ class Preprocessing:
             raise UsageError(f"crop_pct: must be above 0 and at most 1, found {self.crop_pct}")
         if self.interpolation not in RESAMPLING:
             raise UsageError(f"interpolation: must be one of {', '.join(RESAMPLING)}, found {self.interpolation!r}")
-        if self.channel_order not in _CHANNEL_ORDERS:
-            raise UsageError(f"channel_order: must be one of {', '.join(_CHANNEL_ORDERS)}, found {self.channel_order!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise UsageError(f"mean, std: must be 3 numbers each, std above 0, found {self.mean} and {self.std}")
+        if self.channel_order not in _CHANNELS:
+            raise UsageError(f"channel_order: must be one of {', '.join(_CHANNELS)}, found {self.channel_order!r}")
+        if {len(self.mean), len(self.std)} != {self.in_chans} or min(self.std) <= 0:
+            numbers = f"{self.in_chans} number{'s' * (self.in_chans > 1)}"
+            raise UsageError(f"mean, std: must be {numbers} each, std above 0, found {self.mean} and {self.std}")
+
+    @property
+    def in_chans(self) -> int:
+        """How many channels the network takes."""
+        return _CHANNELS[self.channel_order]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """Takes what a network's `pretrained_cfg` says; what it leaves out keeps its default.
+        """Takes what a network's `pretrained_cfg` says; what it leaves out, or has as None, keeps its default.
+
+        A network of one channel gets grey pixels, and the average of a `mean` and `std` of three.
 
         Args:
-            config: timm's keys (`input_size` is (3, H, W)), and `channel_order`.
+            config: timm's keys (`input_size` is (C, H, W)), and `channel_order`.
+
+        Raises:
+            UsageError: a network that takes no photos: of other than 1 or 3 channels; or a value of a wrong kind.
         """
-        values = {key: config[key] for key in ("crop_pct", "interpolation", "channel_order") if key in config}
-        values |= {key: tuple(config[key]) for key in ("mean", "std") if key in config}
-        if "input_size" in config:
-            values["input_size"] = tuple(config["input_size"][-2:])
-        return cls(**values)
+        values = {key: config[key] for key in _KEYS if config.get(key) is not None}
+        try:
+            size = tuple(map(operator.index, values.get("input_size", ())))
+            mean, std = (tuple(map(float, values.get(key, getattr(cls, key)))) for key in ("mean", "std"))
+            grey = size[:-2] == (1,) or (not size and values.get("channel_order") == "grey")
+            if len(size) == 3 and size[0] not in _CHANNELS.values():
+                raise UsageError(f"input_size: photos have 3 channels, or 1 where they are grey, found {size[0]}")
+            values |= {"channel_order": "grey"} if grey else {}
+            values |= {"input_size": size[-2:]} if size else {}
+            return cls(**values | {"mean": _for_channels(mean, grey), "std": _for_channels(std, grey)})
+        except (TypeError, ValueError) as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"pretrained_cfg: {one_line(error)}, found {values}") from None
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Prepares one image.
@@ -82,10 +105,10 @@ class Preprocessing:
             image: (H, W, 3) uint8 RGB, any size.
 
         Returns:
-            (3, height, width) float32, `input_size`.
+            (in_chans, height, width) float32, `input_size`.
         """
         scale, shift = self.affine()
-        planes = self.crop(image).transpose(2, 0, 1)[self.channels()]
+        planes = self.planes(self.crop(image).transpose(2, 0, 1))
         return planes * scale[:, None, None] + shift[:, None, None]
 
     def crop(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -106,13 +129,31 @@ class Preprocessing:
         return resize(image, (left * across, top * down, right * across, bottom * down), self.input_size, self.interpolation)
 
     def affine(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Normalisation as `pixel * scale + shift`, for pixels in 0..255: two arrays of shape (3,)."""
+        """Normalisation as `pixel * scale + shift`, for pixels in 0..255: two arrays of shape (in_chans,)."""
         mean, std = np.array(self.mean), np.array(self.std)
         return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+
+    def planes(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The channels that the network takes, out of RGB: (..., 3, H, W) to (..., in_chans, H, W).
+
+        Source:
+            Pillow's conversion to mode L, for grey.
+        """
+        if self.channel_order != "grey":
+            return images if self.channel_order == "rgb" else images[..., self.channels(), :, :]
+        red, green, blue = (images[..., i : i + 1, :, :].astype(np.uint32) for i in range(3))
+        return (red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2] + 0x8000 >> 16).astype(np.uint8)
 
     def channels(self) -> list[int]:
         """Which channel of an RGB image the network takes first, second and third."""
         return [0, 1, 2] if self.channel_order == "rgb" else [2, 1, 0]
+
+
+def _for_channels(values: tuple[float, ...], grey: bool) -> tuple[float, ...]:
+    """A mean or std as that of a network with other channels."""
+    if len(values) == (3 if grey else 1):
+        return (sum(values) / 3,) if grey else values * 3
+    return values
 
 
 def resize(
