@@ -38,8 +38,9 @@ def tensors_of(found: Any) -> list[Tensor]:
     """
     import torch
 
-    tensors = [found] if isinstance(found, torch.Tensor) else list(found.values() if isinstance(found, dict) else found)
-    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
+    several = found.values() if isinstance(found, dict) else found
+    tensors = list(several) if isinstance(found, dict | list | tuple) else [found]
+    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise UsageError("model: must return one tensor, or several in a list, tuple or dict")
     return tensors
 
@@ -54,11 +55,14 @@ def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> flo
         >>> largest_difference([np.array([1.0, -3.0], np.float32)], [np.array([1.0, -4.0], np.float32)])
         0.25
     """
-    found, expected = ([np.squeeze(y) for y in outputs] for outputs in (found, expected))
-    if len(found) != len(expected) or any(y.shape != right.shape for y, right in zip(found, expected)):
+    # As floating point: small whole numbers would wrap round, and truth values have no difference.
+    ours, theirs = ([np.squeeze(y).astype(np.float64) for y in outputs] for outputs in (found, expected))
+    if len(ours) != len(theirs) or any(y.shape != right.shape for y, right in zip(ours, theirs)):
         return float("inf")
     smallest = np.finfo(np.float32).tiny
-    worst = max(float(np.abs(y - right).max() / max(np.abs(right).max(), smallest)) for y, right in zip(found, expected))
+    worst = max(
+        float(np.abs(y - right).max(initial=0) / max(np.abs(right).max(initial=0), smallest)) for y, right in zip(ours, theirs)
+    )
     return worst if np.isfinite(worst) else float("inf")
 
 

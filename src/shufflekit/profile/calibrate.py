@@ -17,7 +17,7 @@ from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import Work, works_of_layers, works_of_steps
 from shufflekit.device import Device, load_device
 from shufflekit.device.cache import record_path
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
 from shufflekit.graph import capture, simplify
 from shufflekit.plan.build import build
@@ -68,7 +68,7 @@ def load_cost_model(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, model.to_json().encode())
     except OSError as error:
-        warn(f"{path}: not kept ({error.strerror})")
+        warn(f"{path}: not kept ({error.strerror or one_line(error)})")
     return model
 
 
