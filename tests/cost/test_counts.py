@@ -348,3 +348,56 @@ def test_transposed_convolutions_know_themselves():
         for net in nets:
             side = (9,) * (3 if isinstance(net, nn.Conv3d) else 2)
             assert count(net, (1, 16, *side)).layers[0].is_convolution == expected
+
+
+INDEX = torch.tensor([0, 2, 4])
+
+
+@pytest.mark.parametrize("channels", [8, 80])
+@pytest.mark.parametrize(
+    ("function", "mac"),
+    [
+        pytest.param(lambda x: x.index_select(1, INDEX), 2 * 3 * 36 + 3, id="index_select"),
+        pytest.param(lambda x: x[:, INDEX], 2 * 3 * 36 + 3, id="index"),
+        pytest.param(lambda x: x.gather(1, torch.zeros(1, 3, 6, 6, dtype=torch.int64)), 2 * 3 * 36 + 3 * 36, id="gather"),
+        pytest.param(lambda x: nn.functional.embedding(INDEX, x[0, :, 0]), 2 * 3 * 6 + 3, id="embedding"),
+    ],
+)
+def test_a_gather_reads_what_it_returns_however_large_its_table_is(function, mac, channels):
+    assert count(Apply(function), (1, channels, 6, 6)).mac == mac
+
+
+@pytest.mark.parametrize(
+    ("function", "mac"),
+    [
+        pytest.param(lambda x: torch.empty_like(x).copy_(x), 2 * 288, id="copy_"),
+        pytest.param(lambda x: x.fill_(1.0), 288, id="fill_"),
+        pytest.param(lambda x: x.zero_(), 288, id="zero_"),
+        pytest.param(lambda x: x.add_(x), 3 * 288, id="add_ reads what it overwrites"),
+    ],
+)
+def test_what_only_writes_does_not_read_what_it_overwrites(function, mac):
+    assert count(Apply(function), (1, 8, 6, 6)).mac == mac
+
+
+def test_counts_grow_with_the_batch_but_for_weights():
+    net = nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 9, 5))
+    one, two, three = (count(net, (batch, 8, 6, 6)) for batch in (1, 2, 3))
+    weights = 8 * 16 * 9 + 16 + 16 * 9 * 5 + 5
+    assert one.flops * 3 == three.flops
+    assert two.mac - one.mac == three.mac - two.mac == one.mac - weights
+    assert one.params == two.params == weights + 2 * 16
+
+
+def test_a_residual_of_a_batch_norm_is_not_folded_twice():
+    """The norm folds into the convolution whose result it reads, and into no other."""
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.norm = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.first(x) + self.second(x))
+
+    assert [layer.mac for layer in count(Two(), (1, 4, 3, 3)).layers] == [2 * 36 + 20, 2 * 36 + 20, 3 * 36, 2 * 36 + 4 * 4]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -211,6 +213,28 @@ def test_branches_that_multiply_nothing_gain_by_their_bytes_alone():
 def test_rules_may_be_named_in_one_text_and_threads_are_the_models():
     found = sk.audit(nn.Conv2d(16, 96, 1), (1, 16, 56, 56), select="g1,G2", measure=False, cost_model=TWICE_THE_LIMIT)
     assert (found.selected, found.profile.threads) == (("G1", "G2"), 1)
+
+
+@dataclass(frozen=True, eq=False)
+class OfSize:
+    """A surface by which an operator takes its limit times the whole network's limit, in ms."""
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        return points[:, -2] * math.log(2)
+
+
+def test_a_remedy_is_priced_in_its_place_in_the_network():
+    """With a model by which what lies around an operator decides how long it takes."""
+    model = CostModel("torch", 1, "made up", {"pointwise convolution": OfSize()}, typical=0.0, between_ms=0.0)
+    for others in (0, 3):
+        around = [nn.Conv2d(96, 96, 1, bias=False) for _ in range(others)]
+        net = nn.Sequential(nn.Conv2d(16, 96, 1, bias=False), *around)
+        found = sk.audit(net, (1, 16, 112, 112), select="G1", measure=False, cost_model=model)
+        (finding,) = found.findings
+        now, then, other = (DEVICE.limit_ms(112**2 * c1 * c2, 0) for c1, c2 in ((16, 96), (39, 39), (96, 96)))
+        was, would_be = now + 2e-3, (then + 2e-3) * 16 * 96 / (39 * 39)
+        whole = (then + others * other) / (now + others * other)
+        assert finding.gain_ms / finding.cost_ms == pytest.approx(1 - would_be * whole / was, rel=1e-6)
 
 
 def test_the_page_is_what_the_rules_say():

@@ -89,7 +89,7 @@ class Session:
         """
         found = parsed(text, "bench results")
         if isinstance(found, dict) and found.get("form", FORM) != FORM:
-            raise InputError(f"bench results: not readable (form: must be {FORM}, found {found['form']!r})")
+            raise InputError(f"bench results: not readable (form: must be {FORM}, found {found['form']!r:.60})")
         return record(cls, found, "bench results")
 
 
