@@ -22,7 +22,8 @@ def evaluation(*models: nn.Module) -> Iterator[None]:
         >>> [module.training for module in net]
         [True, False]
     """
-    modes = {module: module.training for model in models for module in model.modules()}
+    modules = (module for model in models for module in model.modules())
+    modes = {module: module.training for module in modules if hasattr(module, "training")}  # frozen scripted ones have none
     try:
         for module in modes:
             module.training = False

@@ -86,3 +86,20 @@ def test_what_is_asked_wrongly(options: dict[str, object], message: str) -> None
     with pytest.raises(UsageError) as caught:
         bench([small()], DEVICE, **options)
     assert str(caught.value) == message
+
+
+def test_models_and_threads_are_left_as_they_were(tmp_path: Path) -> None:
+    class Merges(nn.Sequential):
+        """Would merge weights in evaluation, as some re-parametrised networks do."""
+
+        def eval(self):
+            raise AssertionError("must not be called")
+
+    net = Merges(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4).eval(), nn.Dropout())
+    threads, before = torch.get_num_threads(), {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    other = threads % 2 + 1
+    found = bench([Subject("net", net)], DEVICE, runtimes=["torch"], threads=[other], sizes=[(8, 8)], rounds=6, folder=tmp_path)
+    assert [result.state for result in found.results] == ["timed"]
+    assert [module.training for module in net.modules()] == [True, True, False, True]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert torch.get_num_threads() == threads

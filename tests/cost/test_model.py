@@ -55,12 +55,12 @@ def test_json_reads_back(model):
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
-        ((), [], "TypeError"),
-        (("surfaces",), None, "AttributeError"),
-        (("typical",), math.nan, "a number is needed, found nan"),
-        (("surfaces", "a", "values"), [math.nan] * 10, "a point is not a number"),
+        ((), [], "it: must be an object, found a list of 0"),
+        (("surfaces",), None, "surfaces: must be an object, found None"),
+        (("typical",), math.nan, "typical: must be a number, found nan"),
+        (("surfaces", "a", "values"), [math.nan] * 10, r"surfaces.a.values.0.: must be a number, found nan"),
         (("surfaces", "a", "values"), [1.0] * 9, "do not fit together"),
-        (("surfaces", "a", "scales"), [1.0, 0.0], "a point is not a number"),
+        (("surfaces", "a", "scales"), [1.0, 0.0], "scales and noise must be above 0"),
     ],
 )
 def test_another_file_is_refused_in_one_line(model, path, value, reason):

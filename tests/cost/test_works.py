@@ -13,6 +13,7 @@ import shufflekit as sk
 from shufflekit.cost import count
 from shufflekit.cost.works import works_of_layers, works_of_steps
 from shufflekit.device import Device
+from shufflekit.plan.program import Step
 
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
 
@@ -91,3 +92,65 @@ def test_every_kernel_of_the_engine_has_a_family():
     families = ["convolution_pool", "gemm", "depthwise", "average pool", "local_response_norm", "resize nearest"]
     assert [work.family for work in works] == [*families, "adaptive pool", "linear", "softmax", "gather"]
     assert all(torch.tensor(work.features).isfinite().all() for work in works)
+
+
+def step(kernel: str, **arguments: object) -> Step:
+    """A step with multiply-adds and bytes of its own."""
+    return Step(kernel, kernel, arguments, flops=123_000, bytes=45_000)
+
+
+# 65x63 to 32x30 by 3x5, strides 2 and 2, padding 0 and 1, dilation 1.
+WINDOW = [65, 63, 32, 30, 3, 5, 2, 2, 0, 1, 1, 1]
+PIXELS, TAPS, WIDTH_WASTE = log2(32 * 30), log2(15), log2(32 / 30)
+
+
+@pytest.mark.parametrize(
+    ("one", "family", "features"),
+    [
+        (
+            step("gemm", groups=4, depth=8, rows=36, pixels=60, residual=-1),
+            "gemm",
+            (log2(60), 3, log2(36), 2, log2(64 / 60), log2(40 / 36), 0),
+        ),
+        (step("gemm", groups=1, depth=36, rows=8, pixels=64, residual=0), "gemm", (6, log2(36), 3, 0, 0, 0, 1)),
+        (step("gemm", groups=1, depth=64, rows=10, pixels=1, residual=-1), "linear", (0, 6, log2(10), 0, 3, log2(16 / 10), 0)),
+        (step("gather", channels=16, out_height=7, out_width=9), "gather", (4, log2(63))),
+        (step("resize", channels=16, out_height=7, out_width=9, resizing="nearest"), "resize nearest", (4, log2(63))),
+        (step("affine", channels=24, pixels=49), "affine", (log2(24), log2(49))),
+        (step("binary", channels=24, pixels=49, b_is_scalar=False), "binary", (log2(24), log2(49))),
+        (step("binary", channels=24, pixels=49, b_is_scalar=True), "binary of scalars", (log2(24), log2(49))),
+        (step("depthwise", channels=24, window=WINDOW, residual=-1), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 0)),
+        (step("depthwise", channels=24, window=WINDOW, residual=7), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 1)),
+        (step("pointwise_depthwise", depth=12, rows=40, window=WINDOW), "pointwise_depthwise", (PIXELS, log2(12), log2(40), 1)),
+        (
+            step("pool", channels=24, window=WINDOW, pooling="maximum"),
+            "maximum pool",
+            (log2(65 * 63), PIXELS, log2(24), TAPS, WIDTH_WASTE),
+        ),
+        (
+            step("pool", channels=24, window=WINDOW, pooling="adaptive average"),
+            "adaptive pool",
+            (log2(65 * 63), PIXELS, log2(24), TAPS, WIDTH_WASTE),
+        ),
+        (
+            step("convolution", groups=2, in_channels=12, rows=40, window=WINDOW),
+            "convolution",
+            (PIXELS, log2(12), log2(40), 1, TAPS, 1, log2(30), WIDTH_WASTE),
+        ),
+    ],
+)
+def test_steps(one, family, features):
+    (work,) = works_of_steps([one], DEVICE, threads=1)
+    around = (log2(work.limit_ms), log2(45_000))
+    assert (work.family, work.features) == (family, pytest.approx((*features, *around)))
+    assert work.limit_ms == DEVICE.limit_ms(123_000, 45_000, 1)
+
+
+def test_a_stride_is_told_from_what_is_beside_it():
+    """Of stride 1 with a padding of 2, and of stride 2 with none, the one that skips pixels is the second."""
+    skips = [65, 63, 32, 30, 3, 3, 2, 2, 0, 0, 1, 1]
+    stays = [65, 63, 65, 63, 3, 3, 1, 1, 2, 2, 2, 2]
+    for kernel, place in (("depthwise", 3), ("pointwise_depthwise", 3), ("convolution", 5)):
+        sizes = {"channels": 8, "depth": 8, "rows": 8, "in_channels": 8, "groups": 1}
+        works = works_of_steps([step(kernel, **sizes, window=window) for window in (skips, stays)], DEVICE, 1)
+        assert [work.features[place] for work in works] == [1, 0]

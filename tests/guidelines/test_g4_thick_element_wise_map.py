@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from torch import nn
 
 from shufflekit.cost import count
@@ -55,3 +56,13 @@ def test_shufflenet_v1_is_accused_on_its_sums_and_not_in_its_bottleneck():
 
 def test_shufflenet_v2_is_not_accused_inside_its_stride_1_units():
     assert {found.node for found in violations("G4", layers_of("shufflenet_v2_x1_0"))} == {"stage2.0"}
+
+
+@pytest.mark.parametrize(("others", "accused"), [(0, 1), (20, 1), (90, 1), (110, 0)])
+def test_a_hundredth_of_the_memory_access_is_where_it_begins_to_count(others, accused):
+    """An activation on 64 channels, and so many convolutions on a map of 16 that is four times as large."""
+    large = [nn.Upsample(scale_factor=2), *(nn.Conv2d(16, 16, 1, bias=False) for _ in range(others))]
+    layers = count(nn.Sequential(around(16, 64), *large), (1, 16, 32, 32)).layers
+    (place,) = [number for number, layer in enumerate(layers) if layer.operator == "relu"]
+    share = layers[place].mac / sum(layer.mac for layer in layers)
+    assert len(violations("G4", layers)) == accused == (share >= 0.01)

@@ -33,3 +33,11 @@ def test_a_machine_without_vectors_accuses_nobody():
     (rule,) = [rule for rule in RULES if rule.code == "G5"]
     scalar = replace(DEVICE, peaks=tuple(peak for peak in DEVICE.peaks if peak.instruction_set == "scalar"))
     assert list(rule.find(pointwise(24, 17, 28), scalar, rule.bound)) == []
+
+
+@pytest.mark.parametrize(("wide", "accused"), [(64, True), (128, True), (192, True), (256, False)])
+def test_a_hundredth_of_the_multiply_adds_is_where_it_begins_to_count(wide, accused):
+    """17 outputs of 24 channels beside a convolution of `wide` to `wide`: 408 multiply-adds a pixel."""
+    layers = (*pointwise(24, 17, 28), *pointwise(wide, wide, 28))
+    assert [found.layers for found in violations("G5", layers)] == [(0,)] * accused
+    assert accused == (0.01 * (408 + wide * wide) <= 408)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from shufflekit.cli._output import notice, print_json, stderr, stdout
-from shufflekit.errors import UsageError
+from shufflekit.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +58,7 @@ def audit(
     from shufflekit.cli._networks import input_shape, untrained_network
     from shufflekit.cli._report import numbered, read_run, write_report
     from shufflekit.errors import InputError
-    from shufflekit.files import write_atomic
+    from shufflekit.files import refuse_overwrite, write_atomic
     from shufflekit.guidelines import RULES
     from shufflekit.guidelines import audit as audit_network
     from shufflekit.report import Subject, render_json, render_text, to_dict
@@ -66,6 +67,9 @@ def audit(
         raise UsageError("model: at least one is needed; `shufflekit models` lists those of the registry")
     if what_if and (len(models) > 1 or models[0].endswith(".json")):
         raise UsageError(f"what_if: changes one network of the registry, found {', '.join(models)}")
+    for name, target in (("out", out), ("report", report)):
+        if target is not None:
+            refuse_overwrite(target, models, name)
     changed = rebuilt(models[0], what_if) if what_if else None
     subjects: list[Subject] = []
     trial = None
@@ -96,7 +100,7 @@ def audit(
         try:
             write_atomic(out, render_json(subjects).encode())
         except OSError as error:
-            raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
+            raise InputError(f"{out}: cannot be written: {error.strerror or one_line(error)}") from None
     if json:
         extra = {"what_if": {"changes": list(what_if), **asdict(trial)}} if trial else {}
         shown = [to_dict(subject) | extra for subject in subjects]
@@ -150,13 +154,14 @@ def measure_change(before: nn.Module, after: nn.Module, shape: tuple[int, ...], 
     import torch
 
     from shufflekit.cost import count
+    from shufflekit.modes import evaluation
     from shufflekit.profile import measure_in_turn
-    from shufflekit.profile.profile import torch_threads
+    from shufflekit.profile.profile import random_input, torch_threads
 
-    x = torch.randn(shape)
+    x = random_input(before, shape)
     flops = [count(network, shape).flops for network in (before, after)]
-    with torch_threads(threads), torch.inference_mode():
-        times = measure_in_turn([partial(network.eval(), x) for network in (before, after)])
+    with evaluation(before, after), torch_threads(threads), torch.inference_mode():
+        times = measure_in_turn([partial(network, x) for network in (before, after)])
     return Trial(times[0].median_ms, times[1].median_ms, *flops)
 
 
@@ -180,14 +185,14 @@ def rebuilt(name: str, changes: tuple[str, ...]) -> nn.Module:
     for change in changes:
         option, _, text = change.partition("=")
         parts = text.split(",")
-        if option not in numbers or not all(part.strip().isdecimal() for part in parts):
+        if option not in numbers or not all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts):
             raise UsageError(f"what_if: must be OPTION=NUMBER[,NUMBER...] of {', '.join(numbers)}, found {change!r}")
         values = tuple(map(int, parts))
         given[option] = values if isinstance(numbers[option], tuple) else values[0]
     try:
         return constructor(**given)
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise UsageError(f"what_if: {name} cannot be built with {', '.join(changes)}: {error}") from None
+    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(f"what_if: {name} cannot be built with {', '.join(changes)}: {one_line(error)}") from None
 
 
 def _is_number(value: object) -> bool:

@@ -11,7 +11,7 @@ from shufflekit.device import host
 from shufflekit.device.measure import BENCHMARK, measure_device
 from shufflekit.device.record import Device
 from shufflekit.environment import cache_folder
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
 
 
@@ -52,5 +52,5 @@ def load_device(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, device.to_json().encode())
     except OSError as error:
-        warn(f"{path}: not kept ({error.strerror})")
+        warn(f"{path}: not kept ({error.strerror or one_line(error)})")
     return device

@@ -41,13 +41,17 @@ def tensors_of(found: Any) -> list[Tensor]:
     """
     import torch
 
-    several = found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found]
+    several = list(found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found])
+    if not several:
+        raise UsageError(
+            f"model: must return one tensor, or several in a list, tuple or dict, found an empty {type(found).__name__}"
+        )
     for one in several:
         if not isinstance(one, torch.Tensor):
             raise UsageError(
                 f"model: must return one tensor, or several in a list, tuple or dict, found a {type(one).__name__}"
             )
-    return list(several)
+    return several
 
 
 def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> float:
@@ -60,11 +64,14 @@ def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> flo
         >>> largest_difference([np.array([1.0, -3.0], np.float32)], [np.array([1.0, -4.0], np.float32)])
         0.25
     """
-    found, expected = ([np.squeeze(y) for y in outputs] for outputs in (found, expected))
-    if len(found) != len(expected) or any(y.shape != right.shape for y, right in zip(found, expected)):
+    # As floating point: small whole numbers would wrap round, and truth values have no difference.
+    ours, theirs = ([np.squeeze(y).astype(np.float64) for y in outputs] for outputs in (found, expected))
+    if len(ours) != len(theirs) or any(y.shape != right.shape for y, right in zip(ours, theirs)):
         return float("inf")
     smallest = np.finfo(np.float32).tiny
-    worst = max(float(np.abs(y - right).max() / max(np.abs(right).max(), smallest)) for y, right in zip(found, expected))
+    worst = max(
+        float(np.abs(y - right).max(initial=0) / max(np.abs(right).max(initial=0), smallest)) for y, right in zip(ours, theirs)
+    )
     return worst if np.isfinite(worst) else float("inf")
 
 

@@ -42,7 +42,7 @@ def _find(layers: Sequence[LayerCount], _device: Device, bound: float) -> Iterat
             continue
         joins, pieces, count = blocks.pieces(join)
         inner |= {*joins}
-        if count <= bound:
+        if count <= bound or len({*pieces}) < 2:  # slices of one map, put together, are a copy
             continue
         node = _common_module([layers[place].name for place in (join, *pieces)])
         accused = blocks.between(join, pieces, node)
