@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log2
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ import shufflekit as sk
 from shufflekit.cost import count
 from shufflekit.cost.works import works_of_layers, works_of_steps
 from shufflekit.device import Device
-from shufflekit.plan.program import Step
+from shufflekit.plan import lower
+from shufflekit.plan.program import KERNELS, Step
 
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
 
@@ -73,6 +75,19 @@ def test_a_batch_norm_that_could_fold_has_work_all_the_same():
     assert work.limit_ms == DEVICE.limit_ms(0, 4 * 2 * 8 * 256, 1)
 
 
+class Others(nn.Module):
+    """What the network below has not."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.pointwise, self.depthwise = nn.Conv2d(8, 16, 1), nn.Conv2d(16, 16, 3, 1, 1, groups=16)
+
+    def forward(self, x):
+        x = self.depthwise(self.pointwise(self.norm(self.conv(x).relu())))
+        return x * x.mean((2, 3), keepdim=True).sigmoid()
+
+
 def test_every_kernel_of_the_engine_has_a_family():
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3, 2, 1),
@@ -88,6 +103,13 @@ def test_every_kernel_of_the_engine_has_a_family():
         nn.Softmax(1),
     )
     steps = sk.compile(net, (1, 3, 64, 64)).program.steps
+    with patch.object(lower, "_FUSED_FLOATS", 0):  # else only large planes are computed by pointwise_depthwise
+        others = sk.compile(Others(), (1, 3, 64, 64)).program.steps
+    assert {step.kernel for step in (*steps, *others)} == set(KERNELS)
+    works = works_of_steps(others, DEVICE, 1)
+    families = ["convolution", "affine", "pointwise_depthwise", "adaptive pool", "binary of scalars", "gather"]
+    assert [work.family for work in works] == families
+    assert all(torch.tensor(work.features).isfinite().all() for work in works)
     works = works_of_steps(steps, DEVICE, 1)
     families = ["convolution_pool", "gemm", "depthwise", "average pool", "local_response_norm", "resize nearest"]
     assert [work.family for work in works] == [*families, "adaptive pool", "linear", "softmax", "gather"]

@@ -5,7 +5,8 @@
 //   bilinear:          at max((y + 0.5) * scale_y - 0.5, 0), likewise, between the four pixels around it
 //   bilinear_corners:  at y * scale_y, likewise
 //
-// Coordinates are computed in float32. A call works on channels [first_channel, last_channel).
+// Whatever the scales say, a size that stays as it is keeps each pixel, its neighbours unread (0 times a NaN would be one), and
+// nearest to the double repeats each. Coordinates are float32, rounded once. A call works on channels [first_channel, last_channel).
 #pragma once
 
 #include "kernels/isa.h"
