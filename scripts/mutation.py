@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import hashlib
 import importlib
 import importlib.util
@@ -45,6 +46,7 @@ _PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "graph": ("tests/plan/test_lower.py", "tests/runtime/test_random_networks.py"),
     "plan": ("tests/runtime/test_random_networks.py",),
 }
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _MEMORY = 12 << 30  # bytes that a test may ask for; an edit can make any size enormous
 # Imported before the forks, each of which then spares some seconds. None of these is ours.
 _WARM = (
@@ -83,6 +85,7 @@ def copy_tree(source: Path, native: Path, target: Path) -> None:
 
 def start_worker(folder: Path, native: Path) -> None:
     """Makes a copy for this process and imports what all tests import; each verdict then costs a fork."""
+    _die_with_parent()
     tree = folder / f"tree-{os.getpid()}"
     copy_tree(ROOT, native, tree)
     os.chdir(tree)
@@ -100,6 +103,11 @@ def start_worker(folder: Path, native: Path) -> None:
     )
     assert found.stdout.strip() == str(tree / "src" / "shufflekit" / "__init__.py"), found
     assert "shufflekit" not in sys.modules
+
+
+def _die_with_parent() -> None:
+    """Else a run that is killed leaves its workers behind, and they their tests."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def verdict(file: str, source: str | None, limit_s: float) -> dict[str, Any]:
@@ -149,6 +157,7 @@ def _be_tests(tests: Sequence[str], log: int, limit_s: int) -> NoReturn:
     code = 70
     try:
         os.setsid()
+        _die_with_parent()
         os.dup2(log, 1)
         os.dup2(log, 2)
         resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
@@ -156,7 +165,7 @@ def _be_tests(tests: Sequence[str], log: int, limit_s: int) -> NoReturn:
         import pytest
 
         code = int(pytest.main(["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "--tb=line", *tests]))
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # whatever an edit raises
         traceback.print_exc()
     finally:
         sys.stdout.flush()

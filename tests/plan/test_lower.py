@@ -227,11 +227,11 @@ class Taken(nn.Module):
         return flat(x).index_select(1, self.numbers)
 
 
-PLANE = list(range(30))
+PLANE, BACK = range(30), range(59, 30, -1)
 VIEWS = {
     "planes once flattened": (Net(lambda x, a, b: b(flat(a(x)).reshape(x.shape)), conv(3, 3), conv(3, 4)), 0),
     "a plane in order and one that is not": (
-        Net(lambda x, a, b, t: b(t(a(x)).reshape(-1, 2, 6, 5)), conv(3, 3), conv(2, 4), Taken(*PLANE, *range(59, 29, -1))), 1,
+        Net(lambda x, a, b, t: b(t(a(x)).reshape(-1, 2, 6, 5)), conv(3, 3), conv(2, 4), Taken(*PLANE, 30, *BACK)), 1,
     ),
     "a plane and one that lies across two": (
         Net(lambda x, a, b, t: b(t(a(x)).reshape(-1, 2, 6, 5)), conv(3, 3), conv(2, 4), Taken(*PLANE, *range(45, 75))), 1,
@@ -294,8 +294,8 @@ def test_what_mixes_the_images_of_a_batch_is_refused(number: int) -> None:
         sk.compile(Net(MIXED[number]), (1, 3, 6, 5))
 
 
-# What each step computes and moves, by hand. Maps are 6 x 5 = 30 pixels, of 3 channels at first; a step's bytes are 4 times what
-# it reads, writes and has of weights. Weights lie in panels of eight rows.
+# What each step computes and moves, by hand. Maps are 6 x 5 = 30 pixels, of 3 channels at first; a step's bytes are 4 times
+# what it reads, writes and has of weights. Weights lie in panels of eight rows.
 COPY, RESULT = (0, 4 * (90 + 90)), (0, 4 * (240 + 240))
 FIRST = (8 * 3 * 30, 4 * (90 + 240 + 24 + 8))  # a pointwise convolution from 3 to 8 channels, with its bias
 COUNTS = {
