@@ -102,8 +102,13 @@ def test_tied_weights_stay_tied_and_what_is_none_stays_none() -> None:
     assert plain._modules["nothing"] is None
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_scripted_parts_are_kept() -> None:
-    net = nn.Sequential(torch.jit.trace(conv().eval(), torch.zeros(1, 3, 9, 9)), nn.ReLU())
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_scripted_parts_are_in_evaluation_too_and_the_users_as_they_were() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Dropout(0.9), nn.ReLU())).train()
+    net = nn.Sequential(conv(), scripted, scripted).train()
+    plain = plain_copy(net)
     x = torch.randn(1, 3, 9, 9)
-    assert torch.equal(plain_copy(net)(x), net(x))
+    assert torch.equal(plain(x), net[0](x).relu())
+    assert plain[1] is plain[2]
+    assert scripted.training
+    assert not torch.equal(scripted(torch.ones(1000)), torch.ones(1000))

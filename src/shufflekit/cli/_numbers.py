@@ -19,7 +19,7 @@ def check_numbers(app: App, commands: tuple[str, ...], arguments: ArgumentCollec
     """
     for argument in arguments:
         kinds = _kinds(argument.hint)
-        if str in kinds or not kinds & {int, float}:
+        if not kinds & {int, float}:
             continue
         for token in argument.tokens:
             found = _number(token.value)

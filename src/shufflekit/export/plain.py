@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -36,7 +37,8 @@ def _copied(module: nn.Module, known: dict[int, Any]) -> Any:
     if id(module) in known:
         return known[id(module)]
     if isinstance(module, torch.jit.ScriptModule):
-        return module  # no Python underneath
+        known[id(module)] = deepcopy(module).eval()  # no Python underneath whose attributes could be shared
+        return known[id(module)]
     copy: nn.Module = object.__new__(type(module))
     known[id(module)] = copy
     state = {name: value.copy() if isinstance(value, dict) else value for name, value in vars(module).items()}
