@@ -81,6 +81,15 @@ def test_every_lie_gets_one_line(folder):
     assert from_pretrained(folder).num_classes == 10
 
 
+def test_layers_without_end_are_not_built(tmp_path):
+    save_pretrained(build_model("mobilenet_v2_x0_15", num_classes=3), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for stages in ([[1, 10**9, 1]], [[1, 1, 1]] * 4000, [[1, 1e400, 1]]):
+        (tmp_path / "config.json").write_text(json.dumps({**config, "options": {"stages": stages}}))
+        with pytest.raises(WeightsError, match="options: 'stages' must add up to at most 10000, found "):
+            from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe{}", b'{"a": 1', bytes(100)])
 def test_no_text(content, tmp_path):
     (tmp_path / "config.json").write_bytes(content)

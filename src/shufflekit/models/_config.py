@@ -14,7 +14,7 @@ from shufflekit.errors import WeightsError, one_line
 
 _TUPLES = ("input_size", "mean", "std")
 _MOST_CONFIG = 1 << 24  # bytes
-_LARGEST = 1 << 24  # that a number among the options may be: of channels or classes
+_LARGEST = 1 << 24  # of channels, pixels and classes
 _MOST_LAYERS = 10_000  # that lists among the options may add up to
 # What reading a safetensors file or building a network of somebody's configuration can end in.
 FOREIGN_ERRORS = (
@@ -52,21 +52,19 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _checked_options(options: Any) -> dict[str, Any]:
-    """Options whose numbers no constructor can take for a network of more layers or channels than there are."""
+    """Options whose lists, of layers a stage, name no more layers than a network can have."""
     if not isinstance(options, dict | None):
         raise TypeError(f"options must be names and values, found {brief(options)}")
     for name, value in (options or {}).items():
-        inside = list(_numbers(value))
-        nested = isinstance(value, list | dict)
-        if any(abs(number) > _LARGEST for number in inside) or (nested and sum(map(abs, inside)) > _MOST_LAYERS):
-            raise ValueError(f"options: {brief(name)} must be of a size that a network can have, found {brief(value)}")
+        if isinstance(value, list | dict) and not sum(_numbers(value)) <= _MOST_LAYERS:
+            raise ValueError(f"options: {brief(name)} must add up to at most {_MOST_LAYERS}, found {brief(value)}")
     return dict(options or {})
 
 
 def _numbers(value: Any) -> list[float]:
     if isinstance(value, dict | list):
         return [number for one in (value.values() if isinstance(value, dict) else value) for number in _numbers(one)]
-    return [value if math.isfinite(value) else math.inf] if isinstance(value, int | float) else []
+    return [abs(value)] if isinstance(value, int | float) else []
 
 
 def _checked_cfg(cfg: Any) -> dict[str, Any] | None:
