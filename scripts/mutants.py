@@ -1,7 +1,8 @@
 """Small breaking edits of the sources: where they can be made, and a seeded sample of them.
 
 A place is where one or several of cosmic-ray's operators, or of the three below, can change a file. Annotations, what only type
-checkers run, docstrings and the messages of exceptions are no places: no test should hold them fast.
+checkers run, docstrings and the messages of exceptions are no places, nor is whether a dataclass is frozen or `zip` strict: no
+test should hold them fast.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ def places_in(source: str, file: str) -> list[Place]:
     for node in ast_nodes(get_ast(source)):
         for name, operator in _operators(node.type):
             for start, _ in operator.mutation_positions(node):
-                if not any(first <= start < last for first, last in excluded):
+                marks_arguments = node.parent is not None and node.parent.type == "parameters"  # a bare * or /
+                if not marks_arguments and not any(first <= start < last for first, last in excluded):
                     edits.setdefault(start, []).append((name, occurrences[name]))
                 occurrences[name] += 1
     places, seen = [], Counter[str]()
@@ -231,6 +233,8 @@ def _excluded(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             nodes.append(node)
         elif isinstance(node, ast.Raise) and node.exc is not None:
             nodes += [part for part in ast.walk(node.exc) if isinstance(part, ast.JoinedStr)]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("dataclass", "zip"):
+            nodes += [keyword for keyword in node.keywords if keyword.arg in ("frozen", "eq", "strict")]
     return [((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in nodes]  # type: ignore[attr-defined]
 
 

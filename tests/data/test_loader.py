@@ -171,23 +171,62 @@ def test_uneven_rounds_are_counted_right(count: int):
 
 
 @pytest.mark.parametrize("augmentation", [CIFAR, IMAGENET])
-def test_a_broken_sample_is_replaced_by_the_next_good_one_and_named(augmentation: Augmentation):
+def test_a_broken_sample_is_replaced_by_a_good_one_and_named(augmentation: Augmentation):
     source = ArraySource(12, broken=(2, 3, 11), sizes=(16, 24))
     loader = make(source, augmentation=augmentation, shuffle=False)
-    for _ in range(2):
-        batches = list(loader.epoch(0))
-        assert [batch.indices.tolist() for batch in batches] == [[0, 1, 4, 4], [4, 5, 6, 7], [8, 9, 10, 0]]
-        assert batches[0].labels.tolist() == [0, 1, 1, 1]
-        assert torch.equal(batches[0].images[2], batches[1].images[0])
-    assert loader.broken == {"image 2": "torn", "image 3": "torn", "image 11": "torn"}
     whole = {i: image for batch in make(ArraySource(12, sizes=(16, 24)), augmentation=augmentation).epoch(0)
              for i, image in zip(batch.indices.tolist(), batch.images, strict=True)}  # fmt: skip
-    assert torch.equal(batches[0].images[2], whole[4])
+    first, again = list(loader.epoch(0)), list(loader.epoch(0))
+    assert same(first, again)
+    indices = torch.cat([batch.indices for batch in first]).tolist()
+    assert [index for place, index in enumerate(indices) if place not in (2, 3, 11)] == [0, 1, 4, 5, 6, 7, 8, 9, 10]
+    assert not {2, 3, 11} & set(indices)
+    for batch in first:
+        assert batch.labels.tolist() == [index % 3 for index in batch.indices.tolist()]
+        assert all(torch.equal(image, whole[index]) for image, index in zip(batch.images, batch.indices.tolist(), strict=True))
+    assert loader.broken == {"image 2": "torn", "image 3": "torn", "image 11": "torn"}
+    assert not same(first, list(make(source, augmentation=augmentation, shuffle=False).epoch(1)))
+
+
+def test_no_good_sample_takes_the_place_of_many():
+    source = ArraySource(200, broken=tuple(range(40, 80)))
+    for epoch in range(3):
+        loader = make(source, batch_size=40, shuffle=False)
+        indices = torch.cat([batch.indices for batch in loader.epoch(epoch)])
+        assert indices[:40].tolist() == list(range(40))
+        substitutes = indices[40:80]
+        assert np.bincount(substitutes.numpy()).max() <= 4
+        assert len(substitutes.unique()) >= 25
+    alone = make(ArraySource(50, broken=tuple(range(1, 50))), batch_size=50)
+    assert next(alone.epoch(0)).indices.tolist() == [0] * 50, "where there is but one, it is found"
+
+
+def test_a_broken_sample_is_left_out_where_batches_may_be_smaller():
+    loader = make(ArraySource(10, broken=(1, 4, 5, 6, 7)), augmentation=None, shuffle=False, drop_last=False)
+    batches = list(loader.epoch(0))
+    assert [batch.indices.tolist() for batch in batches] == [[0, 2, 3], [], [8, 9]]
+    assert [tuple(batch.images.shape) for batch in batches] == [(3, 3, 16, 16), (0, 3, 16, 16), (2, 3, 16, 16)]
+    assert [batch.labels.tolist() for batch in batches] == [[0, 2, 0], [], [2, 0]]
+    assert len(loader.broken) == 5
 
 
 def test_a_subset_replaces_from_within_itself():
-    loader = make(ArraySource(12, broken=(5,)), indices=[9, 5, 7, 1], shuffle=False)
-    assert next(loader.epoch(0)).indices.tolist() == [9, 7, 7, 1]
+    for seed in range(8):
+        loader = make(ArraySource(12, broken=(5,)), indices=[9, 5, 7, 1], shuffle=False, seed=seed)
+        first, second, third, fourth = next(loader.epoch(0)).indices.tolist()
+        assert (first, third, fourth) == (9, 7, 1)
+        assert second in (9, 7, 1)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_labels_are_those_of_the_indices(photos: Callable[[set[int]], FolderSource], workers: int):
+    """Whatever subset, order and replacement: an image, its number and its label belong together."""
+    source = photos({4, 13})
+    broken = [index for index in range(24) if Path(source.name(index)).stem in ("04", "13")]
+    chosen = [22, 3, *broken, 17, 8, 14, 1]
+    for batch in make(source, indices=chosen, augmentation=IMAGENET, workers=workers).epoch(1):
+        assert batch.labels.tolist() == [source.label(index) for index in batch.indices.tolist()]
+        assert set(batch.indices.tolist()) <= set(chosen) - {*broken}
 
 
 @pytest.mark.parametrize("augmentation", [CIFAR, IMAGENET])

@@ -74,9 +74,10 @@ def test_half_a_turn_is_said_and_follows_the_others_of_its_file(orientation, tmp
     assert alone.images[0].bboxes.tolist() == [list(BOX)]
     unsure = "1 photos have an EXIF orientation of which their size says nothing"
     assert notes == [f"{tmp_path / 'a.json'}: {unsure}: boxes taken as those of the photo as it is seen"]
-    for size, follows in (((40, 24), True), ((24, 40), False)):
-        stored(tmp_path / "1.jpg", 6)
-        both, notes = turn_truth(truth_of(tmp_path, [(40, 24), size]), tmp_path)
+    for number in (1, 2):
+        stored(tmp_path / f"{number}.jpg", 6)
+    for sizes, follows in (([(40, 24)], True), ([(24, 40)], False), ([(40, 24), (24, 40)], False)):
+        both, notes = turn_truth(truth_of(tmp_path, [(40, 24), *sizes]), tmp_path)
         expected = turn(np.array([BOX]), orientation, 40, 24)[0].tolist() if follows else list(BOX)
         assert both.images[0].bboxes[0].tolist() == expected
         assert notes[-1].endswith("stored pixels, as the others are: turned" if follows else "photo as it is seen")

@@ -105,3 +105,15 @@ def test_a_name_of_ours_at_another_place_is_refused(folded, tmp_path):
     other = NanoDet("shufflenet_v2_x0_5", num_classes=3, channels=16)
     with pytest.raises(WeightsError, match=r"is head\.gfl_cls\.1\.weight, needed head\.gfl_cls\.0\.weight"):
         fill_in_order(other, read_convolutions(tmp_path / "net.onnx"), "net.onnx")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(1, np.float32), np.zeros(24, np.complex64)], ids=["shape", "kind"])
+def test_a_bias_that_does_not_fit_leaves_the_detector_as_it_was(folded, wrong, tmp_path):
+    """One value would be spread over all channels, without a word."""
+    _, found = folded
+    net = NanoDet("shufflenet_v2_x0_5", num_classes=3, channels=16)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    write(tmp_path / "net.onnx", [*found[:5], (*found[5][:2], wrong), *found[6:]])
+    with pytest.raises(WeightsError, match="file: cannot be loaded: "):
+        fill_in_order(net, read_convolutions(tmp_path / "net.onnx"), "file")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())

@@ -266,6 +266,9 @@ VIEWS = {
     "only the input's channels in another order": (Net(lambda x: torch.cat([x[:, 1:], x[:, :1]], 1)), 0),
     "rows and columns": (Net(lambda x, a: a(x)[:, :, 1:5:2, 2:], conv(3, 4)), 2),
     "rows of a tensor of five dimensions": (Net(lambda x, a: a(x).reshape(-1, 2, 2, 6, 5)[:, :, :, 1::2], conv(3, 4)), 0),
+    "a channel as a sequence": (Net(lambda x, a: torch.sigmoid(a(x)[:, 1]), conv(3, 4)), 0),
+    "the last chunk, counted from the end": (Net(lambda x, a, b: b(a(x).chunk(2, -3)[-1]), conv(3, 4), conv(2, 4)), 0),
+    "the last columns, counted from the end": (Net(lambda x, a: a(x).split([2, 3], -1)[1], conv(3, 4)), 1),
     "a row": (Net(lambda x, a: a(x)[:, :, 2], conv(3, 4)), 1),
     "the tallest planes": (Net(lambda x, a: a(x).reshape(-1, 2, 12, 5), conv(3, 4)), 0),
 }  # fmt: skip
@@ -279,12 +282,36 @@ def test_a_view(name: str) -> None:
     assert len([step for step in program.moves if not step.in_buffer and not step.out_buffer]) == moves
 
 
+@pytest.mark.parametrize(
+    ("forward", "expected"),
+    [
+        (lambda x, a: a(x), (4, 6, 5)),
+        (lambda x, a: a(x).flatten(2), (4, 1, 30)),
+        (lambda x, a: mean(a(x)), (4, 1, 1)),
+        (lambda x, a: mean(a(x)).flatten(1), (4, 1, 1)),
+        (lambda x, a: a(x).transpose(2, 3), (120, 1, 1)),
+        (lambda x, a: a(x).reshape(-1, 2, 2, 6, 5), (120, 1, 1)),
+    ],
+)
+def test_a_result_is_handed_out_in_planes_as_large_as_they_lie(forward: Callable[..., Tensor], expected: Shape) -> None:
+    last = compiled(Net(forward, conv(3, 4)), (3, 6, 5)).steps[-1].arguments
+    assert (last["channels"], last["in_height"], last["in_width"]) == expected
+    assert (last["out_height"], last["out_width"]) == expected[1:]
+
+
+def test_a_linear_layer_of_maps_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"input of linear \(in layers.0\) must be \(N, features\), found \(2, 3, 6, 5\)"):
+        sk.compile(Net(lambda x, a: a(x), nn.Linear(5, 2)).eval(), (1, 3, 6, 5))
+
+
 MIXED = [
     lambda x: x.reshape(-1, 6, 6, 5),
     lambda x: x.transpose(0, 1),
     lambda x: x[1:],
     lambda x: torch.cat([x, x], 0),
     lambda x: x.index_select(0, torch.tensor([0, 0])),
+    lambda x: x.split(1)[0],
+    lambda x: x.chunk(2, -4)[1],
 ]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
@@ -13,6 +14,7 @@ import torch
 from shufflekit.errors import InputError
 from shufflekit.train.checkpoint import (
     load_checkpoint,
+    load_last,
     random_states,
     restore_random_states,
     save_checkpoint,
@@ -85,3 +87,50 @@ def test_random_states_come_back_through_a_file(tmp_path: Path) -> None:
     _draw()
     restore_random_states(load_checkpoint(tmp_path / "random.pt")["place"])
     assert [_draw() for _ in range(3)] == expected
+
+
+def flipped(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << place % 8
+    path.write_bytes(content)
+
+
+def test_a_bit_that_flips_anywhere_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"place": {"step": 1}, "tensor": torch.zeros(500)})
+    whole = path.read_bytes()
+    for place in (0, 40, *range(len(whole) // 20, len(whole), len(whole) // 20), len(whole) - 1):
+        flipped(path, place)
+        with pytest.raises(InputError, match="last.pt (is damaged|cannot be read as a checkpoint)"):
+            load_checkpoint(path)
+        path.write_bytes(whole)
+    assert load_checkpoint(path)["place"] == {"step": 1}
+    assert torch.load(path, weights_only=True)["place"] == {"step": 1}, "PyTorch's own reader takes it too"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", b"PK\x03\x04" + bytes(100)])
+def test_the_checkpoint_before_takes_the_place_of_a_damaged_one(tmp_path: Path, content: bytes) -> None:
+    path, told = tmp_path / "last.pt", list[str]()
+    for step in (1, 2, 3):
+        save_checkpoint(path, {"place": {"step": step}})
+    assert load_last(path, told.append)["place"] == {"step": 3}
+    path.write_bytes(content)
+    assert load_last(path, told.append)["place"] == {"step": 2}
+    assert len(told) == 1
+    assert told[0].endswith(f"; goes on from {tmp_path / 'previous.pt'}, the one before it")
+    path.unlink()
+    assert load_last(path, told.append)["place"] == {"step": 2}
+    (tmp_path / "previous.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"previous.pt (cannot be read|is not)"):
+        load_last(path, told.append)
+
+
+def test_where_there_are_no_links_the_checkpoint_before_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(link: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    for step in (1, 2):
+        save_checkpoint(tmp_path / "last.pt", {"place": step})
+    assert [load_checkpoint(tmp_path / name)["place"] for name in ("last.pt", "previous.pt")] == [2, 1]
+    assert len(list(tmp_path.iterdir())) == 2

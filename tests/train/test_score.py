@@ -53,11 +53,33 @@ def test_fewer_classes_than_five() -> None:
     assert score(_Told(), _batches(logits, labels, 2), 3, CPU) == Score(3, 2, 3)
 
 
-def test_a_sample_in_place_of_a_broken_one_counts_once() -> None:
+def test_a_sample_that_comes_again_counts_once() -> None:
     logits, labels = torch.eye(3), torch.tensor([0, 1, 1])
     first, second = _batches(logits, labels, 2)
     again = Batch(first.images, first.labels, torch.tensor([1, 1]))
     assert score(_Told(), [first, again, second], 3, CPU) == Score(3, 2, 3)
+    many = [Batch(first.images[:1], first.labels[:1], torch.tensor([0]))] * 100  # so that no rounding hides them
+    assert score(_Told(), [*many, second], 3, CPU) == Score(2, 1, 2)
+
+
+def test_an_empty_batch_is_not_run() -> None:
+    logits, labels = torch.eye(3), torch.tensor([0, 1, 1])
+    empty = Batch(torch.empty(0, 1, 1, 3), torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
+
+    class Whole(_Told):
+        def forward(self, x: Tensor) -> Tensor:
+            assert len(x)
+            return super().forward(x)
+
+    assert score(Whole(), [*_batches(logits, labels, 2), empty], 3, CPU) == Score(3, 2, 3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_answers_that_are_no_numbers_are_an_error(value: float) -> None:
+    logits = torch.eye(3)
+    logits[1, 2] = value
+    with pytest.raises(InputError, match="^the network's answers to 1 of 3 images are infinite or not a number$"):
+        score(_Told(), _batches(logits, torch.tensor([0, 1, 1]), 2), 3, CPU)
 
 
 def test_no_image_at_all() -> None:

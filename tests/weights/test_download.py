@@ -191,6 +191,16 @@ def test_a_zip_put_there_by_hand(server, cache, monkeypatch):
     assert seen(cache) == ["net.pth", "net.pth.sha256"]
 
 
+def test_a_zip_of_another_file_put_there_by_hand(server, cache):
+    cache.mkdir()
+    with zipfile.ZipFile(cache / "net.pth.zip", "w") as archive:
+        archive.writestr("net.pth", b"something else")
+    with pytest.raises(
+        WeightsError, match="net.pth is not what its origin published: .*; deleted, another try fetches it again"
+    ):
+        checkpoint_path(checkpoint(server, url="/net.pth.zip"))
+
+
 def test_a_wrong_file_put_there_by_hand(server, cache):
     cache.mkdir()
     (cache / "net.pth").write_bytes(b"something else")

@@ -149,3 +149,11 @@ def test_only_what_is_wanted_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(pickled.Checkpoint, "tensor", lambda self, record: reads.append(record) or tensor(self, record))
     read_state(saved({"model": {"a": VIEWS}, "optimizer": {"state": {"b": torch.ones(99)}, "param_groups": []}}, tmp_path))
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize("key", [b"N" + b"\x85" * 200_000, b"K\x07", b"ctorch\nfloat32\n"], ids=["deep", "number", "type"])
+def test_only_words_are_names(key, tmp_path):
+    """The hash of a deep tuple ends the process, and numbers can be made to collide."""
+    (tmp_path / "net.pth").write_bytes(b"\x80\x02}" + key + b"Ns.")
+    with pytest.raises(WeightsError, match="holds no tensors by name, found a dict with nothing"):
+        read_state(tmp_path / "net.pth")

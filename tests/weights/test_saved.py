@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from shufflekit.errors import InputError, UsageError, WeightsError
-from shufflekit.models import Network, build_model
+from shufflekit.models import Network, _saved, build_model
 from shufflekit.models.shufflenet_v1 import ShuffleNetV1
 from shufflekit.models.shufflenet_v2 import ShuffleNetV2
 from shufflekit.weights import create_model, from_pretrained, load_weights, save_pretrained
@@ -205,13 +205,16 @@ def test_the_hub_s_prefix_and_no_network(tmp_path, monkeypatch):
         assert torch.equal(Network.from_pretrained(name).fc.weight, model.fc.weight)
     monkeypatch.undo()
     monkeypatch.setenv("SHUFFLEKIT_OFFLINE", "1")  # nothing is asked
-    monkeypatch.setattr("socket.socket.connect", lambda *arguments: pytest.fail("the network was used"))
+    asked = []
+    get = _saved.hf_hub_download
+    monkeypatch.setattr(_saved, "hf_hub_download", lambda *names, **hub: asked.append(hub) or get(*names, **hub))
     for name in ("hf-hub:me/none", "hf-hub:none", "hf-hub:", "hf-hub:a/b/c", "hf-hub:a b/c", "me/none"):
         for load in (from_pretrained, create_model) if ":" in name else (from_pretrained,):
             with pytest.raises(WeightsError, match="config.json cannot be had from the hub: ") as caught:
                 load(name)
             assert "\n" not in str(caught.value)
             assert name in str(caught.value)
+    assert asked == [{"local_files_only": True}] * 11
 
 
 @pytest.mark.parametrize("content", ["checkpoint", "old checkpoint", "zip", "pickle"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,14 @@ class FolderSource:
 
     def name(self, index: int) -> str:
         return self._files[index]
+
+    def described(self) -> Iterator[str]:
+        above = len(str(self.root)) + 1
+        for file in self._files:
+            try:
+                yield f"{file[above:]} {Path(file).stat().st_size}"
+            except OSError:
+                yield f"{file[above:]} unreadable"
 
     def encoded(self, index: int) -> bytes:
         try:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from shufflekit.data.augment import Augmentation
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.random import permutation
 from shufflekit.data.samples import PixelReader, Pixels, decode_all
 from shufflekit.data.sources import Source
+from shufflekit.data.workers import Workers
 from shufflekit.errors import InputError, UsageError
 
 
@@ -39,7 +38,8 @@ class Loader:
     sample), so an epoch can be taken up at any batch, and any number of processes and workers see the same images.
 
     Process r of p gets the micro-batches r, r + p, r + 2p, ... of the epoch, so p processes see in one step what one process
-    sees in p steps. A sample that cannot be decoded is replaced by the next good one of `indices` and named in `broken`.
+    sees in p steps. A sample that cannot be decoded is named in `broken`; in its place comes a random good one of `indices`
+    where batches must be whole (`drop_last`), and none where they may be smaller, or empty.
 
     Samples that fit in memory are decoded once, in the calling process: those that need no random resized crop, or are small
     and of one size. `workers` are for the others.
@@ -130,8 +130,7 @@ class Loader:
 
     def _pixels(self, epoch: int, plan: list[NDArray[np.int64]]) -> Iterator[Pixels]:
         if self._reader.decoded is None and self.workers:
-            self._keys[:] = [(epoch, positions) for positions in plan]
-            yield from self._worker_batches
+            yield from self._worker_processes.batches([(epoch, positions) for positions in plan])
         else:
             for positions in plan:
                 yield self._reader.pixels(epoch, positions)
@@ -148,47 +147,14 @@ class Loader:
 
     @cached_property
     def _reader(self) -> PixelReader:
-        reader = PixelReader(self.source, self.indices, self.preprocessing, self.augmentation, self.seed)
+        reader = PixelReader(self.source, self.indices, self.preprocessing, self.augmentation, self.seed, self.drop_last)
         if not (self.workers and reader.crops_first):  # such crops are slow enough to be worth a process of their own
             decode_all(reader)
         return reader
 
     @cached_property
-    def _keys(self) -> list[tuple[int, NDArray[np.int64]]]:
-        return []
-
-    @cached_property
-    def _worker_batches(self) -> DataLoader[Pixels]:
-        # A fork would copy this process in the middle of what its threads do; a fresh server process forks cleanly, and
-        # imports torch once for all workers.
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        context = multiprocessing.get_context(method)
-        if method == "forkserver":
-            context.set_forkserver_preload([__name__])
-        return DataLoader(
-            _WorkerDataset(self._reader),
-            sampler=self._keys,  # read anew, in this process, at the start of each epoch
-            batch_size=None,
-            num_workers=self.workers,
-            persistent_workers=True,
-            multiprocessing_context=context,
-            collate_fn=_as_is,
-        )
-
-
-class _WorkerDataset(Dataset[Pixels]):
-    """What a worker process runs: one micro-batch for each key."""
-
-    def __init__(self, reader: PixelReader) -> None:
-        self.reader = reader
-
-    def __getitem__(self, key: tuple[int, NDArray[np.int64]]) -> Pixels:
-        return self.reader.pixels(*key)
-
-
-def _as_is(pixels: Any) -> Any:
-    # Arrays travel through a pipe, not through /dev/shm, which is 64 MB in many containers.
-    return pixels
+    def _worker_processes(self) -> Workers:
+        return Workers(self._reader, self.workers)
 
 
 def _check(source: Source, indices: Sequence[int] | None, batch_size: int, workers: int, rank: int, world_size: int) -> None:

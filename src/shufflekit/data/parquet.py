@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,11 @@ class ParquetSource:
     def name(self, index: int) -> str:
         number = int(np.searchsorted(self._file_starts, index, side="right")) - 1
         return f"{self.files[number]}, row {index - self._file_starts[number]}"
+
+    def described(self) -> Iterator[str]:
+        for number, path in enumerate(self.files):
+            rows = self._file_starts[number + 1] - self._file_starts[number]
+            yield f"{path.name} {path.stat().st_size} {rows}"
 
     def encoded(self, index: int) -> bytes:
         place = int(np.searchsorted(self._group_starts, index, side="right")) - 1

@@ -1,7 +1,8 @@
-"""Batches of pixels out of a source: decode, crop, replace what is broken; in this process or in a worker."""
+"""Batches of pixels out of a source: decode, crop, replace or leave out what is broken; in this process or in a worker."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +14,20 @@ from rich.progress import track
 from shufflekit.data.augment import Augmentation
 from shufflekit.data.images import BrokenImageError
 from shufflekit.data.preprocess import Preprocessing
+from shufflekit.data.random import random_bits
 from shufflekit.data.sources import EncodedSource, Source
 
 # CIFAR-10's training set takes 150 MB; the largest set that is held in memory, as 8-bit pixels.
 MAX_DECODED_BYTES = 600 << 20
 _PROBES = 16
+_TRIES = 32  # random samples that are tried in place of a broken one, before all are gone through
 
 
 class Pixels(NamedTuple):
-    """A micro-batch as a worker hands it over, plain data: `images` (N, 3, H, W) uint8, `positions` (N,) in `indices`."""
+    """A micro-batch as a worker hands it over, plain data: `images` (N, 3, H, W) uint8, `positions` (N,) in `indices`.
+
+    `error` says that there is not one good sample to train on.
+    """
 
     images: NDArray[np.uint8]
     positions: NDArray[np.int64]
@@ -44,12 +50,14 @@ class PixelReader:
         preprocessing: Preprocessing,
         augmentation: Augmentation | None,
         seed: int,
+        replace: bool = True,
     ) -> None:
         self.source = source
         self.indices = indices
         self.preprocessing = preprocessing
         self.augmentation = augmentation
         self.seed = seed
+        self.replace = replace
         self.decoded: NDArray[np.uint8] | None = None
         self.broken: dict[str, str] = {}
         self._bad = np.zeros(len(indices), dtype=bool)
@@ -60,29 +68,39 @@ class PixelReader:
         return self.augmentation is not None and self.augmentation.scale is not None
 
     def pixels(self, epoch: int, positions: NDArray[np.int64]) -> Pixels:
-        """A micro-batch of an epoch, augmented but for cutout."""
+        """A micro-batch of an epoch, augmented but for cutout; broken samples are replaced, or left out."""
         used, images = [], []
-        for position in positions:
-            found = self._next_good(int(position), epoch)
-            if found is None:
-                return self._all_broken()
-            used.append(found[0])
-            images.append(found[1])
+        for position in positions.tolist():
+            found = self._read(position, epoch)
+            if found is None and self.replace:
+                found = self._substitute(position, epoch)
+                if found is None:
+                    return self._all_broken()
+            if found is not None:
+                used.append(found[0])
+                images.append(found[1])
         taken = np.array(used, dtype=np.int64)
-        batch = torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)))
+        stacked = np.stack(images) if images else np.empty((0, *self.preprocessing.input_size, 3), np.uint8)
+        batch = torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
         if self.augmentation is not None:
             batch = self.augmentation.batch(batch, self.augmentation.draws(self.seed, epoch, self.indices[taken]))
         return Pixels(batch.numpy(), taken, dict(self.broken))
 
-    def _next_good(self, position: int, epoch: int) -> tuple[int, NDArray[np.uint8]] | None:
-        for step in range(len(self.indices)):
-            candidate = (position + step) % len(self.indices)
-            if not self._bad[candidate]:
-                try:
-                    return candidate, self._crop(candidate, epoch)
-                except BrokenImageError as error:
-                    self.mark_broken(candidate, error)
-        return None
+    def _read(self, position: int, epoch: int) -> tuple[int, NDArray[np.uint8]] | None:
+        if self._bad[position]:
+            return None
+        try:
+            return position, self._crop(position, epoch)
+        except BrokenImageError as error:
+            self.mark_broken(position, error)
+            return None
+
+    def _substitute(self, position: int, epoch: int) -> tuple[int, NDArray[np.uint8]] | None:
+        """A good sample for a broken one: another for each and in each epoch, so that none takes the place of many."""
+        count = len(self.indices)
+        tries = random_bits(self.seed + 1, epoch, self.indices[position : position + 1], _TRIES)[0] % np.uint64(count)
+        candidates = chain(tries.tolist(), range(position, count), range(position))
+        return next((found for candidate in candidates if (found := self._read(candidate, epoch)) is not None), None)
 
     def mark_broken(self, position: int, error: BrokenImageError) -> None:
         self._bad[position] = True

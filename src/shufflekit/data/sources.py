@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -33,6 +34,10 @@ class Source(Protocol):
 
     def name(self, index: int) -> str:
         """What a report calls the sample: a file, or a row and the file that holds it."""
+        ...
+
+    def described(self) -> Iterator[str]:
+        """What tells the set from another, without its place: the names and sizes in bytes of its files."""
         ...
 
     def read(self, index: int) -> NDArray[np.uint8]:

@@ -64,6 +64,10 @@ class ShardSource:
     def name(self, index: int) -> str:
         return f"{self.shards[self._shard_of[index]]}/{self._images[index].name}"
 
+    def described(self) -> Iterator[str]:
+        for number, image in zip(self._shard_of, self._images):
+            yield f"{Path(self.shards[number]).name} {image.name} {image.size}"
+
     def encoded(self, index: int) -> bytes:
         shard, image = self.shards[self._shard_of[index]], self._images[index]
         try:

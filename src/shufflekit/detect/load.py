@@ -78,7 +78,7 @@ def load_detector_weights(detector: Detector, path: str | Path) -> None:
 def _fill_from_saved(detector: Detector, path: Path) -> None:
     """From a folder with the input and class names that stand there, from a file of tensors alone with neither."""
     folder = path if path.is_dir() else path.parent
-    if path.is_file() and not (path.name == WEIGHTS_NAME and (folder / CONFIG_NAME).is_file()):
+    if path != folder and not (path.name == WEIGHTS_NAME and (folder / CONFIG_NAME).is_file()):
         return detector.fill_from(path)
     config, weights = saved_files(folder)
     cfg = config["pretrained_cfg"] or {}

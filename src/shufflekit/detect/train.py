@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from shufflekit.detect.region_detector import RegionDetector
 from shufflekit.errors import InputError, UsageError
 from shufflekit.models._blocks import make_leaky
 from shufflekit.train.layout import Layout
+from shufflekit.train.lock import folder_lock
 from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer
 from shufflekit.train.memory import keep_freed_memory
@@ -42,6 +44,8 @@ from shufflekit.train.run import (
 )
 from shufflekit.train.unfold import unfold_before_training
 from shufflekit.weights import load_weights
+
+_Data = tuple[Truth, Path, list[str]]  # annotations, the folder of the images, what there is to say of them
 
 
 @dataclass(frozen=True)
@@ -113,17 +117,25 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         InputError: data or a checkpoint that cannot be used.
     """
     keep_freed_memory()
-    truth, folder, notes = _read(settings.data, settings.images)
+    training = _read(settings.data, settings.images)
     validation = None
     if settings.val is not None:
         validation = _read(settings.val, settings.val_images or settings.images)
-        _check_validation(truth, validation[0])
+        _check_validation(training[0], validation[0])
     if settings.holdout:
         raise UsageError("holdout: a detector is validated on --val, an annotation file of its own")
     if settings.teacher:
         raise UsageError("teacher: only a classifier can learn from one")
     if settings.options:
         raise UsageError(f"options: a detector has none, found {', '.join(settings.options)}")
+    if settings.freeze:
+        raise UsageError("freeze: only a classifier's backbone can be frozen")
+    with folder_lock(settings.out):
+        return _run(settings, recipe, training, validation, watcher)
+
+
+def _run(settings: Settings, recipe: Recipe, training: _Data, validation: _Data | None, watcher: Watcher | None) -> int:
+    truth, folder, notes = training
     accelerator = make_accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {
@@ -132,10 +144,13 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         "weights": settings.weights,
         "classes": list(truth.classes),
         "training_images": len(truth.images),
+        "data": _digest(truth, folder),
+        "validation": validation and _digest(*validation[:2]),
+        "precision": settings.precision,
         "processes": accelerator.num_processes,
         "recipe": json.loads(json.dumps(asdict(recipe))),
     }
-    checkpoint = find_checkpoint(settings, identity)
+    checkpoint = find_checkpoint(settings, identity, watcher)
     set_seed(recipe.seed)
     model = _build(settings, recipe, truth)
     for line in (*notes, *(validation[2] if validation else ())):
@@ -161,6 +176,15 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         log_every=settings.log_every,
     )
     return carry_out(trainer, settings, checkpoint, lambda: trainer.result().save_pretrained(settings.out))
+
+
+def _digest(truth: Truth, folder: Path) -> str:
+    """What tells these images and boxes from others: the annotations, and the sizes of the images' files."""
+    digest = hashlib.sha256(Path(truth.path).read_bytes())
+    for image in truth.images:
+        file = folder / image.file_name
+        digest.update(f"{file.stat().st_size if file.exists() else 'missing'}\0".encode())
+    return f"{len(truth.images)} images of digest {digest.hexdigest()[:16]}"
 
 
 def _read(annotations: Path, folder: Path | None) -> tuple[Truth, Path, list[str]]:

@@ -29,9 +29,8 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> tuple[
     pairs = {key: (own[key], tensor) for key, tensor in tensors.items() if key in own}
     refuse(name, [problem for key, (to, source) in pairs.items() if (problem := _unusable(key, source, to))])
     refuse(name, _torn(pairs))
-    inference = any(to.is_inference() for to, _ in pairs.values())
     try:
-        with torch.inference_mode() if inference else torch.no_grad():
+        with torch.no_grad():
             staged = _staged(pairs)
             refuse(name, [problem for key, (_, source) in pairs.items() if (problem := _lost(key, source, staged[key]))])
             _copy(staged, {key: to for key, (to, _) in pairs.items()})

@@ -118,10 +118,10 @@ def _locate(starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[n
 
 
 def _written(draft: Draft, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
-    count = draft.arguments.get("channels", draft.arguments.get("groups", 0) * draft.arguments.get("rows", 0))
+    a = draft.arguments
+    count = a["channels"] if "channels" in a else a["groups"] * a["rows"]
     if draft.to_output:
-        height, width = draft.arguments["out_height"], draft.arguments["out_width"]
-        return np.arange(count) * height * width
+        return np.arange(count) * a["out_height"] * a["out_width"]
     planes = offsets[draft.writes]
     if count == len(planes):
         return planes

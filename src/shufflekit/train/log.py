@@ -55,8 +55,12 @@ class Metrics:
         if path.exists():
             lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
             write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
-        self._lines = path.open("a")
         self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        try:
+            self._lines = path.open("a")
+        except OSError:
+            self._events.close()
+            raise
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         """Records numbers at an update."""

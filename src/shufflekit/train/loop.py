@@ -18,8 +18,11 @@ from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from shufflekit.data.workers import WorkerError
 from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
+from shufflekit.files import write_atomic
 from shufflekit.train.checkpoint import random_states, restore_random_states, save_checkpoint
+from shufflekit.train.freeze import train_mode
 from shufflekit.train.layout import Layout
 from shufflekit.train.log import Metrics, Watcher
 from shufflekit.train.optimizer import build_average, build_optimizer
@@ -27,6 +30,8 @@ from shufflekit.train.recipe import Recipe
 from shufflekit.train.schedule import learning_rate_factor
 from shufflekit.train.score import Measured, score
 from shufflekit.train.signals import StopRequest
+
+_SHOWN = 3  # broken images in a line
 
 
 class Batches(Protocol):
@@ -55,6 +60,12 @@ class Place:
     seconds: float = 0.0
     best_top1: float = -1.0
     "In %; a detector's is its AP."
+
+
+def _place(values: dict[str, Any]) -> Place:
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise ValueError(f"its place must be numbers, found {values}")
+    return Place(**values)
 
 
 class Trainer:
@@ -101,6 +112,7 @@ class Trainer:
         forward: Any = torch.compile(self.model) if layout.compiled else self.model
         self.forward, self.optimizer = accelerator.prepare(forward, optimizer)
         self.peak = recipe.peak_learning_rate(accelerator.num_processes)
+        self.metrics: Metrics | None = None
         self._unread: list[Tensor] = []
         self._logged_at, self._logged_step = time.perf_counter(), 0
 
@@ -117,8 +129,10 @@ class Trainer:
         Raises:
             ShufflekitError: the loss is no finite number any more, or a file cannot be written.
         """
-        self.metrics = Metrics(self.folder, self.place.step) if self.accelerator.is_main_process else None
+        self.metrics = None
         try:
+            if self.accelerator.is_main_process:
+                self.metrics = Metrics(self.folder, self.place.step)
             with StopRequest() as stop:
                 while self.place.epoch < self.recipe.epochs:
                     self._train_epoch(stop)
@@ -128,6 +142,8 @@ class Trainer:
                     self._finish_epoch()
         except BrokenPipeError:
             raise
+        except WorkerError as error:
+            raise ShufflekitError(f"{error}; {self._last_checkpoint()}") from error
         except OSError as error:
             raise ShufflekitError(f"{error.filename or self.folder}: {error.strerror}; {self._last_checkpoint()}") from error
         finally:
@@ -141,7 +157,7 @@ class Trainer:
         whole_run = self.recipe.epochs * total * self.images_per_update
         title = f"epoch {place.epoch + 1}/{self.recipe.epochs}"
         self.watcher.begin(title, whole_run, place.step * self.images_per_update)
-        self.model.train()
+        train_mode(self.model)
         batches = self.training.epoch(place.epoch, start_batch=place.batch)
         self._logged_at, self._logged_step = time.perf_counter(), place.step
         started = time.perf_counter() - place.seconds
@@ -265,9 +281,14 @@ class Trainer:
         found: dict[str, str] = {}
         for of_process in gather_object([loader.broken]):
             found |= of_process
-        if found:
-            listed = "; ".join(f"{image} ({reason})" for image, reason in sorted(found.items()))
-            self.watcher.note(f"{len(found)} broken {name} images were replaced by others: {listed}")
+        if not found or not self.accelerator.is_main_process:
+            return
+        path, lines = self.folder / f"broken_{name}.txt", [f"{image}: {found[image]}" for image in sorted(found)]
+        write_atomic(path, "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape"))
+        fate = "replaced by others" if name == "training" else "left out"
+        shown = "; ".join(lines[:_SHOWN]) + (f"; all are in {path}" if len(lines) > _SHOWN else "")
+        images = "image was" if len(lines) == 1 else "images were"
+        self.watcher.note(f"{len(lines)} broken {name} {images} {fate}: {shown}")
 
     def _validate(self) -> dict[str, Measured]:
         if self.validation is None:
@@ -301,8 +322,7 @@ class Trainer:
 
     def _save(self, also_best: bool = False) -> None:
         self._read_losses()
-        norms = torch._foreach_norm([p.detach() for p in self.model.parameters()])
-        if not bool(torch.stack(norms).isfinite().all()):
+        if not self._finite():
             raise ShufflekitError(f"weights: not finite any more after step {self.place.step}; {self._last_checkpoint()}")
         random = gather_object([random_states()])
         if not self.accelerator.is_main_process:
@@ -311,6 +331,13 @@ class Trainer:
         if also_best:  # before the checkpoint: a run killed between the two does the epoch again
             self.result().save_pretrained(self.folder / "best")
         save_checkpoint(self.folder / "checkpoints" / "last.pt", state)
+
+    def _finite(self) -> bool:
+        """Whether all weights and statistics are, those of the average too."""
+        networks = [self.model] if self.average is None else [self.model, self.average]
+        tensors = [t.detach() for network in networks for t in (*network.parameters(), *network.buffers())]
+        norms = torch._foreach_norm([t for t in tensors if t.is_floating_point() and t.numel()])
+        return bool(torch.stack(norms).isfinite().all())
 
     def _last_checkpoint(self) -> str:
         path = self.folder / "checkpoints" / "last.pt"
@@ -342,7 +369,7 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
-            self.place = Place(**state["place"])
+            self.place = _place(state["place"])
             restore_random_states(state["random"][self.accelerator.process_index])
-        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
             raise InputError(f"resume: the checkpoint does not fit this run ({one_line(error)})") from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -14,23 +15,36 @@ from accelerate import Accelerator, DistributedDataParallelKwargs  # type: ignor
 from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list, set_seed  # type: ignore[import-untyped]
 
+from shufflekit.data.identity import data_digest
+from shufflekit.data.labels import empty_classes, labels_of
 from shufflekit.data.loader import Loader
+from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.sources import Source, open_source
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
 from shufflekit.files import remove_partial, write_atomic
 from shufflekit.models import Network
-from shufflekit.train.checkpoint import load_checkpoint
+from shufflekit.train.checkpoint import load_last, weights_digest
+from shufflekit.train.freeze import freeze_backbone, train_mode
 from shufflekit.train.holdout import hold_out
 from shufflekit.train.layout import Layout, TrainingStep, candidates, choose_layout, measure_layout
+from shufflekit.train.lock import folder_lock
 from shufflekit.train.log import Silent, Watcher
 from shufflekit.train.loop import Trainer
 from shufflekit.train.memory import keep_freed_memory
+from shufflekit.train.options import network_options
 from shufflekit.train.recipe import Recipe
 from shufflekit.train.teacher import TaughtTrainer, open_teacher
 from shufflekit.train.toml import to_toml
+from shufflekit.train.transfer import keep_classes, known_classes
 from shufflekit.train.unfold import unfold_before_training
 from shufflekit.weights import create_model, save_pretrained
+from shufflekit.weights.create import saved_place
 from shufflekit.weights.pretrained_cfg import default_cfg
+
+_EPOCHS = "recipe.epochs"
+_OTHERWISE = "use its values or another --out"
+_SHOWN = 3  # names in a line
+_Data = tuple[Source, list[int], tuple[Source, list[int]] | None]  # with the indices to use, and the validation set's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +58,12 @@ class Settings:
     "To detect: the folder of the annotated images."
     model: str
     "A registry name; to detect, nanodet_m_, fastestdet_, faster_rcnn_ or light_head_rcnn_ and a backbone's name."
-    options: dict[str, int | bool | str] = field(default_factory=dict)
-    "Of the network's constructor, such as --options.shuffle no; a detector has none."
+    options: dict[str, float | bool | str] = field(default_factory=dict)
+    "Of the network's constructor, such as --options.shuffle no or --options.in_chans 1; a detector has none."
     weights: str | None = None
     "Start from these: a tag, or a file of any layout that `load_weights` knows."
+    freeze: bool = False
+    "Train the classifier alone: the other weights stay, and so do the statistics of their norms."
     teacher: tuple[str, ...] = ()
     "Learn from what these saved networks (folders, or hf-hub:owner/name) say of each image, on average."
     out: Path
@@ -63,7 +79,7 @@ class Settings:
     image_column: str = "image"
     label_column: str = "label"
     resume: Literal["auto", "never"] = "never"
-    "auto continues what the folder holds, and starts where it holds nothing."
+    "auto continues what the folder holds, with more --epochs too, and starts where it holds nothing."
     precision: Literal["no", "bf16", "fp16"] = "no"
     layout: Literal["auto", "nchw", "channels_last"] = "auto"
     compile: Literal["auto", "no", "yes"] = "auto"
@@ -86,29 +102,43 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
         InputError: data or a checkpoint that cannot be used.
     """
     keep_freed_memory()
-    source, training, validation = _open_data(settings, recipe)
+    options = network_options(settings.model, settings.options, recipe.small_input)
+    recipe = replace(recipe, preprocessing=_for_channels(recipe.preprocessing, options.get("in_chans", 3)))
+    data = _open_data(settings, recipe)
+    with folder_lock(settings.out):
+        return _run(settings, recipe, options, data, watcher)
+
+
+def _run(settings: Settings, recipe: Recipe, options: dict[str, Any], data: _Data, watcher: Watcher | None) -> int:
+    source, training, validation = data
+    classes = list(source.classes)
     accelerator = make_accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
+    teachers = [open_teacher(place, recipe.preprocessing, classes) for place in settings.teacher]
     identity = {
         "model": settings.model,
-        "options": settings.options,
+        "options": {name: options[name] for name in settings.options},
         "weights": settings.weights,
+        "freeze": settings.freeze,
         "teacher": list(settings.teacher),
-        "classes": list(source.classes),
+        "teacher_weights": [weights_digest(teacher.network) for teacher in teachers],
+        "classes": classes,
         "training_images": len(training),
+        "data": data_digest(source, training),
+        "validation": validation and data_digest(*validation),
+        "precision": settings.precision,
         "processes": accelerator.num_processes,
         "recipe": json.loads(json.dumps(asdict(recipe))),
     }
-    checkpoint = find_checkpoint(settings, identity)
+    checkpoint = find_checkpoint(settings, identity, watcher)
     set_seed(recipe.seed)
-    model = _build(settings, recipe, list(source.classes))
-    start: Callable[..., Trainer] = Trainer
-    if settings.teacher:
-        teachers = [open_teacher(place, recipe.preprocessing, list(source.classes)) for place in settings.teacher]
-        start = partial(TaughtTrainer, teachers=teachers)
+    model = _build(settings, recipe, options, classes, watcher)
+    _check_batch(model, recipe)
+    _note_empty_classes(source, training, watcher)
+    start = partial(TaughtTrainer, teachers=teachers) if teachers else Trainer
     note_learning_rate(recipe, accelerator.num_processes, watcher)
     if checkpoint:
-        layout = Layout(**checkpoint["layout"])
+        layout = _layout_of(checkpoint)
     else:
         layout = _choose_layout(settings, recipe, model, len(training), accelerator, watcher)
     load = partial(
@@ -131,7 +161,7 @@ def run(settings: Settings, recipe: Recipe, watcher: Watcher | None = None) -> i
         batches,
         validation and load(validation[0], indices=validation[1], augmentation=None, shuffle=False, drop_last=False),
         settings.out,
-        classes=len(source.classes),
+        classes=len(classes),
         identity=identity,
         watcher=watcher,
         checkpoint_every=settings.checkpoint_every,
@@ -149,17 +179,30 @@ def carry_out(trainer: Trainer, settings: Settings, checkpoint: dict[str, Any] |
     accelerator = trainer.accelerator
     if checkpoint:
         trainer.restore(checkpoint)
-        trainer.watcher.note(f"resumed at epoch {trainer.place.epoch + 1}, step {trainer.place.step}")
-    if accelerator.is_main_process:
-        write_atomic(settings.out / "recipe.toml", to_toml(asdict(trainer.recipe)).encode())
-    stopped = trainer.fit()
-    if accelerator.is_main_process and not stopped:
-        save()
+        trainer.watcher.note(_resumed(trainer, checkpoint))
+    try:
+        if accelerator.is_main_process:
+            write_atomic(settings.out / "recipe.toml", to_toml(asdict(trainer.recipe)).encode())
+        stopped = trainer.fit()
+        if accelerator.is_main_process and not stopped:
+            save()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"out: {error.filename or settings.out}: {error.strerror or one_line(error)}") from error
     accelerator.end_training()
     return stopped
 
 
-def _open_data(settings: Settings, recipe: Recipe) -> tuple[Source, list[int], tuple[Source, list[int]] | None]:
+def _resumed(trainer: Trainer, checkpoint: dict[str, Any]) -> str:
+    done, before, now = trainer.place.epoch, _flat(checkpoint["identity"]).get(_EPOCHS, 0), trainer.recipe.epochs
+    if done >= now:
+        return f"the run is finished: {done} of {now} epochs are done"
+    longer = f"; {before} epochs have become {now}, learning rate {trainer.learning_rate:g}" if now > before else ""
+    return f"resumed at epoch {done + 1}, step {trainer.place.step}{longer}"
+
+
+def _open_data(settings: Settings, recipe: Recipe) -> _Data:
     """The training set, its indices, and the validation set with its indices."""
     columns = {"image_column": settings.image_column, "label_column": settings.label_column}
     if settings.val is not None and settings.holdout:
@@ -168,7 +211,7 @@ def _open_data(settings: Settings, recipe: Recipe) -> tuple[Source, list[int], t
     if settings.val is None and not settings.holdout:
         return source, list(range(len(source))), None
     if settings.val is None:
-        training, held_out = hold_out([source.label(i) for i in range(len(source))], settings.holdout, recipe.seed)
+        training, held_out = hold_out(labels_of(source, range(len(source))).tolist(), settings.holdout, recipe.seed)
         return source, training, (source, held_out)
     validation = open_source(settings.val, split=settings.val_split, **columns)
     if source.classes[: len(validation.classes)] != validation.classes:
@@ -191,8 +234,12 @@ def make_accelerator(precision: str) -> Accelerator:
     return Accelerator(cpu=on_cpu, mixed_precision=precision, kwargs_handlers=[own_statistics])
 
 
-def find_checkpoint(settings: Settings, identity: dict[str, Any]) -> dict[str, Any] | None:
+def find_checkpoint(settings: Settings, identity: dict[str, Any], watcher: Watcher | None = None) -> dict[str, Any] | None:
     """The checkpoint to go on from, None where the folder holds no run.
+
+    Args:
+        identity: what must be equal; a larger number of epochs is another schedule from here on, and no other run.
+        watcher: told what could not be compared.
 
     Raises:
         UsageError: there is one and it is not to be resumed, or it is another run's.
@@ -204,17 +251,35 @@ def find_checkpoint(settings: Settings, identity: dict[str, Any]) -> dict[str, A
     except OSError as error:
         raise InputError(f"out: {settings.out}: {error.strerror}") from None
     path = folder / "last.pt"
-    if not path.exists():
+    if not path.exists() and not path.with_name("previous.pt").exists():
         return None
     if settings.resume == "never":
         raise UsageError(f"out: {settings.out} holds a run already; --resume auto continues it")
     remove_partial(folder)
-    checkpoint = load_checkpoint(path)
-    ours = _flat(identity)
-    for name, saved in _flat(checkpoint["identity"]).items():
-        if (found := ours.get(name)) != saved:
-            raise UsageError(f"{name}: the run in {settings.out} has {saved}, found {found}; use its values or another --out")
+    watcher = watcher or Silent()
+    checkpoint = load_last(path, watcher.note)
+    saved, ours = _flat(_part(checkpoint, "identity", path)), _flat(identity)
+    for name, value in saved.items():
+        longer = name == _EPOCHS and isinstance(value, int) and ours[name] > value
+        if ours.get(name) != value and not longer:
+            raise UsageError(f"{name}: the run in {settings.out} has {value}, found {ours.get(name)}; {_OTHERWISE}")
+    if unknown := [name for name in ("data", "validation", "precision") if name in ours and name not in saved]:
+        watcher.note(f"resume: {path} is of an earlier version and does not say its {', '.join(unknown)}: not compared")
     return checkpoint
+
+
+def _layout_of(checkpoint: dict[str, Any]) -> Layout:
+    try:
+        return Layout(**checkpoint["layout"])
+    except (LookupError, TypeError) as error:
+        raise InputError(f"resume: the checkpoint does not fit this run ({one_line(error)})") from None
+
+
+def _part(checkpoint: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    found = checkpoint.get(name)
+    if not isinstance(found, dict):
+        raise InputError(f"resume: {path} is not a training checkpoint of shufflekit: {name} is {type(found).__name__}")
+    return found
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -224,13 +289,50 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _build(settings: Settings, recipe: Recipe, classes: list[str]) -> Network:
-    options: dict[str, Any] = {**settings.options, **({"small_input": True} if recipe.small_input else {})}
+def _for_channels(preprocessing: Preprocessing, in_chans: int) -> Preprocessing:
+    """Grey for a network of one channel.
+
+    Raises:
+        UsageError: a network of other channels than photos have.
+    """
+    if in_chans == preprocessing.in_chans:
+        return preprocessing
+    return Preprocessing.from_config(asdict(preprocessing) | {"input_size": (in_chans, *preprocessing.input_size)})
+
+
+def _build(settings: Settings, recipe: Recipe, options: dict[str, Any], classes: list[str], watcher: Watcher) -> Network:
     model = create_model(settings.model, settings.weights or False, num_classes=len(classes), **options)
     assert isinstance(model, Network)
+    keep_classes(model, known_classes(model, settings.weights), classes, watcher)
+    if settings.freeze:
+        if settings.weights is None and saved_place(settings.model) is None:
+            raise UsageError("freeze: the frozen weights would be random; name some with --weights, or a saved network")
+        freeze_backbone(model)
     expected = asdict(recipe.preprocessing) | {"input_size": (model.in_chans, *recipe.preprocessing.input_size)}
     model.pretrained_cfg = {**default_cfg(model), **expected, "classes": classes}
     return model
+
+
+def _check_batch(model: Network, recipe: Recipe) -> None:
+    """Refuses a micro-batch of which a batch norm would see one value a channel, which has no variance."""
+    if recipe.batch > 1:
+        return
+    height, width = recipe.preprocessing.input_size
+    try:
+        trial = copy.deepcopy(model).to("meta")
+        train_mode(trial)
+        trial(torch.empty(1, model.in_chans, height, width, device="meta"))
+    except ValueError as error:
+        if isinstance(error, ShufflekitError):
+            raise
+        why = f"where a batch norm of {model.architecture} sees one value a channel"
+        raise UsageError(f"batch: must be 2 or more at {height}x{width}, {why}, found 1") from None
+
+
+def _note_empty_classes(source: Source, training: list[int], watcher: Watcher) -> None:
+    if empty := empty_classes(source, labels_of(source, training)):
+        shown = ", ".join(empty[:_SHOWN]) + (", ..." if len(empty) > _SHOWN else "")
+        watcher.note(f"data: {len(empty)} of {len(source.classes)} classes have no training images: {shown}")
 
 
 def note_learning_rate(recipe: Recipe, processes: int, watcher: Watcher) -> None:
@@ -248,7 +350,7 @@ def _choose_layout(
     found = [Layout()]
     if accelerator.is_main_process:
         autocast: Any = accelerator.autocast
-        shape = (recipe.batch, 3, *recipe.preprocessing.input_size)
+        shape = (recipe.batch, model.in_chans, *recipe.preprocessing.input_size)
 
         def measure(layout: Layout) -> float:
             step = TrainingStep(model, layout, shape, model.num_classes, accelerator.device, autocast)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import nn
-from torchmetrics.classification import MulticlassAccuracy
+from torch import Tensor, nn
 
 from shufflekit.data.loader import Batch
 from shufflekit.errors import InputError
@@ -88,34 +87,38 @@ def score(
 ) -> Score:
     """Counts right answers; over all processes, where there are several, of which each sees its own batches.
 
-    A sample that a loader gives twice, in place of a broken one, counts once.
+    A sample that comes twice counts once.
 
     Args:
-        batches: images (N, C, H, W) and labels (N,).
+        batches: images (N, C, H, W) and labels (N,); some may be empty.
         classes: how many scores the network gives.
         advance: told the images of each batch.
 
     Raises:
-        InputError: no image could be read.
+        InputError: no image could be read, or the network's answers are no finite numbers.
     """
-    top1, top5 = (MulticlassAccuracy(classes, top_k=k, average="micro").to(device) for k in (1, min(5, classes)))
+    counts = torch.zeros(4, dtype=torch.int64, device=device)  # images, right, right among the best five, not finite
     seen: set[int] = set()
     with evaluation(model):
         for batch in batches:
             rows = {index: row for row, index in enumerate(batch.indices.tolist()) if index not in seen}
             seen.update(rows)
-            new = list(rows.values())
-            labels = batch.labels[new].to(device)
-            logits = model(batch.images[new].to(device, memory_format=memory_format)).float()
-            if new:
-                top1.update(logits, labels)
-                top5.update(logits, labels)
+            if new := list(rows.values()):
+                logits = model(batch.images[new].to(device, memory_format=memory_format)).float()
+                counts += _counted(logits, batch.labels[new].to(device), min(5, classes))
             if advance is not None:
                 advance(len(batch.labels))
-    images = torch.tensor(len(seen), device=device)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(images)
+        torch.distributed.all_reduce(counts)
+    images, top1, top5, wrong = counts.tolist()
     if not images:
         raise InputError("data: not one image could be read")
-    right = [round(float(metric.compute()) * int(images)) for metric in (top1, top5)]
-    return Score(int(images), *right)
+    if wrong:
+        raise InputError(f"the network's answers to {wrong} of {images} images are infinite or not a number")
+    return Score(images, top1, top5)
+
+
+def _counted(logits: Tensor, labels: Tensor, k: int) -> Tensor:
+    best = logits.topk(k).indices == labels[:, None]
+    images = torch.full((), len(labels), device=labels.device)
+    return torch.stack([images, best[:, 0].sum(), best.sum(), (~logits.isfinite()).any(1).sum()])

@@ -133,4 +133,6 @@ def open_teacher(place: str, given: Preprocessing, classes: list[str]) -> Teache
         raise UsageError(
             f"teacher: {place} must have the {len(classes)} classes of the data, found {network.num_classes} others"
         )
+    if network.in_chans != given.in_chans:
+        raise UsageError(f"teacher: {place} must take images of {given.in_chans} channels, found {network.in_chans}")
     return Teacher(network, given)

@@ -97,6 +97,8 @@ def _unpack_and_check(part: Path, path: Path, checkpoint: Checkpoint) -> None:
         _forget(path)
         unpacked.replace(path)
     except ZIP_ERRORS as error:
+        if isinstance(error, WeightsError):
+            raise
         raise WeightsError(f"{checkpoint.url}: not the zip it should be, deleted: {one_line(error)}") from None
     finally:
         unpacked.unlink(missing_ok=True)
