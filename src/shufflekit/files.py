@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
     """The same for files that belong together: none is put in its place before all are on the disk."""
+    for target in contents:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     temporary = {path: path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}") for path in contents}
     path: Path | None = None
     try:

@@ -18,6 +18,7 @@ from shufflekit.cli._networks import (
     saved_folder,
     untrained_network,
 )
+from shufflekit.cli.main import main
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.network import Detector
 from shufflekit.errors import UsageError, WeightsError
@@ -109,6 +110,15 @@ def test_the_configuration_counts_where_the_network_does_not_tell() -> None:
     assert preparation(network).mean == pytest.approx((0.2,))
     network.pretrained_cfg = "none"  # type: ignore[assignment]
     assert input_shape(network) == (1, 3, 224, 224)
+
+
+def test_nothing_is_written_over_a_network(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build_model("shufflenet_v2_x0_5", num_classes=3).save_pretrained("net")
+    for words in (["audit", "net", "-o"], ["audit", "net", "--report"], ["bench", "net", "--json"]):
+        assert main([*words, "net/config.json"]) == 2
+        assert "net/config.json is an input and is not written over" in capsys.readouterr().err
+    assert main(["audit", "mine:small", "-o", "mine.py"]) == 2  # before it is imported
+    assert Path("mine.py").read_text() == MINE
 
 
 def test_what_is_read_is_listed(mine: Path) -> None:

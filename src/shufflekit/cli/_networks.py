@@ -99,14 +99,17 @@ def saved_folder(model: str) -> Path | None:
     return saved_files(place)[1].parent if isinstance(place, str) else place
 
 
-def input_files(model: str | None, weights: str | None) -> list[str | Path]:
+def input_files(model: str | None, weights: str | None = None) -> list[str | Path]:
     """What a command reads for its network, and so must not write over; names that are no files are among them."""
     found: list[str | Path] = []
     for text in filter(None, (model, weights)):
         path = Path(text).expanduser()
         found += [path, path / CONFIG_NAME, path / WEIGHTS_NAME]
-    module = sys.modules.get(model.partition(":")[0]) if model and is_callable(model) else None
-    return [*found, *filter(None, [getattr(module, "__file__", None)])]
+    if model and is_callable(model):
+        name = model.partition(":")[0]
+        found.append(Path(*name.split(".")).with_suffix(".py"))  # in the current folder, whether it is imported by now or not
+        found.append(getattr(sys.modules.get(name), "__file__", None) or name)
+    return found
 
 
 def _fill(network: nn.Module, weights: str) -> None:

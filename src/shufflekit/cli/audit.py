@@ -55,7 +55,7 @@ def audit(
         plots: a folder for the charts, as SVG and PNG.
         json: print one object, or a list of them for several networks.
     """
-    from shufflekit.cli._networks import input_shape, untrained_network
+    from shufflekit.cli._networks import input_files, input_shape, untrained_network
     from shufflekit.cli._report import numbered, read_run, write_report
     from shufflekit.errors import InputError
     from shufflekit.files import refuse_overwrite, write_atomic
@@ -69,7 +69,7 @@ def audit(
         raise UsageError(f"what_if: changes one network of the registry, found {', '.join(models)}")
     for name, target in (("out", out), ("report", report)):
         if target is not None:
-            refuse_overwrite(target, models, name)
+            refuse_overwrite(target, [file for model in models for file in input_files(model)], name)
     changed = rebuilt(models[0], what_if) if what_if else None
     subjects: list[Subject] = []
     trial = None

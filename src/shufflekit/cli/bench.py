@@ -63,6 +63,7 @@ def bench(
     from shufflekit.bench.results import check_machine
     from shufflekit.bench.results import compare as compare_sessions
     from shufflekit.bench.runtimes import RUNTIMES
+    from shufflekit.cli._networks import input_files
 
     if not models:
         raise UsageError("bench: needs one model or more")
@@ -72,7 +73,7 @@ def bench(
     if base is not None:
         words("base", base, chosen)
     if json and str(json) != "-":
-        refuse_overwrite(json, [compare, *models], "json")
+        refuse_overwrite(json, [compare, *(file for model in models for file in input_files(model))], "json")
     if json and str(json) != "-" and not json.resolve().parent.is_dir():
         raise InputError(f"{json}: cannot be written: no such folder")
     device = load_device(warn=notice)
