@@ -80,6 +80,26 @@ def test_places_of_a_wide_grid_are_where_they_are():
     assert grid_loss(maps, [target([[44, 8, 92, 24]], [0])], 16)["box"].item() > 0.1
 
 
+def test_each_image_of_a_grid_learns_from_its_own_objects():
+    values = torch.zeros(2, 7, 2, 2, requires_grad=True)
+    for part in grid_loss(values, [target(), target([[0, 0, 32, 32]], [1])], 16).values():
+        (gradient,) = torch.autograd.grad(part, values, retain_graph=True)
+        assert (gradient[0, 1:] == 0).all()
+
+
+def test_a_grid_place_of_two_objects_learns_the_one_that_it_overlaps_more():
+    """A map of 1x1 says 8 x 8 around (0, 0): one object is that, the other its upper half."""
+    both = [target([[-4, -4, 4, 4], [-4, -4, 4, 0]], [0, 1])]
+    assert grid_loss(torch.zeros(1, 7, 1, 1), both, 16)["box"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_objectness_is_over_the_places_that_learn():
+    """Of five places around two objects (see above) two learn: overlaps of 1 and 1/64."""
+    found = grid_loss(torch.zeros(1, 6, 4, 4), [target([[0, 0, 32, 32], [46, 46, 50, 50]], [0, 0])], 16)
+    squares = 14 * 0.5**2 + 0.5**2 + (0.5 - 1 / 64) ** 2
+    assert found["object"].item() == pytest.approx(math.log(2) * squares / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize("form", ["focal", "grid"])
 def test_a_crowd_does_not_hide_its_own_objects(form):
     """A map of 1x1 with an object, and a crowd all over it."""
