@@ -28,10 +28,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NoReturn
 
 from mutants import Mutant, sample
@@ -83,9 +83,43 @@ def copy_tree(source: Path, native: Path, target: Path) -> None:
         (target.parent / "shared").symlink_to(source.parent / "shared")
 
 
-def start_worker(folder: Path, native: Path) -> None:
-    """Makes a copy for this process and imports what all tests import; each verdict then costs a fork."""
+class Worker:
+    """A process with a copy of the tree, which has imported what all tests import: each verdict then costs a fork."""
+
+    def __init__(self, folder: Path, native: Path) -> None:
+        # Not by multiprocessing: what that keeps in a process would reach the tests, of which some start processes too.
+        command = [sys.executable, "-c", "import mutation; mutation.serve()", str(folder), str(native)]
+        self._process = subprocess.Popen(
+            command, cwd=Path(__file__).parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def verdict(self, file: str, source: str | None, limit_s: float) -> dict[str, Any]:
+        """`verdict` there."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([file, source, limit_s]) + "\n")
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"mutation: a worker ended, exit code {self._process.wait()}")
+        return dict(json.loads(answer))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def serve() -> None:
+    """The worker's side: a line of JSON in, a line out."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     _die_with_parent()
+    _settle(Path(sys.argv[1]), Path(sys.argv[2]))
+    for line in sys.stdin:
+        answers.write(json.dumps(verdict(*json.loads(line))) + "\n")
+        answers.flush()
+
+
+def _settle(folder: Path, native: Path) -> None:
     tree = folder / f"tree-{os.getpid()}"
     copy_tree(ROOT, native, tree)
     os.chdir(tree)
@@ -94,7 +128,7 @@ def start_worker(folder: Path, native: Path) -> None:
     os.environ |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(folder)}  # two edits within a second would share bytecode
     sys.dont_write_bytecode = True
     exec(_SITECUSTOMIZE)
-    sys.path[:] = [*paths, *(path for path in sys.path if Path(path).resolve() != ROOT / "scripts")]
+    sys.path[:] = [*paths, *(path for path in sys.path if path and Path(path).resolve() != ROOT / "scripts")]
     for name in _WARM:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -204,31 +238,54 @@ class Results:
         beside.replace(self.path)
 
 
-def run(mutants: Sequence[Mutant], results: Results, workers: int) -> None:
+def run(mutants: Sequence[Mutant], results: Results, count: int) -> None:
     """Fills in the verdicts that are missing; first how long each folder's tests take as they are, which must pass."""
-    baselines, verdicts = results.content["baselines"], results.content["verdicts"]
-    left = [mutant for mutant in mutants if mutant.key not in verdicts]
     native = importlib.util.find_spec("shufflekit._native")
     if native is None or native.origin is None:
         raise SystemExit("mutation: the compiled part is missing; `make setup` builds it")
-    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
-        start = (Path(folder), Path(native.origin))
-        with ProcessPoolExecutor(workers, get_context("spawn"), start_worker, start) as pool:
-            first = {Path(mutant.file).parts[2]: mutant.file for mutant in left}
-            futures = {pool.submit(verdict, file, None, 1800): name for name, file in first.items() if name not in baselines}
-            for future in as_completed(futures):
-                found = future.result()
-                if found["failed"]:
-                    pool.shutdown(cancel_futures=True)
-                    raise SystemExit(f"mutation: tests of {futures[future]} fail before any edit: {found['by']}")
-                results.add("baselines", futures[future], found)
-            limits = {name: 60 + 3 * found["seconds"] for name, found in baselines.items()}
-            futures = {pool.submit(verdict, m.file, m.source, limits[Path(m.file).parts[2]]): m for m in left}
-            for future in as_completed(futures):
-                mutant = futures[future]
-                about = {name: getattr(mutant, name) for name in ("file", "line", "function", "before", "after")}
-                results.add("verdicts", mutant.key, about | future.result())
-                _tell(mutant, verdicts[mutant.key], len(verdicts), len(mutants))
+    baselines, verdicts = results.content["baselines"], results.content["verdicts"]
+    left = [mutant for mutant in mutants if mutant.key not in verdicts]
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder, contextlib.ExitStack() as stack:
+        workers = [Worker(Path(folder), Path(native.origin)) for _ in range(count)]
+        for worker in workers:
+            stack.callback(worker.stop)
+        first = {folder_of(mutant.file): mutant.file for mutant in left}
+        missing = [(name, file, None, 1800.0) for name, file in first.items() if name not in baselines]
+        for name, found in _answers(workers, missing):
+            if found["failed"]:
+                raise SystemExit(f"mutation: tests of {name} fail before any edit: {found['by']}")
+            results.add("baselines", name, found)
+        limits = {name: 60 + 3 * found["seconds"] for name, found in baselines.items()}
+        for mutant, found in _answers(workers, [(m, m.file, m.source, limits[folder_of(m.file)]) for m in left]):
+            about = {name: getattr(mutant, name) for name in ("file", "line", "function", "before", "after")}
+            results.add("verdicts", mutant.key, about | found)
+            _tell(mutant, found, len(verdicts), len(mutants))
+
+
+def _answers(workers: Sequence[Worker], questions: Iterable[tuple[Any, str, str | None, float]]) -> Iterator[tuple[Any, Any]]:
+    """Each question's first item and its verdict, as they come."""
+    idle = SimpleQueue[Worker]()
+    for worker in workers:
+        idle.put(worker)
+
+    def ask(about: Any, *question: Any) -> tuple[Any, dict[str, Any]]:
+        worker = idle.get()
+        try:
+            return about, worker.verdict(*question)
+        finally:
+            idle.put(worker)
+
+    pool = ThreadPoolExecutor(len(workers))
+    try:
+        for future in as_completed([pool.submit(ask, *question) for question in questions]):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def folder_of(file: str) -> str:
+    """`src/shufflekit/plan/views.py` -> `plan`."""
+    return Path(file).parts[2]
 
 
 def _tell(mutant: Mutant, verdict: Mapping[str, Any], done: int, count: int) -> None:
@@ -268,7 +325,7 @@ def identity(found: Mapping[str, Any]) -> tuple[str, ...]:
 def _by_folder(verdicts: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     folders: dict[str, list[Mapping[str, Any]]] = {}
     for found in verdicts:
-        folders.setdefault(Path(found["file"]).parts[2], []).append(found)
+        folders.setdefault(folder_of(found["file"]), []).append(found)
     return folders
 
 

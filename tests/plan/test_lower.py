@@ -146,6 +146,7 @@ SUMS = {
     "and an activation": (Net(lambda x, a: F.hardswish(x + a(x)), conv(3, 3)), ["gemm"]),
     "before an activation of the convolution": (Net(lambda x, a: x + a(x).relu(), conv(3, 3)), ["gemm", "binary"]),
     "three": (Net(lambda x, a, b: x + a(x) + b(x), conv(3, 3), conv(3, 3)), ["gemm", "gemm"]),
+    "with what one convolution adds already": (Net(lambda x, a: x + a(x) + x, conv(3, 3)), ["gemm", "binary"]),
     "twice the same": (Net(lambda x, a: (y := a(x)) + y, conv(3, 3)), ["gemm", "binary"]),
     "with one pixel a channel": (Net(lambda x, a: a(x) + mean(x), conv(3, 3)), ["gemm", "pool", "binary"]),
     "of one pixel a channel": (Net(lambda x, a: x + a(mean(x)), conv(3, 3)), ["pool", "gemm", "binary"]),
