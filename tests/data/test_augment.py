@@ -166,3 +166,11 @@ def test_a_file_and_its_pixels_give_the_same_crop():
 def test_wrong_values_are_refused(change: dict, message: str):
     with pytest.raises(UsageError, match=message):
         Augmentation(**change)
+
+
+def test_sides_of_a_crop_are_rounded_to_the_nearest_pixel():
+    """60 % of 100 pixels as a square: sides of 7.75 pixels; 13 % of 400: of 7.21."""
+    for share, side, expected in ((0.6, 10, 8), (0.13, 20, 7)):
+        augmentation = Augmentation(scale=(share, share), ratio=(1.0, 1.0))
+        left, top, right, bottom = augmentation.crop_box(side, side, augmentation.draws(0, 0, np.array([3]))[0])
+        assert (right - left, bottom - top) == (expected, expected)

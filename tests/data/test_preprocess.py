@@ -157,3 +157,11 @@ def test_resizing_in_bands_differs_by_rounding_alone(
         in_bands = resize(image, box, size, interpolation)
         monkeypatch.undo()
         assert np.abs(in_bands.astype(int) - whole).max() <= 2
+
+
+@pytest.mark.parametrize(("side", "first"), [(34, 1), (35, 2), (36, 2), (39, 4), (33, 0), (37, 2)])
+def test_the_centre_is_rounded_as_python_rounds(side: int, first: int):
+    """A margin of a half pixel goes to the even one, as in torchvision's centre crop, which `round` makes too."""
+    image = np.arange(side, dtype=np.uint8)[:, None, None] + np.zeros((1, side, 3), np.uint8)
+    crop = Preprocessing(input_size=(32, 32), crop_pct=32 / (side + 0.5)).crop(image)
+    assert crop[:, 0, 0].tolist() == list(range(first, first + 32))

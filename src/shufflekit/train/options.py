@@ -34,9 +34,9 @@ def network_options(model: str, given: Mapping[str, float | bool | str], small_i
         UsageError: an option that the network does not have, or that is not for the user to say, or a value of a wrong kind.
 
     Example:
-        >>> network_options("shufflenet_v2_x0_5", {"in_chans": 1.0, "se": True}, small_input=False)
+        >>> network_options("shufflenet_v2_x0_5", {"depth": 3.0}, small_input=False)
         Traceback (most recent call last):
-        shufflekit.errors.UsageError: shufflenet_v2_x0_5: takes no option 'se'
+        shufflekit.errors.UsageError: shufflenet_v2_x0_5: takes no option 'depth'
         >>> network_options("shufflenet_v2_x0_5", {"in_chans": 1.0}, small_input=True)
         {'in_chans': 1, 'small_input': True}
     """
