@@ -20,7 +20,11 @@ constexpr int64_t most_channels = 1 << 24, most_side = 1 << 16, most_floats = 1 
 // Memory that is had for the asking: 4 MB. More must be written to, or so many times less must.
 constexpr int64_t free_floats = 1 << 20, most_scratch_share = 64;
 
-[[noreturn]] void fail(const std::string& problem) { throw std::invalid_argument("plan: " + problem); }
+// One line, whatever the names in the file are.
+[[noreturn]] void fail(std::string problem) {
+    std::ranges::replace_if(problem, [](unsigned char c) { return c < ' '; }, ' ');
+    throw std::invalid_argument("plan: " + problem);
+}
 
 // A file with a checksum opens so; its digits follow.
 constexpr std::string_view checksum_opens = "{\"__metadata__\":{\"checksum\":\"";

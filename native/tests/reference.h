@@ -205,8 +205,8 @@ inline void softmax(const Softmax& s, int32_t first_pixel, int32_t last_pixel) {
 inline void resize(const Resize& r, int32_t first_channel, int32_t last_channel) {
     const auto where = [&](int64_t at, int64_t in_size, int64_t out_size, float scale) {  // rounded as the contract says
         const auto out = static_cast<float>(at);
-        if (in_size == out_size) return out;
-        if (r.resizing == Resizing::nearest && out_size == 2 * in_size) return out / 2;
+        if (repeats_whole(r) && in_size == out_size) return out;
+        if (repeats_whole(r) && r.resizing == Resizing::nearest && out_size == 2 * in_size) return out / 2;
         return std::max(r.resizing == Resizing::bilinear ? static_cast<float>((at + 0.5) * scale - 0.5) : out * scale, 0.0f);
     };
     const int64_t right_by = r.in_width != r.out_width, down_by = r.in_height != r.out_height;

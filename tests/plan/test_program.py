@@ -85,6 +85,12 @@ def test_a_checksum_that_cannot_be_checked_is_refused(program: Program) -> None:
         Engine(hidden)
 
 
+def test_a_refusal_is_one_line_whatever_the_names_are(program: Program) -> None:
+    steps = (replace(program.steps[0], name="two\nlines", out_buffer=1), *program.steps[1:])
+    with pytest.raises(InputError, match=r"^plan: step 0 \(two lines\): out_buffer must be 0 for this kernel, found 1$"):
+        Engine(replace(program, steps=steps).to_bytes())
+
+
 def run_in_little_memory(content: bytes, path: Path) -> str:
     """What a process of at most 1 GB says after it ran the plan."""
     path.write_bytes(content)
