@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from shufflekit.modes import evaluation
@@ -32,3 +33,11 @@ def test_no_module_is_told_to_merge() -> None:
     with evaluation(net):
         assert not net[0].training
     assert not net[0].merged
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_frozen_script_has_no_mode_and_keeps_its_own() -> None:
+    net = nn.Sequential(torch.jit.freeze(torch.jit.script(nn.Conv2d(3, 4, 1).eval())), nn.Dropout())
+    with evaluation(net):
+        assert not net[1].training
+    assert net[1].training
