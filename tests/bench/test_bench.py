@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from shufflekit.bench.bench import bench
+from shufflekit.bench.bench import _speed_ups, bench
 from shufflekit.bench.cold_start import measure_cold_start
 from shufflekit.bench.race import Subject, converted
+from shufflekit.bench.results import Result
 from shufflekit.bench.runtimes import RUNTIMES
 from shufflekit.errors import InputError, UsageError
-from tests.bench.test_results import DEVICE
+from tests.bench.test_results import DEVICE, timed
 
 
 def small() -> Subject:
@@ -103,3 +104,11 @@ def test_models_and_threads_are_left_as_they_were(tmp_path: Path) -> None:
     assert [module.training for module in net.modules()] == [True, True, False, True]
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert torch.get_num_threads() == threads
+
+
+def test_twice_as_quick_as_the_base_is_a_speed_up_of_two() -> None:
+    torch_one, engine = timed("a", 2.0, 2.0, 2.0, "torch"), timed("a", 1.0, 1.0, 1.0)
+    missing = Result("a", "mnn", "", "skipped", "missing", 224, 224, 1, 1)
+    assert [one.speed_up for one in _speed_ups([torch_one, engine, missing], "torch")] == [1.0, 2.0, None]
+    assert [one.speed_up for one in _speed_ups([torch_one, engine, missing], "engine")] == [0.5, 1.0, None]
+    assert [one.speed_up for one in _speed_ups([torch_one, engine, missing], "mnn")] == [None] * 3

@@ -333,12 +333,17 @@ def test_a_compiled_part_can_still_be_compiled():
 
 def test_global_settings_are_left_as_they_were():
     good, bad = Holds(lambda self, x: x * SCALE), nn.Conv2d(4, 3, 1)
-    random, fused = torch.get_rng_state(), torch.backends.mha.get_fastpath_enabled()
-    count(good, (1, 3, 8, 8))
-    with pytest.raises(InputError):
-        count(bad, (1, 3, 8, 8))
+    random, before = torch.get_rng_state(), torch.backends.mha.get_fastpath_enabled()
+    try:
+        for fused in (True, False):
+            torch.backends.mha.set_fastpath_enabled(fused)
+            count(good, (1, 3, 8, 8))
+            with pytest.raises(InputError):
+                count(bad, (1, 3, 8, 8))
+            assert torch.backends.mha.get_fastpath_enabled() == fused
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
     assert torch.equal(torch.get_rng_state(), random)
-    assert torch.backends.mha.get_fastpath_enabled() == fused
 
 
 def test_transposed_convolutions_know_themselves():
@@ -401,3 +406,15 @@ def test_a_residual_of_a_batch_norm_is_not_folded_twice():
             return self.norm(self.first(x) + self.second(x))
 
     assert [layer.mac for layer in count(Two(), (1, 4, 3, 3)).layers] == [2 * 36 + 20, 2 * 36 + 20, 3 * 36, 2 * 36 + 4 * 4]
+
+
+def test_a_constant_is_nobodys_result_wherever_it_lies():
+    """Each is made where an earlier map lay that is no longer there."""
+
+    def sums(x: Tensor) -> Tensor:
+        for _ in range(30):
+            x = x.relu() + torch.ones(1, 8, 6, 6)
+        return x
+
+    layers = count(Apply(sums), (1, 8, 6, 6)).layers
+    assert [layer.reads for layer in layers] == [(), *((place,) for place in range(59))]

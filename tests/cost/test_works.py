@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log2
 from pathlib import Path
 from unittest.mock import patch
@@ -176,3 +177,56 @@ def test_a_stride_is_told_from_what_is_beside_it():
         sizes = {"channels": 8, "depth": 8, "rows": 8, "in_channels": 8, "groups": 1}
         works = works_of_steps([step(kernel, **sizes, window=window) for window in (skips, stays)], DEVICE, 1)
         assert [work.features[place] for work in works] == [1, 0]
+
+
+def features_of(conv: nn.Module, *shape: int) -> tuple[str, tuple[float, ...]]:
+    """Family and sizes of the only operator, without what lies around it."""
+    (work,) = works_of_layers(count(conv, shape).layers, DEVICE, 1)
+    return work.family, work.features[:-2]
+
+
+def test_two_images_are_twice_the_pixels_and_change_nothing_else():
+    for conv in (nn.Conv2d(16, 24, 1), nn.Conv2d(16, 32, 3, 1, 1), nn.Conv2d(16, 16, 3, 1, 1, groups=16)):
+        (family, one), (same, two) = (features_of(conv, batch, 16, 64, 64) for batch in (1, 2))
+        assert (same, two) == (family, pytest.approx((one[0] + 1, *one[1:])))
+
+
+def test_a_border_that_is_lost_is_no_stride():
+    assert features_of(nn.Conv2d(16, 32, 3), 1, 16, 64, 64)[1][4] == 0
+    assert features_of(nn.Conv2d(16, 32, 3, 2), 1, 16, 64, 64)[1][4] == 1
+    assert features_of(nn.Conv2d(16, 32, 3, (2, 1)), 1, 16, 64, 64)[1][4] == 1
+
+
+def test_small_is_up_to_20480_elements_as_in_pytorch():
+    conv = nn.Conv2d(16, 32, 3, 1, 1)
+    assert features_of(conv, 1, 16, 32, 40)[0] == "small convolution"
+    assert features_of(conv, 1, 16, 33, 40)[0] == "convolution"
+
+
+def test_a_line_is_a_map_of_one_row():
+    line, plane = nn.Conv1d(16, 32, 3, padding=1), nn.Conv2d(16, 32, (1, 3), padding=(0, 1))
+    assert features_of(line, 1, 16, 500) == features_of(plane, 1, 16, 1, 500)
+
+
+def test_the_engine_takes_eight_rows_at_a_time_whatever_its_vectors():
+    wide = replace(DEVICE, peaks=(replace(DEVICE.peak, instruction_set="avx512"),))
+    one = step("gemm", groups=1, depth=4, rows=20, pixels=24, residual=-1)
+    for device, pixels in ((DEVICE, 24), (wide, 32)):
+        (work,) = works_of_steps([one], device, 1)
+        assert work.features[4:6] == pytest.approx((log2(pixels / 24), log2(24 / 20)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_limits_are_of_the_threads(threads):
+    """Of a convolution, a depthwise one, a product and a step, all so large that two threads need half the time."""
+    convs = nn.Conv2d(64, 64, 3), nn.Conv2d(64, 64, 15, groups=64)
+    net = nn.Sequential(*convs, nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(1024, 512))
+    layers = count(net, (64, 64, 32, 32)).layers
+    limits = [DEVICE.limit_ms(layer.flops, layer.mac_bytes, threads) for layer in layers]
+    assert [work.limit_ms for work in works_of_layers(layers, DEVICE, threads)] == limits
+    alone = [DEVICE.limit_ms(layer.flops, layer.mac_bytes, 1) for layer in layers if layer.flops]
+    together = [limit for limit, layer in zip(limits, layers) if layer.flops]
+    assert len(alone) == 3
+    assert together == pytest.approx([limit / threads for limit in alone], rel=0.02)
+    large = replace(step("affine", channels=8, pixels=9), flops=10**9)
+    assert works_of_steps([large], DEVICE, threads)[0].limit_ms == DEVICE.limit_ms(10**9, 45_000, threads)

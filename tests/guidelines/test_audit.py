@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -71,6 +71,13 @@ def test_gain_is_the_part_by_which_the_model_expects_the_remedy_to_be_quicker():
     assert finding.cost_ms == pytest.approx(2 * now)
     assert finding.gain_ms == pytest.approx(2 * (now - then))
     assert (finding.basis, finding.layers) == ("predicted", (0,))
+
+
+def test_what_takes_longer_than_predicted_gains_as_much_more():
+    found = predict_profile(*NETS["G1"], TWICE_THE_LIMIT, DEVICE)
+    slower = replace(found, layers=tuple(replace(layer, ms=3 * layer.ms) for layer in found.layers))
+    (as_predicted,), (measured,) = (find(one, rules_of(["G1"]), TWICE_THE_LIMIT, "measured") for one in (found, slower))
+    assert (measured.cost_ms, measured.gain_ms) == pytest.approx((3 * as_predicted.cost_ms, 3 * as_predicted.gain_ms))
 
 
 def test_a_measured_audit_takes_its_costs_from_the_stopwatch():

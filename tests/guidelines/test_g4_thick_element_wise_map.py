@@ -66,3 +66,19 @@ def test_a_hundredth_of_the_memory_access_is_where_it_begins_to_count(others, ac
     (place,) = [number for number, layer in enumerate(layers) if layer.operator == "relu"]
     share = layers[place].mac / sum(layer.mac for layer in layers)
     assert len(violations("G4", layers)) == accused == (share >= 0.01)
+
+
+def test_a_shuffle_is_as_thick_as_all_of_its_groups():
+    (found,) = violations("G4", count(around(16, 96, nn.ChannelShuffle(2)), (1, 16, 56, 56)).layers)
+    assert (found.node, found.value) == ("2", 6.0)
+    (found,) = violations("G4", count(around(16, 96, Shuffle()), (1, 16, 56, 56)).layers)
+    assert found.value == 6.0
+    assert found.message.startswith("clone on 96x56x56, ")
+
+
+class Shuffle(nn.Module):
+    """As reshape, transpose, reshape: the copy is of (N, groups, channels of a group, H, W)."""
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,9 @@ import shufflekit as sk
 from shufflekit.cost import count
 from shufflekit.errors import InputError, UsageError
 from shufflekit.models import build_model
+from shufflekit.profile import Latency
+from shufflekit.profile.profile import spread, warnings_of
+from tests.guidelines.nets import DEVICE
 
 
 def test_counts_without_measuring():
@@ -88,3 +93,20 @@ class Attends(nn.Module):
 def test_fused_layers_multiply_as_often_as_their_parts(net, shape, flops):
     assert sk.profile(net, shape).flops == flops
     assert sk.profile(net, shape, measure=True, min_seconds=0).flops == flops
+
+
+def test_shares_are_of_all_and_limits_of_the_machine(monkeypatch):
+    monkeypatch.setattr(import_module("shufflekit.profile.profile"), "load_device", lambda: DEVICE)
+    net = nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Conv2d(16, 64, 1)).double()
+    p = sk.profile(net, (1, 16, 32, 32), measure=True, threads=2, min_seconds=0)
+    assert sum(layer.share for layer in p.layers) == pytest.approx(1)
+    assert [layer.share for layer in p.layers] == pytest.approx([layer.ms / p.ms for layer in p.layers])
+    assert [layer.limit_ms for layer in p.layers] == [DEVICE.limit_ms(x.flops, 8 * x.mac, 2) for x in p.layers]
+
+
+@pytest.mark.parametrize("unit", [0.01, 1.0, 100.0])
+def test_a_spread_is_the_same_in_every_unit(unit):
+    assert spread(Latency(4 * unit, 3.8 * unit, 4.4 * unit, 50)) == pytest.approx(0.15)
+    busy, quiet = Latency(4 * unit, 3.7 * unit, 4.3 * unit, 50), Latency(4 * unit, 3.9 * unit, 4.1 * unit, 50)
+    assert [len(warnings_of([quiet], one)) for one in (busy, quiet)] == [1, 0]
+    assert [len(warnings_of([quiet] * times, quiet)) for times in (1, 2)] == [0, 1]
