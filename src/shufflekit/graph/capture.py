@@ -16,7 +16,7 @@ from shufflekit.errors import UsageError, one_line
 from shufflekit.graph.graph import Graph, Node, Value, live
 from shufflekit.graph.images import Images, RefusedError
 from shufflekit.graph.operators import CANONICAL, Call, Same, Step, operator_of
-from shufflekit.graph.trace import after_input, input_of, is_number, module_of, outputs_of, trace
+from shufflekit.graph.trace import after_input, input_of, module_of, outputs_of, trace
 from shufflekit.shapes import image_shape
 
 
@@ -59,6 +59,8 @@ class _Capture:
         source = input_of(self.program)
         self._sources(source)
         outputs = outputs_of(self.program)
+        if not outputs:
+            raise UsageError("compile: the network must return a tensor, found none")
         wanted = _ancestors([each for each in outputs if isinstance(each, fx.Node)])
         self._check_state(wanted)
         computed = set(after_input(self.program))
@@ -113,7 +115,9 @@ class _Capture:
 
     def _compute(self, node: fx.Node) -> None:
         """What depends on no input is computed here, with the types that torch gives it; what depends on the batch is not."""
-        if any(each not in self.known for each in node.all_input_nodes) or is_number(node):
+        if self.failed.intersection(node.all_input_nodes):
+            self.failed.add(node)
+        if any(each not in self.known for each in node.all_input_nodes):
             return
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags and not Call(node, self).is_off():
@@ -169,7 +173,7 @@ class _Capture:
         return name
 
     def _output(self, number: int, found: Any) -> str:
-        if found in self.failed:
+        if isinstance(found, fx.Node) and found in self.failed:
             return ""
         if not isinstance(found, fx.Node) or found not in self.places:
             what = "a constant" if isinstance(found, fx.Node) else repr(found)

@@ -1,12 +1,13 @@
 """A network's forward pass as torch.export writes it down, with any number of images, and proved to be the same with one.
 
 torch.export counts images by a symbol N of 2 or more and writes down every decision that it takes on N. A network that takes one
-is refused; a second export, with one image, must be the first one with N = 1, operator by operator. So what is captured holds
-at every batch size, and where a size or a number in it depends on N it can be seen.
+is refused; a second export, with one image, must be the first one with N = 1, operator by operator, and so must another one where
+torch itself asks whether N is some number. So what is captured holds at every batch size, and what depends on N can be seen.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sympy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
@@ -21,11 +23,11 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.overrides import TorchFunctionMode
 
 from shufflekit.errors import ShufflekitError, UsageError, one_line
-from shufflekit.graph.graph import BATCH
 from shufflekit.graph.operators import FRESH, is_in_place, operator_of
 from shufflekit.modes import evaluation
 
 _LOCK = threading.RLock()  # torch.export keeps what it does in globals
+_EXAMPLE = 37  # images: hardly a size of anything else, of which torch would ask whether it is N
 
 
 # torch takes local response norms apart into nine operators; as one of ours they arrive whole.
@@ -37,11 +39,18 @@ def _local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: fl
 _local_response_norm.register_fake(lambda x, *_: torch.empty_like(x))
 
 
-class _WholeNorms(TorchFunctionMode):
-    """Of this thread only."""
+_NAMES = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
+_DROPOUTS = {getattr(module, name) for module in (F, torch) for name in _NAMES if hasattr(module, name)}
+
+
+class _Rewritten(TorchFunctionMode):
+    """Calls of this thread: norms stay whole, and a dropout that drops nothing is its input, as where it runs (also in place)."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return (_local_response_norm if func is F.local_response_norm else func)(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func in _DROPOUTS and False in (kwargs.get("training"), kwargs.get("train"), *args[2:3]):
+            return args[0]
+        return (_local_response_norm if func is F.local_response_norm else func)(*args, **kwargs)
 
 
 def trace(model: nn.Module, shape: tuple[int, ...], is_known: Callable[[fx.Node], bool]) -> ExportedProgram:
@@ -55,21 +64,21 @@ def trace(model: nn.Module, shape: tuple[int, ...], is_known: Callable[[fx.Node]
         UsageError: the network cannot be captured, or what it computes depends on the batch size.
     """
     where = f"compile: {type(model).__name__} at (N, {', '.join(map(str, shape))})"
-    with _LOCK, _left_as_it_was(model), evaluation(model), warnings.catch_warnings(), torch.no_grad(), _WholeNorms():
+    with _LOCK, _left_as_it_was(model), evaluation(model), warnings.catch_warnings(), torch.no_grad(), _Rewritten():
         warnings.simplefilter("ignore")  # of torch.export about itself
         try:
-            program = _export(model, BATCH, shape)
-            _check_decisions(program, where)
-            _check_one_image(program, _export(model, 1, shape), where)
-            if _is_functional(program.graph) and all(map(is_known, after_input(program))):
-                return program
-            program = program.run_decompositions({})
-            _check_decisions(program, where)
+            program = _export(model, _EXAMPLE, shape)
+            for batch in sorted({1} | _singled_out(program, where)):
+                _check_same(program, _export(model, batch, shape), batch, where)
+            if not _is_functional(program.graph) or not all(map(is_known, after_input(program))):
+                program = program.run_decompositions({})
+                _singled_out(program, where)
             return program
         except ShufflekitError:
             raise
         except Exception as error:
-            raise UsageError(f"{where} cannot be captured: {one_line(error)}") from error
+            reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else one_line(error)
+            raise UsageError(f"{where.replace(' at ', ' cannot be captured at ')}: {reason}") from error
 
 
 def input_of(program: ExportedProgram) -> fx.Node:
@@ -97,7 +106,7 @@ def is_number(node: fx.Node) -> bool:
 def _export(model: nn.Module, batch: int, shape: tuple[int, ...]) -> ExportedProgram:
     x = torch.zeros(batch, *shape, device=_device(model))
     shapes = ShapesCollection()
-    shapes[x] = {0: Dim.AUTO} if batch != 1 else {}
+    shapes[x] = {0: Dim.AUTO} if batch == _EXAMPLE else {}
     program = torch.export.export(model, (x,), dynamic_shapes=shapes, strict=False)
     _inline_regions(program.graph_module)
     return program
@@ -158,68 +167,87 @@ def _changes_nothing(node: fx.Node) -> bool:
     return str(node.target) == "wrap_with_autocast" and (device != "cpu" or not is_enabled)
 
 
-def _check_decisions(program: ExportedProgram, where: str) -> None:
-    """Refuses a forward pass that takes another path, or stops, at some batch sizes."""
+def _singled_out(program: ExportedProgram, where: str) -> set[int]:
+    """Batch sizes of which torch asked whether N is one; refuses a forward pass that takes another path, or stops, at others."""
     size = input_of(program).meta["val"]
-    symbols = [each for each in size.shape if isinstance(each, torch.SymInt)]
     environment = size.fake_mode.shape_env
+    found: set[int] = set()
     for guard in environment.guards if environment is not None else []:
-        names = [str(symbol) for symbol in guard.expr.free_symbols]
-        text = str(guard.expr).replace(names[0], "N") if len(names) == 1 else str(guard.expr)
-        raise UsageError(
-            f"{where}: its forward pass decides by the batch size{_line(guard)}: captured is the path where {text}, and the others "
-            "would be lost; x.shape[0] as it is, without int() or len(), is no decision"
-        )
-    if len(symbols) != 1:
+        (symbol,) = guard.expr.free_symbols
+        if (root := _left_out(guard.expr, symbol)) is not None:
+            found |= {int(root)} if root.is_Integer and root >= 2 else set()
+            continue
+        if isinstance(guard.expr, sympy.Eq) and _EXAMPLE in guard.expr.args:
+            raise UsageError(f"{where}: its forward pass makes a fixed number of the batch size{_line(guard)}; x.shape[0] is none")
+        path = str(guard.expr).replace(str(symbol), "N")
+        raise UsageError(f"{where}: its forward pass takes a path for some batch sizes only, those where {path}{_line(guard)}")
+    if not isinstance(size.shape[0], torch.SymInt):
         raise UsageError(f"{where}: its forward pass holds at one batch size only")
+    return found
+
+
+def _left_out(guard: Any, symbol: sympy.Symbol) -> Any:
+    """The one N for which `a * N + b != 0` does not hold; None for another condition."""
+    if not isinstance(guard, sympy.Ne):
+        return None
+    difference = guard.lhs - guard.rhs
+    start = difference.subs(symbol, 0)
+    slope = difference.subs(symbol, 1) - start
+    return -start / slope if slope != 0 and sympy.expand(difference - slope * symbol - start) == 0 else None
 
 
 def _line(guard: Any) -> str:
-    """Where the network's source takes the decision, if torch knows."""
-    place = str(getattr(guard, "sloc", "")).splitlines()[0] if str(getattr(guard, "sloc", "")) else ""
-    file, _, rest = place.partition(":")
-    return f" ({Path(file).name}:{rest.split(' ')[0]})" if rest else ""
+    """Where the network's source asks, if it is not torch that does."""
+    place = getattr(guard.sloc, "framework_loc", None)
+    file = Path(getattr(place, "filename", ""))
+    return f" ({file.name}:{place.lineno})" if file.is_file() and "torch" not in file.parts else ""
 
 
-def _check_one_image(program: ExportedProgram, single: ExportedProgram, where: str) -> None:
-    """Refuses a forward pass that is another one for a single image, as `x.squeeze()` is."""
-    many, one = (_operators(each) for each in (program, single))
-    numbers: dict[fx.Node, int] = {}
-    for number, (a, b) in enumerate(zip(many, one)):
-        numbers |= {a: number, b: number}
-        if a.target != b.target or _described(a, numbers) != _described(b, numbers):
-            raise UsageError(
-                f"{where}: its forward pass is another one for a single image, from {operator_of(a)} on (in {module_of(a)}); "
-                "a squeeze() without a dimension drops a batch of one"
-            )
-    constants = (program.constants, single.constants)
-    outputs = [_values(list(each.graph.output_node().args), numbers) for each in (program, single)]
-    if len(many) != len(one) or outputs[0] != outputs[1] or not _are_equal(*constants):
-        raise UsageError(f"{where}: its forward pass is another one for a single image")
+def _check_same(program: ExportedProgram, other: ExportedProgram, batch: int, where: str) -> None:
+    """Refuses a forward pass that is another one for so many images, as `x.squeeze()` is for one."""
+    mine, others = (_operators(each) for each in (program, other))
+    names = {node: node.target for each in (program, other) for node in each.graph.nodes if node.op == "placeholder"}
+    images = f"a batch of {batch}" if batch > 1 else "a single image"
+    for number, (a, b) in enumerate(zip(mine, others)):
+        names |= {a: number, b: number}
+        if a.target != b.target or _described(a, names, batch) != _described(b, names, batch):
+            hint = "; without a dimension it drops a batch of one" if operator_of(a) == "aten.squeeze" else ""
+            what = f"from {operator_of(a)} on (in {module_of(a)}){hint}"
+            raise UsageError(f"{where}: its forward pass is another one for {images}, {what}")
+    outputs = [_values(list(each.graph.output_node().args), names, batch) for each in (program, other)]
+    if len(mine) != len(others) or outputs[0] != outputs[1] or not _are_equal(program.constants, other.constants):
+        raise UsageError(f"{where}: its forward pass is another one for {images}")
 
 
 def _operators(program: ExportedProgram) -> list[fx.Node]:
-    return [node for node in program.graph.nodes if "val" in node.meta and not is_number(node)]
+    return [node for node in program.graph.nodes if node.op == "call_function" and not is_number(node) and not _is_whole(node)]
 
 
-def _described(node: fx.Node, numbers: dict[fx.Node, int]) -> Any:
-    """An operator's arguments and results with N = 1."""
-    found = node.meta["val"]
-    results = [found] if isinstance(found, Tensor) else found
-    shapes = [_values(list(each.shape), numbers) if isinstance(each, Tensor) else each for each in results or ()]
-    types = [each.dtype for each in results or () if isinstance(each, Tensor)]
-    name = node.target if node.op == "placeholder" else ""
-    return name, _values([*node.args, *sorted(node.kwargs.items())], numbers), shapes, types
+def _is_whole(node: fx.Node) -> bool:
+    """A slice of all images, which torch writes down in other ways where it knows how many there are."""
+    is_slice = node.target is torch.ops.aten.slice.Tensor and node.args[1:] == (0, 0, sys.maxsize)
+    return is_slice or node.target is torch.ops.aten.alias.default
 
 
-def _values(found: Any, numbers: dict[fx.Node, int]) -> Any:
+def _described(node: fx.Node, names: dict[fx.Node, Any], batch: int) -> Any:
+    """An operator's arguments and results at a batch size."""
+    found = node.meta.get("val")
+    results = found if isinstance(found, list | tuple) else [found]
+    tensors = [each for each in results if isinstance(each, Tensor)]
+    shapes = [_values(list(each.shape), names, batch) for each in tensors]
+    return _values([*node.args, *sorted(node.kwargs.items())], names, batch), shapes, [each.dtype for each in tensors]
+
+
+def _values(found: Any, names: dict[fx.Node, Any], batch: int) -> Any:
     if isinstance(found, fx.Node):
-        return _values(found.meta["val"], numbers) if is_number(found) else ("node", numbers.get(found))
+        if _is_whole(found):
+            return _values(found.args[0], names, batch)
+        return _values(found.meta["val"], names, batch) if is_number(found) else ("node", names.get(found))
     if isinstance(found, list | tuple):
-        return [_values(each, numbers) for each in found]
+        return [_values(each, names, batch) for each in found]
     if isinstance(found, torch.SymInt | torch.SymFloat):
         expression = found.node.expr
-        value = expression.subs(dict.fromkeys(expression.free_symbols, 1))
+        value = expression.subs(dict.fromkeys(expression.free_symbols, batch))
         return float(value) if value.is_number else str(value)
     return float(found) if isinstance(found, int) and not isinstance(found, bool) else found
 
