@@ -138,7 +138,7 @@ class Of(nn.Module):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: x.reshape(-1, 4, 4), "mixes the images of a batch"),
+        (lambda x: x.reshape(-1, 4, 4), r"dimension 0 must count the images of the batch, found \(3N, 4, 4\)"),
         (lambda x: x.softmax(3), "dim must be 1"),
         (lambda x: nn.functional.local_response_norm(x, 3, beta=0.3), "beta must be a multiple of 0.25"),
         (lambda x: x * x[:, :, :1], "the smaller one must have the same size, or one pixel a channel"),

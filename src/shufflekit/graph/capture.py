@@ -92,7 +92,9 @@ class _Capture:
         changed = set(self.program.graph_signature.buffers_to_mutate.values())
         for node in wanted & self.origins.keys():
             if self.origins[node] in changed:
-                raise UsageError(f"compile: {self.origins[node]} changes at every call, and what the network returns depends on it")
+                raise UsageError(
+                    f"compile: {self.origins[node]} changes at every call, and what the network returns depends on it"
+                )
 
     # What operators ask, see `operators.Known`.
 
@@ -123,12 +125,13 @@ class _Capture:
         if torch.Tag.nondeterministic_seeded in tags and not Call(node, self).is_off():
             self._refuse(node, "it is random")
             return
+        operator: Any = node.target
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.constant)
         try:
             with torch.no_grad():
-                self.known[node] = node.target(*args, **kwargs)
+                self.known[node] = operator(*args, **kwargs)
         except Exception as error:
-            self._refuse(node, one_line(error))
+            raise UsageError(f"compile: {operator_of(node)} (in {module_of(node)}): {one_line(error)}") from error
 
     def _call(self, node: fx.Node) -> None:
         operator = operator_of(node)
@@ -190,9 +193,7 @@ class _Capture:
 
     def _report(self) -> None:
         missing = [f"{operator} ({_places(modules)})" for (operator, reason), modules in self.refused.items() if not reason]
-        wrong = [
-            f"{operator} ({_places(modules)}): {reason}" for (operator, reason), modules in self.refused.items() if reason
-        ]
+        wrong = [f"{operator} ({_places(modules)}): {reason}" for (operator, reason), modules in self.refused.items() if reason]
         if missing:
             word = "operator" if len(missing) == 1 else "operators"
             wrong.insert(0, f"{word} {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not supported")

@@ -1,7 +1,7 @@
 """Where the images of a batch lie in a tensor of torch, so that they are seen to stay apart.
 
-Every value of a graph has its batch in dimension 0, alone. In torch a reshape may fold it with others, as (N * C / 2, 2, H * W), and a
-permutation may move it; `Images` follows it by the sizes around it, and says what each image has in the meantime.
+Every value of a graph has its batch in dimension 0, alone. In torch a reshape may fold it with others, as (N * C / 2, 2, H * W),
+and a permutation may move it; `Images` follows it by the sizes around it, and says what each image has in the meantime.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Images:
         before = math.prod(self.sizes[: self.axis]) * self.outer
         ahead = math.prod(sizes[:axis])
         if 0 in sizes or before % ahead or sizes[axis] % (before // ahead):
-            raise RefusedError(f"{self} is taken for {Images(tuple(sizes), axis)}, and the images of the batch do not stay apart")
+            raise RefusedError(
+                f"{self} is taken for {Images(tuple(sizes), axis)}, and the images of the batch do not stay apart"
+            )
         return Images(tuple(sizes), axis, before // ahead)
 
     def squeezed(self, dim: int) -> Images:

@@ -448,21 +448,23 @@ def _resize(mode: str) -> Callable[[Call], Nodes]:
         x, out = call.sizes(source), call.shape
         corners = bool(call.has("align_corners") and call["align_corners"])
         factors = call["scale_factors"] if call.has("scale_factors") else (call["scales_h"], call["scales_w"])
-        steps = zip(x[2:], out[2:], factors or (None, None))
-        scale = tuple(_input_step(mode, size, size_out, factor, corners) for size, size_out, factor in steps)
+        scale = input_steps(mode, x[2:], out[2:], factors, corners)
         attrs = {"mode": mode, "align_corners": corners, "scale": scale, "size": out[2:]}
         return Nodes([("resize", (call.name(source),), attrs, out)])
 
     return translate
 
 
-def _input_step(mode: str, size: int, out: int, factor: float | None, corners: bool) -> float:
-    """Input pixels for one output pixel, as torch computes it: the factor that was given counts, but for two sizes."""
+def input_steps(
+    mode: str, sizes: Sequence[int], out: Sequence[int], factors: Sequence[float | None] | None, corners: bool
+) -> tuple[float, ...]:
+    """Input pixels for one output pixel, down and across, as torch computes them from the factors or else from the sizes."""
     if corners:
-        return (size - 1) / (out - 1) if out > 1 else 0.0
-    if out == size or (mode == "nearest" and out == 2 * size):
-        return size / out
-    return 1.0 / factor if factor else size / out
+        return tuple((a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sizes, out))
+    # Whatever the factor, bilinear copies where a size stays; nearest copies and doubles in torch's kernel for small outputs.
+    exact = {"bilinear": (1,), "nearest": (1, 2) if sum(out) <= 128 else ()}[mode]
+    given = [None if b in [k * a for k in exact] else f for a, b, f in zip(sizes, out, factors or (None, None))]
+    return tuple(1.0 / f if f else a / b for a, b, f in zip(sizes, out, given))
 
 
 def _same(argument: str = "self") -> Callable[[Call], Same]:
@@ -529,7 +531,10 @@ CANONICAL: Mapping[str, Callable[[Call], Nodes | Same]] = {
 
 # What computes a tensor of its own, which nothing else can be a view of.
 FRESH = (
-    *(f"aten.{op}" for op in ("conv2d", "conv2d.padding", "linear", "batch_norm", "max_pool2d", "avg_pool2d", "mean.dim", "cat")),
+    *(
+        f"aten.{op}"
+        for op in ("conv2d", "conv2d.padding", "linear", "batch_norm", "max_pool2d", "avg_pool2d", "mean.dim", "cat")
+    ),
     *(f"aten.{op}.Tensor" for op in ("add", "sub", "mul", "div")),
     *(f"aten.{op}" for op in (*ACTIVATIONS, "clamp", "clamp_min", "hardtanh")),
     "aten.adaptive_avg_pool2d",

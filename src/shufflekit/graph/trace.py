@@ -1,8 +1,8 @@
 """A network's forward pass as torch.export writes it down, with any number of images, and proved to be the same with one.
 
-torch.export counts images by a symbol N of 2 or more and writes down every decision that it takes on N. A network that takes one
-is refused; a second export, with one image, must be the first one with N = 1, operator by operator, and so must another one where
-torch itself asks whether N is some number. So what is captured holds at every batch size, and what depends on N can be seen.
+torch.export counts images by a symbol N of 2 or more and writes down every decision that it takes on N. A network that takes
+one is refused; a second export, with one image, must be the first one with N = 1, operator by operator, and so must another
+where torch itself asks whether N is some number. So what is captured holds at every batch size, and what depends on N is seen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sympy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
@@ -44,7 +43,7 @@ _DROPOUTS = {getattr(module, name) for module in (F, torch) for name in _NAMES i
 
 
 class _Rewritten(TorchFunctionMode):
-    """Calls of this thread: norms stay whole, and a dropout that drops nothing is its input, as where it runs (also in place)."""
+    """Calls of this thread: norms stay whole; a dropout that drops nothing is its input, as where it runs, also in place."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -105,7 +104,7 @@ def is_number(node: fx.Node) -> bool:
 
 def _export(model: nn.Module, batch: int, shape: tuple[int, ...]) -> ExportedProgram:
     x = torch.zeros(batch, *shape, device=_device(model))
-    shapes = ShapesCollection()
+    shapes: Any = ShapesCollection()  # whatever the forward pass calls its input
     shapes[x] = {0: Dim.AUTO} if batch == _EXAMPLE else {}
     program = torch.export.export(model, (x,), dynamic_shapes=shapes, strict=False)
     _inline_regions(program.graph_module)
@@ -153,7 +152,7 @@ def _inline_regions(module: fx.GraphModule) -> None:
         inputs = node.args[node.args.index(bodies[0]) + 1 :]
         places = [each for each in body.graph.nodes if each.op == "placeholder"]
         with module.graph.inserting_before(node):
-            outputs = module.graph.graph_copy(body.graph, dict(zip(places, inputs, strict=True)))
+            outputs: Any = module.graph.graph_copy(body.graph, dict(zip(places, inputs, strict=True)))
         for user in list(node.users):
             user.replace_all_uses_with(outputs[user.args[1]])
             module.graph.erase_node(user)
@@ -168,7 +167,7 @@ def _changes_nothing(node: fx.Node) -> bool:
 
 
 def _singled_out(program: ExportedProgram, where: str) -> set[int]:
-    """Batch sizes of which torch asked whether N is one; refuses a forward pass that takes another path, or stops, at others."""
+    """Batch sizes of which torch asked whether N is one; refuses a pass that takes another path, or stops, at others."""
     size = input_of(program).meta["val"]
     environment = size.fake_mode.shape_env
     found: set[int] = set()
@@ -177,8 +176,10 @@ def _singled_out(program: ExportedProgram, where: str) -> set[int]:
         if (root := _left_out(guard.expr, symbol)) is not None:
             found |= {int(root)} if root.is_Integer and root >= 2 else set()
             continue
-        if isinstance(guard.expr, sympy.Eq) and _EXAMPLE in guard.expr.args:
-            raise UsageError(f"{where}: its forward pass makes a fixed number of the batch size{_line(guard)}; x.shape[0] is none")
+        if getattr(guard.expr, "rel_op", "") == "==" and _EXAMPLE in guard.expr.args:
+            raise UsageError(
+                f"{where}: its forward pass makes a fixed number of the batch size{_line(guard)}; x.shape[0] is none"
+            )
         path = str(guard.expr).replace(str(symbol), "N")
         raise UsageError(f"{where}: its forward pass takes a path for some batch sizes only, those where {path}{_line(guard)}")
     if not isinstance(size.shape[0], torch.SymInt):
@@ -186,19 +187,19 @@ def _singled_out(program: ExportedProgram, where: str) -> set[int]:
     return found
 
 
-def _left_out(guard: Any, symbol: sympy.Symbol) -> Any:
+def _left_out(condition: Any, symbol: Any) -> Any:
     """The one N for which `a * N + b != 0` does not hold; None for another condition."""
-    if not isinstance(guard, sympy.Ne):
+    if getattr(condition, "rel_op", "") != "!=":
         return None
-    difference = guard.lhs - guard.rhs
+    difference = condition.lhs - condition.rhs
     start = difference.subs(symbol, 0)
     slope = difference.subs(symbol, 1) - start
-    return -start / slope if slope != 0 and sympy.expand(difference - slope * symbol - start) == 0 else None
+    return -start / slope if slope != 0 and (difference - slope * symbol - start).expand() == 0 else None
 
 
 def _line(guard: Any) -> str:
     """Where the network's source asks, if it is not torch that does."""
-    place = getattr(guard.sloc, "framework_loc", None)
+    place: Any = getattr(guard.sloc, "framework_loc", None)
     file = Path(getattr(place, "filename", ""))
     return f" ({file.name}:{place.lineno})" if file.is_file() and "torch" not in file.parts else ""
 
