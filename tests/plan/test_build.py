@@ -126,7 +126,7 @@ class Of(nn.Module):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: x.reshape(-1, 4, 4), "mixes the images of a batch"),
+        (lambda x: x.reshape(-1, 4, 4), r"dimension 0 must count the images of the batch, found \(3N, 4, 4\)"),
         (lambda x: x.softmax(3), r"softmax \(in the network itself\): dim must be 1, found 3"),
         (
             lambda x: nn.functional.local_response_norm(x, 3, beta=0.3),
