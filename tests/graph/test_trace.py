@@ -165,6 +165,16 @@ def filled(_: Any, x: Tensor) -> Tensor:
     return x * mask.view(1, 4, 1, 1)
 
 
+def cached(network: Any, x: Tensor) -> Tensor:
+    if not network.kept:
+        network.kept.append(torch.arange(4.0).view(4, 1, 1))
+    return x * network.kept[0]
+
+
+def test_a_cache_is_filled_anew_for_each_look_at_the_network() -> None:
+    check(cached)
+
+
 @pytest.mark.parametrize("function", [changed_view, changed_alias, read_before, read_after, filled])
 def test_what_is_done_in_place_is_seen_by_all_that_share_the_tensor(function: Callable[[Any, Tensor], Tensor]) -> None:
     check(function)
