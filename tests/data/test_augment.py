@@ -174,3 +174,10 @@ def test_sides_of_a_crop_are_rounded_to_the_nearest_pixel():
         augmentation = Augmentation(scale=(share, share), ratio=(1.0, 1.0))
         left, top, right, bottom = augmentation.crop_box(side, side, augmentation.draws(0, 0, np.array([3]))[0])
         assert (right - left, bottom - top) == (expected, expected)
+
+
+def test_a_crop_may_lie_anywhere():
+    augmentation = Augmentation(scale=(0.25, 0.25), ratio=(1.0, 1.0))
+    boxes = [augmentation.crop_box(4, 4, draws) for draws in augmentation.draws(0, 0, np.arange(200))]
+    assert {(left, top) for left, top, _, _ in boxes} == {(left, top) for left in range(3) for top in range(3)}
+    assert {(right - left, bottom - top) for left, top, right, bottom in boxes} == {(2, 2)}

@@ -213,11 +213,11 @@ def bomb() -> bytes:
     return encode(Image.new("1", (20_000, 20_000)), "PNG")
 
 
-def huge_jpeg() -> bytes:
-    """A JPEG whose header claims 60,000 x 60,000."""
+def huge_jpeg(side: int = 60_000) -> bytes:
+    """A JPEG whose header claims so many pixels a side."""
     data = bytearray(encode(photo(), "JPEG"))
     frame = data.index(b"\xff\xc0")
-    data[frame + 5 : frame + 9] = (60_000).to_bytes(2, "big") * 2
+    data[frame + 5 : frame + 9] = side.to_bytes(2, "big") * 2
     return bytes(data)
 
 
@@ -232,6 +232,7 @@ BROKEN = {
     "half_gif": (lambda: encode(photo(), "GIF")[:100], "broken image|not a known"),
     "bomb": (bomb, "more than"),
     "huge_jpeg": (huge_jpeg, "60000x60000 is more than"),
+    "just_too_large_jpeg": (lambda: huge_jpeg(9460), "9460x9460 is more than 89478485 pixels"),
 }
 
 

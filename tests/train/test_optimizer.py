@@ -63,3 +63,10 @@ def test_average_follows_the_weights() -> None:
         expected = decay * expected + (1 - decay) * value
     assert average.module[0].weight.item() == pytest.approx(expected)
     assert average.module[1].running_mean.item() == pytest.approx(-expected)
+
+
+def test_orthogonal_steps_have_a_learning_rate_of_their_own() -> None:
+    recipe = replace(CIFAR, learning_rate=0.1, matrix_learning_rate=0.02)
+    groups = build_optimizer(_network(), recipe).param_groups
+    rates = {group.get("orthogonal", False): group["lr_factor"] * recipe.learning_rate for group in groups}
+    assert rates == {False: pytest.approx(0.1), True: pytest.approx(0.02)}

@@ -575,3 +575,40 @@ def test_random_states_are_restored(make_images: MakeImages, tmp_path: Path, rec
     torch.rand(1000)
     assert run(replace(settings(data, out, resume="auto"), **with_dropout), recipe) == 0
     assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_every_group_follows_the_schedule_at_its_own_rate(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:
+    rates: list[dict[bool, float]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        plain_update = loop.Trainer._update
+
+        def noted(trainer: loop.Trainer, batches: Any) -> None:
+            plain_update(trainer, batches)
+            rates.append({group.get("orthogonal", False): group["lr"] for group in trainer.optimizer.param_groups})
+
+        patch.setattr(loop.Trainer, "_update", noted)
+        assert run(settings(make_images(16), tmp_path / "out"), replace(recipe, matrix_learning_rate=0.005)) == 0
+    for step, found in enumerate(rates):
+        left = 1 - step / 4
+        assert found == {False: pytest.approx(0.02 * left), True: pytest.approx(0.005 * left)}
+
+
+def test_a_clipped_gradient_moves_the_weights_no_further(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:
+    data, first, out = make_images(16), tmp_path / "first", tmp_path / "out"
+    plain = replace(recipe, epochs=1, optimizer="sgd", momentum=0.0, nesterov=False, weight_decay=0.0, ema_decay=0.0)
+    assert run(settings(data, first), plain) == 0
+    clipped = replace(plain, clip_norm=1e-3, learning_rate=1.0)
+    assert run(settings(data, out, weights=str(first / "model.safetensors")), clipped) == 0
+    before, after = (dict(Network.from_pretrained(folder).named_parameters()) for folder in (first, out))
+    moved = torch.stack([(tensor - after[name]).norm() for name, tensor in before.items()]).norm().item()
+    steps = 1.0 + 0.5  # learning rates of the two updates
+    assert 0.2 * 1e-3 * steps < moved < 1.01 * 1e-3 * steps
+
+
+def test_another_seed_holds_out_other_images(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:
+    data, found = make_images(40), set[str]()
+    for seed in (0, 1):
+        out = tmp_path / str(seed)
+        assert run(settings(data, out, holdout=8), replace(recipe, epochs=1, seed=seed)) == 0
+        found.add(load_checkpoint(out / "checkpoints" / "last.pt")["identity"]["validation"])
+    assert len(found) == 2
