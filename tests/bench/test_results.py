@@ -61,6 +61,8 @@ def test_a_gain_is_too() -> None:
     old = session(timed("a", 1.00, 1.01, 1.02), timed("b", 1.00, 1.01, 1.02))
     new = session(timed("b", 0.98, 0.995, 1.01), timed("a", 0.90, 0.91, 0.92), timed("c", 1, 1, 1))
     assert verdicts(old, new) == ["same", "gain"]
+    assert verdicts(session(timed("a", 1.00, 1.01, 1.02)), session(timed("a", 0.990, 0.992, 0.995))) == ["same"]  # 1.8 %
+    assert verdicts(session(timed("a", 1.00, 1.01, 1.02), noise=0.2), session(timed("a", 0.90, 0.91, 0.92))) == ["same"]
     assert compare(old, new)[1].ratio == pytest.approx(0.91 / 1.01)
 
 
