@@ -196,10 +196,10 @@ class Answers(nn.Module):
     [
         (lambda x: x * float("nan"), "net at 1x3x8x8: 256 of 256 output values are infinite or not a number"),
         (lambda x: (x, x / 0), "net at 1x3x8x8: 256 of 512 output values are infinite or not a number"),
-        (lambda x: None, "model: must return one tensor, or several in a list, tuple or dict"),
-        (lambda x: 3, "model: must return one tensor, or several in a list, tuple or dict"),
-        (lambda x: {"a": [x]}, "model: must return one tensor, or several in a list, tuple or dict"),
-        (lambda x: (), "model: must return one tensor, or several in a list, tuple or dict"),
+        (lambda x: None, "model: must return one tensor, or several in a list, tuple or dict, found a NoneType"),
+        (lambda x: 3, "model: must return one tensor, or several in a list, tuple or dict, found a int"),
+        (lambda x: {"a": [x]}, "model: must return one tensor, or several in a list, tuple or dict, found a list"),
+        (lambda x: (), "model: must return one tensor, or several in a list, tuple or dict, found an empty tuple"),
         (lambda x: (_ for _ in ()).throw(RuntimeError()), "takes no input of 1x3x8x8: RuntimeError"),
     ],
 )
@@ -228,6 +228,10 @@ def test_pytorch_races_what_it_can_run_and_nobody_can_pickle(tmp_path: Path, fun
 def test_what_is_no_network_to_race_is_one_line(model, reason: str) -> None:
     with pytest.raises(ShufflekitError, match=reason):
         Subject("net", model).checked()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch.compile's own
+def test_what_is_compiled_already_races_as_it_was_written() -> None:
     assert Subject("net", torch.compile(nn.ReLU())).checked().model.__class__ is nn.ReLU
 
 

@@ -125,7 +125,7 @@ def test_a_saved_folder_brings_its_input_and_names(name, tmp_path):
     ("wrong_part", "said"),
     [
         ({"options": {"num_classes": 2, "depth": 3}}, "unexpected keyword argument 'depth'"),
-        ({"options": {"num_classes": "2"}}, "options {'num_classes': '2'} build no detector"),
+        ({"options": {"num_classes": "2"}}, "cannot build 'nanodet_m_shufflenet_v2_x0_5' with {'num_classes': '2'}"),
         ({"options": {"num_classes": 5}}, "does not fit nanodet_m_shufflenet_v2_x0_5"),
         ({"pretrained_cfg": None}, "not the configuration of a detector: 'detection' is missing"),
         ({"pretrained_cfg": {"detection": {"form": "focal"}}}, "classes must be above 0, found None"),
