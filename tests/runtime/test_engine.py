@@ -214,6 +214,9 @@ def test_files_that_cannot_be_used_are_named(engine: Engine, tmp_path: Path) -> 
     [
         ({"threads": 0}, "threads: must be 1 to 256, found 0"),
         ({"threads": 257}, "threads: must be 1 to 256, found 257"),
+        ({"threads": "2"}, "threads: must be 1 to 256, found '2'"),
+        ({"threads": 1.0}, "threads: must be 1 to 256, found 1.0"),
+        ({"threads": True}, "threads: must be 1 to 256, found True"),
         ({"instruction_set": "mmx"}, "instruction_set: must be one of .*scalar, found 'mmx'"),
     ],
 )

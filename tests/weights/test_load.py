@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from shufflekit.errors import WeightsError
+from shufflekit.errors import UsageError, WeightsError
 from shufflekit.models import build_model
 from shufflekit.weights import create_model
 from shufflekit.weights.load import load_weights, stem_for
@@ -89,6 +89,14 @@ def test_an_option_is_not_set_where_the_file_does_not_fit(randomise):
     assert unchanged(model, before)
     assert model.options == options
     assert model.unit_split == "even"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"), [(torch.nn.ReLU(), "a network; its state_dict\\(\\) can be"), (None, "a NoneType"), (3, "a int")]
+)
+def test_a_source_that_is_no_file_and_no_tensors_is_refused(source, found):
+    with pytest.raises(UsageError, match=f"source: must be a file or tensors by name, found {found}"):
+        load_weights(build_model("shufflenet_v2_x0_5"), source)
 
 
 def test_an_unknown_layout_names_both_sides():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,8 @@ class Engine:
     """
 
     def __init__(self, plan: Path | bytes, threads: int = 1, instruction_set: str = "") -> None:
-        if not 1 <= threads <= _MOST_THREADS:
-            raise UsageError(f"threads: must be 1 to {_MOST_THREADS}, found {threads}")
+        if not _is_whole(threads) or not 1 <= threads <= _MOST_THREADS:
+            raise UsageError(f"threads: must be 1 to {_MOST_THREADS}, found {threads!r}")
         known = _instruction_sets()
         if instruction_set and instruction_set not in known:
             raise UsageError(f"instruction_set: must be one of {', '.join(known)}, found {instruction_set!r}")
@@ -136,8 +137,8 @@ class Engine:
         Raises:
             UsageError: fewer than 1 repeat.
         """
-        if repeats < 1:
-            raise UsageError(f"repeats: must be 1 or more, found {repeats}")
+        if not _is_whole(repeats) or repeats < 1:
+            raise UsageError(f"repeats: must be 1 or more, found {repeats!r}")
         image = np.random.default_rng(0).standard_normal((1, *self.input_shape), np.float32)
         self._native.profile(image, 3)  # caches and clocks settle
         return np.array(self._native.profile(image, repeats))
@@ -200,6 +201,10 @@ def _instruction_sets() -> list[str]:
     except ImportError:
         raise NotBuiltError from None
     return _native.instruction_sets()
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def load(path: str | Path, threads: int = 1) -> Engine:

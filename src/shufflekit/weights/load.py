@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def load_weights(
         What was loaded, what not, and what was changed for it.
 
     Raises:
+        UsageError: a source that is neither.
         WeightsError: a file that cannot be read, an unknown layout, or tensors that do not fit; the network is as before.
 
     Example:
@@ -70,6 +72,9 @@ def load_weights(
         ('plain', 338, ())
     """
     own = {key.partition(".")[0] for key in model.state_dict()}
+    if not isinstance(source, str | PathLike | Mapping):
+        found = "a network; its state_dict() can be" if isinstance(source, nn.Module) else f"a {type(source).__name__}"
+        raise UsageError(f"source: must be a file or tensors by name, found {found}")
     if isinstance(source, Mapping):
         name, (state, notes) = "state dict", tensors_of(source, "state dict", ema, own)
     else:
