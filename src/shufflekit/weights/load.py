@@ -72,8 +72,9 @@ def load_weights(
         ('plain', 338, ())
     """
     own = {key.partition(".")[0] for key in model.state_dict()}
-    if not isinstance(source, str | PathLike | Mapping):
-        found = "a network; its state_dict() can be" if isinstance(source, nn.Module) else f"a {type(source).__name__}"
+    given: object = source
+    if not isinstance(given, str | PathLike | Mapping):
+        found = "a network; its state_dict() can be" if isinstance(given, nn.Module) else f"a {type(given).__name__}"
         raise UsageError(f"source: must be a file or tensors by name, found {found}")
     if isinstance(source, Mapping):
         name, (state, notes) = "state dict", tensors_of(source, "state dict", ema, own)
