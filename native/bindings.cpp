@@ -5,6 +5,8 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
+#include <unistd.h>
+
 #include "cpu.h"
 #include "engine.h"
 #include "microbenchmark.h"
@@ -17,6 +19,25 @@ namespace {
 using shufflekit::Engine;
 using Images = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Result = nb::ndarray<nb::numpy, float>;
+
+// Other Python threads go on meanwhile. A daemon thread that comes back while Python exits is unwound by Python up to 3.13, which C++
+// takes for an error and ends the process; it waits for the exit here, as from Python 3.14 on.
+class WithoutLock {
+  public:
+    WithoutLock() : state_(PyEval_SaveThread()) {}
+    ~WithoutLock() {
+        try {
+            PyEval_RestoreThread(state_);
+        } catch (...) {
+            for (;;) pause();
+        }
+    }
+    WithoutLock(const WithoutLock&) = delete;
+    WithoutLock& operator=(const WithoutLock&) = delete;
+
+  private:
+    PyThreadState* const state_;
+};
 
 void check_images(const Engine& engine, const Images& images) {
     for (size_t i = 0; i < 3; ++i)
@@ -36,7 +57,7 @@ std::vector<Result> run(const Engine& engine, const Images& images) {
         results.emplace_back(memory, shape.size(), shape.data(), owner);
         starts.push_back(memory);
     }
-    const nb::gil_scoped_release release;
+    const WithoutLock without_lock;
     engine.run(images.data(), static_cast<int64_t>(images.shape(0)), starts.data());
     return results;
 }
@@ -44,7 +65,7 @@ std::vector<Result> run(const Engine& engine, const Images& images) {
 std::vector<std::vector<double>> profile(const Engine& engine, const Images& images, int repeats) {
     check_images(engine, images);
     if (images.shape(0) != 1 || repeats < 1) throw std::invalid_argument("profile: needs one image and at least one repeat");
-    const nb::gil_scoped_release release;
+    const WithoutLock without_lock;
     return engine.profile(images.data(), repeats);
 }
 
@@ -56,15 +77,15 @@ NB_MODULE(_native, m) {
           "Instruction sets that kernels are compiled for and that run here, best first; the last is 'scalar'.");
     m.def("vector_features", &shufflekit::vector_features, "Vector instructions that the processor offers, used or not.");
     m.def("multiply_add_rates", &shufflekit::multiply_add_rates, "instruction_set"_a, "threads"_a, "window_ms"_a, "repeats"_a,
-          nb::call_guard<nb::gil_scoped_release>(),
+          nb::call_guard<WithoutLock>(),
           "float32 multiply-adds a second of all threads together, one number a repeat.");
     m.def("copy_rates", &shufflekit::copy_rates, "instruction_set"_a, "threads"_a, "working_set_bytes"_a, "window_ms"_a,
-          "repeats"_a, nb::call_guard<nb::gil_scoped_release>(),
+          "repeats"_a, nb::call_guard<WithoutLock>(),
           "Bytes read plus bytes written a second of all threads together, each copying half of its own working set.");
 
     nb::class_<Engine>(m, "Engine", "Runs a plan; several threads may use one at the same time.")
         .def_static("load", [](const std::string& path, int threads, std::string_view isa) {
-            const nb::gil_scoped_release release;
+            const WithoutLock without_lock;
             return new Engine(shufflekit::Program::load(path), threads, isa);
         }, "path"_a, "threads"_a, "instruction_set"_a, "From a file; ValueError where it is no sound plan. No instruction set: the best.")
         .def_static("parse", [](nb::bytes content, int threads, std::string_view isa) {

@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -49,53 +50,71 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 }  // namespace
 
+// An arena for each image under way and scratch for each thread at work, made when they are first needed.
 struct Engine::Context {
-    Memory<float> memory;
-    float* arena;
-    std::vector<Memory<float>> scratch;  // of each thread
+    std::vector<Memory<float>> arenas, scratches;
 
-    Context(const Program& program, int threads) : memory(static_cast<size_t>(program.arena() + 2 * window_slack)), arena(memory.data() + window_slack) {
-        for (int thread = 0; thread < threads; ++thread) scratch.emplace_back(static_cast<size_t>(program.scratch()));
+    explicit Context(int threads) : arenas(static_cast<size_t>(threads)), scratches(static_cast<size_t>(threads)) {}
+
+    void prepare(const Program& program, int images, int threads) {
+        for (int i = 0; i < images; ++i)
+            if (!arenas[i].data()) arenas[i] = Memory<float>(static_cast<size_t>(program.arena() + 2 * window_slack));
+        for (int i = 0; i < threads; ++i)
+            if (!scratches[i].data()) scratches[i] = Memory<float>(static_cast<size_t>(program.scratch()));
     }
+
+    float* arena(int image) { return arenas[image].data() + window_slack; }
+    float* scratch(int thread) { return scratches[thread].data(); }
 };
 
 Engine::Engine(Program program, int threads, std::string_view instruction_set)
     : program_(std::move(program)), kernels_(kernels_for(instruction_set)), threads_(threads) {
     if (threads < 1 || threads > most_threads)
         throw std::invalid_argument("threads: must be 1 to " + std::to_string(most_threads) + ", found " + std::to_string(threads));
-    pool_ = std::make_unique<ThreadPool>(threads);
+    if (threads > 1) pool_ = new ThreadPool(threads);
 }
 
-Engine::~Engine() = default;
+Engine::~Engine() {
+    ThreadPool* const pool = pool_;
+    if (pool && pool->is_here()) delete pool;
+    for (auto& spare : spare_contexts_) delete spare.load();
+}
+
+// The threads of this process, or null where there are none. A forked child has none of its parent's: it starts its own, and leaves
+// the parent's as they are.
+ThreadPool* Engine::pool_here() const {
+    ThreadPool* pool = pool_.load(std::memory_order_acquire);
+    if (!pool || pool->is_here()) return pool;
+    try {
+        auto own = std::make_unique<ThreadPool>(threads_);
+        return pool_.compare_exchange_strong(pool, own.get()) ? own.release() : pool;  // another thread's may be first
+    } catch (const std::invalid_argument&) {
+        return nullptr;
+    }
+}
 
 std::unique_ptr<Engine::Context> Engine::take_context() const {
-    {
-        const std::lock_guard lock(contexts_mutex_);
-        if (!contexts_.empty()) {
-            auto context = std::move(contexts_.back());
-            contexts_.pop_back();
-            return context;
-        }
-    }
-    return std::make_unique<Context>(program_, threads_);
+    for (auto& spare : spare_contexts_)
+        if (spare.load(std::memory_order_relaxed))
+            if (Context* found = spare.exchange(nullptr, std::memory_order_acquire)) return std::unique_ptr<Context>(found);
+    return std::make_unique<Context>(threads_);
 }
 
 void Engine::give_back(std::unique_ptr<Context> context) const {
-    const std::lock_guard lock(contexts_mutex_);
-    contexts_.push_back(std::move(context));
+    for (auto& spare : spare_contexts_) {
+        Context* none = nullptr;
+        if (spare.compare_exchange_strong(none, context.get(), std::memory_order_release, std::memory_order_relaxed)) return void(context.release());
+    }
 }
 
 Engine::Image Engine::image(const float* input, int64_t number, float* const* outputs) const {
-    Image image{input + number * program_.input().floats, {}};
-    for (size_t i = 0; i < program_.outputs().size(); ++i) image.outputs.push_back(outputs[i] + number * program_.outputs()[i].floats);
-    return image;
+    return {input + number * program_.input().floats, outputs, number};
 }
 
-void Engine::run_step(const Step& step, Context& context, const Image& image, int part, int parts) const {
-    float* arena = context.arena;
+void Engine::run_step(const Step& step, float* arena, float* scratch, const Image& image, int part, int parts) const {
     const float* in = step.in_buffer == 1 ? image.input : arena;
-    float* out = step.out_buffer == 0 ? arena : image.outputs[step.out_buffer - 1];
-    float* scratch = context.scratch[part].data();
+    float* out = arena;
+    if (const int32_t output = step.out_buffer - 1; output >= 0) out = image.outputs[output] + image.number * program_.outputs()[output].floats;
     const auto by_channel = [&](auto kernel, const auto& arguments, auto... scratch_or_none) {
         const Range channels = share(arguments.channels, 1, part, parts);
         if (channels.first < channels.last) kernel(arguments, scratch_or_none..., channels.first, channels.last);
@@ -153,30 +172,33 @@ void Engine::run_step(const Step& step, Context& context, const Image& image, in
 }
 
 void Engine::run(const float* input, int64_t images, float* const* outputs) const {
-    if (threads_ > 1 && images >= threads_) {
-        std::vector<std::unique_ptr<Context>> contexts;
-        for (int thread = 0; thread < threads_; ++thread) contexts.push_back(take_context());
-        const bool done = pool_->try_run([&](int thread) {
-            const Range own = share(images, 1, thread, threads_);
-            for (int64_t number = own.first; number < own.last; ++number)
-                for (const Step& step : program_.steps()) run_step(step, *contexts[thread], image(input, number, outputs), 0, 1);
-        });
-        for (auto& context : contexts) give_back(std::move(context));
-        if (done) return;
-    }
+    ThreadPool* const pool = pool_here();
+    const auto taken = pool ? pool->try_take() : std::unique_lock<std::mutex>();
+    const int threads = taken ? threads_ : 1;
+    const bool by_image = images >= threads;
     auto context = take_context();
-    SpinBarrier barrier(threads_);
-    for (int64_t number = 0; number < images; ++number) {
-        const Image at = image(input, number, outputs);
-        const bool done = threads_ > 1 && pool_->try_run([&](int thread) {
+    context->prepare(program_, by_image ? threads : 1, threads);
+    const auto own_images = [&](int thread) {
+        const Range own = share(images, 1, thread, threads);
+        for (int64_t number = own.first; number < own.last; ++number)
+            for (const Step& step : program_.steps())
+                run_step(step, context->arena(thread), context->scratch(thread), image(input, number, outputs), 0, 1);
+    };
+    SpinBarrier barrier(threads);
+    const auto own_parts = [&](int thread) {
+        for (int64_t number = 0; number < images; ++number)
             for (const Step& step : program_.steps()) {
-                run_step(step, *context, at, thread, threads_);
+                run_step(step, context->arena(0), context->scratch(thread), image(input, number, outputs), thread, threads);
                 barrier.arrive_and_wait();
             }
-        });
-        if (!done)
-            for (const Step& step : program_.steps()) run_step(step, *context, at, 0, 1);
-    }
+    };
+    // By reference: a std::function would copy them to the heap.
+    if (threads == 1)
+        own_images(0);
+    else if (by_image)
+        pool->run(std::ref(own_images));
+    else
+        pool->run(std::ref(own_parts));
     give_back(std::move(context));
 }
 
@@ -187,23 +209,27 @@ std::vector<std::vector<double>> Engine::profile(const float* input, int repeats
         memory.emplace_back(static_cast<size_t>(output.floats));
         outputs.push_back(memory.back().data());
     }
+    ThreadPool* const pool = pool_here();
+    const auto taken = pool ? pool->try_take() : std::unique_lock<std::mutex>();
+    const int threads = taken ? threads_ : 1;
     auto context = take_context();
+    context->prepare(program_, 1, threads);
     const Image at = image(input, 0, outputs.data());
     const size_t steps = program_.steps().size();
     std::vector<std::vector<double>> seconds(static_cast<size_t>(repeats), std::vector<double>(steps));
-    SpinBarrier barrier(threads_);
+    SpinBarrier barrier(threads);
     for (auto& repeat : seconds) {
-        const auto walk = [&](int thread, int parts) {
+        const auto walk = [&](int thread) {
             double before = now();
             for (size_t i = 0; i < steps; ++i) {
-                run_step(program_.steps()[i], *context, at, thread, parts);
-                if (parts > 1) barrier.arrive_and_wait();
+                run_step(program_.steps()[i], context->arena(0), context->scratch(thread), at, thread, threads);
+                if (threads > 1) barrier.arrive_and_wait();
                 const double after = now();
                 if (thread == 0) repeat[i] = after - before;
                 before = after;
             }
         };
-        if (threads_ == 1 || !pool_->try_run([&](int thread) { walk(thread, threads_); })) walk(0, 1);
+        threads > 1 ? pool->run(std::ref(walk)) : walk(0);
     }
     give_back(std::move(context));
     return seconds;

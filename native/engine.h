@@ -1,7 +1,8 @@
 // Runs a program: walks its steps for each image, on one thread or several. Knows no network.
 #pragma once
 
-#include <functional>
+#include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -17,12 +18,15 @@ class Engine {
     // instruction_set: a name of SHUFFLEKIT_EACH_ISA that runs here, or empty for the best. Throws std::invalid_argument.
     Engine(Program program, int threads, std::string_view instruction_set);
     ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
 
     const Program& program() const { return program_; }
     int threads() const { return threads_; }
     std::string_view instruction_set() const { return kernels_.isa; }
 
-    // images x (C, H, W) in, images x shape out for each output, dense. Any number of threads may call it at the same time.
+    // images x (C, H, W) in, images x shape out for each output, dense. Any number of threads may call it at the same time: one of
+    // them has the engine's threads, the others do without. So may forked children, whatever the parent's threads were doing.
     // A batch of at least `threads` images is shared out image by image, a smaller one step by step.
     void run(const float* input, int64_t images, float* const* outputs) const;
 
@@ -30,23 +34,25 @@ class Engine {
     std::vector<std::vector<double>> profile(const float* input, int repeats) const;
 
   private:
-    struct Context;  // memory for one image under way
+    struct Context;  // memory for one call
     struct Image {
         const float* input;
-        std::vector<float*> outputs;
+        float* const* outputs;  // of the batch
+        int64_t number;         // in the batch
     };
 
+    ThreadPool* pool_here() const;
     std::unique_ptr<Context> take_context() const;
     void give_back(std::unique_ptr<Context> context) const;
     Image image(const float* input, int64_t number, float* const* outputs) const;
-    void run_step(const Step& step, Context& context, const Image& image, int part, int parts) const;
+    void run_step(const Step& step, float* arena, float* scratch, const Image& image, int part, int parts) const;
 
     const Program program_;
     const Kernels& kernels_;
     const int threads_;
-    mutable std::unique_ptr<ThreadPool> pool_;
-    mutable std::mutex contexts_mutex_;
-    mutable std::vector<std::unique_ptr<Context>> contexts_;
+    // Without locks: one that is held when the process forks is held in the child for ever.
+    mutable std::atomic<ThreadPool*> pool_ = nullptr;  // of more than one thread
+    mutable std::array<std::atomic<Context*>, 64> spare_contexts_{};
 };
 
 }  // namespace shufflekit

@@ -1,9 +1,11 @@
 #include "program.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,8 +17,47 @@ namespace {
 
 constexpr int64_t format = 1;
 constexpr int64_t most_channels = 1 << 24, most_side = 1 << 16, most_floats = 1 << 30;
+// Memory that is had for the asking: 4 MB. More must be written to, or so many times less must.
+constexpr int64_t free_floats = 1 << 20, most_scratch_share = 64;
 
-[[noreturn]] void fail(const std::string& problem) { throw std::invalid_argument("plan: " + problem); }
+// One line, whatever the names in the file are.
+[[noreturn]] void fail(std::string problem) {
+    std::ranges::replace_if(problem, [](unsigned char c) { return c < ' '; }, ' ');
+    throw std::invalid_argument("plan: " + problem);
+}
+
+// A file with a checksum opens so; its digits follow.
+constexpr std::string_view checksum_opens = "{\"__metadata__\":{\"checksum\":\"";
+constexpr size_t checksum_digits = 32;
+
+// Fletcher's, over 32-bit words, the file's size before them: the sum of all, and the sum of the sums up to each, modulo 2^64.
+std::string checksum(const Memory<char>& content) {
+    uint64_t sum = content.size(), sums = 0;
+    for (size_t at = 0; at < content.size(); at += sizeof(uint32_t)) {  // zeros are behind the last byte
+        uint32_t word;
+        std::memcpy(&word, content.data() + at, sizeof(word));
+        sums += sum += word;
+    }
+    char digits[checksum_digits + 1];
+    std::snprintf(digits, sizeof(digits), "%016" PRIx64 "%016" PRIx64, sum, sums);
+    return digits;
+}
+
+// Refuses a file that is not as it was written; its checksum is that of the file with zeros for its digits. Returns whether it has one.
+bool check_sums(Memory<char>& content) {
+    constexpr size_t digits_at = sizeof(uint64_t) + checksum_opens.size();
+    if (content.size() < digits_at + checksum_digits) return false;
+    char* const digits = content.data() + digits_at;
+    if (std::string_view(digits - checksum_opens.size(), checksum_opens.size()) != checksum_opens) return false;
+    const std::string needed(digits, checksum_digits);
+    std::memset(digits, '0', checksum_digits);
+    const std::string found = checksum(content);
+    std::memcpy(digits, needed.data(), checksum_digits);
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION  // changed plans must come to the checks behind this one
+    if (found != needed) fail("the file is damaged: its checksum must be " + needed + ", found " + found);
+#endif
+    return true;
+}
 
 // The fields of one JSON object; `where` opens every complaint about them.
 class Fields {
@@ -77,7 +118,11 @@ class Fields {
         refuse(name, needed + ", found " + found.substr(0, 40));
     }
 
-    const std::string& where() const { return where_; }
+    // A bit that flips in a name must not hide the field.
+    void no_others(std::initializer_list<std::string_view> names) const {
+        for (const auto& [name, value] : *json_->as<Json::Object>())
+            if (std::ranges::find(names, name) == names.end()) refuse(name.substr(0, 40), "left out: it is no field of a plan");
+    }
 
   private:
     const Json* json_;
@@ -132,6 +177,7 @@ class Checker {
         step.flops = fields.whole("flops", 0, INT64_MAX);
         step.bytes = fields.whole("bytes", 0, INT64_MAX);
         fields_ = &fields;
+        touched_ = 0;
         in_buffer_ = step.in_buffer, out_buffer_ = step.out_buffer;
         out_planes_.clear();
         const std::string& kernel = step.kernel;
@@ -164,7 +210,18 @@ class Checker {
             step.arguments = local_response_norm();
         else
             fields.refuse("kernel", "one that the engine has, found " + kernel.substr(0, 40));
+        if (step.scratch > free_floats + most_scratch_share * touched_)
+            fields.refuse("window", "smaller: it needs " + std::to_string(step.scratch) + " floats for " + std::to_string(touched_) + " read and written");
         return step;
+    }
+
+    // Floats of the arena up to the last that a step reads or writes. Planes that are laid out as they are needed have no more room
+    // between them than their borders take.
+    int64_t arena() const {
+        if (used_ > std::max(free_floats, room_))
+            fail("arena must be laid out without gaps: its planes reach up to float " + std::to_string(used_) + ", and what is written takes " +
+                 std::to_string(room_));
+        return used_;
     }
 
     void all_outputs_written() const {
@@ -183,9 +240,10 @@ class Checker {
         return a * b;
     }
 
-    const float* floats(std::string_view name, int64_t size) const {
+    const float* floats(std::string_view name, int64_t size) {
         const int64_t most = static_cast<int64_t>(weights_.size()) - size;
         if (most < 0) fields_->refuse(name, "inside of the plan's weights; the step needs " + std::to_string(size));
+        touched_ += size;
         return weights_.data() + fields_->whole(name, 0, most);
     }
 
@@ -195,19 +253,28 @@ class Checker {
         return tables_.data() + fields_->whole(name, 0, most);
     }
 
-    void inside(std::string_view name, const int32_t* offsets, int64_t channels, int64_t plane, int64_t buffer) const {
-        for (int64_t c = 0; c < channels; ++c)
+    // Returns where the last of the planes ends.
+    int64_t inside(std::string_view name, const int32_t* offsets, int64_t channels, int64_t plane, int64_t buffer) {
+        int64_t last = 0;
+        for (int64_t c = 0; c < channels; ++c) {
             if (offsets[c] < 0 || offsets[c] > buffer - plane)
                 fields_->refuse(name, "planes inside of their buffer of " + std::to_string(buffer) + " floats, found " +
                                           std::to_string(plane) + " floats at " + std::to_string(offsets[c]));
+            last = std::max<int64_t>(last, offsets[c]);
+        }
+        touched_ += channels * plane;
+        return last + plane;
     }
+
+    void use(int64_t end) { used_ = std::max(used_, end); }
 
     // Output planes come first: those read are then checked against them.
     const int32_t* written(int64_t channels, int64_t pixels) {
         const int32_t* offsets = table("out", channels);
         const bool to_output = out_buffer_ > 0;
         const int64_t plane = to_output ? pixels : plane_floats(pixels);
-        inside("out", offsets, channels, plane, to_output ? outputs_[out_buffer_ - 1].floats : arena_);
+        const int64_t end = inside("out", offsets, channels, plane, to_output ? outputs_[out_buffer_ - 1].floats : arena_);
+        if (!to_output) use(end), room_ += channels * std::max(plane, plane_alignment);
         out_plane_ = plane;
         for (int64_t c = 0; c < channels; ++c) out_planes_.push_back({offsets[c], c});
         std::sort(out_planes_.begin(), out_planes_.end());
@@ -221,11 +288,12 @@ class Checker {
         return offsets;
     }
 
-    const int32_t* read(std::string_view name, int64_t channels, int64_t pixels, Overlap overlap, Reach reach) const {
+    const int32_t* read(std::string_view name, int64_t channels, int64_t pixels, Overlap overlap, Reach reach) {
         const int32_t* offsets = table(name, channels);
         const bool from_input = in_buffer_ == 1;
         const int64_t plane = from_input || reach == Reach::tight ? pixels : plane_floats(pixels);
-        inside(name, offsets, channels, plane, from_input ? input_ : arena_);
+        const int64_t end = inside(name, offsets, channels, plane, from_input ? input_ : arena_);
+        if (!from_input) use(end);
         if (from_input || out_buffer_ > 0) return offsets;
         for (int64_t c = 0; c < channels; ++c) {
             const int64_t begin = offsets[c], end = begin + plane;
@@ -238,7 +306,7 @@ class Checker {
     }
 
     // A residual's plane may be the out plane of its channel, where this reads an element before it is written.
-    Planes residual(int64_t channels, int64_t pixels) const {
+    Planes residual(int64_t channels, int64_t pixels) {
         if (fields_->whole("residual", -1, most_floats) < 0) return {nullptr, nullptr};
         if (in_buffer_ == 1) fields_->refuse("residual", "-1 where the step reads the network's input");
         return {nullptr, read("residual", channels, pixels, Overlap::same_channel, Reach::whole_vectors)};
@@ -262,7 +330,7 @@ class Checker {
     }
 
     // All but what is written.
-    Convolution convolution(int32_t groups) const {
+    Convolution convolution(int32_t groups) {
         const int32_t rows = count("rows"), in_channels = count("in_channels");
         const Window w = window(*fields_);
         const int64_t in = product("in_channels", groups, in_channels), panels = product("rows", groups, gemm_panels(rows));
@@ -451,11 +519,12 @@ class Checker {
     const int64_t arena_, input_;
     const std::vector<Tensor>& outputs_;
     std::vector<bool> written_;
+    int64_t used_ = 0, room_ = 0;  // of the arena: where the last plane ends, and what all that is written takes at most
 
     // Of the step at hand.
     const Fields* fields_ = nullptr;
     int32_t in_buffer_ = 0, out_buffer_ = 0;
-    int64_t out_plane_ = 0;
+    int64_t out_plane_ = 0, touched_ = 0;  // floats of one, and of all that are read and written
     std::vector<std::pair<int64_t, int64_t>> out_planes_;  // where each lies, and its channel; rising
 };
 
@@ -504,13 +573,17 @@ Program Program::parse(const void* content, size_t bytes) {
 }
 
 Program::Program(Memory<char> content) : content_(std::move(content)) {
+    const bool has_checksum = check_sums(content_);
     uint64_t header_bytes = 0;
     if (content_.size() < sizeof(header_bytes)) fail("the file is too short");
     std::memcpy(&header_bytes, content_.data(), sizeof(header_bytes));
     if (header_bytes > content_.size() - sizeof(header_bytes)) fail("the file is no safetensors file, or cut off");
     const Json header = parse_json({content_.data() + sizeof(header_bytes), header_bytes});
     const std::span<const char> data(content_.data() + sizeof(header_bytes) + header_bytes, content_.size() - sizeof(header_bytes) - header_bytes);
-    const Json plan_json = parse_json(Fields(header.find("__metadata__"), "__metadata__: ").text("plan"));
+    const Fields metadata(header.find("__metadata__"), "__metadata__: ");
+    metadata.no_others({"checksum", "plan"});
+    if (!has_checksum && header.find("__metadata__")->find("checksum")) fail("checksum must come first in the file");
+    const Json plan_json = parse_json(metadata.text("plan"));
     const Fields plan(&plan_json, "");
     plan.whole("format", format, format);
     name_ = plan.text("name");
@@ -521,14 +594,14 @@ Program::Program(Memory<char> content) : content_(std::move(content)) {
         outputs_.push_back(tensor(fields, 0, 8));
         outputs_.back().name = fields.text("name");
     }
-    arena_ = plan.whole("arena", 0, most_floats);
     const auto tables = elements<int32_t>(header, "tables", "I32", data);
-    Checker checker(tables, elements<float>(header, "weights", "F32", data), arena_, input_.floats, outputs_);
+    Checker checker(tables, elements<float>(header, "weights", "F32", data), plan.whole("arena", 0, most_floats), input_.floats, outputs_);
     for (const Json& step : plan.list("steps", 1, 1 << 16)) {
         steps_.push_back(checker.step(step, steps_.size()));
         scratch_ = std::max(scratch_, steps_.back().scratch);
     }
     checker.all_outputs_written();
+    arena_ = checker.arena();
 }
 
 }  // namespace shufflekit

@@ -1,5 +1,5 @@
 // A compiled network, read from a plan file (src/shufflekit/plan/program.py writes it) and checked: whatever the file says, no
-// kernel is led outside of its memory, and no step writes what it still reads.
+// kernel is led outside of its memory, no step writes what it still reads, and memory is in proportion to what the steps write.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ class Program {
     const std::vector<Tensor>& outputs() const { return outputs_; }
     const std::vector<Step>& steps() const { return steps_; }
     const Json& info() const { return info_; }
-    int64_t arena() const { return arena_; }      // floats for one image
+    int64_t arena() const { return arena_; }      // floats for one image, up to the last that a step reads or writes
     int64_t scratch() const { return scratch_; }  // floats for each thread
 
     const Memory<char>& content() const { return content_; }  // the file

@@ -131,6 +131,8 @@ struct Likely {
 
 // The likeliest five, by softmax.
 std::vector<Likely> likeliest(const std::vector<float>& scores, const std::vector<std::string>& names) {
+    if (!std::ranges::all_of(scores, [](float score) { return std::isfinite(score); }))
+        throw std::invalid_argument("the network's output is not finite: no class can be named");
     const float most = *std::ranges::max_element(scores);
     double sum = 0;
     std::vector<Likely> all;

@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
 namespace shufflekit {
 namespace {
 
@@ -39,30 +43,33 @@ void SpinBarrier::arrive_and_wait() {
 }
 
 ThreadPool::ThreadPool(int threads) : process_(getpid()) {
-    for (int number = 1; number < threads; ++number) workers_.emplace_back(&ThreadPool::work, this, number);
+    workers_.reserve(static_cast<size_t>(threads) - 1);
+    try {
+        for (int number = 1; number < threads; ++number) workers_.emplace_back(&ThreadPool::work, this, number);
+    } catch (const std::system_error&) {
+        stop();
+        throw std::invalid_argument("threads: the system starts " + std::to_string(workers_.size() + 1) + " of " + std::to_string(threads));
+    }
 }
 
-ThreadPool::~ThreadPool() {
-    if (getpid() != process_) {  // the threads stayed with the parent
-        for (auto& worker : workers_) worker.detach();
-        return;
-    }
+ThreadPool::~ThreadPool() { stop(); }
+
+bool ThreadPool::is_here() const { return getpid() == process_; }
+
+void ThreadPool::stop() {
     stop_ = true;
     round_.fetch_add(1);
     round_.notify_all();
     for (auto& worker : workers_) worker.join();
 }
 
-bool ThreadPool::try_run(const std::function<void(int)>& task) {
-    const std::unique_lock lock(in_use_, std::try_to_lock);
-    if (!lock || getpid() != process_) return false;
+void ThreadPool::run(const std::function<void(int)>& task) {
     task_ = &task;
     running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();
     task(0);
     spin_until([&] { return running_.load(std::memory_order_acquire) == 0; });
-    return true;
 }
 
 // Spins a while for the next task, since images often follow each other closely; then sleeps.

@@ -23,20 +23,24 @@ class SpinBarrier {
 
 class ThreadPool {
   public:
-    explicit ThreadPool(int threads);  // the caller of `run` is the first of them
+    // The caller of `run` is the first of them. Throws std::invalid_argument where the system starts fewer.
+    explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
-    int threads() const { return static_cast<int>(workers_.size()) + 1; }
+    // Whether its threads are in this process: not in a forked child, where nothing but this may be asked of it.
+    bool is_here() const;
 
-    // Calls task(0), ..., task(threads - 1) at the same time and returns true when all have returned. Returns false at once,
-    // having done nothing, while another thread runs something here, and in a forked child, which has no workers.
-    // `task` must not throw.
-    bool try_run(const std::function<void(int)>& task);
+    // Whoever takes it may `run` until the lock goes; a lock that owns nothing while somebody else has it.
+    std::unique_lock<std::mutex> try_take() { return std::unique_lock(in_use_, std::try_to_lock); }
+
+    // Calls task(0), ..., task(threads - 1) at the same time and returns when all have returned. `task` must not throw.
+    void run(const std::function<void(int)>& task);
 
   private:
     void work(int number);
+    void stop();
 
     std::mutex in_use_;
     const std::function<void(int)>* task_ = nullptr;

@@ -37,6 +37,16 @@ def test_what_was_saved_outlives_a_full_disk(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("folder", [".", "..", "/", "sub"])
+def test_a_folder_is_no_file_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError) as caught:
+        write_atomic(Path(folder), b"new")
+    assert caught.value.filename == folder
+    assert [path.name for path in tmp_path.iterdir()] == ["sub"]
+
+
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".last.pt.123.partial").write_bytes(b"half")
     (tmp_path / "last.pt").write_bytes(b"whole")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shufflekit.errors import UsageError
-from shufflekit.shapes import image_shape
+from shufflekit.shapes import image_shape, sizes
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 8, 9), [1, 3, 8, 9], torch.Size((1, 3, 8, 9)), np.array([1, 3, 8, 9])])
@@ -38,3 +38,14 @@ def test_every_other_shape_is_refused_with_what_was_found(shape: Any, shown: str
     with pytest.raises(UsageError) as raised:
         image_shape(shape, "shape")
     assert str(raised.value) == f"shape: must be (N, C, H, W), whole numbers of 1 or more, found {shown}"
+
+
+@pytest.mark.parametrize("shape", [(8,), [1, 8, 50], torch.Size((1, 3, 8, 8)), (1, 2, 3, 4, 5)])
+def test_other_networks_take_other_ranks(shape: Any) -> None:
+    assert sizes(shape) == tuple(shape)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1, -8), (1, 2.5), (True,), ("1",), "18", 224, None])
+def test_sizes_of_any_rank_are_whole_and_above_0(shape: Any) -> None:
+    with pytest.raises(UsageError, match=r"shape: must be \(N, C, H, W\) or the like, whole numbers of 1 or more, found "):
+        sizes(shape, "shape")

@@ -60,8 +60,11 @@ std::optional<File> take_apart(const uint8_t* content, size_t size) {
     }
 }
 
+// Without a checksum, which the file may be without.
 std::string put_together(File& file) {
-    member(*member(file.header, "__metadata__"), "plan")->value = to_text(file.plan);
+    Json& metadata = *member(file.header, "__metadata__");
+    std::get<Json::Object>(metadata.value).erase("checksum");
+    member(metadata, "plan")->value = to_text(file.plan);
     std::string header = to_text(file.header);
     header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');
     const uint64_t header_bytes = header.size();
@@ -286,6 +289,35 @@ double work(const T& a) {
         return double(a.channels) * a.out_height * a.out_width * 4;
 }
 
+// Floats of one image that a step writes.
+template <class T>
+double written(const T& a) {
+    const auto out = [](const Window& w) { return double(w.out_height) * w.out_width; };
+    if constexpr (requires { a.depth; })
+        return double(a.groups) * a.rows * a.pixels;
+    else if constexpr (requires { a.in_channels; })
+        return double(a.groups) * a.rows * out(a.window);
+    else if constexpr (requires { a.convolution; })
+        return double(a.convolution.rows) * out(a.pool);
+    else if constexpr (requires { a.pointwise; })
+        return written(a.depthwise);
+    else if constexpr (requires { a.window; })
+        return double(a.channels) * out(a.window);
+    else if constexpr (requires { a.pixels; })
+        return double(a.channels) * a.pixels;
+    else
+        return double(a.channels) * a.out_height * a.out_width;
+}
+
+// A plan that was accepted asks for 4 MB, or for what is written, rounded up to planes (of 16 floats at least).
+void check_memory(const Program& program) {
+    double floats = 0;
+    for (const Step& step : program.steps()) floats += std::visit([](const auto& a) { return written(a); }, step.arguments);
+    if (static_cast<double>(program.arena()) <= std::max(1048576.0, 32 * floats)) return;
+    std::fprintf(stderr, "an arena of %lld floats for %.0f that are written\n", static_cast<long long>(program.arena()), floats);
+    std::abort();
+}
+
 bool too_large(const Program& program) {
     double floats = static_cast<double>(program.arena() + 2 * program.scratch() + 3 * program.input().floats), steps = 0;
     for (const Tensor& output : program.outputs()) floats += 3 * static_cast<double>(output.floats);
@@ -338,6 +370,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     try {
         Program program = Program::parse(data, size);
         ++counts.accepted;
+        check_memory(program);
         reached_step_checks();
         if (too_large(program)) return ++counts.too_large, 0;
         ++counts.run;

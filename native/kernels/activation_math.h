@@ -73,10 +73,10 @@ template <class Task>
 }
 
 // e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2: e^r by its series to r^6 / 6!, which leaves 1.3e-7 of it at most.
-// Below -87 it stays at e^-87 (1.6e-38), above 88 at e^88: 2^n is a normal number everywhere between.
+// n ends at -127 and 128, whose 2^n are 0 and infinity by their bits: what float32 has no normal number for is one of them.
 template <class V>
 [[gnu::always_inline]] inline V exponential(V x) {
-    x = at_most(at_least(x, -87.0f), 88.0f);
+    x = at_most(at_least(x, -88.0f), 89.0f);
     constexpr float to_integer = 3 << 22;  // 1.5 * 2^23: the sum's last bit is worth 1, so its low bits are n
     const V shifted = x * 1.44269504f + to_integer;
     const V n = shifted - to_integer;
@@ -97,7 +97,7 @@ template <Activation A, class V>
     if constexpr (A == Activation::relu) return at_least(x, 0.0f);
     if constexpr (A == Activation::relu6) return at_most(at_least(x, 0.0f), 6.0f);
     if constexpr (A == Activation::hardsigmoid) return at_most(at_least(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6);
-    if constexpr (A == Activation::hardswish) return x * activate<Activation::hardsigmoid>(x, slope);
+    if constexpr (A == Activation::hardswish) return x * at_most(at_least(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6);
     if constexpr (A == Activation::sigmoid) return 1.0f / (1.0f + exponential(-x));
     if constexpr (A == Activation::silu) return x / (1.0f + exponential(-x));
     if constexpr (A == Activation::leaky_relu) {

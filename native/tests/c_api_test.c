@@ -37,6 +37,10 @@ int main(int count, char **arguments) {
     check(!shufflekit_load("no such file", 1, NULL), "a file that is not there was loaded");
     check(strstr(shufflekit_error(), "no such file") != NULL, "the error does not name the file");
     check(!shufflekit_load_memory(content, bytes / 2, 1, ""), "half a plan was loaded");
+    content[bytes - 1] ^= 1;
+    check(!shufflekit_load_memory(content, bytes, 1, ""), "a plan with a bit flipped was loaded");
+    check(strstr(shufflekit_error(), "checksum") != NULL, "the error does not name the checksum");
+    content[bytes - 1] ^= 1;
     check(!shufflekit_load_memory(content, bytes, 0, ""), "no thread was taken");
     check(strstr(shufflekit_error(), "threads") != NULL, "the error does not name the threads");
     check(!shufflekit_load_memory(content, bytes, 1, "mmx"), "mmx was taken");

@@ -422,7 +422,7 @@ void test_affine(const Kernels& kernels) {
             });
 }
 
-// -100, -99.99, ... 100 through each activation, and a NaN, which must come out again.
+// -100, -99.99, ... 100 through each activation, and what PyTorch does with the ends of float32 and what is beyond them.
 void test_activations(const Kernels& kernels) {
     Report report(kernels.isa, "activations");
     for (int32_t activation = 0; activation < activations; ++activation)
@@ -431,15 +431,16 @@ void test_activations(const Kernels& kernels) {
             about = text("activation %d", activation);
             std::vector<float> in(plane_floats(count)), out(in.size());
             for (int32_t i = 0; i < count; ++i) in[i] = static_cast<float>(i - count / 2) / 100;
-            in[0] = NAN, in[count - 1] = NAN;
+            constexpr float ends[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, -88.5f, 88.5f};
+            for (size_t i = 0; i < std::size(ends); ++i) in[i] = in[count - 1 - i] = ends[i];  // in a vector, and behind the last one
             const int32_t offset = 0;
             const float one = 1, zero = 0;
             const Affine a{{in.data(), &offset}, {out.data(), &offset}, &one, &zero, 1, count, {static_cast<Activation>(activation), 0.125f}};
             kernels.affine(a, 0, 1);
             for (int32_t i = 0; i < count; ++i) {
-                const double needed = reference::activate(in[i], a.epilogue);
-                const bool is_nan = i == 0 || i == count - 1;
-                if (is_nan ? !std::isnan(out[i]) : !(std::fabs(out[i] - needed) <= 1e-6 * std::max(std::fabs(needed), 1e-30)))
+                const auto needed = static_cast<float>(reference::activate(in[i], a.epilogue));
+                const bool equal = std::isnan(needed) ? std::isnan(out[i]) : out[i] == needed;
+                if (!equal && !(std::fabs(out[i] - needed) <= 1e-6 * std::max(std::fabs(needed), 1e-30f)))
                     return text("of %.9g: found %.9g, needed %.9g", in[i], out[i], needed);
             }
             return "";

@@ -33,6 +33,11 @@ class Random {
         return choices[below(N)];
     }
 
+    template <class T>
+    T of(const std::vector<T>& choices) {
+        return choices[below(static_cast<int32_t>(choices.size()))];
+    }
+
   private:
     std::mt19937 bits_;
 };
@@ -104,9 +109,13 @@ class Arena {
         for (size_t i = 0; i < memory_->size(); ++i) (*memory_)[i] = canary(i);
     }
 
+    // Now and then with a few pixels that are no finite numbers.
     void fill(const Tensor& tensor, float scale = 1) {
         for (const int32_t offset : tensor.offsets)
             for (int64_t p = 0; p < tensor.pixels; ++p) base()[offset + p] = random_.number() * scale;
+        if (!random_.once_in(4)) return;
+        for (int i = random_.between(1, 3); i > 0; --i)
+            base()[random_.of(tensor.offsets) + random_.below(static_cast<int32_t>(tensor.pixels))] = random_.of({NAN, INFINITY, -INFINITY});
     }
 
     float* base() const { return memory_->data() + slack_; }
@@ -125,7 +134,7 @@ class Arena {
         }
         for (size_t i = 0; i < twin.size(); ++i) {
             const float found = (*memory_)[i], needed = twin[i];
-            if (same_bits(found, needed) || kind[i] == 'f') continue;
+            if (same_bits(found, needed) || kind[i] == 'f' || (kind[i] == 'p' && std::isnan(found) && std::isnan(needed))) continue;
             if (kind[i] == 'p' && std::fabs(double{found} - needed) <= tolerance * std::max(1.0, std::fabs(double{needed}))) continue;
             char text[160];
             std::snprintf(text, sizeof(text), "%s at float %lld: found %.9g, needed %.9g", kind[i] == 'p' ? "pixel" : "not to be written",

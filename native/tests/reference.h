@@ -10,13 +10,15 @@
 
 namespace shufflekit::reference {
 
+inline double larger(double a, double b) { return std::isnan(b) ? b : std::max(a, b); }
+
 inline double activate(double x, Epilogue epilogue) {
     const auto relu6 = [](double v) { return std::min(std::max(v, 0.0), 6.0); };
     switch (epilogue.activation) {
         case Activation::none: return x;
         case Activation::relu: return std::max(x, 0.0);
         case Activation::relu6: return relu6(x);
-        case Activation::hardswish: return x * relu6(x + 3) / 6;
+        case Activation::hardswish: return double{static_cast<float>(x * relu6(x + 3))} / 6;  // which overflows, as PyTorch's
         case Activation::hardsigmoid: return relu6(x + 3) / 6;
         case Activation::sigmoid: return 1 / (1 + std::exp(-x));
         case Activation::silu: return x / (1 + std::exp(-x));
@@ -96,7 +98,7 @@ inline void convolution_pool(const ConvolutionPool& c, int32_t first_row, int32_
                 double most = -INFINITY;
                 for (int64_t row = std::max<int64_t>(2 * y - 1, 0); row < std::min<int64_t>(2 * y + 2, w.in_height); ++row)
                     for (int64_t column = std::max<int64_t>(2 * x - 1, 0); column < std::min<int64_t>(2 * x + 2, w.in_width); ++column)
-                        most = std::max(most, convolved(c.convolution, 0, n, row * w.in_width + column));
+                        most = larger(most, convolved(c.convolution, 0, n, row * w.in_width + column));
                 c.convolution.out[n][y * w.out_width + x] = static_cast<float>(most);
             }
 }
@@ -164,7 +166,7 @@ inline double pooled(const Pool& p, const float* plane, int64_t y, int64_t x) {
             ++padded;
             if (row < 0 || row >= w.in_height || column < 0 || column >= w.in_width) continue;
             const double pixel = plane[row * w.in_width + column];
-            ++count, sum += pixel, most = std::max(most, pixel);
+            ++count, sum += pixel, most = larger(most, pixel);
         }
     if (p.pooling == Pooling::maximum || p.pooling == Pooling::adaptive_maximum) return most;
     return sum / (slides && p.count_padding ? padded : count);
@@ -201,23 +203,26 @@ inline void softmax(const Softmax& s, int32_t first_pixel, int32_t last_pixel) {
 }
 
 inline void resize(const Resize& r, int32_t first_channel, int32_t last_channel) {
-    const auto where = [&](int64_t at, float scale) {  // in float32, as the contract says
+    const auto where = [&](int64_t at, int64_t in_size, int64_t out_size, float scale) {  // rounded as the contract says
         const auto out = static_cast<float>(at);
-        return std::max(r.resizing == Resizing::bilinear ? (out + 0.5f) * scale - 0.5f : out * scale, 0.0f);
+        if (repeats_whole(r) && in_size == out_size) return out;
+        if (repeats_whole(r) && r.resizing == Resizing::nearest && out_size == 2 * in_size) return out / 2;
+        return std::max(r.resizing == Resizing::bilinear ? static_cast<float>((at + 0.5) * scale - 0.5) : out * scale, 0.0f);
     };
+    const int64_t right_by = r.in_width != r.out_width, down_by = r.in_height != r.out_height;
     for (int64_t channel = first_channel; channel < last_channel; ++channel)
         for (int64_t y = 0; y < r.out_height; ++y)
             for (int64_t x = 0; x < r.out_width; ++x) {
                 const auto pixel = [&](int64_t row, int64_t column) {
                     return double{r.in[channel][std::min<int64_t>(row, r.in_height - 1) * r.in_width + std::min<int64_t>(column, r.in_width - 1)]};
                 };
-                const double at_y = where(y, r.scale_y), at_x = where(x, r.scale_x);
+                const double at_y = where(y, r.in_height, r.out_height, r.scale_y), at_x = where(x, r.in_width, r.out_width, r.scale_x);
                 const auto top = static_cast<int64_t>(at_y), left = static_cast<int64_t>(at_x);
                 double value = pixel(top, left);
                 if (r.resizing != Resizing::nearest) {
                     const double down = at_y - static_cast<double>(top), right = at_x - static_cast<double>(left);
-                    value = (1 - down) * ((1 - right) * pixel(top, left) + right * pixel(top, left + 1)) +
-                            down * ((1 - right) * pixel(top + 1, left) + right * pixel(top + 1, left + 1));
+                    value = (1 - down) * ((1 - right) * pixel(top, left) + right * pixel(top, left + right_by)) +
+                            down * ((1 - right) * pixel(top + down_by, left) + right * pixel(top + down_by, left + right_by));
                 }
                 r.out[channel][y * r.out_width + x] = static_cast<float>(value);
             }

@@ -30,7 +30,8 @@ def compile(  # noqa: A001  # the word that torch uses too
         info: plain data to keep in the plan, beside what `pretrained_cfg` says of preprocessing and classes.
 
     Raises:
-        UsageError: the network has an operator that the engine does not have, or an argument is wrong.
+        UsageError: the network has operators that the engine does not have, what it computes of an image depends on the number
+            of images, or an argument is wrong.
 
     Example:
         >>> import numpy as np

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from shufflekit.errors import UsageError
@@ -13,19 +14,31 @@ _TEMPORARY = ".partial"
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Puts `content` at `path`: after a crash or on a full disk, the file is the old one or the new one, whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """The same for files that belong together: none is put in its place before all are on the disk."""
+    for target in contents:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}") for path in contents}
+    path: Path | None = None
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        for path, content in contents.items():
+            with temporary[path].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in contents:
+            temporary[path].replace(path)
+            _sync_folder(path.parent)
     except OSError as error:
         error.filename = str(path)  # a failed write does not say where
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        for leftover in temporary.values():
+            leftover.unlink(missing_ok=True)
 
 
 def refuse_overwrite(target: str | Path, inputs: Iterable[str | Path | None], name: str = "out") -> None:

@@ -22,7 +22,8 @@ def evaluation(*models: nn.Module) -> Iterator[None]:
         >>> [module.training for module in net]
         [True, False]
     """
-    modes = {module: module.training for model in models for module in model.modules()}
+    modules = (module for model in models for module in model.modules())
+    modes = {module: module.training for module in modules if hasattr(module, "training")}  # frozen scripted ones have none
     try:
         for module in modes:
             module.training = False
@@ -30,3 +31,18 @@ def evaluation(*models: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def take_modes(new: nn.Module, old: nn.Module) -> None:
+    """Gives each module of a new network the mode of the old one's module of that name; one without a like, its parent's.
+
+    Example:
+        >>> old, new = (nn.Sequential(nn.Dropout(), nn.BatchNorm2d(8)) for _ in range(2))
+        >>> _ = old[1].eval()
+        >>> take_modes(new, old)
+        >>> new.training, new[0].training, new[1].training
+        (True, True, False)
+    """
+    modes = {name: module.training for name, module in old.named_modules()}
+    for name, module in new.named_modules():  # a parent comes before its children
+        module.training = modes[name] = modes.get(name, modes[name.rpartition(".")[0]])

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from shufflekit.bench.bench import bench
+from shufflekit.bench.bench import _speed_ups, bench
 from shufflekit.bench.cold_start import measure_cold_start
 from shufflekit.bench.race import Subject, converted
+from shufflekit.bench.results import Result
 from shufflekit.bench.runtimes import RUNTIMES
 from shufflekit.errors import InputError, UsageError
-from tests.bench.test_results import DEVICE
+from tests.bench.test_results import DEVICE, timed
 
 
 def small() -> Subject:
@@ -86,3 +87,28 @@ def test_what_is_asked_wrongly(options: dict[str, object], message: str) -> None
     with pytest.raises(UsageError) as caught:
         bench([small()], DEVICE, **options)
     assert str(caught.value) == message
+
+
+def test_models_and_threads_are_left_as_they_were(tmp_path: Path) -> None:
+    class Merges(nn.Sequential):
+        """Would merge weights in evaluation, as some re-parametrised networks do."""
+
+        def eval(self):
+            raise AssertionError("must not be called")
+
+    net = Merges(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4).eval(), nn.Dropout())
+    threads, before = torch.get_num_threads(), {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    other = threads % 2 + 1
+    found = bench([Subject("net", net)], DEVICE, runtimes=["torch"], threads=[other], sizes=[(8, 8)], rounds=6, folder=tmp_path)
+    assert [result.state for result in found.results] == ["timed"]
+    assert [module.training for module in net.modules()] == [True, True, False, True]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert torch.get_num_threads() == threads
+
+
+def test_twice_as_quick_as_the_base_is_a_speed_up_of_two() -> None:
+    torch_one, engine = timed("a", 2.0, 2.0, 2.0, "torch"), timed("a", 1.0, 1.0, 1.0)
+    missing = Result("a", "mnn", "", "skipped", "missing", 224, 224, 1, 1)
+    assert [one.speed_up for one in _speed_ups([torch_one, engine, missing], "torch")] == [1.0, 2.0, None]
+    assert [one.speed_up for one in _speed_ups([torch_one, engine, missing], "engine")] == [0.5, 1.0, None]
+    assert [one.speed_up for one in _speed_ups([torch_one, engine, missing], "mnn")] == [None] * 3

@@ -11,6 +11,7 @@ from torch import nn
 
 from shufflekit.bench.race import Race, Row, Subject, converted, headline, mean_ratio, prepare, take_turns
 from shufflekit.bench.runtimes import RUNTIMES
+from shufflekit.errors import ShufflekitError
 from shufflekit.export import Format
 
 
@@ -123,15 +124,111 @@ def test_files_are_kept_for_the_weights_they_were_made_of(tmp_path: Path) -> Non
             super().write(model, shape, stem, settings)
 
     one, net = Counting("Counting", "numpy", 1.0), nn.Conv2d(3, 4, 1)
-    before = Subject("net", net).fingerprint()
     for _ in range(2):
         converted(Subject("net", net), (1, 3, 8, 8), one, tmp_path / "a")
     assert len(written) == 1
     converted(Subject("net", net), (1, 3, 9, 9), one, tmp_path / "a")
     assert len(written) == 2
+
+
+class Scaled(nn.Module):
+    """A convolution with a plain attribute, a function and a tensor that is no weight."""
+
+    def __init__(self, stride: int, factor: float, function: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.factor, self.function = nn.Conv2d(3, 4, 1, stride), torch.tensor(factor), function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(self.conv(x)) * self.factor
+
+
+def test_another_network_never_races_on_what_was_converted_before(tmp_path: Path) -> None:
+    """Weights, and what is computed with them: an attribute, the operator itself, a tensor that is no weight."""
+
+    written: list[Path] = []
+
+    class Wholes(StandIn):
+        """Answers what the network answers that it was made of."""
+
+        def write(self, model, shape, stem, settings) -> None:
+            written.append(stem)
+            torch.save(model, self.files(stem)[0])
+
+        def load(self, stem, threads):
+            return RUNTIMES["torch"].run(torch.load(self.files(stem)[0], weights_only=False), threads)
+
+    changed = Scaled(1, 1.0, nn.ReLU())
     with torch.no_grad():
-        net.weight[0, 0] += 1
-    assert Subject("net", net).fingerprint() != before
+        changed.conv.weight[0, 0] += 1
+    nets = [Scaled(1, 1.0, nn.ReLU()), Scaled(2, 1.0, nn.ReLU()), Scaled(1, 1.1, nn.ReLU()), Scaled(1, 1.0, nn.Hardswish())]
+    for net in (*nets, changed):
+        for _ in range(2):
+            entry = prepare(Subject("net", net.eval()), (1, 3, 8, 8), 1, [Wholes("Wholes", "numpy", None)], tmp_path)
+            assert entry.runs["Wholes"].difference == 0
+    assert len(written) == 5  # each once
+
+
+@pytest.mark.parametrize("name", ["torch", "torch-compile", "engine"])
+def test_what_this_process_writes_is_never_that_of_an_earlier_one(tmp_path: Path, name: str) -> None:
+    """Its code may have changed: a plan that lies there is written anew."""
+    net, runtime = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval(), RUNTIMES[name]
+    stem = converted(Subject("net", net), (1, 3, 8, 8), runtime, tmp_path)
+    (path,) = runtime.files(stem)
+    path.write_bytes(b"what an older version wrote")
+    assert converted(Subject("net", net), (1, 3, 8, 8), runtime, tmp_path) == stem
+    assert path.read_bytes() != b"what an older version wrote"
+
+
+class Answers(nn.Module):
+    """What a function makes of a convolution."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(3, 4, 1), function
+
+    def forward(self, x: torch.Tensor):
+        return self.function(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "note"),
+    [
+        (lambda x: x * float("nan"), "net at 1x3x8x8: 256 of 256 output values are infinite or not a number"),
+        (lambda x: (x, x / 0), "net at 1x3x8x8: 256 of 512 output values are infinite or not a number"),
+        (lambda x: None, "model: must return one tensor, or several in a list, tuple or dict"),
+        (lambda x: 3, "model: must return one tensor, or several in a list, tuple or dict"),
+        (lambda x: {"a": [x]}, "model: must return one tensor, or several in a list, tuple or dict"),
+        (lambda x: (), "model: must return one tensor, or several in a list, tuple or dict"),
+        (lambda x: (_ for _ in ()).throw(RuntimeError()), "takes no input of 1x3x8x8: RuntimeError"),
+    ],
+)
+def test_a_network_that_nobody_can_race_says_why(tmp_path: Path, function, note: str) -> None:
+    entry = prepare(Subject("net", Answers(function)), (1, 3, 8, 8), 1, [RUNTIMES["torch"], RUNTIMES["engine"]], tmp_path)
+    assert [(row.state, row.note) for row in entry.untimed] == [("failed", note)] * 2
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: {"a": x, "b": x + 1}, lambda x: x.argmax(1), lambda x: x > 0, lambda x: x[:, :0]]
+)
+def test_pytorch_races_what_it_can_run_and_nobody_can_pickle(tmp_path: Path, function) -> None:
+    entry = prepare(Subject("net", Answers(function)), (1, 3, 8, 8), 1, [RUNTIMES["torch"]], tmp_path)
+    assert entry.runs["PyTorch"].difference == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("net", "model: must be a torch.nn.Module, found str"),
+        (nn.Conv2d(3, 4, 1).half(), "net: runtimes race in float32, found weights of torch.float16; call .float\\(\\) first"),
+        (nn.Conv2d(3, 4, 1, device="meta"), "net: must be on the CPU to race, found meta"),
+        (nn.LazyConv2d(4, 1), "model: weight of a lazy module has no shape before its first call"),
+    ],
+)
+def test_what_is_no_network_to_race_is_one_line(model, reason: str) -> None:
+    with pytest.raises(ShufflekitError, match=reason):
+        Subject("net", model).checked()
+    assert Subject("net", torch.compile(nn.ReLU())).checked().model.__class__ is nn.ReLU
 
 
 def test_an_onnx_file_is_for_those_who_read_it(tmp_path: Path) -> None:

@@ -60,9 +60,35 @@ def test_what_if_builds_and_times_the_other_network(capsys):
     assert trial["before_flops"] != trial["after_flops"]
 
 
+def test_detectors_and_networks_of_ones_own_are_audited(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ours.py").write_text(
+        "from torch import nn\nclass Two(nn.Module):\n    in_chans = 1\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = nn.Conv2d(1, 64, 1)\n    def forward(self, x):\n"
+        "        return {'a': self.conv(x), 'b': (x, None)}\n"
+    )
+    for model, shape in (("nanodet_m_shufflenet_v2_x0_5", ("1", "3", "64", "64")), ("ours:Two", ("1", "1", "32", "32"))):
+        assert main(["audit", model, "--shape", *shape, "--predict", "--budget", "1e6"]) == 0
+        assert f"{model}, input {'x'.join(shape)}" in capsys.readouterr().out
+
+
+def test_what_was_read_is_not_written_over(capsys, tmp_path):
+    path = tmp_path / "audit.json"
+    assert main(["audit", "shufflenet_v1_g3_x0_25", *SMALL, "--predict", "-o", str(path), "--budget", "1e6"]) == 0
+    before = path.read_bytes()
+    capsys.readouterr()
+    for option in ("-o", "--report"):
+        assert main(["audit", str(path), option, str(path)]) == 2
+        assert "is an input and is not written over" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["shufflenet_v1_g3_x0_25", "--what-if", "groups=0"], "cannot be built with groups=0"),
+        (["shufflenet_v1_g3_x0_25", "--what-if", f"groups={'1' * 5000}"], "what_if: must be OPTION=NUMBER"),
+        (["shufflenet_v2_x0_5", "--shape", "1", "3", "0", "64"], "input_shape: must be (N, C, H, W) or the like"),
         (["shufflenet_v1_g3_x0_25", "--what-if", "depth=3"], "what_if: must be OPTION=NUMBER[,NUMBER...] of stage_channels,"),
         (["shufflenet_v1_g3_x0_25", "--what-if", "groups=few"], "found 'groups=few'"),
         (["shufflenet_v1_g3_x0_25", "--what-if", "groups=7"], "cannot be built with groups=7"),

@@ -63,6 +63,41 @@ def test_a_missing_runtime_is_a_row(capsys: pytest.CaptureFixture[str], monkeypa
     assert any("mnn" in line and "skipped" in line for line in lines[:-1])
 
 
+def test_a_network_that_no_runtime_runs_rightly_is_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Log(nn.Module):\n    def forward(self, x):\n        return torch.log(-x.abs())\n"
+        "def net():\n    return nn.ReLU()\n"
+    )
+    assert main(["bench", "mine:Log", "mine:net", *FAST]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "no runtime" in line]
+    assert "mine:Log: no runtime ran it rightly (torch failed: mine:Log at 1x3x32x32: 3072 of 3072 output values" in line
+
+
+def test_results_of_another_machine_are_refused_before_the_race(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "mine:net", *FAST, "--json", "a.json"]) == 0
+    found = json.loads(Path("a.json").read_text())
+    found["device"]["cpu"] = "another CPU"
+    Path("a.json").write_text(json.dumps(found))
+    capsys.readouterr()
+    assert main(["bench", "mine:net", *FAST, "--compare", "a.json"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "compare: must be results of this machine" in err
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xff", b"{", b"[]", b"3", b"null", b"[" * 100_000, b'{"form": 1}', b'{"form": 1e999}', b"1" * 5000]
+)
+def test_a_file_to_compare_with_that_is_none_is_one_line(content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    place = Path("old.json")
+    place.mkdir() if content is None else place.write_bytes(content)
+    assert main(["bench", "mine:net", "--compare", "old.json"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("shufflekit: old.json: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -74,6 +109,7 @@ def test_a_missing_runtime_is_a_row(capsys: pytest.CaptureFixture[str], monkeypa
         (["mine:net", "--compare", "none.json"], 1, "none.json: cannot be read: No such file or directory"),
         (["mine:net", "--json", "none/a.json"], 1, "none/a.json: cannot be written: no such folder"),
         (["none.onnx"], 1, "none.onnx: no such file"),
+        (["mine:net", "--json", "mine.py", "--compare", "mine.py"], 1, "mine.py: bench results: no JSON"),
         (["shufflenet_v9"], 2, "no network is named 'shufflenet_v9'"),
     ],
 )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -114,3 +116,41 @@ def test_what_is_wrong_is_one_line(arguments, code, message, tmp_path, capsys, m
     out, err = capsys.readouterr()
     assert (out, err.count("\n"), list(tmp_path.iterdir())) == ("", 1, [])
     assert message in err
+
+
+@pytest.mark.parametrize("first", ["0", "-1"])
+def test_sizes_are_one_or_more(saved, first, tmp_path, capsys):
+    assert main(["compile", str(saved), "-o", str(tmp_path / "net.plan"), "--shape", first, "3", "32", "32"]) == 2
+    assert f"shape: must be (N, C, H, W), whole numbers of 1 or more, found ({first}, 3, 32, 32)" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_of_one_channel_needs_no_shape(tmp_path, capsys):
+    build_model("shufflenet_v2_x0_5", num_classes=4, in_chans=1, small_input=True).save_pretrained(tmp_path / "grey")
+    assert main(["compile", str(tmp_path / "grey"), "-o", str(tmp_path / "grey.plan"), "--verify"]) == 0
+    assert sk.load(tmp_path / "grey.plan").input_shape[0] == 1
+
+
+@pytest.mark.parametrize("target", ["net/model.safetensors", "net/config.json", "link.plan", "mine.py"])
+def test_what_is_read_is_not_written_over(saved, target, tmp_path, monkeypatch, capsys):
+    shutil.copytree(saved, tmp_path / "net")
+    (tmp_path / "link.plan").symlink_to(tmp_path / "net" / "model.safetensors")
+    (tmp_path / "mine.py").write_text("import torch\ndef net(): return torch.nn.Conv2d(3, 4, 3)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    before = Path(target).read_bytes()
+    assert main(["compile", "mine:net" if target == "mine.py" else "net", "-o", target]) == 2
+    assert f"out: {target} is an input" in capsys.readouterr().err
+    assert Path(target).read_bytes() == before
+
+
+def test_outputs_that_are_no_numbers_are_an_error(tmp_path, capsys):
+    net = build_model("shufflenet_v2_x0_5", num_classes=4, small_input=True)
+    torch.nn.init.constant_(net.fc.bias, float("nan"))
+    net.save_pretrained(tmp_path / "net")
+    assert (
+        main(["compile", str(tmp_path / "net"), "-o", str(tmp_path / "net.plan"), "--verify", "--shape", "1", "3", "32", "32"])
+        == 1
+    )
+    assert "in PyTorch: 12 of 12 output values are infinite or not a number" in capsys.readouterr().err
+    assert not (tmp_path / "net.plan").exists()

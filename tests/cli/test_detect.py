@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,23 +121,133 @@ def test_text_has_a_line_an_object_and_says_when_there_is_none(saved, photo, cap
     assert capsys.readouterr().out.splitlines() == [str(photo), "  nothing found"]
 
 
+CATEGORIES = [{"id": 4, "name": "ant"}, {"id": 8, "name": "bee"}, {"id": 15, "name": "cow"}]
+
+
+def truth_of(path, images, categories=CATEGORIES, boxes=((1, 1, 20, 20),)):
+    """An annotation file of images (id, file name, width, height), with the same boxes of the first category on each."""
+    content = {
+        "images": [{"id": number, "file_name": name, "width": w, "height": h} for number, name, w, h in images],
+        "categories": categories,
+        "annotations": [
+            {"id": number, "image_id": image[0], "category_id": categories[0]["id"], "bbox": list(box), "iscrowd": 0}
+            for number, (image, box) in enumerate(itertools.product(images, boxes), start=1)
+        ],
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
 def test_with_annotations_results_have_ids_and_a_score(saved, photo, tmp_path, capsys):
     pytest.importorskip("faster_coco_eval")
-    truth = {
-        "images": [{"id": 42, "file_name": photo.name, "width": 80, "height": 60}],
-        "categories": [{"id": 4, "name": "ant"}, {"id": 8, "name": "bee"}, {"id": 15, "name": "cow"}],
-        "annotations": [{"id": 1, "image_id": 42, "category_id": 4, "bbox": [1, 1, 20, 20], "area": 400, "iscrowd": 0}],
-    }
-    path = tmp_path / "truth.json"
-    path.write_text(json.dumps(truth))
-    _, found, _ = detect(capsys, photo, "--model", saved[0], "--annotations", path)
+    path = truth_of(tmp_path / "truth.json", [(42, photo.name, 80, 60)])
+    _, found, err = detect(capsys, photo, "--model", saved[0], "--annotations", path)
     assert {result["image_id"] for result in found} == {42}
+    assert err == []
     assert main(["detect", str(photo), "--model", str(saved[0]), "--annotations", str(path)]) == 0
-    assert capsys.readouterr().out.count(" Average ") == 12
-    truth["images"][0]["file_name"] = "other.png"
-    path.write_text(json.dumps(truth))
+    out, err = capsys.readouterr()
+    assert (out.count(" Average "), err) == (12, "")
+    truth_of(path, [(42, "other.png", 80, 60)])
     assert main(["detect", str(photo), "--model", str(saved[0]), "--annotations", str(path)]) == 1
     assert "does not list a.png" in capsys.readouterr().err
+
+
+def test_only_photos_that_were_looked_at_are_scored(saved, photo, tmp_path, capsys):
+    """The truth is what the detector says, so that its score is 1 over what it saw."""
+    pytest.importorskip("faster_coco_eval")
+    for name in ("b.png", "c.png"):
+        shutil.copy(photo, tmp_path / name)
+    (tmp_path / "c.png").write_text("no photo")
+    Image.new("RGB", (9, 9)).save(tmp_path / "d.png")
+    found = detect(capsys, photo, "--model", saved[0])[1]
+    images = [(number, f"{name}.png", 80, 60) for number, name in enumerate("abcd")]
+    path = truth_of(tmp_path / "truth.json", images)
+    content = json.loads(path.read_text())
+    content["annotations"] = [
+        {"id": place, "image_id": number, "category_id": one["category_id"], "bbox": one["bbox"]}
+        for place, (number, one) in enumerate(itertools.product(range(4), found))
+    ]
+    path.write_text(json.dumps(content))
+    photos = [str(tmp_path / f"{name}.png") for name in "acd"]
+    assert main(["detect", *photos, "--model", str(saved[0]), "--annotations", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("= 1.000") >= 3
+    assert err.splitlines() == [
+        f"shufflekit: {photos[1]}: not a known image format",
+        "shufflekit: d.png: is 9x9, but the annotations say 80x60",
+        f"shufflekit: {path}: lists 4 images; scores are over the 1 of them that were looked at",
+    ]
+    assert main(["detect", photos[1], "--model", str(saved[0]), "--annotations", str(path)]) == 1
+    assert "none of the photos can be scored" in capsys.readouterr().err
+    assert main(["detect", photos[0], photos[0], "--model", str(saved[0]), "--annotations", str(path)]) == 2
+    assert "give it once" in capsys.readouterr().err
+
+
+def test_results_are_in_the_frame_of_the_annotations(saved, photo, tmp_path, capsys):
+    """A photo that is stored on its side: seen upright it is `photo`."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "side").mkdir()
+    turned = tmp_path / "side" / "a.png"
+    with Image.open(photo) as upright:
+        upright.transpose(Image.Transpose.ROTATE_90).save(turned, exif=exif)
+    plain = detect(capsys, photo, "--model", saved[0])[1]
+    assert detect(capsys, turned, "--model", saved[0])[1] == [one | {"file_name": str(turned)} for one in plain]
+    path = truth_of(tmp_path / "truth.json", [(1, "a.png", 60, 80)])
+    _, found, err = detect(capsys, turned, "--model", saved[0], "--annotations", path)
+    assert ["1 photos have an EXIF orientation and, by their size, boxes of the stored pixels" in line for line in err] == [
+        True
+    ]
+    for ours, theirs in zip(found, plain, strict=True):
+        left, top, width, height = theirs["bbox"]
+        assert ours["bbox"] == pytest.approx([top, 80 - left - width, height, width], abs=0.011)
+
+
+def test_categories_are_those_of_the_file(saved, photo, tmp_path, capsys):
+    path = truth_of(tmp_path / "truth.json", [("x", "a.png", 80, 60)], [{"id": 1, "name": "Cow"}, {"id": 2, "name": "dog"}])
+    _, found, err = detect(capsys, photo, "--model", saved[0], "--annotations", path)
+    assert {(one["image_id"], one["category_id"], one["category"]) for one in found} == {("x", 1, "cow")}
+    assert [line.partition("truth.json: ")[2] for line in err] == [
+        "1 of 2 categories are none of the detector's classes, so that their objects count as missed: dog",
+        "its categories have other ids than the detector's classes: taken by their names",
+    ]
+
+
+def test_outputs_that_are_no_numbers_are_an_error(saved, photo, tmp_path, capsys):
+    net = create_detector(saved[0])
+    with torch.no_grad():
+        net.detect_head.obj_layers.conv5x5[-1].bias.fill_(float("nan"))
+    net.save_pretrained(tmp_path / "nan")
+    for engine in ("torch", "native"):
+        assert (
+            main(["detect", str(photo), "--model", str(tmp_path / "nan"), "--engine", engine, "--out", str(tmp_path / "out")])
+            == 1
+        )
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.count("\n") == 1
+        assert "output values are infinite or not a number" in err
+    assert [*(tmp_path / "out").iterdir()] == []
+
+
+def test_pictures_never_replace_a_photo(saved, photo, tmp_path, capsys, monkeypatch):
+    """Not the one that is read, not one that lies there; those of an earlier call are ours."""
+    monkeypatch.chdir(tmp_path)
+    with Image.open(photo) as image:
+        image.save("a.jpg")
+        image.save("b.png")
+    photo.unlink()
+    Path("b.jpg").write_text("somebody's")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for _ in range(2):
+        assert main(["detect", "a.jpg", "b.png", "--model", str(saved[0]), "--out", "."]) == 0
+        err = capsys.readouterr().err
+        assert err == "shufflekit: 2 pictures in ., with a number where another file had the name: a-2.jpg, b-2.jpg\n"
+        assert {path: path.read_bytes() for path in before} == before
+        assert {path.name for path in tmp_path.iterdir()} == {"a.jpg", "b.jpg", "b.png", "a-2.jpg", "b-2.jpg"}
+    assert main(["detect", ".", "--model", str(saved[0]), "--out", "."]) == 1  # reads the pictures; b.jpg is no photo
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(list(tmp_path.iterdir())) == 5 + 4
 
 
 def test_without_weights_one_line_says_what_to_fetch_from_where(photo, monkeypatch, tmp_path, capsys):

@@ -67,6 +67,12 @@ def test_wrong_usage_is_one_line_and_exit_2(arguments: list[str], message: str) 
         (UsageError("topk: must be 1 or more, found 0"), 2, "shufflekit: topk: must be 1 or more, found 0\n"),
         (KeyboardInterrupt(), 130, ""),
         (ModuleNotFoundError("No module named 'kornia.x'", name="kornia.x"), 2, "pip install 'shufflekit[train]'\n"),
+        (OSError(28, "No space left on device", "net.plan"), 1, "shufflekit: net.plan: No space left on device\n"),
+        (OSError(), 1, "shufflekit: OSError\n"),
+        (MemoryError(), 1, "shufflekit: memory: there is too little (MemoryError)\n"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "can't allocate memory: you tried)\n"),
+        (RecursionError("maximum recursion depth"), 1, "shufflekit: nested too deeply (maximum recursion depth)\n"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), 1, "position 0: invalid start byte\n"),
     ],
 )
 def test_errors_become_one_line_and_an_exit_code(
@@ -83,12 +89,21 @@ def test_errors_become_one_line_and_an_exit_code(
     assert found.err.count("\n") == bool(line)
 
 
-def test_a_defect_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ModuleNotFoundError("No module named 'shufflekit.tyop'", name="shufflekit.tyop"),
+        RuntimeError("shape '[3]' is invalid for input of size 4"),
+        KeyError("kernel"),
+        ValueError("max() arg is an empty sequence"),
+    ],
+)
+def test_a_defect_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch, defect: Exception) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise ModuleNotFoundError("No module named 'shufflekit.tyop'", name="shufflekit.tyop")
+        raise defect
 
     monkeypatch.setattr(frame, "app", fails)
-    with pytest.raises(ModuleNotFoundError, match="tyop"):
+    with pytest.raises(type(defect)):
         main([])
 
 

@@ -105,10 +105,14 @@ def test_a_plan_needs_no_torch(saved, plan, photo, tmp_path, capsys):
 
 def test_a_plan_that_is_no_classifier_is_one_line(photo, tmp_path, capsys):
     photo.save(tmp_path / "a.png")
-    sk.compile(torch.nn.Conv2d(1, 2, 3), (1, 1, 8, 8), name="a layer").save(tmp_path / "net.plan")
+    sk.compile(torch.nn.Conv2d(3, 2, 3), (1, 3, 8, 8), name="a layer").save(tmp_path / "net.plan")
     assert main(["predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "net.plan")]) == 1
     err = capsys.readouterr().err
-    assert "a layer: must take 3 channels and give one vector of scores, found 1 channels and (2, 6, 6)" in err
+    assert "a layer: must give a vector of 2 scores or more for each image, found 1x2x6x6 for 1" in err
+    four = torch.nn.Sequential(torch.nn.Conv2d(4, 2, 8), torch.nn.Flatten())
+    sk.compile(four, (1, 4, 8, 8)).save(tmp_path / "net.plan")
+    assert main(["predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "net.plan")]) == 2
+    assert "input_size: photos have 3 channels, or 1 where they are grey, found 4" in capsys.readouterr().err
     (tmp_path / "net.plan").write_text("damaged")
     assert main(["predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "net.plan")]) == 1
     assert "net.plan: plan: the file is too short" in capsys.readouterr().err
@@ -121,6 +125,44 @@ def test_a_plan_has_its_weights_and_its_engine(plan, capsys):
     assert "engine: a plan runs on native only, found 'torch'" in capsys.readouterr().err
     assert main(["predict", "a.png", "--model", "missing.plan"]) == 1
     assert "missing.plan: cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["torch", "native"])
+def test_a_network_of_one_channel_sees_photos_in_grey(engine, photo, tmp_path, capsys):
+    torch.manual_seed(0)
+    net = build_model("shufflenet_v2_x0_5", num_classes=4, in_chans=1, small_input=True).eval()
+    torch.nn.init.normal_(net.fc.weight, std=2)
+    net.pretrained_cfg = {"input_size": (1, 32, 32), "crop_pct": 1.0, "mean": [0.5], "std": [0.2], "num_classes": 4}
+    net.save_pretrained(tmp_path / "grey")
+    photo.save(tmp_path / "colour.png")
+    photo.convert("L").save(tmp_path / "grey.png")
+    options = ["--model", tmp_path / "grey", "--engine", engine]
+    code, found, err = predict(capsys, tmp_path / "colour.png", tmp_path / "grey.png", *options)
+    x = (torch.from_numpy(np.array(photo.convert("L"))).float()[None, None] / 255 - 0.5) / 0.2
+    with torch.no_grad():
+        scores = net(x)[0].softmax(0)
+    assert (code, err) == (0, [])
+    for one in found:
+        assert [p["score"] for p in one["predictions"]] == pytest.approx(sorted(scores.tolist(), reverse=True), abs=1e-4)
+
+
+def test_odd_names_stay_on_their_line_and_are_whole_in_json(saved, photo, tmp_path, capsys):
+    odd = tmp_path / "a\nb :cat: [red].png"
+    photo.save(odd)
+    assert main(["predict", str(odd), "--model", str(saved[0]), "--topk", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == str(odd).replace("\n", "\\n")
+    _, found, _ = predict(capsys, odd, "--model", saved[0])
+    assert found[0]["file"] == str(odd)
+
+
+@pytest.mark.parametrize("engine", ["torch", "native"])
+def test_scores_that_are_no_numbers_are_an_error(engine, saved, photo, tmp_path, capsys):
+    net = build_model("shufflenet_v2_x0_5", num_classes=4, small_input=True).eval()
+    torch.nn.init.constant_(net.fc.bias, float("nan"))
+    net.save_pretrained(tmp_path / "nan")
+    photo.save(tmp_path / "a.png")
+    assert main(["predict", str(tmp_path / "a.png"), "--model", str(tmp_path / "nan"), "--engine", engine]) == 1
+    assert "4 of 4 output values are infinite or not a number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])
@@ -186,6 +228,7 @@ def test_standard_input_in_a_process_of_its_own(saved, photo):
     ("arguments", "message"),
     [
         ([], "photos: must be one file or more"),
+        (["-", "a.jpg", "-"], "photos: standard input (-) can be read once, found 2 times"),
         (["a.jpg", "--topk", "0"], "topk: must be 1 or more, found 0"),
         (["--tpok", "3", "a.jpg"], "no option is named --tpok"),
         (["a.jpg", "--model", "shufflenet_v9"], "no network is named 'shufflenet_v9'"),

@@ -69,6 +69,12 @@ def test_an_unknown_operator_is_timed_and_named(capsys):
     assert "sort (1 times)" in out
 
 
+@pytest.mark.parametrize("model", ["nanodet_m_shufflenet_v2_x0_5", "fastestdet"])
+def test_detectors_are_profiled_on_both_engines(capsys, model):
+    assert main(["profile", model, "--shape", "1", "3", "64", "64", "--engine", "both", "--by", "operator"]) == 0
+    assert f"{model}, input 1x3x64x64" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

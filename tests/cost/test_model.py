@@ -55,12 +55,12 @@ def test_json_reads_back(model):
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
-        ((), [], "TypeError"),
-        (("surfaces",), None, "AttributeError"),
-        (("typical",), math.nan, "a number is needed, found nan"),
-        (("surfaces", "a", "values"), [math.nan] * 10, "a point is not a number"),
+        ((), [], "it: must be an object, found a list of 0"),
+        (("surfaces",), None, "surfaces: must be an object, found None"),
+        (("typical",), math.nan, "typical: must be a number, found nan"),
+        (("surfaces", "a", "values"), [math.nan] * 10, r"surfaces.a.values.0.: must be a number, found nan"),
         (("surfaces", "a", "values"), [1.0] * 9, "do not fit together"),
-        (("surfaces", "a", "scales"), [1.0, 0.0], "a point is not a number"),
+        (("surfaces", "a", "scales"), [1.0, 0.0], "scales and noise must be above 0"),
     ],
 )
 def test_another_file_is_refused_in_one_line(model, path, value, reason):
@@ -74,3 +74,15 @@ def test_another_file_is_refused_in_one_line(model, path, value, reason):
         place[path[-1]] = value
     with pytest.raises(InputError, match=f"cost model: not readable.*{reason}"):
         CostModel.from_json(json.dumps(found))
+
+
+def test_a_family_of_six_has_a_surface_of_its_own_and_one_of_five_has_none():
+    model = CostModel.through([*works("six", 2.0)[:6], *works("five", 2.0)[:5]], "torch", 1, "here", between_ms=0.0)
+    assert list(model.surfaces) == ["six"]
+
+
+def test_of_many_points_those_that_are_kept_are_spread_over_all():
+    many = [(Work("a", (place / 100,), 1.0), 1.0 + place / 1000) for place in range(1300)]
+    points = CostModel.through(many, "torch", 1, "here", between_ms=0.0).surfaces["a"].points
+    assert 400 <= len(points) <= 600
+    assert points.max() - points.min() > 12.9

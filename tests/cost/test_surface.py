@@ -41,3 +41,10 @@ def test_a_feature_without_influence_gets_the_widest_scale(surface):
 def test_a_constant_feature_is_left_alone():
     points = np.column_stack([np.arange(10.0), np.full(10, 3.0)])
     assert Surface.through(points, points[:, 0] / 10)(np.array([[4.5, 3.0]]))[0] == pytest.approx(0.45, abs=0.02)
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.5, 1.0])
+def test_one_point_is_believed_as_far_as_its_noise_allows(noise):
+    """Where all that is known is one value, the mean is k / (k + noise^2) of it, k = 2^2 + 0.5^2: equation 2.25."""
+    one = Surface(np.zeros((1, 1)), np.ones(1), np.ones(1), noise)
+    assert one(np.zeros((1, 1)))[0] == pytest.approx(4.25 / (4.25 + noise**2))

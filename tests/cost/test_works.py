@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log2
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -13,6 +15,8 @@ import shufflekit as sk
 from shufflekit.cost import count
 from shufflekit.cost.works import works_of_layers, works_of_steps
 from shufflekit.device import Device
+from shufflekit.plan import lower
+from shufflekit.plan.program import KERNELS, Step
 
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
 
@@ -72,6 +76,19 @@ def test_a_batch_norm_that_could_fold_has_work_all_the_same():
     assert work.limit_ms == DEVICE.limit_ms(0, 4 * 2 * 8 * 256, 1)
 
 
+class Others(nn.Module):
+    """What the network below has not."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.pointwise, self.depthwise = nn.Conv2d(8, 16, 1), nn.Conv2d(16, 16, 3, 1, 1, groups=16)
+
+    def forward(self, x):
+        x = self.depthwise(self.pointwise(self.norm(self.conv(x).relu())))
+        return x * x.mean((2, 3), keepdim=True).sigmoid()
+
+
 def test_every_kernel_of_the_engine_has_a_family():
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3, 2, 1),
@@ -87,7 +104,129 @@ def test_every_kernel_of_the_engine_has_a_family():
         nn.Softmax(1),
     )
     steps = sk.compile(net, (1, 3, 64, 64)).program.steps
+    with patch.object(lower, "_FUSED_FLOATS", 0):  # else only large planes are computed by pointwise_depthwise
+        others = sk.compile(Others(), (1, 3, 64, 64)).program.steps
+    assert {step.kernel for step in (*steps, *others)} == set(KERNELS)
+    works = works_of_steps(others, DEVICE, 1)
+    families = ["convolution", "affine", "pointwise_depthwise", "adaptive pool", "binary of scalars", "gather"]
+    assert [work.family for work in works] == families
+    assert all(torch.tensor(work.features).isfinite().all() for work in works)
     works = works_of_steps(steps, DEVICE, 1)
     families = ["convolution_pool", "gemm", "depthwise", "average pool", "local_response_norm", "resize nearest"]
     assert [work.family for work in works] == [*families, "adaptive pool", "linear", "softmax", "gather"]
     assert all(torch.tensor(work.features).isfinite().all() for work in works)
+
+
+def step(kernel: str, **arguments: object) -> Step:
+    """A step with multiply-adds and bytes of its own."""
+    return Step(kernel, kernel, arguments, flops=123_000, bytes=45_000)
+
+
+# 65x63 to 32x30 by 3x5, strides 2 and 2, padding 0 and 1, dilation 1.
+WINDOW = [65, 63, 32, 30, 3, 5, 2, 2, 0, 1, 1, 1]
+PIXELS, TAPS, WIDTH_WASTE = log2(32 * 30), log2(15), log2(32 / 30)
+
+
+@pytest.mark.parametrize(
+    ("one", "family", "features"),
+    [
+        (
+            step("gemm", groups=4, depth=8, rows=36, pixels=60, residual=-1),
+            "gemm",
+            (log2(60), 3, log2(36), 2, log2(64 / 60), log2(40 / 36), 0),
+        ),
+        (step("gemm", groups=1, depth=36, rows=8, pixels=64, residual=0), "gemm", (6, log2(36), 3, 0, 0, 0, 1)),
+        (step("gemm", groups=1, depth=64, rows=10, pixels=1, residual=-1), "linear", (0, 6, log2(10), 0, 3, log2(16 / 10), 0)),
+        (step("gather", channels=16, out_height=7, out_width=9), "gather", (4, log2(63))),
+        (step("resize", channels=16, out_height=7, out_width=9, resizing="nearest"), "resize nearest", (4, log2(63))),
+        (step("affine", channels=24, pixels=49), "affine", (log2(24), log2(49))),
+        (step("binary", channels=24, pixels=49, b_is_scalar=False), "binary", (log2(24), log2(49))),
+        (step("binary", channels=24, pixels=49, b_is_scalar=True), "binary of scalars", (log2(24), log2(49))),
+        (step("depthwise", channels=24, window=WINDOW, residual=-1), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 0)),
+        (step("depthwise", channels=24, window=WINDOW, residual=7), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 1)),
+        (step("pointwise_depthwise", depth=12, rows=40, window=WINDOW), "pointwise_depthwise", (PIXELS, log2(12), log2(40), 1)),
+        (
+            step("pool", channels=24, window=WINDOW, pooling="maximum"),
+            "maximum pool",
+            (log2(65 * 63), PIXELS, log2(24), TAPS, WIDTH_WASTE),
+        ),
+        (
+            step("pool", channels=24, window=WINDOW, pooling="adaptive average"),
+            "adaptive pool",
+            (log2(65 * 63), PIXELS, log2(24), TAPS, WIDTH_WASTE),
+        ),
+        (
+            step("convolution", groups=2, in_channels=12, rows=40, window=WINDOW),
+            "convolution",
+            (PIXELS, log2(12), log2(40), 1, TAPS, 1, log2(30), WIDTH_WASTE),
+        ),
+    ],
+)
+def test_steps(one, family, features):
+    (work,) = works_of_steps([one], DEVICE, threads=1)
+    around = (log2(work.limit_ms), log2(45_000))
+    assert (work.family, work.features) == (family, pytest.approx((*features, *around)))
+    assert work.limit_ms == DEVICE.limit_ms(123_000, 45_000, 1)
+
+
+def test_a_stride_is_told_from_what_is_beside_it():
+    """Of stride 1 with a padding of 2, and of stride 2 with none, the one that skips pixels is the second."""
+    skips = [65, 63, 32, 30, 3, 3, 2, 2, 0, 0, 1, 1]
+    stays = [65, 63, 65, 63, 3, 3, 1, 1, 2, 2, 2, 2]
+    for kernel, place in (("depthwise", 3), ("pointwise_depthwise", 3), ("convolution", 5)):
+        sizes = {"channels": 8, "depth": 8, "rows": 8, "in_channels": 8, "groups": 1}
+        works = works_of_steps([step(kernel, **sizes, window=window) for window in (skips, stays)], DEVICE, 1)
+        assert [work.features[place] for work in works] == [1, 0]
+
+
+def features_of(conv: nn.Module, *shape: int) -> tuple[str, tuple[float, ...]]:
+    """Family and sizes of the only operator, without what lies around it."""
+    (work,) = works_of_layers(count(conv, shape).layers, DEVICE, 1)
+    return work.family, work.features[:-2]
+
+
+def test_two_images_are_twice_the_pixels_and_change_nothing_else():
+    for conv in (nn.Conv2d(16, 24, 1), nn.Conv2d(16, 32, 3, 1, 1), nn.Conv2d(16, 16, 3, 1, 1, groups=16)):
+        (family, one), (same, two) = (features_of(conv, batch, 16, 64, 64) for batch in (1, 2))
+        assert (same, two) == (family, pytest.approx((one[0] + 1, *one[1:])))
+
+
+def test_a_border_that_is_lost_is_no_stride():
+    assert features_of(nn.Conv2d(16, 32, 3), 1, 16, 64, 64)[1][4] == 0
+    assert features_of(nn.Conv2d(16, 32, 3, 2), 1, 16, 64, 64)[1][4] == 1
+    assert features_of(nn.Conv2d(16, 32, 3, (2, 1)), 1, 16, 64, 64)[1][4] == 1
+
+
+def test_small_is_up_to_20480_elements_as_in_pytorch():
+    conv = nn.Conv2d(16, 32, 3, 1, 1)
+    assert features_of(conv, 1, 16, 32, 40)[0] == "small convolution"
+    assert features_of(conv, 1, 16, 33, 40)[0] == "convolution"
+
+
+def test_a_line_is_a_map_of_one_row():
+    line, plane = nn.Conv1d(16, 32, 3, padding=1), nn.Conv2d(16, 32, (1, 3), padding=(0, 1))
+    assert features_of(line, 1, 16, 500) == features_of(plane, 1, 16, 1, 500)
+
+
+def test_the_engine_takes_eight_rows_at_a_time_whatever_its_vectors():
+    wide = replace(DEVICE, peaks=(replace(DEVICE.peak, instruction_set="avx512"),))
+    one = step("gemm", groups=1, depth=4, rows=20, pixels=24, residual=-1)
+    for device, pixels in ((DEVICE, 24), (wide, 32)):
+        (work,) = works_of_steps([one], device, 1)
+        assert work.features[4:6] == pytest.approx((log2(pixels / 24), log2(24 / 20)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_limits_are_of_the_threads(threads):
+    """Of a convolution, a depthwise one, a product and a step, all so large that two threads need half the time."""
+    convs = nn.Conv2d(64, 64, 3), nn.Conv2d(64, 64, 15, groups=64)
+    net = nn.Sequential(*convs, nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(1024, 512))
+    layers = count(net, (64, 64, 32, 32)).layers
+    limits = [DEVICE.limit_ms(layer.flops, layer.mac_bytes, threads) for layer in layers]
+    assert [work.limit_ms for work in works_of_layers(layers, DEVICE, threads)] == limits
+    alone = [DEVICE.limit_ms(layer.flops, layer.mac_bytes, 1) for layer in layers if layer.flops]
+    together = [limit for limit, layer in zip(limits, layers) if layer.flops]
+    assert len(alone) == 3
+    assert together == pytest.approx([limit / threads for limit in alone], rel=0.02)
+    large = replace(step("affine", channels=8, pixels=9), flops=10**9)
+    assert works_of_steps([large], DEVICE, threads)[0].limit_ms == DEVICE.limit_ms(10**9, 45_000, threads)

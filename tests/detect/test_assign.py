@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import math
+import statistics
+
+import pytest
 import torch
 
 from shufflekit.detect.assign import assign_adaptively, assign_to_corners, centres, pairwise_iou, within
@@ -45,6 +49,38 @@ def test_candidates_by_hand():
     overlaps = torch.tensor([1, 1280 / 1920, 1280 / 1920, 1024 / 2176])
     assert overlaps.mean() + overlaps.std() < 1
     assert assign_adaptively(points, (8,), box).tolist() == [0, -1, -1, -1]
+
+
+def one_by_one(levels, strides, boxes) -> list[int]:
+    """The selection in plain Python: one object, level and place after another."""
+    best: dict[int, tuple[float, int]] = {}
+    for number, (left, top, right, bottom) in enumerate(boxes.tolist()):
+        candidates, start = [], 0
+        for level, stride in zip(levels, strides):
+            places = [(start + place, x, y, 2.5 * stride) for place, (x, y) in enumerate(level.tolist())]
+            candidates += sorted(places, key=lambda p: math.dist(p[1:3], ((left + right) / 2, (top + bottom) / 2)))[:9]
+            start += len(level)
+        overlaps = []
+        for _, x, y, half in candidates:
+            wide = max(0, min(right, x + half) - max(left, x - half))
+            tall = max(0, min(bottom, y + half) - max(top, y - half))
+            overlaps.append(wide * tall / ((right - left) * (bottom - top) + 4 * half**2 - wide * tall))
+        least = statistics.mean(overlaps) + statistics.stdev(overlaps)
+        for (place, x, y, _), overlap in zip(candidates, overlaps):
+            if overlap >= least and left < x < right and top < y < bottom and overlap > best.get(place, (0, 0))[0]:
+                best[place] = (overlap, number)
+    return [best.get(place, (0, -1))[1] for place in range(sum(map(len, levels)))]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_selection_is_that_of_plain_python(seed):
+    points, strides = levels()
+    generator = torch.Generator().manual_seed(seed)
+    corners = 80 * torch.rand(12, 2, generator=generator)
+    boxes = torch.cat((corners, corners + 4 + 70 * torch.rand(12, 2, generator=generator)), 1)
+    found = assign_adaptively(points, strides, boxes).tolist()
+    assert found == one_by_one(points, strides, boxes)
+    assert len(set(found)) > 6
 
 
 def test_a_place_of_two_objects_takes_the_one_that_it_overlaps_more():

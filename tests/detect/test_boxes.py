@@ -30,6 +30,15 @@ def test_kept_boxes_are_kornias(seed, count, iou):
     assert suppress(boxes, scores, labels, iou, most=1000).tolist() == expected
 
 
+def test_an_overlap_at_the_bound_stays_and_equal_scores_keep_their_order():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4.9]], np.float32)  # overlaps of 0.5 and 0.49 with the first
+    scores = np.ones(3, np.float32)
+    assert suppress(boxes, scores, np.zeros(3, np.int64), 0.5, most=9).tolist() == [0, 1]
+    far = np.stack([np.arange(40.0) * 20, np.zeros(40), np.arange(40.0) * 20 + 9, np.full(40, 9)], 1).astype(np.float32)
+    tied = np.repeat([0.5, 0.9], 20).astype(np.float32)
+    assert suppress(far, tied, np.zeros(40, np.int64), 0.5, most=99).tolist() == [*range(20, 40), *range(20)]
+
+
 def test_classes_do_not_suppress_each_other():
     boxes, scores, labels = random_boxes(1, 60, classes=3)
     found = suppress(boxes, scores, labels, 0.4, most=1000)

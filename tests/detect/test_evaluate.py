@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import json
 
 import numpy as np
 import pytest
@@ -40,22 +41,65 @@ def shaken(truth, seed: int = 0) -> list[dict]:
     return results
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_twelve_numbers_are_those_of_pycocotools(truth, seed):
+@pytest.mark.parametrize(("seed", "digits"), [(0, 9), (1, 1)])  # of one digit, many scores are equal: then the order counts
+def test_the_twelve_numbers_are_those_of_pycocotools(truth, seed, digits):
+    results = [result | {"score": round(result["score"], digits)} for result in shaken(truth, seed)]
+    found, (values, text) = evaluate(truth, results), pycocotools(truth.content, results)
+    assert 0.1 < found.ap < 0.9
+    assert list(found.values.values()) == pytest.approx(values, abs=1e-9)
+    assert found.text.splitlines() == text
+
+
+def pycocotools(content, results, images=None):
+    """Its twelve numbers and their lines, over all images or some."""
     coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
-    results = shaken(truth, seed)
-    found = evaluate(truth, results)
     with contextlib.redirect_stdout(io.StringIO()) as lines:
         theirs = coco.COCO()
-        theirs.dataset = copy.deepcopy(dict(truth.content))
+        theirs.dataset = copy.deepcopy(dict(content))
         theirs.createIndex()
         scorer = cocoeval.COCOeval(theirs, theirs.loadRes(results), "bbox")
+        if images is not None:
+            scorer.params.imgIds = list(images)
         scorer.evaluate()
         scorer.accumulate()
         scorer.summarize()
-    assert 0.1 < found.ap < 0.9
-    assert list(found.values.values()) == pytest.approx(scorer.stats.tolist(), abs=1e-9)
-    assert found.text.splitlines() == [line for line in lines.getvalue().splitlines() if line.startswith(" Average")]
+    return scorer.stats.tolist(), [line for line in lines.getvalue().splitlines() if line.startswith(" Average")]
+
+
+def test_images_that_were_not_looked_at_do_not_count(truth):
+    images = [image.id for image in truth.images[3:40]]
+    results = [result for result in shaken(truth) if result["image_id"] in images]
+    found = evaluate(truth, results, images)
+    assert list(found.values.values()) == pytest.approx(pycocotools(truth.content, results, images)[0], abs=1e-9)
+    assert found.ap > evaluate(truth, results).ap + 0.05
+    with pytest.raises(InputError, match=f"has no image {truth.images[0].id}, of which there are results"):
+        evaluate(truth, [{"image_id": truth.images[0].id, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1.0}], images)
+
+
+@pytest.mark.parametrize("kind", [str, float, lambda number: f"image-{number:012d}"])
+def test_scores_do_not_depend_on_how_ids_are_written(truth, kind, tmp_path):
+    content, results = copy.deepcopy(dict(truth.content)), shaken(truth)
+    expected = evaluate(truth, results).values
+    for entry in content["images"]:
+        entry["id"] = kind(entry["id"])
+    for entry in content["annotations"]:
+        entry["image_id"], entry["category_id"] = kind(entry["image_id"]), str(entry["category_id"])
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    other = read_truth(tmp_path / "a.json")
+    renamed = [result | {"image_id": kind(result["image_id"])} for result in results]
+    assert evaluate(other, renamed, [image.id for image in other.images]).values == expected
+    if kind is not str and kind is not float:
+        return
+    assert evaluate(other, results).values == expected
+
+
+def test_annotations_of_one_id_are_all_there(truth, tmp_path):
+    content = copy.deepcopy(dict(truth.content))
+    for entry in content["annotations"]:
+        entry["id"] = 0
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    results = shaken(truth)
+    assert evaluate(read_truth(tmp_path / "a.json"), results).values == evaluate(truth, results).values
 
 
 def test_the_truth_itself_is_perfect_and_stays_as_it_was(truth):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.load import load_detector_weights
-from shufflekit.errors import MissingExtraError, WeightsError
+from shufflekit.errors import InputError, MissingExtraError, WeightsError
 
 FILES = {
     "nanodet_m_shufflenet_v2_x1_0": "nanodet_m.onnx",
@@ -100,6 +101,46 @@ def test_broken_onnx_files_are_refused(content, tmp_path):
     said = wrong(create_detector("nanodet_m_shufflenet_v2_x0_5"), path)
     assert said.startswith(str(path))
     assert "\n" not in said
+
+
+def saved(folder):
+    net = create_detector("nanodet_m_shufflenet_v2_x0_5", num_classes=2)
+    net.pretrained_cfg |= {"classes": ["ant", "bee"], "input_size": (3, 64, 96)}
+    net.save_pretrained(folder)
+    return net
+
+
+@pytest.mark.parametrize("name", [".", "model.safetensors"])
+def test_a_saved_folder_brings_its_input_and_names(name, tmp_path):
+    net = saved(tmp_path)
+    other = create_detector("nanodet_m_shufflenet_v2_x0_5", tmp_path / name, num_classes=2)
+    assert other.pretrained_cfg == net.pretrained_cfg
+    assert all(torch.equal(tensor, other.state_dict()[key]) for key, tensor in net.state_dict().items())
+    said = wrong(create_detector("nanodet_m_shufflenet_v2_x0_5", num_classes=3), tmp_path / name)
+    assert "head.gfl_cls.0.weight is (34, 96, 1, 1), needed (35, 96, 1, 1)" in said
+    assert said.endswith(f"; --model {tmp_path} takes it as it was saved")
+
+
+@pytest.mark.parametrize(
+    ("wrong_part", "said"),
+    [
+        ({"options": {"num_classes": 2, "depth": 3}}, "unexpected keyword argument 'depth'"),
+        ({"options": {"num_classes": "2"}}, "options {'num_classes': '2'} build no detector"),
+        ({"options": {"num_classes": 5}}, "does not fit nanodet_m_shufflenet_v2_x0_5"),
+        ({"pretrained_cfg": None}, "not the configuration of a detector: 'detection' is missing"),
+        ({"pretrained_cfg": {"detection": {"form": "focal"}}}, "classes must be above 0, found None"),
+        ({"architecture": "nanodet_m_lenet"}, "no network is named 'lenet'"),
+    ],
+)
+def test_a_saved_configuration_that_is_wrong_is_one_line(wrong_part, said, tmp_path):
+    saved(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong_part))
+    with pytest.raises((WeightsError, InputError)) as error:
+        create_detector(tmp_path)
+    assert str(error.value).startswith(str(tmp_path))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_file_is_refused(tmp_path):

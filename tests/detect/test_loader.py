@@ -41,7 +41,7 @@ def data(tmp_path):
     return read_truth(path), tmp_path
 
 
-@pytest.mark.parametrize("augmentation", [None, Augmentation(), Augmentation(scale=(0.5, 1.0))])
+@pytest.mark.parametrize("augmentation", [None, Augmentation(), Augmentation(flip=False), Augmentation(scale=(0.5, 1.0))])
 def test_boxes_stay_on_their_objects(data, augmentation):
     truth, folder = data
     loader = DetectionLoader(truth, folder, 4, PLAIN, augmentation, seed=3)
@@ -57,6 +57,30 @@ def test_boxes_stay_on_their_objects(data, augmentation):
                     assert around.sum() > 0.98 * image[label].sum()
                     seen += 1
     assert seen >= 18
+
+
+def test_classes_stay_with_their_boxes_when_a_crop_takes_some_away(tmp_path):
+    """Three objects of three colours, of which a small crop seldom has all."""
+    pixels, boxes = np.zeros((60, 90, 3), np.uint8), [(5, 5, 18, 18), (62, 8, 20, 20), (30, 38, 18, 18)]
+    for (left, top, wide, tall), colour in zip(boxes, COLOURS):
+        pixels[top : top + tall, left : left + wide] = colour
+    for number in range(8):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    content = {
+        "images": [{"id": n, "file_name": f"{n}.png", "width": 90, "height": 60} for n in range(8)],
+        "categories": [{"id": i, "name": str(i)} for i in range(3)],
+        "annotations": [{"image_id": n, "category_id": i, "bbox": list(box)} for n in range(8) for i, box in enumerate(boxes)],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    loader = DetectionLoader(read_truth(tmp_path / "a.json"), tmp_path, 8, PLAIN, Augmentation(scale=(0.3, 0.5)), seed=0)
+    seen: set[tuple[int, ...]] = set()
+    for batch in loader.epoch(0):
+        for image, target in zip(batch.images, batch.targets):
+            seen.add(tuple(target.labels.tolist()))
+            for box, label in zip(target.boxes.tolist(), target.labels.tolist()):
+                left, top, right, bottom = (round(v) for v in box)
+                assert image[label, (top + bottom) // 2, (left + right) // 2] > 200
+    assert any(labels and labels[0] > 0 for labels in seen)
 
 
 def test_crowds_are_set_apart_and_mirrored_too(data):
@@ -102,8 +126,21 @@ def test_broken_images_are_left_out_and_named(data):
     assert loader.broken == {"3.png": "not a known image format", "4.png": "is 5x5, but the annotations say 64x80"}
     for number in range(12):
         (folder / f"{number}.png").unlink()
-    with pytest.raises(InputError, match="none of 4 images in .* could be read"):
+    with pytest.raises(InputError, match="none of 4 images in .* could be read; [0-9]+.png: No such file"):
         next(loader.epoch(0))
+
+
+def test_a_broken_image_changes_nothing_of_the_others(data):
+    truth, folder = data
+    arguments = (truth, folder, 12, PLAIN, Augmentation(scale=(0.5, 1.0)), 0)
+    (whole,) = DetectionLoader(*arguments).epoch(0)
+    (folder / "3.png").write_text("no image")
+    (rest,) = DetectionLoader(*arguments).epoch(0)
+    assert rest.indices.tolist() == [index for index in whole.indices.tolist() if index != 3]
+    place = {index: row for row, index in enumerate(whole.indices.tolist())}
+    for row, index in enumerate(rest.indices.tolist()):
+        assert rest.images[row].equal(whole.images[place[index]])
+        assert rest.targets[row].boxes.equal(whole.targets[place[index]].boxes)
 
 
 def test_too_few_images_are_refused(data):

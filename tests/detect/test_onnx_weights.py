@@ -87,6 +87,8 @@ def test_folded_norms_give_the_same_outputs(folded, tmp_path):
     other = NanoDet("shufflenet_v2_x0_5", num_classes=3, channels=16)
     fill_in_order(other, read_convolutions(tmp_path / "net.onnx"), "net.onnx")
     assert other.training
+    for norm in (module for module in other.modules() if isinstance(module, nn.BatchNorm2d)):
+        assert torch.allclose(norm.weight / (norm.running_var + norm.eps).sqrt(), torch.ones(1), rtol=0, atol=1e-6)
     x = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         for found, expected in zip(other.eval()(x), net(x)):
@@ -103,3 +105,15 @@ def test_a_name_of_ours_at_another_place_is_refused(folded, tmp_path):
     other = NanoDet("shufflenet_v2_x0_5", num_classes=3, channels=16)
     with pytest.raises(WeightsError, match=r"is head\.gfl_cls\.1\.weight, needed head\.gfl_cls\.0\.weight"):
         fill_in_order(other, read_convolutions(tmp_path / "net.onnx"), "net.onnx")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(1, np.float32), np.zeros(24, np.complex64)], ids=["shape", "kind"])
+def test_a_bias_that_does_not_fit_leaves_the_detector_as_it_was(folded, wrong, tmp_path):
+    """One value would be spread over all channels, without a word."""
+    _, found = folded
+    net = NanoDet("shufflenet_v2_x0_5", num_classes=3, channels=16)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    write(tmp_path / "net.onnx", [*found[:5], (*found[5][:2], wrong), *found[6:]])
+    with pytest.raises(WeightsError, match="file: cannot be loaded: "):
+        fill_in_order(net, read_convolutions(tmp_path / "net.onnx"), "file")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())

@@ -20,6 +20,14 @@ def test_letterbox_centres_and_pads_with_black():
     assert (placing.scale, placing.shift, placing.photo_size) == ((0.64, 0.64), (0, 16), (50, 100))
 
 
+@pytest.mark.parametrize(("height", "rows"), [(77, 49), (78, 50)])  # 49.28 and 49.92
+def test_letterbox_takes_the_nearest_whole_pixels_and_says_so(height, rows):
+    x, placing = Preparation(PLAIN, "letterbox")(np.full((height, 100, 3), 200, np.uint8))
+    lit = np.flatnonzero((x[0] > 100).all(1))
+    assert (lit[0], len(lit)) == ((64 - rows) // 2, rows)
+    assert placing.to_input(np.array([[0, 0, 100, height]], np.float32)).tolist() == [[0, lit[0], 64, lit[0] + rows]]
+
+
 def test_stretch_fills_the_input():
     x, placing = Preparation(PLAIN, "stretch")(np.full((50, 100, 3), 7, np.uint8))
     assert (x.round(3) == 7).all()

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from shufflekit.compile import compile as compile_network
+from shufflekit.detect import region_detector
 from shufflekit.detect.assign import Target
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.decode import decode
@@ -43,6 +44,52 @@ def test_the_first_stages_loss_by_hand():
     assert differences.item() == pytest.approx(sum(o * o / 2 * 9 for o in off) / 3, rel=1e-4)
     far = torch.tensor([[1.0, 0, 0, 0, 0]]).expand(4, 5)
     assert proposal_loss(far, there, target(), torch.Generator())[0].item() == pytest.approx(math.log(1 + math.e))
+
+
+def test_an_object_that_no_anchor_fits_is_found_by_the_nearest():
+    """Overlaps of 1/2 and less with each anchor: below what an anchor with an object needs."""
+    there = torch.tensor([[0.0, 0, 10, 10], [40, 0, 50, 10]])
+    objects, differences = proposal_loss(torch.zeros(2, 5), there, target([[0, 0, 10, 5]], [0]), torch.Generator())
+    assert differences.item() > 0.1
+    sure = torch.tensor([[50.0, 0, 0, 0, 0], [-50, 0, 0, 0, 0]])
+    assert proposal_loss(sure, there, target([[0, 0, 10, 5]], [0]), torch.Generator())[0].item() == pytest.approx(0, abs=1e-6)
+    assert objects.item() == pytest.approx(math.log(2))
+
+
+@FORMS
+def test_the_second_stage_learns_from_halves_of_overlap_and_the_objects_themselves(form, monkeypatch):
+    net, seen = small(form), {}
+
+    def keep(logits, steps, regions, owners, targets):
+        seen.update(regions=regions[0], owners=owners[0])
+        return logits.sum() * 0, steps.sum() * 0
+
+    monkeypatch.setattr(region_detector, "region_loss", keep)
+    # overlaps of 6/10, 4/10 and none, and far more background than is drawn
+    regions = torch.tensor(
+        [[0.0, 0, 60, 60], [0, 0, 40, 60], [200, 200, 260, 260], *[[300.0, 300, 310 + i, 310] for i in range(90)]]
+    )
+    _, dense = net.dense(torch.zeros(1, 3, 320, 320))
+    there, found = torch.tensor([[0.0, 0, 16, 16]]), torch.zeros(1, 1, 5)
+    net._losses(found, there, dense, [regions], [target([[0, 0, 100, 60]], [1])], [3])
+    with_object = seen["regions"][seen["owners"] == 0]
+    assert sorted(with_object.tolist()) == [[0, 0, 60, 60], [0, 0, 100, 60]]
+    assert len(seen["owners"]) == 64
+    assert set(seen["owners"].tolist()) == {0, BACKGROUND}
+
+
+@FORMS
+def test_a_region_sees_what_lies_at_its_place(form):
+    """A map whose values are the columns of the input that they stand for: the mean over a region is its middle."""
+    net = small(form)
+    stride = {"faster_rcnn": 16, "light_head_rcnn": 32}[form]
+    with torch.no_grad():
+        shape = net.dense(torch.zeros(1, 3, 320, 320))[1].shape
+    assert shape[3] == 320 // stride
+    ramp = ((torch.arange(shape[3]) + 0.5) * stride).expand(shape)
+    regions = torch.tensor([[40.0, 80, 200, 240], [96, 32, 288, 64]])
+    pooled = net.pool(ramp, regions, torch.tensor([0, 0]))
+    assert pooled.flatten(1).mean(1).tolist() == pytest.approx([120, 192], rel=1e-3)
 
 
 def test_the_second_stages_loss_by_hand():

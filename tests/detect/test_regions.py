@@ -60,6 +60,19 @@ def test_matches_by_hand():
     assert match(boxes, target(), 0.3, 0.7, each_finds_one=True).tolist() == [BACKGROUND] * 6
 
 
+def test_matches_of_an_object_that_nothing_overlaps_and_in_a_crowd():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [30, 30, 40, 40]])
+    # no box reaches the second object: nothing is to find it
+    there = target([[0, 0, 10, 10], [90, 90, 99, 99]])
+    assert match(boxes, there, 0.3, 0.7, each_finds_one=True).tolist() == [0, BACKGROUND]
+    # what finds an object does so in the middle of a crowd as well
+    crowd = target([[0, 0, 10, 10]], ignored=[[-5, -5, 50, 50]])
+    assert match(boxes, crowd, 0.3, 0.7, each_finds_one=True).tolist() == [0, IGNORED]
+    # at the bounds: an overlap of 7/10 is enough, one of 3/10 is no background
+    bounds = match(torch.tensor([[0.0, 0, 10, 7], [0, 0, 10, 3]]), target([[0, 0, 10, 10]]), 0.3, 0.7, each_finds_one=False)
+    assert bounds.tolist() == [0, IGNORED]
+
+
 def test_a_draw_is_even_and_repeats_with_its_seed():
     owner = torch.tensor([0, BACKGROUND, IGNORED, 1] * 50)
     drawn = [draw(owner, 40, 0.25, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)]

@@ -111,12 +111,14 @@ def test_samples_by_hand() -> None:
             [2.5, 5, 12.5, 5],  # without height: on the line of the first row, at 7.5
             [-4.0, 0, 0, 10],  # its middle at -2 is less than a pixel from the first one's: that one's value
             [-20.0, 0, -4, 10],  # its middle at -12 is farther away
+            [-10.0, 0, 0, 10],  # exactly a pixel from the first one's
+            [20.0, 0, 30, 10],  # and from the last one's
         ]
     )
-    found = roi_align(maps, regions, torch.zeros(5, dtype=torch.long), (1, 1), 10.0, samples=1)
-    assert found.flatten().tolist() == pytest.approx([15, 0, 2.5, 0, 0])
-    bright = roi_align(maps + 1, regions, torch.zeros(5, dtype=torch.long), (1, 1), 10.0, samples=1)
-    assert (bright - found).flatten().tolist() == pytest.approx([1, 1, 1, 1, 0])
+    found = roi_align(maps, regions, torch.zeros(7, dtype=torch.long), (1, 1), 10.0, samples=1)
+    assert found.flatten().tolist() == pytest.approx([15, 0, 2.5, 0, 0, 0, 10])
+    bright = roi_align(maps + 1, regions, torch.zeros(7, dtype=torch.long), (1, 1), 10.0, samples=1)
+    assert (bright - found).flatten().tolist() == pytest.approx([1, 1, 1, 1, 0, 1, 1])
 
 
 def test_a_shift_by_whole_pixels_shifts_the_result() -> None:

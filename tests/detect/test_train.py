@@ -3,19 +3,24 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
 from shufflekit.cli.main import main
 from shufflekit.data.augment import Augmentation
+from shufflekit.data.images import read_image
 from shufflekit.detect.coco import read_truth
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.evaluate import evaluate
 from shufflekit.detect.find_all import find_all
-from shufflekit.detect.train import run_detection
+from shufflekit.detect.train import DetectorTrainer, _check_validation, _read, run_detection
+from shufflekit.errors import InputError
 from shufflekit.train.recipe import DETECT
 from shufflekit.train.run import Settings
+from tests.detect.test_find_all import UNNAMED, Fixed
 from tests.detect.test_loader import data as data  # a fixture
 
 pytest.importorskip("faster_coco_eval")
@@ -116,6 +121,62 @@ def test_wrong_usage_is_one_line(arguments, said, data, tmp_path, capsys):
     command = ["train", "--task", "detect", "--data", str(data[0].path), "--out", str(tmp_path / "out"), *model, *arguments]
     assert main(command) == 2
     assert said in capsys.readouterr().err
+
+
+def test_boxes_of_stored_pixels_are_turned_before_training(data):
+    truth, folder = data
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(folder / "1.png") as photo:
+        photo.save(folder / "1.png", exif=exif)
+    read, _, notes = _read(truth.path, folder)
+    assert (read.images[1].width, read.images[1].height) == (60, 90)
+    read.images[1].check_size(read_image(folder / "1.png", "1.png"))
+    assert ["1 photos have an EXIF orientation and, by their size, boxes of the stored pixels" in line for line in notes] == [
+        False,
+        True,
+    ]
+
+
+def test_validation_is_over_the_photos_that_could_be_read(data):
+    """The truth is what the network says of every photo."""
+    truth, folder = data
+    content = dict(truth.content) | {
+        "annotations": [
+            {
+                "image_id": image.id,
+                "category_id": 2,
+                "bbox": [image.width / 4, image.height / 4, image.width / 2, image.height / 2],
+            }
+            for image in truth.images
+        ]
+    }
+    truth.path.write_text(json.dumps(content))
+    (folder / "3.png").write_text("no photo")
+    network = Fixed()
+    network.pretrained_cfg = UNNAMED
+    trainer = SimpleNamespace(model=network, watcher=SimpleNamespace(advance=lambda _: None))
+    validation = SimpleNamespace(truth=read_truth(truth.path), folder=folder, broken={})
+    found = DetectorTrainer._score(trainer, network, validation)
+    assert (found.ap, found.ap50) == (pytest.approx(100), pytest.approx(100))
+    assert validation.broken == {"3.png": "not a known image format"}
+    for number in range(12):
+        (folder / f"{number}.png").unlink()
+    with pytest.raises(InputError, match="val: none of 12 images in .* could be read; 3.png: No such file"):
+        DetectorTrainer._score(trainer, network, validation)
+
+
+def test_a_validation_set_of_other_categories_or_without_boxes_is_refused(data, tmp_path):
+    truth, _ = data
+    _check_validation(truth, truth)
+    for change, said in (
+        ({"categories": [{"id": 1, "name": "red"}]}, "must have the categories of"),
+        ({"annotations": []}, "must have boxes to be found, found none"),
+    ):
+        content = dict(truth.content) | {"annotations": []} | change
+        (tmp_path / "val.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match=said):
+            _check_validation(truth, read_truth(tmp_path / "val.json"))
 
 
 @pytest.mark.slow

@@ -118,3 +118,26 @@ def test_without_the_compiled_part_one_line_says_how_to_build_it(monkeypatch: py
     monkeypatch.delattr(shufflekit, "_native", raising=False)
     with pytest.raises(ShufflekitError, match=r"^the compiled part is missing: .*pip install"):
         measure_device()
+
+
+def test_a_folder_of_the_users_own_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, expected in (("SHUFFLEKIT_CACHE", "kept"), ("XDG_CACHE_HOME", "kept/shufflekit")):
+        monkeypatch.delenv("SHUFFLEKIT_CACHE", raising=False)
+        monkeypatch.setenv(variable, "~/kept")
+        assert cache_folder() == Path.home() / expected
+
+
+def test_a_folder_in_the_records_place_and_an_error_without_words_are_one_line_each(
+    measured: list[Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.record_path().mkdir(parents=True)
+    lines: list[str] = []
+    assert load_device(warn=lines.append) == measured[0]
+    assert [line.count("\n") for line in lines] == [0, 0]
+
+    def fails(path: Path, content: bytes) -> None:
+        raise OSError
+
+    monkeypatch.setattr(cache, "write_atomic", fails)
+    load_device(refresh=True, warn=lines.append)
+    assert lines[-1].endswith("not kept (OSError)")

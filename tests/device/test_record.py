@@ -50,17 +50,17 @@ def without(key: str) -> str:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "JSONDecodeError"),
-        ("{", "JSONDecodeError"),
-        ("[1, 2]", "TypeError"),
-        ("{}", "KeyError: 'cpu'"),
-        (without("peaks"), "KeyError: 'peaks'"),
+        ("", "no JSON .Expecting value"),
+        ("{", "no JSON"),
+        ("[1, 2]", "it: must be an object, found a list of 2"),
+        ("{}", "cpu: is missing"),
+        (without("peaks"), "peaks: is missing"),
         (with_value("peaks", []), "holds no measurement"),
         (a_device().to_json().replace("16000000000.0", "-1"), "must be positive"),
         (a_device().to_json().replace("16000000000.0", "1"), "median not above its best"),
-        (a_device().to_json().replace("16000000000.0", '"fast"'), "ValueError"),
+        (a_device().to_json().replace("16000000000.0", '"fast"'), r"copies.0..one_core.best: must be a number, found 'fast'"),
     ],
 )
 def test_anything_else_is_refused_with_the_reason(text: str, reason: str) -> None:
-    with pytest.raises(InputError, match=f"^device record: not readable .*{reason}"):
+    with pytest.raises(InputError, match=f"^device record: .*{reason}"):
         Device.from_json(text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from shufflekit.errors import InputError, MissingExtraError, UsageError
 from shufflekit.export import FORMATS, Format, export, verify
@@ -119,6 +121,75 @@ class Sorts(nn.Module):
         return torch.fft.fft2(x).abs()
 
 
+def weight_norm() -> nn.Module:
+    return parametrizations.weight_norm(nn.Conv2d(3, 8, 3))
+
+
+def pruned() -> nn.Module:
+    return prune.l1_unstructured(nn.Conv2d(3, 8, 3), "weight", amount=0.5)
+
+
+@pytest.mark.parametrize("form", [*(form for form in FORMATS if form not in SLOW_FORMATS)])
+@pytest.mark.parametrize("build", [weight_norm, pruned])
+def test_weights_that_are_computed_from_others_are_written_as_they_are(
+    build: Callable[[], nn.Module], form: str, tmp_path: Path
+) -> None:
+    net = nn.Sequential(build(), nn.BatchNorm2d(8), nn.ReLU()).train()
+    net[1].eval()
+    flags = [module.training for module in net.modules()]
+    export(net, SHAPE, installed(form), tmp_path, name="net")
+    assert verify(net, SHAPE, form, tmp_path, "net") <= ALLOWED_DIFFERENCE
+    assert [module.training for module in net.modules()] == flags
+
+
+def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, other = (spread_weights(build_model("shufflenet_v2_x0_5"), SHAPE, seed) for seed in (0, 1))
+    form = FORMATS[installed("onnx")]
+    write = type(form).write
+    monkeypatch.setattr(type(form), "write", lambda self, model, *rest: write(self, other, *rest))
+    with pytest.raises(
+        InputError, match=r"^ONNX: differs from PyTorch by .* of the largest output, needed 1e-03; not written$"
+    ):
+        export(net, SHAPE, "onnx", tmp_path, name="net")
+    assert list(tmp_path.iterdir()) == []
+    (path,) = export(net, SHAPE, "onnx", tmp_path, name="net", verify=False)
+    assert path.exists()
+
+
+def test_without_the_runtime_a_warning_says_that_the_file_was_not_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(FORMATS[installed("onnx")]), "packages", ("no_such_runtime",))
+    with pytest.warns(UserWarning, match="^ONNX: not verified, since no_such_runtime is not installed: pip install"):
+        (path,) = export(nn.Conv2d(3, 4, 3), SHAPE, "onnx", tmp_path)
+    assert path.exists()
+
+
+def test_outputs_that_are_no_numbers_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="^net in PyTorch: [0-9]+ of 12288 output values are infinite or not a number$"):
+        export(Roots(), SHAPE, installed("onnx"), tmp_path, name="net")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Roots(nn.Module):
+    """No number where the input is negative."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sqrt()
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (1, 3, 8, -1), (1, 3, 8.5, 8)])
+def test_a_shape_that_is_none_is_refused_before_anything_runs(shape: tuple[int, ...], tmp_path: Path) -> None:
+    for run in (lambda: export(Roots(), shape, "onnx", tmp_path), lambda: verify(Roots(), shape, "onnx", tmp_path, "net")):
+        with pytest.raises(UsageError, match=r"^input_shape: must be \(N, C, H, W\), whole numbers of 1 or more, found"):
+            run()
+
+
+def test_an_input_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="^Conv2d: fails on an input of 1x2x8x8: RuntimeError: Given groups=1"):
+        export(nn.Conv2d(3, 4, 3), (1, 2, 8, 8), installed("onnx"), tmp_path)
+
+
 def test_a_refused_network_is_one_line_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="^ONNX: PyTorch cannot export this network: .*fft") as caught:
         export(Sorts(), SHAPE, installed("onnx"), tmp_path)
@@ -152,7 +223,9 @@ def test_what_is_asked_wrongly(tmp_path: Path) -> None:
     net = build_model("shufflenet_v2_x0_5")
     with pytest.raises(UsageError, match=r"^format: must be one of onnx, .*, litert, found 'coreml'$"):
         export(net, SHAPE, "coreml", tmp_path)
-    with pytest.raises(UsageError, match=r"^export: the input's shape must be \(N, C, H, W\), found \(3, 64, 64\)$"):
+    with pytest.raises(
+        UsageError, match=r"^input_shape: must be \(N, C, H, W\), whole numbers of 1 or more, found \(3, 64, 64\)$"
+    ):
         export(net, SHAPE[1:], "onnx", tmp_path)
     with pytest.raises(UsageError, match="^dynamic_batch: LiteRT has the batch that it is written with"):
         export(net, SHAPE, "litert", tmp_path, dynamic_batch=True)
@@ -164,6 +237,7 @@ def test_what_is_asked_wrongly(tmp_path: Path) -> None:
 def test_a_missing_package_is_told_by_its_extra(form: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packages = ("no_such_package", *FORMATS[form].packages)
     monkeypatch.setattr(type(FORMATS[form]), "packages", packages)
+    monkeypatch.setattr(type(FORMATS[form]), "writers", packages)
     with pytest.raises(MissingExtraError) as caught:
         export(build_model("shufflenet_v2_x0_5"), SHAPE, form, tmp_path)
     assert str(caught.value) == f"no_such_package is not installed: pip install 'shufflekit[{extra}]'"

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from shufflekit.errors import UsageError
 from shufflekit.graph import capture, interpret, simplify
@@ -123,9 +124,110 @@ def test_several_outputs() -> None:
         (Of(lambda x: x.clamp(0, 3)), "only the bounds of relu and relu6"),
         (Of(lambda x: 1 / x), "not supported"),
         (Of(lambda x: x if x.sum() > 0 else -x), "cannot be captured"),
+        (
+            Of(lambda x: x.cumsum(1).erf().cumsum(2)),
+            r"operators aten.cumsum \(2 times, in the network itself\), aten.erf \(in the network itself\) are not supported$",
+        ),
+        (
+            Of(lambda x: x.clamp(0, 3) + x.mean(1, keepdim=True)),
+            r"aten.clamp \(.*\): only the bounds .*; aten.mean.dim \(.*\): only",
+        ),
+        (Of(lambda x: x.half().float()), "gives float16, and the engine computes in float32"),
+        (Of(lambda x: x.int().float()), "gives int32"),
+        (Of(lambda x: x * torch.full((3, 1, 1), 0.5, dtype=torch.float64)), "gives float64"),
+        (Of(lambda x: x + torch.rand(3, 1, 1)), r"aten.rand \(in the network itself\): it is random$"),
+        (Of(lambda x: F.dropout(x, 0.5)), "it drops at random, in evaluation too"),
+        (Of(lambda x: F.conv2d(x, x.mean((2, 3)).reshape(-1, 3, 1, 1)[:1])), "which must stay apart"),
+        (Of(lambda x: torch.cat([x, torch.zeros(1, 3, 4, 4).expand(x.shape[0], 3, 4, 4)], 1)), "a weight or constant is not"),
+        (Of(lambda x: x * 1j), "gives complex64"),
+        (Of(lambda x: torch.cat([x[:, :0], x], 1)), "its result is empty"),
+        (Of(lambda x: {}["key"]), "cannot be captured at .*: KeyError: 'key'"),
+        (nn.BatchNorm2d(3, track_running_stats=False), "not by those of the batch"),
+        (nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1, device="meta")), "1.weight is on the meta device"),
+        (Of(lambda x: (x, None)), "output 1 must be a tensor computed from the network's input, found None"),
+        (Of(lambda x: [x, 5]), "output 1 must .*, found 5"),
+        (Of(lambda x: (x, x.shape[0])), "output 1 must .*, found a constant"),
+        (Of(lambda x: (x, torch.ones(3))), "output 1 must .*, found a constant"),
+        (Of(lambda x: "text"), "output 0 must .*, found 'text'"),
+        (Of(lambda x: []), "must return a tensor, found none"),
     ],
 )
 def test_what_the_engine_lacks_is_named(module: nn.Module, message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
         capture(module, (1, 3, 4, 4))
     assert "\n" not in str(error.value)
+
+
+class Symmetric(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight.triu() + weight.triu(1).transpose(-1, -2)
+
+
+def symmetric() -> nn.Module:
+    conv = nn.Conv2d(4, 4, 3)
+    parametrize.register_parametrization(conv, "weight", Symmetric())
+    return conv
+
+
+DERIVED = {
+    "weight norm": lambda: parametrizations.weight_norm(nn.Conv2d(4, 6, 3)),
+    "spectral norm": lambda: parametrizations.spectral_norm(nn.Conv2d(4, 6, 3)),
+    "orthogonal": lambda: nn.Sequential(nn.Flatten(), parametrizations.orthogonal(nn.Linear(4 * 9 * 7, 5))),
+    "weight norm by a hook": lambda: nn.utils.weight_norm(nn.Conv2d(4, 6, 3)),
+    "spectral norm by a hook": lambda: nn.utils.spectral_norm(nn.Conv2d(4, 6, 3)),
+    "pruned": lambda: prune.l1_unstructured(nn.Conv2d(4, 6, 3), "weight", amount=0.5),
+    "symmetric": symmetric,
+}
+
+
+class Using(nn.Module):
+    """A function of the input, a parameter and a buffer of any type."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor, Tensor], Tensor], buffer: Tensor | None = None) -> None:
+        super().__init__()
+        self.function, self.weight = function, nn.Parameter(torch.rand(4, 4, 1, 1))
+        self.register_buffer("buffer", torch.ones(3) if buffer is None else buffer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x, self.weight, self.buffer)
+
+
+CONSTANTS = {
+    "standardised weights": Using(lambda x, w, b: F.conv2d(x, (w - w.mean(1, keepdim=True)) / w.std())),
+    "a gate of weights": Using(lambda x, w, b: x * w[0, :, 0, 0].sigmoid().exp().view(1, -1, 1, 1)),
+    "a number of weights": Using(lambda x, w, b: x * w.sum().item()),
+    "made in forward": Using(lambda x, w, b: x * torch.linspace(0, 1, 4).view(4, 1, 1) + torch.arange(4).view(1, 4, 1, 1)),
+    "an identity": Using(lambda x, w, b: F.conv2d(x, torch.eye(4).view(4, 4, 1, 1))),
+    "half": Using(lambda x, w, b: x * torch.full((4, 1, 1), 0.3, dtype=torch.float16)),
+    "bfloat16": Using(lambda x, w, b: x + b, torch.full((4, 1, 1), 0.3, dtype=torch.bfloat16)),
+    "flags": Using(lambda x, w, b: x * b, torch.tensor([True, False, True, True]).view(4, 1, 1)),
+    "a number of float64": Using(lambda x, w, b: x * b, torch.tensor(0.1, dtype=torch.float64)),
+    "divided by whole numbers": Using(lambda x, w, b: x / b, torch.tensor([1, 2, 3, 4]).view(4, 1, 1)),
+    "unused int32": Using(lambda x, w, b: x * 2, torch.ones(3, dtype=torch.int32)),
+    "unused float64": Using(lambda x, w, b: x * 2, torch.ones(3, dtype=torch.float64)),
+    "cast to itself": Using(lambda x, w, b: x.float().to(w.dtype).type(torch.float32).to(w.device, w.dtype).type_as(w) * 2),
+    "asserted": Using(lambda x, w, b: (torch._assert(x.shape[2] == 9, "rows"), x.detach().contiguous().clone())[1]),
+    "not returned": Using(lambda x, w, b: (x.cumsum(1), x * 2)[1]),
+    "no weight and bias": nn.BatchNorm2d(4, affine=False),
+    "no random choice": nn.Sequential(nn.Dropout2d(), nn.AlphaDropout(), nn.FeatureAlphaDropout(), nn.Identity(), nn.ReLU()),
+    "a list of channels": Using(lambda x, w, b: x[:, [2, 0, -1]]),
+    "the input itself": nn.Identity(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+@pytest.mark.parametrize("name", [*DERIVED, *CONSTANTS])
+def test_what_depends_on_no_input_is_computed_as_torch_does(name: str) -> None:
+    module = (DERIVED[name]() if name in DERIVED else CONSTANTS[name]).eval()
+    graph = simplify(capture(module, (1, 4, 9, 7)))
+    x = torch.randn(3, 4, 9, 7)
+    with torch.inference_mode():
+        torch.testing.assert_close(interpret(graph, x)[0], module(x), rtol=1e-5, atol=1e-5)
+
+
+def test_outputs_come_in_the_order_of_what_holds_them() -> None:
+    x = torch.randn(2, 3, 4, 4)
+    nested = Of(lambda x: {"b": [x.relu(), (x.sigmoid(),)], "a": x})  # type: ignore[arg-type, return-value]
+    found = interpret(simplify(capture(nested, (1, 3, 4, 4))), x)
+    for y, expected in zip(found, (x.relu(), x.sigmoid(), x), strict=True):
+        torch.testing.assert_close(y, expected)

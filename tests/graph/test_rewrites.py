@@ -88,6 +88,32 @@ def test_activations_move_before_a_concat() -> None:
     assert ops(fuse_activations(graph)) == ["conv", "conv", "concat"]
 
 
+def test_activations_stay_behind_what_others_read() -> None:
+    class Parts(Concat):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            a = self.a(x)
+            return torch.relu(torch.cat([a, self.b(x)], 1)), a
+
+    class Whole(Concat):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            both = torch.cat([self.a(x), self.b(x)], 1)
+            return torch.relu(both), both
+
+    for network in (Parts(), Whole()):
+        graph = sink_activations(capture(network, (1, 4, 6, 5)))
+        assert ops(graph) == ["conv", "conv", "concat", "relu"]
+        check(graph, First(network))
+
+
+class First(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)[0]
+
+
 class Taken(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def test_groups_are_left_to_g2():
 def test_near_misses():
     assert violations("G1", pointwise(22, 44, 56)) == []  # 1:2
     assert violations("G1", pointwise(464, 1024, 7)) == []  # weights outweigh maps
-    for net in (nn.Conv2d(3, 64, 3), nn.Conv2d(8, 8, 1, groups=8)):
+    for net in (nn.Conv2d(3, 64, 3), nn.Conv2d(8, 8, 1, groups=8), nn.Conv2d(8, 96, 1, groups=8)):
         assert violations("G1", count(net, (1, net.in_channels, 56, 56)).layers) == []
     assert violations("G1", count(nn.Linear(16, 96), (1, 16)).layers) == []
 

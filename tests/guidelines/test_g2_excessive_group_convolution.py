@@ -45,6 +45,13 @@ def test_three_by_three_groups_count_their_taps():
     assert found.value == pytest.approx((least + 784 * 64) / (least + 784 * 64 / 32))
 
 
+def test_a_stride_reads_the_larger_map():
+    """As many multiply-adds as on 28x28, and an input of 56x56."""
+    (found,) = violations("G2", count(nn.Conv2d(60, 960, 1, 2, groups=3, bias=False), (1, 60, 56, 56)).layers)
+    least = 56 * 56 * 60 + 60 * 960 / 3
+    assert found.value == pytest.approx((least + 784 * 960) / (least + 784 * 960 / 3))
+
+
 def test_who_is_accused():
     nodes = {found.node for found in violations("G2", layers_of("shufflenet_v1_g3_x1_0"))}
     assert {f"stage2.{unit}.conv{number}" for unit in range(1, 4) for number in (1, 3)} - nodes == set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -77,3 +79,62 @@ class Halves(nn.Module):
 @pytest.mark.parametrize("net", [Heads(), Halves()])
 def test_near_misses(net):
     assert violations("G3", count(net, (1, 16, 8, 8)).layers) == []
+
+
+class Wired(nn.Module):
+    """Four convolutions of one map, put together by a function."""
+
+    def __init__(self, wiring: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.convs, self.wiring = nn.ModuleList([nn.Conv2d(16, 16, 1) for _ in range(4)]), wiring
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.wiring(x, *self.convs)
+
+
+def first(x: Tensor, f: nn.Module, g: nn.Module, *_: nn.Module) -> Tensor:
+    y = f(x)
+    return torch.cat((y + g(y), g(x)), 1)
+
+
+def shared(x: Tensor, f: nn.Module, g: nn.Module, h: nn.Module, _: nn.Module) -> Tensor:
+    y = f(x) + g(x)
+    return torch.cat((y, h(y)), 1)
+
+
+@pytest.mark.parametrize(
+    "wiring",
+    [
+        pytest.param(first, id="a shortcut before what is computed from it"),
+        pytest.param(lambda x, f, g, *_: torch.cat((g(y := f(x)) + y, g(x)), 1), id="and behind it"),
+        pytest.param(lambda x, f, g, h, _: torch.cat((f(x) + g(x).mean((2, 3), keepdim=True), h(x)), 1), id="a broadcast sum"),
+        pytest.param(shared, id="a sum that is read twice is one piece"),
+        pytest.param(lambda x, *_: torch.cat([x[..., i::2, j::2] for i in (0, 1) for j in (0, 1)], 1), id="pixels as channels"),
+        pytest.param(lambda x, f, *_: torch.cat([f(x)] * 4, 1), id="one map four times"),
+    ],
+)
+def test_two_pieces_or_one_however_they_are_wired(wiring):
+    assert violations("G3", count(Wired(wiring), (1, 16, 8, 8)).layers) == []
+
+
+@pytest.mark.parametrize(
+    ("wiring", "pieces"),
+    [
+        pytest.param(lambda x, f, g, *_: torch.cat((x, f(x), g(x)), 1), 3, id="the network's input is a piece"),
+        pytest.param(lambda x, f, g, h, _: torch.cat((f(x) + g(x), h(x)), 1), 3, id="a sum's pieces count"),
+        pytest.param(lambda x, f, g, h, i: f(x) + g(x) + (h(x) + i(x)), 4, id="a sum of sums"),
+    ],
+)
+def test_pieces_by_hand(wiring, pieces):
+    assert [found.value for found in violations("G3", count(Wired(wiring), (1, 16, 8, 8)).layers)] == [pieces]
+
+
+def test_as_much_work_in_no_more_pieces_than_the_bound():
+    """Three convolutions and a pool become one that is three times as large, and a pool."""
+    layers = count(
+        Wired(lambda x, f, g, h, _: torch.cat((f(x), g(x), h(x), torch.max_pool2d(x, 3, 1, 1)), 1)), (1, 16, 8, 8)
+    ).layers
+    (found,) = violations("G3", layers)
+    conv, pool, join = found.instead
+    assert conv.flops == pytest.approx(3 * layers[0].flops, rel=0.05)
+    assert (pool.operator, pool.output_shapes, join) == ("max_pool2d_with_indices", ((1, 16, 8, 8),), layers[-1])

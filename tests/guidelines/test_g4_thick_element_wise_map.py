@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from torch import nn
 
 from shufflekit.cost import count
@@ -55,3 +56,29 @@ def test_shufflenet_v1_is_accused_on_its_sums_and_not_in_its_bottleneck():
 
 def test_shufflenet_v2_is_not_accused_inside_its_stride_1_units():
     assert {found.node for found in violations("G4", layers_of("shufflenet_v2_x1_0"))} == {"stage2.0"}
+
+
+@pytest.mark.parametrize(("others", "accused"), [(0, 1), (20, 1), (90, 1), (110, 0)])
+def test_a_hundredth_of_the_memory_access_is_where_it_begins_to_count(others, accused):
+    """An activation on 64 channels, and so many convolutions on a map of 16 that is four times as large."""
+    large = [nn.Upsample(scale_factor=2), *(nn.Conv2d(16, 16, 1, bias=False) for _ in range(others))]
+    layers = count(nn.Sequential(around(16, 64), *large), (1, 16, 32, 32)).layers
+    (place,) = [number for number, layer in enumerate(layers) if layer.operator == "relu"]
+    share = layers[place].mac / sum(layer.mac for layer in layers)
+    assert len(violations("G4", layers)) == accused == (share >= 0.01)
+
+
+def test_a_shuffle_is_as_thick_as_all_of_its_groups():
+    (found,) = violations("G4", count(around(16, 96, nn.ChannelShuffle(2)), (1, 16, 56, 56)).layers)
+    assert (found.node, found.value) == ("2", 6.0)
+    (found,) = violations("G4", count(around(16, 96, Shuffle()), (1, 16, 56, 56)).layers)
+    assert found.value == 6.0
+    assert found.message.startswith("clone on 96x56x56, ")
+
+
+class Shuffle(nn.Module):
+    """As reshape, transpose, reshape: the copy is of (N, groups, channels of a group, H, W)."""
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)

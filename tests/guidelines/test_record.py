@@ -22,5 +22,5 @@ def test_budget_is_for_each_finding():
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"profile": {}}'])
 def test_another_file_is_refused_in_one_line(text):
-    with pytest.raises(InputError, match="not readable"):
+    with pytest.raises(InputError, match="^audit: (not readable|no JSON)"):
         Audit.from_json(text)

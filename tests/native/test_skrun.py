@@ -117,6 +117,26 @@ def test_what_it_refuses(native_folder: Path, plan: Path, tmp_path: Path, argume
     assert says in done.stderr.splitlines()[0]
 
 
+def test_a_photo_without_finite_scores_is_refused(native_folder: Path, tmp_path: Path) -> None:
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
+    nn.init.constant_(network[2].bias, float("nan"))
+    sk.compile(network, (1, 3, 20, 24)).save(tmp_path / "bad.plan")
+    Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save(tmp_path / "photo.ppm")
+    command = [native_folder / "skrun", tmp_path / "bad.plan", "--image", tmp_path / "photo.ppm"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "skrun: the network's output is not finite: no class can be named\n"
+
+
+def test_a_damaged_plan_is_refused(native_folder: Path, plan: Path, tmp_path: Path) -> None:
+    content = bytearray(plan.read_bytes())
+    content[-700] ^= 64
+    (tmp_path / "bad.plan").write_bytes(content)
+    done = subprocess.run([native_folder / "skrun", tmp_path / "bad.plan"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "plan: the file is damaged: its checksum must be " in done.stderr
+
+
 def test_c_interface_from_c(native_folder: Path, run: Callable[..., str], plan: Path) -> None:
     engine = sk.load(plan)
     images = (np.arange(3 * 3 * 20 * 24) % 17).astype(np.float32).reshape(3, 3, 20, 24) / np.float32(17) - np.float32(0.5)

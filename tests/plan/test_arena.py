@@ -58,3 +58,19 @@ def test_an_heir_lies_where_the_dying_plane_lay() -> None:
     assert offsets[1][1] == offsets[0][0]
     assert offsets[1][0] not in offsets[0]
     assert end == 4 * plane_floats(49)
+
+
+def test_what_is_free_is_split_and_joined_again() -> None:
+    """A small value lies in a part of a large free stretch, and a large one where small neighbours lay, whoever died first."""
+    large, small = Lifetimes(0, 320, np.array([0])), Lifetimes(1, 80, np.array([2, 4, 3, 2]))
+    next_large = Lifetimes(5, 320, np.array([6]))
+    offsets, end = place([large, small, next_large])
+    assert end == plane_floats(320) == 4 * plane_floats(80)
+    assert offsets[1].tolist() == [0, 80, 160, 240]
+    assert offsets[2].tolist() == [0]
+
+
+def test_what_is_free_at_the_end_grows() -> None:
+    offsets, end = place([Lifetimes(0, 80, np.array([9, 0])), Lifetimes(1, 160, np.array([9]))])
+    assert offsets[1].tolist() == [80]
+    assert end == 240

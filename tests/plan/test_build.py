@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from shufflekit.errors import InputError, UsageError
 from shufflekit.graph import capture, simplify
 from shufflekit.models import build_model
 from shufflekit.plan.build import build
-from shufflekit.plan.program import Program, Step, plane_floats
+from shufflekit.plan.program import Program, plane_floats
+from tests.plan.replay import assert_memory_holds
 
 
 def program_of(model: nn.Module, shape: tuple[int, int, int, int] = (1, 3, 64, 64)) -> Program:
@@ -46,37 +48,12 @@ def test_flops_are_those_of_the_paper() -> None:
     )
 
 
-def _written(program: Program, step: Step) -> tuple[np.ndarray, int]:
-    a = step.arguments
-    channels = a["channels"] if "channels" in a else a["groups"] * a["rows"]
-    pixels = (
-        a["pixels"]
-        if "pixels" in a
-        else (math.prod((a.get("pool_window") or a["window"])[2:4]) if "window" in a else a["out_height"] * a["out_width"])
-    )
-    return program.tables[a["out"] : a["out"] + channels].astype(int), pixels
-
-
 @pytest.mark.parametrize(
     "name", ["shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5", "se_shufflenet_v2_x0_5", "densenet_like_x0_5"]
 )
 def test_a_step_reads_only_what_the_last_writer_of_that_place_meant_for_it(name: str) -> None:
-    """Runs the plan with the number of the writing step in place of each plane's pixels, and the graph beside it."""
-    program = program_of(build_model(name))
-    owner = np.full(program.arena, -1)
-    for number, step in enumerate(program.steps):
-        if step.out_buffer:
-            continue
-        offsets, pixels = _written(program, step)
-        reads = {
-            step.arguments[t] for t in ("in", "a", "b", "residual") if step.arguments.get(t, -1) >= 0 and not step.in_buffer
-        }
-        for table in reads:
-            assert (owner[program.tables[table : table + 1]] >= 0).all(), f"step {number} reads what no step has written"
-        floats = np.concatenate([np.arange(offset, offset + plane_floats(pixels)) for offset in offsets])
-        assert len(np.unique(floats)) == len(floats), f"step {number} writes a place twice"
-        assert floats.max() < program.arena
-        owner[floats] = number
+    """All planes of all tables: each as one step wrote it. That it is the right step's, parity with PyTorch shows."""
+    assert_memory_holds(program_of(build_model(name)))
 
 
 def test_a_sum_is_written_over_the_residual_that_nobody_reads_any_more() -> None:
@@ -120,6 +97,17 @@ def test_a_program_survives_its_file() -> None:
     assert str(again) == str(program)
 
 
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 17])
+def test_weights_lie_on_a_border_after_tables_of_any_length(length: int) -> None:
+    program = replace(program_of(nn.Conv2d(3, 4, 1), (1, 3, 4, 4)), tables=np.arange(length, dtype=np.int32))
+    content = program.to_bytes()
+    header = int.from_bytes(content[:8], "little")
+    start = 8 + header + json.loads(content[8 : 8 + header])["weights"]["data_offsets"][0]
+    assert start % 64 == 0
+    assert np.array_equal(np.frombuffer(content[start:][: program.weights.nbytes], np.float32), program.weights)
+    assert np.array_equal(Program.from_bytes(content).tables[:length], program.tables)
+
+
 @pytest.mark.parametrize("content", [b"", b"12345678", b"\x10" + b"\0" * 7 + b"{}" * 8, b"\xff" * 64])
 def test_a_file_that_is_no_plan_is_refused(content: bytes) -> None:
     with pytest.raises(InputError, match="plan: not a plan of shufflekit"):
@@ -138,15 +126,51 @@ class Of(nn.Module):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: x.reshape(-1, 4, 4), "mixes the images of a batch"),
-        (lambda x: x.softmax(3), "dim must be 1"),
-        (lambda x: nn.functional.local_response_norm(x, 3, beta=0.3), "beta must be a multiple of 0.25"),
+        (lambda x: x.reshape(-1, 4, 4), r"dimension 0 must count the images of the batch, found \(3N, 4, 4\)"),
+        (lambda x: x.softmax(3), r"softmax \(in the network itself\): dim must be 1, found 3"),
+        (
+            lambda x: nn.functional.local_response_norm(x, 3, beta=0.3),
+            r"\(in .*\): beta must be a multiple of 0.25 from 0.25 to 4",
+        ),
+        (lambda x: nn.functional.local_response_norm(x, 3, beta=4.25), "beta must be a multiple of 0.25"),
+        (lambda x: nn.functional.local_response_norm(x, 3, beta=0.0), "beta must be a multiple of 0.25"),
         (lambda x: x * x[:, :, :1], "the smaller one must have the same size, or one pixel a channel"),
+        (
+            lambda x: nn.functional.max_pool2d(x[:, 0], 2),
+            r"the input of max_pool \(in .*\) must be \(N, C, H, W\), found \(2, 4, 4\)",
+        ),
     ],
 )
 def test_what_the_engine_cannot_compute_is_refused(function: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         program_of(Of(function), (1, 3, 4, 4))
+
+
+def test_the_text_of_a_program() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(8, 8, 1, groups=2),
+        nn.ChannelShuffle(2),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 2),
+    )
+    assert str(program_of(network, (1, 3, 40, 40))).splitlines() == TEXT.strip().splitlines()
+
+
+TEXT = """
+step  kernel            name                 shape                               kflops  kB  reads
+   0  convolution_pool  conv2d               3x40x40 -> 3x3 8x10x10, pooled 3x3      86  23  3 planes
+   1  gemm              conv2d_1             8 -> 8, 100 pixels, 2 groups             3   7  8 planes
+   2  depthwise         conv2d_2             8x10x10 -> 3x3 8x10x10                   7   7  8 planes in 7 runs
+   3  pool              adaptive_avg_pool2d  8x10x10 -> 8x1x1                         0   3  8 planes
+   4  gemm              linear               8 -> 2, 1 pixels                         0   0  8 planes
+   5  gather            linear               2x1x1 -> 2x1x1                           0   0  2 planes
+compiled away: 3 reshape, 1 permute; steps that only move data: 1
+0.1 M multiply-adds, arena 0.01 MB, weights 0.00 MB
+"""
 
 
 def test_a_region_is_cut_by_a_counted_step() -> None:

@@ -63,7 +63,7 @@ def test_engines_and_threads_have_models_of_their_own(timed):
     ("change", "reason"),
     [
         ({"machine": "another CPU, 8 cores"}, "cost model: is of another CPU, 8 cores, this is a CPU, 2 cores, avx2"),
-        ({"between_ms": float("nan")}, "a number is needed, found nan"),
+        ({"between_ms": float("nan")}, "between_ms: must be a number, found nan"),
         ({"surfaces": None}, "not readable"),
     ],
 )

@@ -37,3 +37,19 @@ def test_shapes_and_weights_by_hand():
     found = profile_engine(engine, passes=6)
     assert [layer.params for layer in found.layers] == [8 * 28, 8 * 10, 12 * 5, 0, 0]
     assert found.params == sum(p.numel() for p in net.parameters())
+
+
+def test_steps_of_two_operators_read_the_first_and_write_the_second():
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, 2, 1),
+        torch.nn.MaxPool2d(3, 2, 1),
+        torch.nn.Conv2d(8, 24, 1),
+        torch.nn.Conv2d(24, 24, 3, 2, 1, groups=24),
+    )
+    engine = sk.compile(net, (1, 3, 160, 128))
+    steps = engine.program.steps
+    assert [step.kernel for step in steps] == ["convolution_pool", "pointwise_depthwise", "gather"]
+    assert [shapes(step) for step in steps[:2]] == [((1, 3, 160, 128), (1, 8, 40, 32)), ((1, 8, 40, 32), (1, 24, 20, 16))]
+    found = profile_engine(engine, passes=6)
+    assert [layer.params for layer in found.layers] == [8 * 28, 24 * 9 + 24 * 10, 0]
+    assert [layer.mac for layer in found.layers] == [step.bytes / 4 for step in steps]

@@ -39,8 +39,8 @@ def test_one_network_on_both_engines_is_one_subject():
         ("{", "saved run: no JSON"),
         ("[3]", "saved run: must be what `audit --json` or `profile --json` printed"),
         ('{"cpu": "a CPU"}', "saved run: must be what"),
-        ('{"findings": []}', "audit: not readable .KeyError: 'profile'"),
-        ('{"layers": []}', "profile: not readable .KeyError"),
+        ('{"findings": []}', "audit: not readable .profile: is missing"),
+        ('{"layers": []}', "profile: not readable .input_shape: is missing"),
     ],
 )
 def test_another_file_is_refused_in_one_line(text, reason):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from shufflekit.bench.results import Result
+from shufflekit.bench.results import Result, Session
 from shufflekit.reproduce.papers import PaperTable, paper_table
 from shufflekit.reproduce.speed import Built, disturbances, missing, quickest_peer, time_networks
 from shufflekit.reproduce.speed_tables import (
@@ -41,6 +42,18 @@ def test_a_run_that_was_stopped_goes_on_the_same_day(tmp_path: Path, monkeypatch
         monkeypatch.setattr("shufflekit.reproduce.speed.bench", lambda *_, **__: pytest.fail("timed anew"))
         with pytest.raises(pytest.fail.Exception, match="timed anew"):
             time_networks([small], None, DEVICE, peers=False, kept=tmp_path)
+
+
+def test_a_broken_file_of_a_stopped_run_is_timed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speed = import_module("shufflekit.reproduce.speed")
+    fresh = Session(DEVICE, "2026-01-01", "torch", 6, 1, 0.0, (), ())
+    monkeypatch.setattr(speed, "_time", lambda *_: fresh)
+    small = Built("shufflenet_v2_x0_5", (32, 32))
+    (tmp_path / "shufflenet_v2_x0_5-32x32.json").write_text("{")
+    lines: list[str] = []
+    assert time_networks([small], None, DEVICE, peers=False, kept=tmp_path, tell=lines.append)[1] == [fresh]
+    assert len(lines) == 1
+    assert lines[0].endswith("; timing anew")
 
 
 def test_units_are_stacked_at_equal_multiply_adds() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import multiprocessing
+import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +251,117 @@ def test_a_profile_has_every_step(engine: Engine) -> None:
     assert lines[0].split() == ["step", "kernel", "name", "ms", "kflops", "kB", "of", "limit"]
     with pytest.raises(UsageError, match="repeats: must be 1 or more, found 0"):
         engine.profile(repeats=0)
+
+
+@pytest.mark.parametrize("copied", [lambda engine: pickle.loads(pickle.dumps(engine)), copy.deepcopy, copy.copy])
+def test_an_engine_pickles_and_copies(engine: Engine, copied: Callable[[Engine], Engine]) -> None:
+    for threads, instruction_set in ((1, ""), (2, "scalar")):
+        before = Engine(engine._native.content, threads, instruction_set)
+        after = copied(before)
+        assert (after.threads, after.instruction_set) == (threads, before.instruction_set)
+        np.testing.assert_array_equal(after(images()), before(images()))
+
+
+def test_a_pickle_of_a_machine_with_other_instructions_takes_the_best_here(engine: Engine) -> None:
+    state = engine._native.content, 1, "an instruction set of another machine"
+    loaded = Engine.__new__(Engine)
+    loaded.__setstate__(state)
+    assert loaded.instruction_set == engine.instruction_set
+    np.testing.assert_array_equal(loaded(images()), engine(images()))
+
+
+def test_a_pickle_that_is_damaged_is_refused(engine: Engine) -> None:
+    content = pickle.dumps(engine)
+    weight = content.index(engine._native.content[-5000:-4900])
+    with pytest.raises(InputError, match="plan: the file is damaged: its checksum"):
+        pickle.loads(content[:weight] + bytes([content[weight] ^ 1]) + content[weight + 1 :])
+
+
+def test_spawned_workers_run_an_engine(engine: Engine) -> None:
+    batches = [images(2, seed) for seed in range(4)]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for found, x in zip(pool.map(engine, batches), batches, strict=True):
+            np.testing.assert_array_equal(found, engine(x))
+
+
+def test_numbers_that_are_not_finite_come_out_as_they_are(engine: Engine) -> None:
+    x = images(2)
+    x[1, 0, 3, 3] = np.nan
+    y = engine(x)
+    assert np.isfinite(y[0]).all()
+    assert np.isnan(y[1]).all()
+
+
+def run_script(script: str, plan: Path, *arguments: object, timeout: float = 60) -> str:
+    """What a process says that has the plan's engine in `path`."""
+    command = [sys.executable, "-W", "ignore", "-c", script, str(plan), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+RUNNERS = """
+import os, signal, sys, threading
+import numpy as np
+import shufflekit as sk
+
+threads, count = map(int, sys.argv[2:])
+engine = sk.load(sys.argv[1], threads)
+x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
+right = engine(x)
+stop = False
+
+def work():
+    while not stop:
+        engine(x[:1])
+"""
+
+
+def test_a_daemon_thread_at_work_does_not_disturb_the_exit(engine: Engine, tmp_path: Path) -> None:
+    engine.save(tmp_path / "net.plan")
+    script = RUNNERS + "for _ in range(4): threading.Thread(target=work, daemon=True).start()\nengine(x)\nprint('done')"
+    for _ in range(3):
+        assert run_script(script, tmp_path / "net.plan", 1, 0) == "done\n"
+
+
+FORKS = (
+    RUNNERS
+    + """
+runners = [threading.Thread(target=work) for _ in range(3)]
+for runner in runners: runner.start()
+failed = 0
+for _ in range(count):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(not np.allclose(engine(x), right, atol=1e-5))
+    failed += os.waitpid(child, 0)[1] != 0
+stop = True
+for runner in runners: runner.join()
+print(failed, "of", count)
+"""
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
+def test_forked_children_get_engines_that_work(tmp_path: Path, threads: int) -> None:
+    """The fast one is that of tests/native/test_engine.py, where more of a thread's time is spent inside the engine."""
+    sk.compile(nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU()), (1, 3, 8, 8)).save(tmp_path / "net.plan")
+    assert run_script(FORKS, tmp_path / "net.plan", threads, 3000, timeout=1800) == "0 of 3000\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 4])
+def test_40000_calls_from_8_threads_give_the_same_bits(threads: int) -> None:
+    engine = sk.compile(
+        nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 12, 1)).eval(), (1, *SHAPE), threads=threads
+    )
+    batches = [images(1 + number % 5, number) for number in range(8)]
+    right = [engine(x) for x in batches]
+
+    def work(number: int) -> int:
+        return sum(not np.array_equal(engine(batches[number]), right[number]) for _ in range(5000))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(8))) == [0] * 8

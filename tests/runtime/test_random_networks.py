@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, assume, given, note, settings
 from shufflekit.graph import capture, simplify
 from shufflekit.plan.build import build
 from shufflekit.runtime import Engine
+from tests.plan.replay import assert_memory_holds
 from tests.runtime.random_networks import RandomNetwork, networks
 
 TOLERANCE = 1e-4  # of the output's maximum
@@ -36,6 +37,7 @@ def check(network: RandomNetwork) -> None:
     note(str(graph))
     program = build(simplify(graph))
     note(str(program))
+    assert_memory_holds(program)
     content = program.to_bytes()
     for threads in (1, 2):
         found = Engine(content, threads)(x.numpy())

@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -61,13 +64,46 @@ def test_resolve_model(tmp_path, monkeypatch):
     assert resolve_model("mine:net").out_features == 3
     assert resolve_model("mine:ready").in_features == 2
     for text, message in {
-        "mine:none": "mine:none: cannot be imported: module 'mine' has no attribute 'none'",
-        "nowhere:net": "cannot be imported: No module named 'nowhere'",
+        "mine:none": "mine:none: cannot be imported: AttributeError: module 'mine' has no attribute 'none'",
+        "nowhere:net": "cannot be imported: ModuleNotFoundError: No module named 'nowhere'",
         "mine:five": "must give a torch.nn.Module, found a int",
-        "torch.nn:Linear": "torch.nn:Linear: calling it failed: .*missing 2 required",
+        "torch.nn:Linear": "torch.nn:Linear: calling it failed: TypeError: .*missing 2 required",
         "shufflenet_v9": "no network is named",
     }.items():
         with pytest.raises(UsageError, match=message):
             resolve_model(text)
+    for text in ("./mine:net", ":net", "mine:", "a b:net"):
+        with pytest.raises(UsageError, match="must be package.module:callable, as in mypackage.networks:small"):
+            resolve_model(text)
     with pytest.raises(WeightsError, match="nothing: no saved network: config.json is missing"):
         resolve_model("./nothing")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def net(: pass", "cannot be imported: SyntaxError: "),
+        ("raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
+        ("assert False", "cannot be imported: AssertionError: AssertionError"),
+        ("def net(): raise KeyError()", "calling it failed: KeyError: KeyError"),
+        ("def net(): raise SystemExit", "calling it failed: SystemExit"),
+        ("net = {}", "calling it failed: TypeError: 'dict' object is not callable"),
+    ],
+)
+def test_whatever_somebody_elses_code_raises_is_one_line(
+    code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+    before = list(sys.path)
+    with pytest.raises(UsageError, match=f"^theirs:net: {message}"):
+        resolve_model("theirs:net")
+    assert sys.path == before
+
+
+def test_a_callable_may_import_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "maker.py").write_text("def net():\n    import layer_of_maker\n    return layer_of_maker.layer")
+    (tmp_path / "layer_of_maker.py").write_text("import torch\nlayer = torch.nn.Linear(2, 3)")
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("maker:net").out_features == 3

@@ -191,6 +191,16 @@ def test_a_zip_put_there_by_hand(server, cache, monkeypatch):
     assert seen(cache) == ["net.pth", "net.pth.sha256"]
 
 
+def test_a_zip_of_another_file_put_there_by_hand(server, cache):
+    cache.mkdir()
+    with zipfile.ZipFile(cache / "net.pth.zip", "w") as archive:
+        archive.writestr("net.pth", b"something else")
+    with pytest.raises(
+        WeightsError, match=r"^shufflenet_v2_x0_5 imagenet.test: net.pth is not what its origin published: .*; deleted"
+    ):
+        checkpoint_path(checkpoint(server, url="/net.pth.zip"))
+
+
 def test_a_wrong_file_put_there_by_hand(server, cache):
     cache.mkdir()
     (cache / "net.pth").write_bytes(b"something else")
@@ -204,6 +214,67 @@ def test_a_file_that_changed_since(server, cache):
     path.write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(WeightsError, match=r"changed since it was fetched \(SHA-256 \w+\); delete it to fetch it again"):
         checkpoint_path(checkpoint(server))
+
+
+@pytest.mark.parametrize("record", [b"", b"\n", b"\xff\x00\x9d", b"no hash at all", b"a" * 1000, None], ids=str)
+def test_a_broken_record_locks_nobody_out(record, server, cache):
+    path = checkpoint_path(checkpoint(server))
+    place = cache / "net.pth.sha256"
+    place.unlink()
+    place.mkdir() if record is None else place.write_bytes(record)
+    assert checkpoint_path(checkpoint(server)) == path
+    assert record is None or place.read_text() == f"{hashlib.sha256(CONTENT).hexdigest()}  net.pth\n"
+    path.write_bytes(b"another file")
+    with pytest.raises(WeightsError, match="net.pth"):
+        checkpoint_path(checkpoint(server))
+    path.unlink()
+    assert checkpoint_path(checkpoint(server)).read_bytes() == CONTENT
+
+
+def test_a_wrong_record_goes_with_its_file(server, cache):
+    path = checkpoint_path(checkpoint(server))
+    (cache / "net.pth.sha256").write_text(f"{'0' * 64}  net.pth\n")
+    with pytest.raises(WeightsError, match="changed since it was fetched .*; delete it to fetch it again"):
+        checkpoint_path(checkpoint(server))
+    path.unlink()  # as the message says
+    assert checkpoint_path(checkpoint(server)).read_bytes() == CONTENT
+
+
+def test_a_cache_that_others_filled_is_read(server, cache, monkeypatch):
+    path = checkpoint_path(checkpoint(server))
+
+    def forbidden(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("shufflekit.weights.download.FileLock", forbidden)
+    assert checkpoint_path(checkpoint(server)) == path
+
+
+def test_a_full_disk_while_recording(server, cache, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert checkpoint_path(checkpoint(server)).read_bytes() == CONTENT
+    assert seen(cache) == ["net.pth"]
+
+
+def encrypted(content):
+    content = bytearray(content)
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "another file", "cut off", "bomb", "bad sum", "text"])
+def test_zips_that_cannot_be_unpacked(kind, server, cache, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED if kind == "bomb" else zipfile.ZIP_STORED) as archive:
+        archive.writestr("other" if kind == "another file" else "net.pth", bytes(150_000_000) if kind == "bomb" else CONTENT)
+    content = (tmp_path / "a.zip").read_bytes()
+    broken = {"encrypted": encrypted, "cut off": lambda c: c[:1000], "bad sum": lambda c: c.replace(CONTENT[:99], bytes(99), 1)}
+    cache.mkdir()
+    (cache / "net.pth.zip").write_bytes(b"text" if kind == "text" else broken.get(kind, bytes)(content))
+    with pytest.raises(WeightsError, match="net.pth.zip: not the zip it should be, deleted: ") as caught:
+        checkpoint_path(checkpoint(server, url="/net.pth.zip"))
+    assert "\n" not in str(caught.value)
+    assert seen(cache) == []
 
 
 def test_a_cache_that_cannot_be_used(server, tmp_path, monkeypatch):

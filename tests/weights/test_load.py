@@ -3,6 +3,7 @@ import torch
 
 from shufflekit.errors import WeightsError
 from shufflekit.models import build_model
+from shufflekit.weights import create_model
 from shufflekit.weights.load import load_weights, stem_for
 
 
@@ -159,6 +160,8 @@ def test_a_rebuilt_network_keeps_what_was_set_on_it(randomise):
     origin = randomise(build_model("shufflenet_v2_x0_5", num_classes=10, pool_ceil_mode=True))
     renamed = {name.replace("conv1.0.", "features.init_block.conv.conv."): t for name, t in origin.state_dict().items()}
     model = net().eval()
+    model.stage4.train()[1].eval()
+    modes = {name: module.training for name, module in model.named_modules()}
     model.conv1.requires_grad_(False)
     calls = []
     model.register_forward_hook(lambda *_: calls.append(1))
@@ -166,13 +169,56 @@ def test_a_rebuilt_network_keeps_what_was_set_on_it(randomise):
     report = load_weights(model, state)
     assert report.options == {"pool_ceil_mode": True}
     assert "pool_ceil_mode: set to True, which the file needs" in report.notes
-    assert not model.training
+    assert modes == {name: module.training for name, module in model.named_modules()}
+    assert set(modes.values()) == {True, False}
     assert not model.conv1[0].weight.requires_grad
     assert model.fc.weight.requires_grad
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(model(x), origin(x))
+        torch.testing.assert_close(model.eval()(x), origin(x))
     assert calls == [1]
+
+
+def test_a_rebuilt_network_that_cannot_be_filled_is_as_it_was(randomise, monkeypatch):
+    origin = randomise(build_model("shufflenet_v2_x0_5", num_classes=10, pool_ceil_mode=True))
+    renamed = {name.replace("conv1.0.", "features.init_block.conv.conv."): t for name, t in origin.state_dict().items()}
+    model = net()
+    before, options, parts = snapshot(model), dict(model.options), list(model.modules())
+    monkeypatch.setattr(torch.Tensor, "copy_", lambda *arguments: (_ for _ in ()).throw(RuntimeError("no memory")))
+    with pytest.raises(RuntimeError, match="no memory"):
+        load_weights(model, pytorchcv_names(renamed))
+    monkeypatch.undo()
+    assert unchanged(model, before)
+    assert (model.options, list(model.modules())) == (options, parts)
+
+
+def test_sizes_that_only_a_file_claims_take_no_memory():
+    """The layout takes the width of the last convolution from the file."""
+    wide = torch.zeros(1).expand(1 << 16, 192, 1, 1)
+    state = {name: tensor for name, tensor in pytorchcv_names(net().state_dict()).items() if "conv5" not in name}
+    state["features.init_block.conv.conv.weight"] = torch.zeros(24, 3, 3, 3)
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_weights(net(), {**state, "features.final_block.conv.weight": wide.expand(1 << 16, 192, 1, 1)})
+    with pytest.raises(WeightsError, match="it is many times as large"):
+        load_weights(net(), {**state, "features.final_block.conv.weight": torch.zeros(1).expand(1 << 30, 192, 1, 1)})
+
+
+def test_values_that_are_not_finite_are_said(randomise):
+    state = randomise(net()).state_dict()
+    state["fc.bias"][0] = float("inf")
+    assert load_weights(net(), state).notes == ("1 tensors have values that are not finite: fc",)
+
+
+def test_a_head_that_the_file_lacks_is_said_by_create_model(randomise, tmp_path, caplog):
+    """Its classes would be random, without a word."""
+    state = {
+        name: tensor for name, tensor in randomise(net()).state_dict().items() if name.split(".")[0] not in ("conv5", "fc")
+    }
+    torch.save(state, tmp_path / "w.pth")
+    create_model("shufflenet_v2_x0_5", tmp_path / "w.pth", num_classes=10)
+    assert caplog.messages == [
+        f"{tmp_path / 'w.pth'}: 8 tensors stay random, which are not in the file or do not fit: conv5, fc"
+    ]
 
 
 def pytorchcv_names(state):

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from shufflekit.errors import InputError, UsageError, WeightsError
-from shufflekit.models import Network, build_model
+from shufflekit.models import Network, _saved, build_model
 from shufflekit.models.shufflenet_v1 import ShuffleNetV1
 from shufflekit.models.shufflenet_v2 import ShuffleNetV2
-from shufflekit.weights import create_model, from_pretrained, save_pretrained
+from shufflekit.weights import create_model, from_pretrained, load_weights, save_pretrained
 from shufflekit.weights.create import resolve_model
 
 
@@ -145,3 +145,101 @@ def test_another_class(tmp_path):
     save_pretrained(net(), tmp_path)
     with pytest.raises(WeightsError, match="holds a shufflenet_v2_x0_5, not a ShuffleNetV1"):
         ShuffleNetV1.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("step", ["write", "replace"])
+def test_a_full_disk_leaves_the_old_network_whole(step, tmp_path, monkeypatch):
+    save_pretrained(net(), tmp_path)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace" if step == "replace" else "os.fsync", full)
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be written: No space left on device"):
+        save_pretrained(build_model("shufflenet_v2_x0_5", num_classes=3), tmp_path)
+    monkeypatch.undo()
+    assert from_pretrained(tmp_path).num_classes == 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "inside"):
+        with pytest.raises(InputError, match=r"file.*: cannot be written: (File exists|Not a directory)"):
+            save_pretrained(net(), folder)
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_what_cannot_be_saved_is_said(tmp_path):
+    model = net()
+    model.pretrained_cfg = {"mean": {1, 2}}
+    with pytest.raises(InputError, match="options and pretrained_cfg must be JSON: Object of type set"):
+        save_pretrained(model, tmp_path)
+    with pytest.raises(InputError, match="cannot be saved: conv1.0.weight is on the meta device, without values"):
+        save_pretrained(net().to("meta"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_with_tied_parameters(tmp_path):
+    model = net()
+    model.stage2[1].branch2[0].weight = model.stage2[2].branch2[0].weight
+    save_pretrained(model, tmp_path)
+    assert torch.equal(from_pretrained(tmp_path).stage2[1].branch2[0].weight, model.stage2[2].branch2[0].weight)
+
+
+def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = net()
+    save_pretrained(model, "~/net")
+    assert (tmp_path / "net" / "config.json").is_file()
+    for same in (from_pretrained("~/net"), create_model("~/net")):
+        assert torch.equal(same.fc.weight, model.fc.weight)
+
+
+def test_the_hub_s_prefix_and_no_network(tmp_path, monkeypatch):
+    monkeypatch.setattr("shufflekit.models._saved.hf_hub_download", lambda repo, name, **hub: {"me/net": tmp_path}[repo] / name)
+    model = net()
+    save_pretrained(model, tmp_path)
+    for name in ("hf-hub:me/net", "me/net"):
+        assert torch.equal(from_pretrained(name).fc.weight, model.fc.weight)
+        assert torch.equal(Network.from_pretrained(name).fc.weight, model.fc.weight)
+    monkeypatch.undo()
+    monkeypatch.setenv("SHUFFLEKIT_OFFLINE", "1")  # nothing is asked
+    asked = []
+    get = _saved.hf_hub_download
+    monkeypatch.setattr(_saved, "hf_hub_download", lambda *names, **hub: asked.append(hub) or get(*names, **hub))
+    for name in ("hf-hub:me/none", "hf-hub:none", "hf-hub:", "hf-hub:a/b/c", "hf-hub:a b/c", "me/none"):
+        for load in (from_pretrained, create_model) if ":" in name else (from_pretrained,):
+            with pytest.raises(WeightsError, match="config.json cannot be had from the hub: ") as caught:
+                load(name)
+            assert "\n" not in str(caught.value)
+            assert name in str(caught.value)
+    assert asked == [{"local_files_only": True}] * 11
+
+
+@pytest.mark.parametrize("content", ["checkpoint", "old checkpoint", "zip", "pickle"])
+def test_something_else_named_model_safetensors(content, tmp_path):
+    save_pretrained(net(), tmp_path)
+    path = tmp_path / "model.safetensors"
+    if content == "zip":
+        path.write_bytes(b"PK\x05\x06" + bytes(18))
+    elif content == "pickle":
+        path.write_bytes(b"\x80\x04K\x01.")
+    else:
+        torch.save(net().state_dict(), path, _use_new_zipfile_serialization=content == "checkpoint")
+    for load in (from_pretrained, create_model):
+        with pytest.raises(WeightsError, match="model.safetensors: damaged, or no safetensors file: ") as caught:
+            load(tmp_path)
+        assert str(caught.value).isprintable()
+
+
+def test_a_folder_of_a_training_that_is_not_done(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({"place": 1, "model": net().state_dict(), "average": None}, tmp_path / "checkpoints" / "last.pt")
+    for load in (from_pretrained, create_model, lambda folder: load_weights(net(), folder)):
+        with pytest.raises(WeightsError, match=r"is missing; its training is not done, .*last.pt is a file of weights"):
+            load(tmp_path)
+    assert load_weights(net(), tmp_path / "checkpoints" / "last.pt").notes == ()
+    save_pretrained(net(), tmp_path / "best")
+    with pytest.raises(WeightsError, match=r"its training is not done, .*best has its best epoch"):
+        from_pretrained(tmp_path)

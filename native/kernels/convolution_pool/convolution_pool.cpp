@@ -1,21 +1,27 @@
 // Pooled rows > the convolution's rows that enter with the row, into a ring of three > channels > vectors of pixels. For a maximum the
-// order of the ring's rows does not matter. The left neighbours of a vector's pixels are its right ones, shifted by a lane.
+// order of the ring's rows does not matter; each is looked through for NaNs once (maximum.h). The left neighbours of a vector's pixels are its right ones, shifted by a lane.
 #include "kernels/convolution_pool/convolution_pool.h"
 
 #include "kernels/activation_math.h"
 #include "kernels/convolution/input_rows.h"
+#include "kernels/maximum.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
 constexpr float padding = -__builtin_inff();
 
-vector larger(vector a, vector b) { return a < b ? b : a; }
-
 // One row of every channel, as if below or above the image.
 void fill_row(const MutablePlanes& row, int32_t channels, int32_t width) {
     for (int32_t channel = 0; channel < channels; ++channel)
         for (int32_t x = 0; x < width; ++x) row[channel][x] = padding;
+}
+
+// Of the row of every channel.
+Operand operands_of_row(const MutablePlanes& row, int32_t channels, int32_t width) {
+    for (int32_t channel = 0; channel < channels; ++channel)
+        if (operands_of(row[channel], width) == Operand::any) return Operand::any;
+    return Operand::finite;
 }
 
 // One row of the pooling's output from the three of a channel in the ring.
@@ -25,18 +31,19 @@ class PooledRow {
         : out_width_(c.pool.out_width), pitch_(convolution_pool_pitch(c)), last_(out_width_ - vector_lanes),
           inside_(every_lane((last_ > 0 ? last_ : 0) * 2 + 1, 2) < c.pool.in_width) {}
 
-    void operator()(const float* ring, float* out) const {
+    template <Operand O>
+    void row(const float* ring, float* out) const {
         vector before = broadcast<vector>(padding);
         for (int32_t x = 0; x < last_; x += vector_lanes) {
-            const vector a = highest(ring + 2 * x), b = highest(ring + 2 * x + vector_lanes), right = odd_lanes(a, b);
-            store(out + x, larger(larger(shift_lanes(before, right), even_lanes(a, b)), right));
+            const vector a = highest<O>(ring + 2 * x), b = highest<O>(ring + 2 * x + vector_lanes), right = odd_lanes(a, b);
+            store(out + x, larger<O>(larger<O>(shift_lanes(before, right), even_lanes(a, b)), right));
             before = right;
         }
         // The last vector ends with the row: the next one may be another thread's.
         const float* at = ring + (last_ > 0 ? 2 * last_ : 0);
-        const vector a = highest(at), b = highest(at + vector_lanes), right = inside_ ? odd_lanes(a, b) : broadcast<vector>(padding);
-        if (last_ > 0) before = highest(at - vector_lanes);  // only its last lane counts
-        const vector most = larger(larger(shift_lanes(before, right), even_lanes(a, b)), right);
+        const vector a = highest<O>(at), b = highest<O>(at + vector_lanes), right = inside_ ? odd_lanes(a, b) : broadcast<vector>(padding);
+        if (last_ > 0) before = highest<O>(at - vector_lanes);  // only its last lane counts
+        const vector most = larger<O>(larger<O>(shift_lanes(before, right), even_lanes(a, b)), right);
         if (last_ >= 0) return store(out + last_, most);
         float lanes[vector_lanes];
         store(lanes, most);
@@ -45,7 +52,10 @@ class PooledRow {
 
   private:
     // Of the three rows.
-    [[gnu::always_inline]] vector highest(const float* at) const { return larger(larger(load(at), load(at + pitch_)), load(at + 2 * pitch_)); }
+    template <Operand O>
+    [[gnu::always_inline]] vector highest(const float* at) const {
+        return larger<O>(larger<O>(load(at), load(at + pitch_)), load(at + 2 * pitch_));
+    }
 
     const int32_t out_width_;
     const int64_t pitch_;
@@ -64,18 +74,27 @@ void convolution_pool(const ConvolutionPool& c, float* scratch, int32_t first_ro
     auto* offsets = reinterpret_cast<int32_t*>(behind + convolution_scratch(conv));
     for (int32_t channel = 0; channel < conv.rows; ++channel) offsets[channel] = static_cast<int32_t>(channel * 3 * pitch);
     const PooledRow pool(c);
-    int64_t done = -1;  // the convolution's last row in the ring, counted from the padding's first
+    Operand operands[3] = {};  // of the ring's rows
+    int64_t done = -1;         // the convolution's last row in the ring, counted from the padding's first
     for (int64_t y = first_row; y < last_row; ++y) {
         for (int64_t number = y * 2 > done ? y * 2 : done + 1; number < y * 2 + 3; ++number) {
             const int64_t row = number - 1;
             const MutablePlanes to{ring + number % 3 * pitch, offsets};
-            if (row < 0 || row >= conv.window.out_height)
+            if (row < 0 || row >= conv.window.out_height) {
                 fill_row(to, conv.rows, conv.window.out_width);
-            else
+                operands[number % 3] = Operand::finite;
+            } else {
                 convolve_row(conv, 0, rows, row, to, 0, gemm_panels(conv.rows));
+                operands[number % 3] = operands_of_row(to, conv.rows, conv.window.out_width);
+            }
         }
         done = y * 2 + 2;
-        for (int32_t channel = 0; channel < conv.rows; ++channel) pool(ring + offsets[channel], conv.out[channel] + y * c.pool.out_width);
+        const bool any = operands[0] == Operand::any || operands[1] == Operand::any || operands[2] == Operand::any;
+        for (int32_t channel = 0; channel < conv.rows; ++channel) {
+            const float* from = ring + offsets[channel];
+            float* out = conv.out[channel] + y * c.pool.out_width;
+            any ? pool.row<Operand::any>(from, out) : pool.row<Operand::finite>(from, out);
+        }
     }
 }
 

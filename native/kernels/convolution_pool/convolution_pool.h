@@ -1,7 +1,8 @@
 // Contract of a dense convolution followed by 3x3 max pooling of stride 2, the stem of many networks: rows of the convolution are
 // pooled while they are in the cache and never reach the arena. Input planes may be tight.
 //
-//   out[n][y, x] = max of act(convolution[n]) over the pooling window's pixels that lie in the convolution's output
+//   out[n][y, x] = max of act(convolution[n]) over the pooling window's pixels that lie in the convolution's output, a NaN with one
+//                  among them
 //
 // with `convolution` as in convolution.h: one group, no residual, rows of whole vectors (convolution_by_rows); its `out` is that of the
 // pooling. `pool` is 3x3 with stride 2, a padding of 1 above, below and on both sides, and sees the input everywhere.

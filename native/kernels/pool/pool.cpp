@@ -1,9 +1,11 @@
-// 3x3 windows: channels > what window_3x3.h says, and averages at the border again by what they count.
+// 3x3 windows: channels > what window_3x3.h says; maxima after a look for NaNs (maximum.h), averages at the border again by what
+// they count.
 // Averages of 2x2 side by side: channels > output rows > vectors of columns.
 // All others: channels > output rows > output columns > the window's pixels inside the input.
 #include "kernels/pool/pool.h"
 
 #include "kernels/epilogue.h"
+#include "kernels/maximum.h"
 #include "kernels/window_3x3.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
@@ -30,17 +32,17 @@ float pooled(const float* plane, int64_t width, const Range& rows, const Range& 
     for (int64_t y = rows.first; y < rows.last; y += rows.step)
         for (int64_t x = columns.first; x < columns.last; x += columns.step) {
             const float pixel = plane[y * width + x];
-            result = maximum ? (result < pixel ? pixel : result) : result + pixel;
+            result = maximum ? (result < pixel || pixel != pixel ? pixel : result) : result + pixel;
         }
     if (maximum) return result;
     return result / static_cast<float>(counted(rows, count_padding) * counted(columns, count_padding));
 }
 
+template <Operand O>
 struct Maximum3x3 {
     static constexpr float fill = -__builtin_inff();
-    static vector larger(vector a, vector b) { return a < b ? b : a; }
-    vector begin(const Operands& x) const { return larger(larger(x.left, x.middle), x.right); }
-    vector add(vector most, const Operands& x) const { return larger(most, begin(x)); }
+    vector begin(const Operands& x) const { return larger<O>(larger<O>(x.left, x.middle), x.right); }
+    vector add(vector most, const Operands& x) const { return larger<O>(most, begin(x)); }
     vector end(vector most, const Operands& x) const { return add(most, x); }
     vector finish(vector most) const { return most; }
 };
@@ -119,7 +121,9 @@ void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
         const float* plane = p.in[channel];
         float* out = p.out[channel];
         if (in_vectors && maximum)
-            slide_3x3(Maximum3x3{}, plane, w, out);
+            operands_of(plane, int64_t{w.in_height} * w.in_width) == Operand::finite
+                ? slide_3x3(Maximum3x3<Operand::finite>{}, plane, w, out)
+                : slide_3x3(Maximum3x3<Operand::any>{}, plane, w, out);
         else if (in_vectors) {
             slide_3x3(Average3x3{}, plane, w, out);
             if (!all_count_nine) correct_border(p, out);

@@ -7,7 +7,7 @@
 //             the window's kernel, stride, pad and dilation are not read (global average: out_height = out_width = 1)
 //   adaptive_maximum: likewise, the largest
 //
-// Each window must hold at least one pixel of the input. A maximum may pass over a NaN: keeping it made stems 10 % slower.
+// Each window must hold at least one pixel of the input. The maximum of pixels with a NaN among them is a NaN.
 // A call works on channels [first_channel, last_channel).
 #pragma once
 

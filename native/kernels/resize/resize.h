@@ -5,7 +5,10 @@
 //   bilinear:          at max((y + 0.5) * scale_y - 0.5, 0), likewise, between the four pixels around it
 //   bilinear_corners:  at y * scale_y, likewise
 //
-// Coordinates are computed in float32. A call works on channels [first_channel, last_channel).
+// Whatever the scales say, a size that stays as it is keeps each pixel, its neighbours unread (0 times a NaN would be one), and
+// nearest to the double repeats each; nearest to more than 128 rows and columns together goes by its scales all the same, where PyTorch
+// takes its other way (aten/src/ATen/native/cpu/UpSampleKernel.cpp, _use_vectorized_kernel_cond_2d). Coordinates are float32, rounded
+// once. A call works on channels [first_channel, last_channel).
 #pragma once
 
 #include "kernels/isa.h"
@@ -25,6 +28,8 @@ struct Resize {
     Resizing resizing;
     float scale_y, scale_x;
 };
+
+constexpr bool repeats_whole(const Resize& r) { return r.resizing != Resizing::nearest || r.out_height + r.out_width <= 128; }
 
 #define SHUFFLEKIT_DECLARE(isa) \
     namespace isa {             \

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from tempfile import gettempdir
+
+import torch
 
 from shufflekit.bench.cold_start import measure_cold_start
 from shufflekit.bench.machine import Machine, limit_ms
@@ -15,6 +18,9 @@ from shufflekit.bench.results import Result, Session, timing
 from shufflekit.bench.runtimes import RUNTIMES
 from shufflekit.device import Device
 from shufflekit.errors import InputError, UsageError
+from shufflekit.export.outputs import first_line
+from shufflekit.modes import evaluation
+from shufflekit.profile.profile import torch_threads
 
 KEPT = Path(gettempdir()) / "shufflekit-bench"
 LEAST_ROUNDS = 6  # with fewer no interval holds the median with 95 % confidence
@@ -38,7 +44,7 @@ def bench(
     """Races runtimes: in every round each has its turn, in another order, of one call that does not count and some that do.
 
     Args:
-        subjects: the models.
+        subjects: the models; they are left as they were. One whose outputs are not all numbers is raced by nobody.
         device: this machine's record, for the limits.
         runtimes: keys of `RUNTIMES`.
         threads: of every runtime, one race each.
@@ -53,6 +59,7 @@ def bench(
 
     Raises:
         UsageError: a number out of range, or a base that takes no part.
+        InputError: a network that is not on the CPU, or not of float32.
 
     Example:
         >>> import torch
@@ -67,26 +74,26 @@ def bench(
     base = base or ("torch" if "torch" in runtimes else runtimes[0])
     if base not in runtimes:
         raise UsageError(f"base: must be one of the runtimes {','.join(runtimes)}, found {base!r}")
-    field = [RUNTIMES[name] for name in runtimes]
+    subjects = [subject.checked() for subject in subjects]
     results: list[Result] = []
     complaints: list[str] = []
     noise = 0.0
-    for count in threads:
-        machine = Machine(count)
-        cores_had: list[float] = []
-        for height, width in sizes:
-            for batch in batches:
-                for subject in subjects:
-                    shape = (batch, subject.channels, height, width)
-                    entry = prepare(subject, shape, count, field, folder or KEPT, tell)
-                    keyed = {name: entry.runs[RUNTIMES[name].name] for name in runtimes if RUNTIMES[name].name in entry.runs}
-                    times, share = take_turns({k: one.call for k, one in keyed.items()}, rounds, calls, machine.measure)
-                    cores_had += [share] if times else []
-                    limit = limit_ms(entry.flops, entry.moved_bytes, device, count)
-                    found = [_result(name, entry, shape, count, calls, times.get(name), limit, cold, tell) for name in runtimes]
-                    results += _speed_ups(found, base)
-        complaints += machine.complaints(cores_had) if cores_had else []
-        noise = max(noise, machine.noise)
+    modules = [subject.model for subject in subjects if subject.model is not None]
+    with evaluation(*modules), torch_threads(torch.get_num_threads()):  # the races set their own
+        for count in threads:
+            machine = Machine(count)
+            cores_had: list[float] = []
+            for (height, width), batch, subject in product(sizes, batches, subjects):
+                shape = (batch, subject.channels, height, width)
+                entry = prepare(subject, shape, count, [RUNTIMES[name] for name in runtimes], folder or KEPT, tell)
+                keyed = {name: entry.runs[RUNTIMES[name].name] for name in runtimes if RUNTIMES[name].name in entry.runs}
+                times, share = take_turns({k: one.call for k, one in keyed.items()}, rounds, calls, machine.measure)
+                cores_had += [share] if times else []
+                limit = limit_ms(entry.flops, entry.moved_bytes, device, count)
+                found = [_result(name, entry, shape, count, calls, times.get(name), limit, cold, tell) for name in runtimes]
+                results += _speed_ups(found, base)
+            complaints += machine.complaints(cores_had) if cores_had else []
+            noise = max(noise, machine.noise)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Session(device, now, base, rounds, calls, noise, tuple(complaints), tuple(results))
 
@@ -128,10 +135,10 @@ def _result(
     if cold:
         tell(f"  {shown}: {cold} fresh process{'es' * (cold > 1)}")
         try:
-            start = measure_cold_start(name, ready.stem, shape, threads, cold)
+            start = measure_cold_start(name, ready.files(), shape, threads, cold)
             result = replace(result, cold_ms=start.first_output_ms, peak_mb=start.peak_mb)
-        except InputError as error:
-            result = replace(result, note=str(error))
+        except Exception as error:  # noqa: BLE001  # a module that PyTorch cannot pickle raises many kinds
+            result = replace(result, note=str(error) if isinstance(error, InputError) else first_line(error))
     return result
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import geometric_mean, median
@@ -14,16 +14,20 @@ from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from shufflekit.bench.runtimes import OURS, Engine, Torch
 from shufflekit.cost import count
-from shufflekit.errors import MissingExtraError, ShufflekitError
+from shufflekit.cost.counts import plain_module, weight_of
+from shufflekit.errors import InputError, MissingExtraError, ShufflekitError
 from shufflekit.export import Format, Settings
-from shufflekit.export.format import Array, FromOnnx, Shape
-from shufflekit.export.outputs import first_line, largest_difference, outputs_of, stdout_to_stderr
+from shufflekit.export.format import Array, FromOnnx, Run, Shape
+from shufflekit.export.outputs import first_line, largest_difference, stdout_to_stderr
 from shufflekit.export.to_onnx import Onnx, load_onnx
+from shufflekit.finite import check_finite
 from shufflekit.profile.allocator import settle_allocator
+from shufflekit.profile.profile import torch_threads
 
 Key = TypeVar("Key")
 
@@ -120,20 +124,46 @@ class Subject:
     onnx: Path | None = None
     channels: int = 3
 
-    def fingerprint(self) -> int:
-        """Of all weights: a network that has changed is converted anew."""
+    def checked(self) -> Subject:
+        """The same, with the module inside of what `torch.compile` and the like returned.
+
+        Raises:
+            UsageError: no module.
+            InputError: it is lazy, not on the CPU, or of another type than float32.
+        """
         if self.model is None:
-            assert self.onnx is not None
-            return zlib.crc32(self.onnx.read_bytes())
-        value = 0
-        for tensor in self.model.state_dict().values():
-            value = zlib.crc32(tensor.numpy().tobytes(), value)
-        return value
+            return self
+        model = plain_module(self.model)
+        weight = weight_of(model)
+        if weight.device.type != "cpu":
+            raise InputError(f"{self.name}: must be on the CPU to race, found {weight.device}")
+        if weight.dtype != torch.float32:
+            raise InputError(f"{self.name}: runtimes race in float32, found weights of {weight.dtype}; call .float() first")
+        return replace(self, model=model)
+
+    def fingerprint(self, outputs: Sequence[Array]) -> str:
+        """Of all weights and of what is computed with them: a network that has changed in either is converted anew.
+
+        Args:
+            outputs: for the race's input.
+        """
+        digest = hashlib.sha256()
+        if self.onnx is not None:
+            digest.update(self.onnx.read_bytes())
+        else:
+            assert self.model is not None
+            for name, tensor in self.model.state_dict().items():
+                digest.update(name.encode())
+                if isinstance(tensor, Tensor):
+                    digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        for output in outputs:
+            digest.update(f"{output.dtype}{output.shape}".encode() + output.tobytes())
+        return digest.hexdigest()[:16]
 
     def expected(self, x: Array) -> list[Array]:
         """What PyTorch computes; for an ONNX file, what ONNX Runtime computes without its optimisations."""
         if self.model is not None:
-            return outputs_of(self.model, x)
+            return Torch().run(self.model, 1)(x)
         assert self.onnx is not None
         return load_onnx(self.onnx, 1, optimise=False)(x)
 
@@ -169,10 +199,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ready:
-    """A runtime that has run a subject rightly."""
+    """A runtime that has run a subject rightly; `files` converts it where it is not yet, and returns their stem."""
 
     call: Callable[[], object]
-    stem: Path
+    files: Callable[[], Path]
     version: str
     difference: float
 
@@ -198,11 +228,14 @@ def prepare(
     tell(subject.name)
     images = np.random.default_rng(0).standard_normal(shape, np.float32)
     try:
-        expected = subject.expected(images)
+        with torch_threads(1):  # the same numbers whatever the threads: what was converted is found again
+            expected = subject.expected(images)
+        check_finite(expected, f"{subject.name} at {'x'.join(map(str, shape))}")
+    except ShufflekitError as refused:
+        return _untimed(subject, runtimes, str(refused))
     except Exception as failure:  # noqa: BLE001  # of a user's own module or file, which can raise anything
-        note = f"takes no input of {'x'.join(map(str, shape))}: {first_line(failure)}"
-        return Entry(subject.name, 0, 0, {}, tuple(Row(one.name, one.version, "failed", note) for one in runtimes))
-    kept = folder / f"{Path(subject.name).stem}-{subject.fingerprint():08x}"
+        return _untimed(subject, runtimes, f"takes no input of {'x'.join(map(str, shape))}: {first_line(failure)}")
+    kept = folder / f"{Path(subject.name).stem}-{subject.fingerprint(expected)}"
     runs: dict[str, Ready] = {}
     untimed: list[Row] = []
     for runtime in runtimes:
@@ -211,14 +244,14 @@ def prepare(
             if subject.model is None and not isinstance(runtime, Onnx | FromOnnx):
                 untimed.append(Row(runtime.name, runtime.version, "skipped", "reads no .onnx file"))
                 continue
+            files = partial(converted, subject, shape, runtime, kept)
             with stdout_to_stderr():
-                stem = converted(subject, shape, runtime, kept)
-                run = runtime.load(stem, threads)
+                run = _run(subject, runtime, files, threads)
                 for _ in range(_WARM_UP):
                     found = run(images)
             difference = largest_difference(found, expected)
             if difference <= ALLOWED_DIFFERENCE:
-                runs[runtime.name] = Ready(partial(run, images), stem, runtime.version, difference)
+                runs[runtime.name] = Ready(partial(run, images), files, runtime.version, difference)
                 continue
             reference = "PyTorch" if subject.model is not None else "ONNX Runtime without optimisations"
             note = f"differs from {reference} by {difference:.1e} of the largest output"
@@ -232,6 +265,19 @@ def prepare(
         tell(f"  {row.engine}: {row.state}: {row.note}")
         untimed.append(row)
     return Entry(subject.name, *subject.cost(shape, expected), runs, tuple(untimed))
+
+
+def _untimed(subject: Subject, runtimes: Sequence[Format], note: str) -> Entry:
+    """A subject that cannot be raced at all."""
+    return Entry(subject.name, 0, 0, {}, tuple(Row(one.name, one.version, "failed", note) for one in runtimes))
+
+
+def _run(subject: Subject, runtime: Format, files: Callable[[], Path], threads: int) -> Run:
+    """PyTorch runs the module that is there, all others what was converted."""
+    if isinstance(runtime, Torch):
+        assert subject.model is not None
+        return runtime.run(subject.model, threads)
+    return runtime.load(files(), threads)
 
 
 def converted(subject: Subject, shape: Shape, runtime: Format, folder: Path) -> Path:

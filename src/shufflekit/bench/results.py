@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 from shufflekit.device import Device
 from shufflekit.errors import InputError
 from shufflekit.profile.latency import summarize
+from shufflekit.records import parsed, record
 
 _LEAST_NOISE = 0.02  # two quiet runs of one build differ by about that much
 FORM = 1  # of the file
@@ -48,6 +49,13 @@ class Result:
     cold_ms: float | None = None
     peak_mb: float | None = None
 
+    def wrong(self) -> str | None:
+        """What no result can have, for `record`."""
+        times = (self.median_ms, self.low_ms, self.high_ms, self.p95_ms, self.best_ms)
+        if self.state == "timed" and not all(time is not None and time > 0 for time in times):
+            return f"times: must be above 0 where the state is timed, found {times}"
+        return None
+
     @property
     def key(self) -> tuple[str, str, int, int, int, int]:
         """What makes two results comparable."""
@@ -79,24 +87,10 @@ class Session:
         Raises:
             InputError: it is something else; the message says what is wrong first.
         """
-        try:
-            found: dict[str, Any] = json.loads(text)
-            if found["form"] != FORM:
-                raise ValueError(f"form must be {FORM}, found {found['form']!r}")
-            known = {field.name for field in fields(Result)}
-            results = tuple(Result(**{k: v for k, v in one.items() if k in known}) for one in found["results"])
-            return cls(
-                Device.from_json(json.dumps(found["device"])),
-                str(found["date"]),
-                str(found["base"]),
-                int(found["rounds"]),
-                int(found["calls"]),
-                float(found["noise"]),
-                tuple(map(str, found["complaints"])),
-                results,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"bench results: not readable ({type(error).__name__}: {error})") from None
+        found = parsed(text, "bench results")
+        if isinstance(found, dict) and found.get("form", FORM) != FORM:
+            raise InputError(f"bench results: not readable (form: must be {FORM}, found {found['form']!r:.60})")
+        return record(cls, found, "bench results")
 
 
 @dataclass(frozen=True)
@@ -132,6 +126,17 @@ def timing(times_ms: Sequence[float], calls: int) -> dict[str, float]:
     }
 
 
+def check_machine(old: Device, new: Device) -> None:
+    """Refuses results of another machine.
+
+    Raises:
+        InputError: the processor or the number of its cores differs.
+    """
+    if (old.cpu, old.cores) != (new.cpu, new.cores):
+        ours, theirs = (f"{one.cpu} with {one.cores} cores" for one in (new, old))
+        raise InputError(f"compare: must be results of this machine, {ours}, found {theirs}")
+
+
 def compare(old: Session, new: Session) -> list[Change]:
     """What became faster or slower beyond the noise, for every result that both sessions timed.
 
@@ -141,9 +146,7 @@ def compare(old: Session, new: Session) -> list[Change]:
     Raises:
         InputError: the sessions have nothing in common, or are of different machines.
     """
-    if (old.device.cpu, old.device.cores) != (new.device.cpu, new.device.cores):
-        ours, theirs = (f"{one.device.cpu} with {one.device.cores} cores" for one in (new, old))
-        raise InputError(f"compare: must be results of this machine, {ours}, found {theirs}")
+    check_machine(old.device, new.device)
     before = {result.key: result for result in old.results if result.state == "timed"}
     pairs = [(before[result.key], result) for result in new.results if result.state == "timed" and result.key in before]
     if not pairs:

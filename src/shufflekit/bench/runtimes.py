@@ -32,12 +32,22 @@ class Torch(Format):
     def load(self, stem: Path, threads: int) -> Run:
         import torch
 
-        from shufflekit.export.outputs import outputs_of
+        # The file holds the module itself, code and all; nothing but `write` puts one there.
+        return self.run(torch.load(self.files(stem)[0], weights_only=False), threads)
+
+    def run(self, model: nn.Module, threads: int) -> Run:
+        """A network that is there already, in evaluation; many cannot be pickled."""
+        import torch
+
+        from shufflekit.export.outputs import tensors_of
 
         torch.set_num_threads(threads)
-        # The file holds the module itself, code and all; nothing but `write` puts one there.
-        model: nn.Module = torch.load(self.files(stem)[0], weights_only=False)
-        return lambda x: outputs_of(model, x)
+
+        def run(x: Array) -> list[Array]:
+            with torch.inference_mode():
+                return [y.numpy() for y in tensors_of(model(torch.from_numpy(x)))]
+
+        return run
 
 
 class TorchCompile(Torch):
@@ -45,22 +55,20 @@ class TorchCompile(Torch):
 
     name = "torch.compile"
 
-    def load(self, stem: Path, threads: int) -> Run:
+    def run(self, model: nn.Module, threads: int) -> Run:
         import torch
 
-        from shufflekit.export.outputs import tensors_of
-
-        torch.set_num_threads(threads)
         torch._dynamo.reset()  # it gives up, silently, on code that it has compiled for many shapes
-        model: nn.Module = torch.load(self.files(stem)[0], weights_only=False)
-        compiled = torch.compile(model.eval(), dynamic=False)
+        compiled = torch.compile(model, dynamic=False)
+        assert isinstance(compiled, torch.nn.Module)
+        run = super().run(compiled, threads)
 
-        def run(x: Array) -> list[Array]:
-            with torch.inference_mode(), warnings.catch_warnings():
+        def quietly(x: Array) -> list[Array]:
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of torch about itself
-                return [y.numpy() for y in tensors_of(compiled(torch.from_numpy(x)))]
+                return run(x)
 
-        return run
+        return quietly
 
 
 class Engine(Format):

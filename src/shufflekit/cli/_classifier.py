@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shufflekit.data.classes import class_names
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError
+from shufflekit.finite import check_finite
 from shufflekit.runtime import Engine, load
 
 
@@ -29,8 +30,11 @@ class Classifier:
     """Prepares a photo as the network's weights expect it, runs it in a batch of one, and names the classes.
 
     Args:
-        logits: (1, 3, H, W) to (1, classes), by whatever runs the network.
+        logits: (1, C, H, W) to (1, classes), by whatever runs the network; finite.
         cfg: its `pretrained_cfg`; what it leaves out is ImageNet's usual preparation.
+
+    Raises:
+        UsageError: the network takes no photos.
     """
 
     def __init__(self, logits: Callable[[NDArray[np.float32]], NDArray[np.float32]], cfg: Mapping[str, Any]) -> None:
@@ -55,19 +59,42 @@ class Classifier:
         return self.labels[index] if index < len(self.labels) else f"class {index}"
 
 
+def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> None:
+    """Refuses outputs that are not one vector of scores for each image.
+
+    Args:
+        shapes: of the outputs.
+        images: how many went in.
+        network: what the message calls it.
+
+    Raises:
+        InputError: there are others, or so few scores that there is nothing to choose from.
+    """
+    if [tuple(shape[:1]) for shape in shapes] != [(images,)] or len(shapes[0]) != 2 or shapes[0][1] < 2:
+        found = " and ".join("x".join(map(str, shape)) or "a number" for shape in shapes) or "nothing"
+        raise InputError(f"{network}: must give a vector of 2 scores or more for each image, found {found} for {images}")
+
+
 def engine_classifier(engine: Engine) -> Classifier:
     """A classifier that runs on the engine; preprocessing and class names come from the plan.
 
     Raises:
         InputError: the plan takes no photos, or gives no scores.
     """
-    outputs = [output.shape for output in engine.program.outputs]
-    if engine.input_shape[0] != 3 or [len(shape) for shape in outputs] != [1]:
-        raise InputError(
-            f"{engine.program.name or 'plan'}: must take 3 channels and give one vector of scores, found "
-            f"{engine.input_shape[0]} channels and {', '.join(map(str, outputs))}"
-        )
-    return Classifier(engine, {**engine.program.info, "input_size": engine.input_shape})
+    name = engine.program.name or "plan"
+    check_scores([(1, *output.shape) for output in engine.program.outputs], 1, name)
+
+    def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = engine(images)
+        check_finite([found], name)
+        return found
+
+    return Classifier(logits, engine_configuration(engine))
+
+
+def engine_configuration(engine: Engine) -> dict[str, Any]:
+    """What a plan says of preprocessing and classes, with the input that it has."""
+    return {**engine.program.info, "input_size": engine.input_shape}
 
 
 def plan_classifier(path: Path) -> Classifier:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +17,14 @@ from rich.table import Table
 from shufflekit.cli import _output
 from shufflekit.cli._annotate import Tile, draw_sheet
 from shufflekit.cli._classifier import Prediction
-from shufflekit.cli._networks import DEFAULT_MODEL, torch_classifier
+from shufflekit.cli._networks import DEFAULT_MODEL, input_shape, torch_classifier
 from shufflekit.cli._photos import Photos
+from shufflekit.cli._pictures import Pictures
 from shufflekit.compile import compile as compile_network
 from shufflekit.data.classes import CIFAR10
 from shufflekit.device.host import cpu_name
-from shufflekit.errors import DownloadError, InputError, NotBuiltError
+from shufflekit.environment import offline
+from shufflekit.errors import DownloadError, NotBuiltError
 from shufflekit.models import Network
 from shufflekit.profile import Latency, Profile, measure_in_turn, profile
 from shufflekit.profile.profile import torch_threads
@@ -67,7 +68,7 @@ class Result:
 def run(photos: Sequence[str], out: Path, json: bool) -> int:
     """Shows the examples, or the photos named, and returns the exit code."""
     network, about = _network()
-    classify = torch_classifier(network)
+    classify = torch_classifier(network, network.architecture)
     ten_classes = tuple(classify.labels) == CIFAR10
     images = Photos(photos or [str(path) for path in _examples(classify.labels)])
     results: list[Result] = []
@@ -77,11 +78,12 @@ def run(photos: Sequence[str], out: Path, json: bool) -> int:
         results.append(result)
         if len(tiles) < _MOST_TILES:
             tiles.append(_tile(result, photo, classify.prepare.crop(photo) if ten_classes else None))
-    shape = (1, network.in_chans, *classify.prepare.input_size)
+    shape = input_shape(network)
     costs, latencies = profile(network, shape), _latencies(network, shape)
     facts = _facts(costs, latencies)
     title = f"{network.architecture}, {about}"
-    picture = _save(tiles, [title, *(": ".join(pair) for pair in facts)], out) if tiles else None
+    sheet = draw_sheet(tiles, [title, *(": ".join(pair) for pair in facts)]) if tiles else None
+    picture = Pictures(out, images.names).add("demo", ".png", sheet) if sheet else None
     if json:
         _output.print_json(_as_json(network, about, costs, latencies, results, picture))
     else:
@@ -96,7 +98,7 @@ def _network() -> tuple[Network, str]:
     imagenet = find_checkpoint(DEFAULT_MODEL, "imagenet")
     assert imagenet.url is not None
     problem = None
-    if not (os.environ.get("SHUFFLEKIT_OFFLINE") or (cache_folder() / imagenet.file_name).exists()):
+    if not (offline() or (cache_folder() / imagenet.file_name).exists()):
         problem = _no_answer(imagenet.url)
     try:
         if problem is None:
@@ -181,16 +183,6 @@ def _facts(costs: Profile, latencies: Mapping[str, Latency]) -> list[tuple[str, 
         spread = f"{latency.low_ms:.2f} to {latency.high_ms:.2f}"
         facts.append((f"latency, {name}", f"{latency.median_ms:.2f} ms ({spread}){faster}"))
     return [*facts, ("measured", f"in turn, 1 thread, {cpu_name()}")]
-
-
-def _save(tiles: list[Tile], header: list[str], folder: Path) -> Path:
-    path = folder / "demo.png"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draw_sheet(tiles, header).save(path)
-    except OSError as error:
-        raise InputError(f"out: {path} cannot be written: {error.strerror or error}") from None
-    return path
 
 
 def _print(title: str, facts: list[tuple[str, str]], results: list[Result], picture: Path | None) -> None:

@@ -28,7 +28,7 @@ def torch_detector(network: Detector) -> PhotoDetector:
         with torch_threads(1), torch.inference_mode():  # as for `predict`: a second thread gains little on one photo
             return [values.numpy() for values in network(torch.from_numpy(images))]
 
-    return PhotoDetector(maps, network.pretrained_cfg or {})
+    return PhotoDetector(maps, network.pretrained_cfg or {}, network.architecture)
 
 
 def native_detector(network: Detector) -> PhotoDetector:
@@ -36,7 +36,7 @@ def native_detector(network: Detector) -> PhotoDetector:
     from shufflekit.compile import compile as compile_network
 
     assert network.pretrained_cfg is not None, "every detector says how it takes its photos"
-    return engine_detector(compile_network(network, (1, *network.pretrained_cfg["input_size"])), "model")
+    return engine_detector(compile_network(network, (1, *network.pretrained_cfg["input_size"])), network.architecture)
 
 
 def plan_detector(path: Path) -> PhotoDetector:
@@ -58,4 +58,4 @@ def engine_detector(engine: Engine, name: str) -> PhotoDetector:
         found = engine(images)
         return found if isinstance(found, list) else [found]
 
-    return PhotoDetector(maps, {**info, "input_size": engine.input_shape})
+    return PhotoDetector(maps, {**info, "input_size": engine.input_shape}, name)

@@ -12,23 +12,42 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 def stdout() -> Console:
     """The console for results; wide enough for every table where it is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    console = _console()
+    return console if console.is_terminal else _console(width=200)
 
 
 def stderr() -> Console:
     """The console for progress and notices."""
-    return Console(stderr=True, highlight=False)
+    return _console(stderr=True)
+
+
+def _console(**options: Any) -> Console:
+    return Console(highlight=False, markup=False, emoji=False, **options)  # names of files may look like either
 
 
 def print_json(value: Any) -> None:
-    """Writes `value` on stdout as indented JSON, and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Writes `value` on stdout as indented JSON, and nothing else; letters that stdout's encoding lacks as escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def notice(message: str) -> None:
     """Writes one line on stderr, as the errors are written."""
-    stderr().print(f"shufflekit: {message}", markup=False, soft_wrap=True)
+    stderr().print(f"shufflekit: {printable(' '.join(message.split()))}", soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """A text for one line: what is no visible character, as in odd file names, is written as an escape.
+
+    Example:
+        >>> printable("a\\nb \\x1b[2J ü.jpg")
+        'a\\\\nb \\\\x1b[2J ü.jpg'
+    """
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def progress(*columns: str) -> Progress:

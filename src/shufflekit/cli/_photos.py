@@ -29,7 +29,7 @@ class Photos:
         failed: how many could not be read so far.
 
     Raises:
-        UsageError: no argument, or a misspelt option that stands among them.
+        UsageError: no argument, a misspelt option that stands among them, or standard input twice.
     """
 
     def __init__(self, arguments: Sequence[str], *, huge_reduced: bool = False) -> None:
@@ -38,27 +38,33 @@ class Photos:
         for text in arguments:
             if text.startswith("-") and text != "-" and not Path(text).exists():
                 raise UsageError(f"no option is named {text}, and no photo")
+        if (often := arguments.count("-")) > 1:
+            raise UsageError(f"photos: standard input (-) can be read once, found {often} times")
         self.failed = 0
-        self._arguments, self._huge_reduced = tuple(arguments), huge_reduced
+        self._found = [entry for text in arguments for entry in _named(text)]  # now: who reads them may write into a folder
+        self._huge_reduced = huge_reduced
+
+    @property
+    def names(self) -> list[str]:
+        """What will be read, as given; "standard input" for that."""
+        return [_shown(entry) for entry in self._found if isinstance(entry, str)]
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Names as given, with the photo as (H, W, 3) uint8 RGB."""
-        for text in self._arguments:
-            try:
-                names = _inside(Path(text)) if Path(text).is_dir() else [text]
-            except BrokenImageError as error:
-                self._refuse(error)
+        for entry in self._found:
+            if isinstance(entry, BrokenImageError):
+                self.refuse(entry)
                 continue
-            for name in names:
-                try:
-                    source = sys.stdin.buffer.read() if name == "-" else Path(name)
-                    image = read_image(source, _shown(name), huge_reduced=self._huge_reduced)
-                except BrokenImageError as error:
-                    self._refuse(error)
-                else:
-                    yield _shown(name), image
+            try:
+                source = _standard_input() if entry == "-" else Path(entry)
+                image = read_image(source, _shown(entry), huge_reduced=self._huge_reduced)
+            except BrokenImageError as error:
+                self.refuse(error)
+            else:
+                yield _shown(entry), image
 
-    def _refuse(self, error: BrokenImageError) -> None:
+    def refuse(self, error: BrokenImageError) -> None:
+        """Says what is wrong with a photo, and counts it."""
         self.failed += 1
         notice(str(error))
 
@@ -67,14 +73,31 @@ def _shown(name: str) -> str:
     return "standard input" if name == "-" else name
 
 
-def _inside(folder: Path) -> list[str]:
-    suffixes = Image.registered_extensions()
+def _named(argument: str) -> list[str | BrokenImageError]:
     try:
+        return [*_inside(argument)]
+    except BrokenImageError as error:
+        return [error]
+
+
+def _standard_input() -> bytes:
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise BrokenImageError(_shown("-"), error.strerror or str(error)) from None
+
+
+def _inside(text: str) -> list[str]:
+    """The image files directly in a folder; what is none stands for itself."""
+    suffixes, folder = Image.registered_extensions(), Path(text)
+    try:
+        if not folder.is_dir():
+            return [text]
         names = [str(path) for path in folder.iterdir() if path.suffix.lower() in suffixes and path.is_file()]
     except OSError as error:
-        raise BrokenImageError(str(folder), error.strerror or "cannot be read") from error
+        raise BrokenImageError(text, error.strerror or "cannot be read") from error
     if not names:
-        raise BrokenImageError(str(folder), "no image directly in this folder")
+        raise BrokenImageError(text, "no image directly in this folder")
     return sorted(names, key=_natural)
 
 

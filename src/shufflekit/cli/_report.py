@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shufflekit.cli._output import notice
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
+from shufflekit.records import read_text
 
 if TYPE_CHECKING:
     from shufflekit.report import Subject
@@ -24,10 +25,9 @@ def read_run(path: Path) -> list[Subject]:
     """
     from shufflekit.report import read_json
 
+    text = read_text(path)
     try:
-        return read_json(path.read_text(encoding="utf-8"), label=path.stem)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        return read_json(text, label=path.stem)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -66,7 +66,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise InputError(f"{path}: cannot be written: {error.strerror or one_line(error)}") from None
 
 
 def numbered(subjects: Sequence[Subject]) -> list[Subject]:

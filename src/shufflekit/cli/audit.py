@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from shufflekit.cli._output import notice, print_json, stderr, stdout
-from shufflekit.errors import UsageError
+from shufflekit.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,9 +41,9 @@ def audit(
     where that has all of its operators; several networks stand side by side.
 
     Args:
-        models: a registry name, a folder of save_pretrained, package.module:callable, or the JSON of an earlier audit or
-            profile; several to compare them.
-        shape: N C H W of the input; that of the weights by default.
+        models: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable,
+            or the JSON of an earlier audit or profile; several to compare them.
+        shape: N C H W of the input; the network's own channels and the size of its weights by default.
         budget: ms that one finding may cost.
         select: rules, as in G1,G4; all by default.
         threads: of PyTorch and of the engine.
@@ -54,19 +55,21 @@ def audit(
         plots: a folder for the charts, as SVG and PNG.
         json: print one object, or a list of them for several networks.
     """
-    from shufflekit.cli._networks import input_shape
+    from shufflekit.cli._networks import input_files, input_shape, untrained_network
     from shufflekit.cli._report import numbered, read_run, write_report
     from shufflekit.errors import InputError
-    from shufflekit.files import write_atomic
+    from shufflekit.files import refuse_overwrite, write_atomic
     from shufflekit.guidelines import RULES
     from shufflekit.guidelines import audit as audit_network
     from shufflekit.report import Subject, render_json, render_text, to_dict
-    from shufflekit.weights import resolve_model
 
     if not models:
         raise UsageError("model: at least one is needed; `shufflekit models` lists those of the registry")
     if what_if and (len(models) > 1 or models[0].endswith(".json")):
         raise UsageError(f"what_if: changes one network of the registry, found {', '.join(models)}")
+    for name, target in (("out", out), ("report", report)):
+        if target is not None:
+            refuse_overwrite(target, [file for model in models for file in input_files(model)], name)
     changed = rebuilt(models[0], what_if) if what_if else None
     subjects: list[Subject] = []
     trial = None
@@ -75,7 +78,7 @@ def audit(
             if model.endswith(".json"):
                 subjects += read_run(Path(model))
                 continue
-            network = resolve_model(model)
+            network = untrained_network(model)
             size = shape or input_shape(network)
             found = audit_network(
                 network,
@@ -97,7 +100,7 @@ def audit(
         try:
             write_atomic(out, render_json(subjects).encode())
         except OSError as error:
-            raise InputError(f"{out}: cannot be written: {error.strerror or error}") from None
+            raise InputError(f"{out}: cannot be written: {error.strerror or one_line(error)}") from None
     if json:
         extra = {"what_if": {"changes": list(what_if), **asdict(trial)}} if trial else {}
         shown = [to_dict(subject) | extra for subject in subjects]
@@ -151,13 +154,14 @@ def measure_change(before: nn.Module, after: nn.Module, shape: tuple[int, ...], 
     import torch
 
     from shufflekit.cost import count
+    from shufflekit.modes import evaluation
     from shufflekit.profile import measure_in_turn
-    from shufflekit.profile.profile import torch_threads
+    from shufflekit.profile.profile import random_input, torch_threads
 
-    x = torch.randn(shape)
+    x = random_input(before, shape)
     flops = [count(network, shape).flops for network in (before, after)]
-    with torch_threads(threads), torch.inference_mode():
-        times = measure_in_turn([partial(network.eval(), x) for network in (before, after)])
+    with evaluation(before, after), torch_threads(threads), torch.inference_mode():
+        times = measure_in_turn([partial(network, x) for network in (before, after)])
     return Trial(times[0].median_ms, times[1].median_ms, *flops)
 
 
@@ -181,14 +185,14 @@ def rebuilt(name: str, changes: tuple[str, ...]) -> nn.Module:
     for change in changes:
         option, _, text = change.partition("=")
         parts = text.split(",")
-        if option not in numbers or not all(part.strip().isdecimal() for part in parts):
+        if option not in numbers or not all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts):
             raise UsageError(f"what_if: must be OPTION=NUMBER[,NUMBER...] of {', '.join(numbers)}, found {change!r}")
         values = tuple(map(int, parts))
         given[option] = values if isinstance(numbers[option], tuple) else values[0]
     try:
         return constructor(**given)
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise UsageError(f"what_if: {name} cannot be built with {', '.join(changes)}: {error}") from None
+    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(f"what_if: {name} cannot be built with {', '.join(changes)}: {one_line(error)}") from None
 
 
 def _is_number(value: object) -> bool:

@@ -13,7 +13,8 @@ from shufflekit.cli._lists import numbers, sizes, words
 from shufflekit.cli._output import notice, stdout
 from shufflekit.device import load_device
 from shufflekit.errors import InputError, UsageError
-from shufflekit.files import write_atomic
+from shufflekit.files import refuse_overwrite, write_atomic
+from shufflekit.records import read_text
 
 if TYPE_CHECKING:
     from shufflekit.bench.race import Subject
@@ -38,13 +39,14 @@ def bench(
 ) -> int:
     """Race runtimes on this machine, in turn within one run.
 
-    Every output is compared with PyTorch's first. Then each runtime has its turn in every round, of one call that does not
+    Every output is compared with PyTorch's first; a network that no runtime runs rightly, or whose outputs are not all
+    numbers, is exit code 1. Then each runtime has its turn in every round, of one call that does not
     count and some that do. A runtime that is not installed, or refuses a network, has a row that says so. The share is the
     device limit (multiply-adds or bytes at this machine's best rates) over the median.
 
     Args:
-        models: registry names (with random weights: they do not change the speed), saved networks, package.module:callable,
-            or .onnx files, which the runtimes that read them run.
+        models: registry names and detectors (with random weights: they do not change the speed), saved networks,
+            package.module:callable, or .onnx files, which the runtimes that read them run.
         runtimes: some of torch,torch-compile,engine,onnxruntime,openvino,ncnn,mnn,litert,executorch.
         threads: numbers of threads, as in 1,2.
         size: height x width of the images, as in 224x224,480x640.
@@ -58,23 +60,29 @@ def bench(
         plot: a folder for pictures: bars by runtime, and published error against latency.
     """
     from shufflekit.bench.bench import bench as run_bench
-    from shufflekit.bench.results import Session
+    from shufflekit.bench.results import check_machine
     from shufflekit.bench.results import compare as compare_sessions
     from shufflekit.bench.runtimes import RUNTIMES
+    from shufflekit.cli._networks import input_files
 
     if not models:
         raise UsageError("bench: needs one model or more")
     chosen = words("runtimes", runtimes, list(RUNTIMES))
-    old = Session.from_json(_read(compare)) if compare else None
+    old = _earlier(compare) if compare else None
     counts, shapes, batches = numbers("threads", threads), sizes("size", size), numbers("batch", batch)
     if base is not None:
         words("base", base, chosen)
+    if json and str(json) != "-":
+        refuse_overwrite(json, [compare, *(file for model in models for file in input_files(model))], "json")
     if json and str(json) != "-" and not json.resolve().parent.is_dir():
         raise InputError(f"{json}: cannot be written: no such folder")
+    device = load_device(warn=notice)
+    if old:
+        check_machine(old.device, device)
     subjects = [_subject(model, shapes[0]) for model in models]
     session = run_bench(
         subjects,
-        load_device(warn=notice),
+        device,
         runtimes=chosen,
         threads=counts,
         sizes=shapes,
@@ -98,38 +106,54 @@ def bench(
     if plot:
         for path in _pictures(session, plot):
             notice(str(path))
-    if old is None:
-        return 0
-    changes = compare_sessions(old, session)
+    unraced = _unraced(session)
+    for line in unraced:
+        notice(line)
+    changes = compare_sessions(old, session) if old else []
     for change in changes:
         stdout().print(_changed(change), markup=False, soft_wrap=True)
-    return int(any(change.verdict == "loss" for change in changes))
+    return int(bool(unraced) or any(change.verdict == "loss" for change in changes))
+
+
+def _unraced(session: Session) -> list[str]:
+    """A line for each network that some runtime should have run and none ran rightly."""
+    timed = {result.model for result in session.results if result.state == "timed"}
+    wrong = {one.model: one for one in reversed(session.results) if one.model not in timed and one.state != "skipped"}
+    return [f"{model}: no runtime ran it rightly ({one.runtime} {one.state}: {one.note})" for model, one in wrong.items()]
 
 
 def _subject(model: str, size: tuple[int, int]) -> Subject:
     import torch
 
     from shufflekit.bench.race import Subject
+    from shufflekit.cli._networks import input_shape, untrained_network
     from shufflekit.export.random_weights import spread_weights
     from shufflekit.models import build_model, list_models
-    from shufflekit.weights import resolve_model
 
     if model.endswith(".onnx"):
         if not Path(model).is_file():
             raise InputError(f"{model}: no such file")
         return Subject(Path(model).name, onnx=Path(model))
     if model not in list_models():
-        network = resolve_model(model).eval()
-        return Subject(model, network, channels=getattr(network, "in_chans", 3))
+        network = untrained_network(model)
+        return Subject(model, network, channels=input_shape(network)[1])
     torch.manual_seed(0)  # the same network in every run, so that what was converted is found again
     return Subject(model, spread_weights(build_model(model), (1, 3, *size)))
 
 
-def _read(path: Path) -> str:
+def _earlier(path: Path) -> Session:
+    """What an earlier run wrote.
+
+    Raises:
+        InputError: it cannot be read, or is something else; with the file's name.
+    """
+    from shufflekit.bench.results import Session
+
+    text = read_text(path)
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'no text'}") from None
+        return Session.from_json(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _table(session: Session) -> Table:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from cyclopts import Parameter
 
 from shufflekit.cli._output import notice, print_json, stdout
+from shufflekit.files import refuse_overwrite
+from shufflekit.shapes import image_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,23 +38,22 @@ def compile(  # noqa: A001
     channels that it reads lie in memory.
 
     Args:
-        model: a registry name, a detector, a folder of save_pretrained, or package.module:callable.
-        out: the file to write.
-        shape: N C H W of the input; that of the weights by default. The plan takes any N.
+        model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, or
+            package.module:callable.
+        out: the file to write; never one that is read.
+        shape: N C H W of the input; the network's own channels and the size of its weights by default.
         threads: that --verify runs on; a plan takes any number.
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         verify: compare with PyTorch on random images first; a plan that differs is not written, and the exit code is 1.
         json: print one object in place of the table.
     """
-    from shufflekit.cli._networks import load_network, random_network
+    from shufflekit.cli._networks import input_files, input_shape, load_network
     from shufflekit.compile import compile as compile_network
-    from shufflekit.data.preprocess import Preprocessing
 
-    network = random_network(model) if weights == "random" else load_network(model, weights)
-    if shape is None:
-        shape = (1, 3, *Preprocessing.from_config(getattr(network, "pretrained_cfg", None) or {}).input_size)
-    engine = compile_network(network, shape, threads)
-    difference = _difference(network, engine) if verify else None
+    network = load_network(model, weights)
+    refuse_overwrite(out, input_files(model, weights))
+    engine = compile_network(network, input_shape(network) if shape is None else image_shape(shape, "shape"), threads)
+    difference = _difference(network, engine, model) if verify else None
     right = difference is None or difference <= _TOLERANCE
     if right:
         engine.save(out)
@@ -72,23 +73,15 @@ def compile(  # noqa: A001
     return 0 if right else 1
 
 
-def _difference(network: nn.Module, engine: Engine) -> float:
+def _difference(network: nn.Module, engine: Engine, model: str) -> float:
     """Largest difference to PyTorch as a share of the largest output, over all outputs of three random images."""
-    import torch
+    from shufflekit.export.outputs import largest_difference, outputs_of
+    from shufflekit.finite import check_finite
 
-    x = torch.randn(3, *engine.input_shape, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        expected: Any = network.eval()(x)
-    found = engine(x)
-    if isinstance(expected, torch.Tensor):
-        expected = [expected]
-    elif isinstance(expected, dict):
-        expected = list(expected.values())
-    worst = 0.0
-    for y, right in zip(found if isinstance(found, list) else [found], expected, strict=True):
-        error = (y - right).abs().max() / right.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
-        worst = max(worst, float(error) if error.isfinite() else math.inf)
-    return worst
+    x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
+    expected, found = outputs_of(network, x), engine(x)
+    check_finite(expected, f"{model} in PyTorch")
+    return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
 def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict[str, Any]:

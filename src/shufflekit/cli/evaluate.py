@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from shufflekit.cli._output import notice, print_json, progress, stdout
-from shufflekit.errors import InputError, UsageError
+from shufflekit.cli._plans import is_plan
+from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
-    from shufflekit.data.sources import Source
+    from shufflekit.data.preprocess import Preprocessing
 
 
 def evaluate(
@@ -28,16 +30,20 @@ def evaluate(
     batch: int = 128,
     workers: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
+) -> int:
     """Measure a network's accuracy on labelled images.
 
     Images are prepared as the network's weights expect. The interval holds the true accuracy in 95 of 100 such draws of
-    images (Wilson). Images that cannot be read are left out and named on stderr.
+    images (Wilson). Images that cannot be read are left out and named on stderr, and the exit code is 1.
+
+    The classes of the data are found among the network's by name where both have names, also where the data has some of them
+    only; a class that the network does not have is refused. Without names they are taken by number or in their order, and
+    a line on stderr says so.
 
     Args:
-        model: a registry name, a folder of save_pretrained or train, or package.module:callable.
+        model: a registry name, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable, or a plan.
         data: a folder of class folders, Parquet files or WebDataset shards.
-        weights: a tag ("imagenet", "cifar10"), or a file of any layout that load_weights knows.
+        weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         split: which part of the data, where it has several.
         image_column: of Parquet files.
         label_column: of Parquet files.
@@ -47,62 +53,77 @@ def evaluate(
     """
     import torch
 
-    from shufflekit.cli._networks import load_network
+    from shufflekit.cli._networks import Scores
+    from shufflekit.data.classes import match_classes
     from shufflekit.data.loader import Loader
-    from shufflekit.data.preprocess import Preprocessing
     from shufflekit.data.sources import open_source
     from shufflekit.train.score import score
 
     if batch < 1:
         raise UsageError(f"batch: must be 1 or more, found {batch}")
     source = open_source(data, split=split, image_column=image_column, label_column=label_column)
-    network: Any = load_network(model, weights)
-    cfg = getattr(network, "pretrained_cfg", None) or {}
-    preprocessing = Preprocessing.from_config(cfg)
+    network, preparation, names = _network(model, weights)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network.to(device, memory_format=torch.channels_last)
-    classes = _classes(network, preprocessing.input_size)
-    _check_classes(source, classes, cfg.get("classes"), model)
+    scores: Any = Scores(network, model)
+    scores.to(device, memory_format=torch.channels_last)
+    classes = _classes(scores, preparation, device)
+    matched = match_classes(source.classes, names, classes, model)
+    if matched.note:
+        notice(matched.note)
     loader = Loader(
         source,
         indices=None,
         batch_size=batch,
-        preprocessing=preprocessing,
+        preprocessing=preparation,
         augmentation=None,
         seed=0,
         shuffle=False,
         drop_last=False,
         workers=workers,
     )
+    labels = torch.tensor(matched.labels)
+    batches = (one._replace(labels=labels[one.labels]) for one in loader.epoch(0))
     with progress() as bar:
         task = bar.add_task("evaluating", total=len(source))
-        found = score(network, loader.epoch(0), classes, device, torch.channels_last, lambda images: bar.advance(task, images))
+        found = score(scores, batches, classes, device, torch.channels_last, lambda images: bar.advance(task, images))
     for name, reason in sorted(loader.broken.items()):
         notice(f"{name}: {reason}; left out")
-    _report(model, data, found.images, [("top1", found.top1_right), (f"top{min(5, classes)}", found.top5_right)], json)
+    top = [("top1", found.top1_right), (f"top{min(5, classes)}", found.top5_right)]
+    _report(model, data, found.images, len(loader.broken), top, json)
+    return 1 if loader.broken else 0
 
 
-def _classes(network: nn.Module, input_size: tuple[int, int]) -> int:
+def _network(model: str, weights: str | None) -> tuple[nn.Module, Preprocessing, Any]:
+    """What gives scores, how its images are prepared, and what it says of its classes."""
+    from shufflekit.cli._networks import EngineScores, configuration, load_network, preparation
+
+    if is_plan(model, weights, None):
+        from shufflekit.cli._classifier import engine_configuration
+        from shufflekit.data.preprocess import Preprocessing
+        from shufflekit.runtime import load
+
+        engine = load(Path(model))
+        cfg = engine_configuration(engine)
+        return EngineScores(engine), Preprocessing.from_config(cfg), cfg.get("classes")
+    network = load_network(model, weights)
+    return network, preparation(network), configuration(network).get("classes")
+
+
+def _classes(scores: nn.Module, preparation: Preprocessing, device: torch.device) -> int:
     """How many scores a network gives."""
     import torch
 
-    reference = next(network.parameters())
-    with torch.inference_mode():
-        return int(network.eval()(torch.zeros(1, 3, *input_size, device=reference.device)).shape[1])
+    from shufflekit.modes import evaluation
+
+    with evaluation(scores), torch.inference_mode():
+        return int(scores(torch.zeros(1, preparation.in_chans, *preparation.input_size, device=device)).shape[1])
 
 
-def _check_classes(source: Source, classes: int, names: str | list[str] | None, model: str) -> None:
-    if len(source.classes) > classes:
-        raise InputError(f"data: must have at most the {classes} classes of {model}, found {len(source.classes)}")
-    if isinstance(names, list) and set(names) == set(source.classes) and names != source.classes:
-        raise InputError(f"data: must number its classes as {model} does ({', '.join(names[:3])}, ...), found another order")
-
-
-def _report(model: str, data: Path, images: int, right: list[tuple[str, int]], json: bool) -> None:
+def _report(model: str, data: Path, images: int, unreadable: int, right: list[tuple[str, int]], json: bool) -> None:
     from shufflekit.train.score import wilson_interval
 
     if json:
-        values: dict[str, Any] = {"model": model, "data": str(data), "images": images}
+        values: dict[str, Any] = {"model": model, "data": str(data), "images": images, "unreadable": unreadable}
         for name, count in right:
             values |= {name: 100 * count / images, f"{name}_right": count, f"{name}_interval": wilson_interval(count, images)}
         print_json(values)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from shufflekit.cli._lists import words
-from shufflekit.cli._output import notice, print_json, progress, stdout
+from shufflekit.cli._output import notice, print_json, printable, progress, stdout
 from shufflekit.errors import ShufflekitError, UsageError
+from shufflekit.export.format import Settings
+from shufflekit.files import refuse_overwrite
+from shufflekit.shapes import image_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +34,7 @@ def export(
     name: str | None = None,
     opset: int = 18,
     dynamic_batch: Annotated[bool, Parameter(negative="")] = False,
-    verify: Annotated[bool, Parameter(negative="")] = False,
+    verify: bool = True,
     int8: Annotated[bool, Parameter(negative="")] = False,
     calib: Path | None = None,
     calib_images: int = 300,
@@ -42,73 +44,76 @@ def export(
     """Export a network to other runtimes, through the converter of each.
 
     Without --weights a network of the registry gets its ImageNet weights, which are downloaded once; a saved model has its
-    own. A format that fails or whose packages are missing has a line that says so, the others are written, and the exit
-    code is 1.
+    own. Each file runs in its own runtime on random images before it stays, and what that computes must be what PyTorch
+    does; where the runtime is not installed, a line on stderr says that the file was not verified. A format that fails or
+    whose packages are missing has a line that says so, the others are written, and the exit code is 1.
 
     Args:
-        model: a registry name, a folder of save_pretrained, or package.module:callable.
+        model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, or
+            package.module:callable.
         format: some of onnx,openvino,ncnn,mnn,executorch,litert.
-        out: the folder for the files.
-        shape: N C H W of the input; that of the weights by default.
+        out: the folder for the files; none that is read is written over.
+        shape: N C H W of the input; the network's own channels and the size of its weights by default.
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random": a scale that
             lets errors show.
         name: of the files, before their suffixes; the network's by default.
         opset: version of ONNX's operators, for ONNX and what is converted from it.
         dynamic_batch: let the files take any number of images.
-        verify: run each file in its own runtime and compare with PyTorch.
-        int8: also write int8 files of onnx and openvino.
+        verify: run each file in its own runtime and compare with PyTorch; a file that differs is not written.
+        int8: also write int8 files of onnx and openvino; to be kept, one must be nearer to PyTorch than zeros.
         calib: images from which the quantiser learns ranges: as --data of `shufflekit evaluate`; labels are not used.
         calib_images: how many of them, chosen at random.
-        data: labelled images, for the accuracy before and after.
+        data: labelled images, for the accuracy before and after; classes are matched as by `shufflekit evaluate`.
         json: print a list of objects.
     """
-    from shufflekit.cli._networks import load_network
-    from shufflekit.data.preprocess import Preprocessing
-    from shufflekit.export.convert import FORMATS
-    from shufflekit.export.quantize import QUANTIZED
+    from shufflekit.cli._networks import input_files, input_shape, load_network, preparation
+    from shufflekit.export.convert import FORMATS, network_name, try_run
+    from shufflekit.export.quantize import QUANTIZED, SUFFIX
     from shufflekit.export.random_weights import spread_weights
-    from shufflekit.weights import resolve_model
 
     formats = words("format", format, list(FORMATS))
     if int8 != (calib is not None):
         raise UsageError("int8: needs --calib, and --calib needs --int8")
     if int8 and not set(formats) & set(QUANTIZED):
         raise UsageError(f"int8: of the formats {', '.join(QUANTIZED)} only, found {format}")
-    network = resolve_model(model) if weights == "random" else load_network(model, weights)
-    preprocessing = Preprocessing.from_config(getattr(network, "pretrained_cfg", None) or {})
-    shape = shape or (1, 3, *preprocessing.input_size)
+    if name is not None and Path(name).name != name:
+        raise UsageError(f"name: must be the name of a file, without folders, found {name!r}")
+    network = load_network(model, weights)
+    size = input_shape(network) if shape is None else image_shape(shape, "shape")
+    name = name or network_name(network)
+    for stem in (name, name + SUFFIX):
+        for target in (file for one in formats for file in FORMATS[one].files(out / stem)):
+            refuse_overwrite(target, input_files(model, weights))
     if weights == "random":
-        spread_weights(network, shape)
-    job = _Job(
-        network,
-        shape,
-        out,
-        name or getattr(network, "architecture", "") or type(network).__name__,
-        _loader(data, preprocessing, shape[0], shuffle=False) if data else None,
-    )
-    images = _calibration(calib, preprocessing, calib_images, shape[0]) if calib else None
+        try_run(network, size, model)
+        spread_weights(network, size)
+    prepare = replace(preparation(network), input_size=size[2:]) if data or calib else None
+    labelled = _labelled(data, network, model, prepare, size) if data and prepare else None
+    images = _calibration(calib, prepare, calib_images, size[0]) if calib and prepare else None
+    job = _Job(network, size, out, name, verify, labelled)
     rows = []
     for one in formats:
-        rows.append(_written(job, one, opset, dynamic_batch, verify))
+        rows.append(_written(job, one, Settings(opset, dynamic_batch)))
         if images is not None and one in QUANTIZED and rows[-1].error is None:
             rows.append(_quantized(job, one, images))
     if json:
         print_json([asdict(row) for row in rows])
     else:
         for row in rows:
-            stdout().print(_line(row), markup=False, soft_wrap=True)
+            stdout().print(printable(_line(row)), soft_wrap=True)
     return int(any(row.error is not None for row in rows))
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A network, where its files go and what they are called, and labelled images to score them on."""
+    """A network, where its files go and what they are called, and labelled images to score them on, of the network's labels."""
 
     network: nn.Module
     shape: tuple[int, int, int, int]
     folder: Path
     name: str
-    labelled: Loader | None
+    verify: bool
+    labelled: tuple[Loader, tuple[int, ...]] | None
 
 
 @dataclass
@@ -126,22 +131,17 @@ class _Row:
     error: str | None = None
 
 
-def _written(job: _Job, one: str, opset: int, dynamic_batch: bool, verify: bool) -> _Row:
-    from shufflekit.export.convert import ALLOWED_DIFFERENCE, FORMATS
-    from shufflekit.export.convert import export as export_network
-    from shufflekit.export.convert import verify as largest_difference
+def _written(job: _Job, one: str, settings: Settings) -> _Row:
+    from shufflekit.export.convert import FORMATS, convert, unverified
 
     notice(f"writing {FORMATS[one].name}")
     row = _Row(one, False, FORMATS[one].version)
     try:
-        files = export_network(job.network, job.shape, one, job.folder, name=job.name, opset=opset, dynamic_batch=dynamic_batch)
-        _fill(row, job, files, job.name)
-        if verify:
-            row.difference = largest_difference(job.network, job.shape, one, job.folder, job.name, dynamic_batch)
-            if not row.difference <= ALLOWED_DIFFERENCE:
-                row.error = f"differs from PyTorch by {row.difference:.1e} of the largest output"
-                row.error += f", needed {ALLOWED_DIFFERENCE:.0e}"
-                row.difference = None if math.isinf(row.difference) else row.difference
+        exported = convert(job.network, job.shape, one, job.folder, job.name, settings, job.verify)
+        row.difference = exported.difference
+        if job.verify and row.difference is None:
+            notice(unverified(FORMATS[one]))
+        _fill(row, job, exported.files, job.name)
     except UsageError:
         raise
     except ShufflekitError as error:
@@ -155,7 +155,7 @@ def _quantized(job: _Job, one: str, images: Array) -> _Row:
 
     row = _Row(one, True, FORMATS[one].version)
     try:
-        name = quantize(one, job.folder, job.name, images)
+        name = quantize(one, job.folder, job.name, images, job.network if job.verify else None)
         _fill(row, job, FORMATS[one].files(job.folder / name), name)
     except ShufflekitError as error:
         row.error = str(error)
@@ -163,15 +163,20 @@ def _quantized(job: _Job, one: str, images: Array) -> _Row:
 
 
 def _fill(row: _Row, job: _Job, files: list[Path], name: str) -> None:
+    import torch
+
     from shufflekit.export.convert import FORMATS
     from shufflekit.export.quantize import count_right
 
     row.files = [str(file) for file in files]
     row.bytes = sum(file.stat().st_size for file in files)
     if job.labelled is not None:
-        batches = job.labelled.epoch(0)
+        FORMATS[row.format].require()
+        loader, numbers = job.labelled
+        labels = torch.tensor(numbers)
+        batches = (one._replace(labels=labels[one.labels]) for one in loader.epoch(0))
         with progress() as bar:
-            shown = bar.track(batches, total=len(job.labelled.indices) // job.shape[0], description=f"scoring {name}")
+            shown = bar.track(batches, total=len(loader), description=f"scoring {name}")
             row.right, row.images = count_right(FORMATS[row.format].load(job.folder / name, 1), shown)
 
 
@@ -204,6 +209,24 @@ def _loader(data: Path, preprocessing: Preprocessing, batch: int, shuffle: bool)
         drop_last=True,
         workers=0,
     )
+
+
+def _labelled(
+    data: Path, network: nn.Module, model: str, prepare: Preprocessing, shape: tuple[int, int, int, int]
+) -> tuple[Loader, tuple[int, ...]]:
+    """Labelled images, and the network's number for each class of theirs."""
+    from shufflekit.cli._classifier import check_scores
+    from shufflekit.cli._networks import configuration
+    from shufflekit.data.classes import match_classes
+    from shufflekit.export.convert import try_run
+
+    outputs = try_run(network, shape, model)
+    check_scores([y.shape for y in outputs], shape[0], model)
+    loader = _loader(data, prepare, shape[0], shuffle=False)
+    matched = match_classes(loader.source.classes, configuration(network).get("classes"), outputs[0].shape[1], model)
+    if matched.note:
+        notice(matched.note)
+    return loader, matched.labels
 
 
 def _calibration(calib: Path, preprocessing: Preprocessing, count: int, batch: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +11,10 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError, UnknownCommandError
 
 from shufflekit import __version__
-from shufflekit.errors import ShufflekitError, UsageError, missing_extra
+from shufflekit.cli._numbers import check_numbers
+from shufflekit.cli._output import notice
+from shufflekit.cli._streams import drop, kept_streams
+from shufflekit.errors import InputError, ShufflekitError, UsageError, missing_extra, one_line
 
 # A verb is the function of that name in cli/<verb>.py, imported only when it is asked for.
 _VERBS = {
@@ -31,7 +34,14 @@ _VERBS = {
     "demo": "Show a network at work on real photos, with its costs and its latency here.",
 }
 
-app = App(name="shufflekit", help="Small convolutional networks that are fast by the stopwatch.", version=__version__)
+_NO_MEMORY = "(out of|allocate|not enough) memory"  # PyTorch says so in a RuntimeError
+
+app = App(
+    name="shufflekit",
+    help="Small convolutional networks that are fast by the stopwatch.",
+    version=__version__,
+    config=check_numbers,
+)
 for _verb, _help in _VERBS.items():
     app.command(f"shufflekit.cli.{_verb}:{_verb}", name=_verb, help=_help)
 
@@ -50,31 +60,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0.1.0
         0
     """
-    try:
-        result = app(
-            sys.argv[1:] if arguments is None else list(arguments),
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
-        sys.stdout.flush()  # a reader who left is noticed here and not at exit
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it closes stdout
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except UnknownCommandError as error:
-        return _refuse(_unknown_verb((error.unused_tokens or [""])[0]))
-    except CycloptsError as error:
-        return _refuse(UsageError(str(error)))
-    except ShufflekitError as error:
-        return _refuse(error)
-    except ImportError as error:
-        missing = missing_extra(error)
-        if missing is None:
-            raise
-        return _refuse(missing)
+    with kept_streams():
+        try:
+            return _run(sys.argv[1:] if arguments is None else list(arguments))
+        except BrokenPipeError:
+            drop(sys.stdout)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+        except UnknownCommandError as error:
+            return _refuse(_unknown_verb((error.unused_tokens or [""])[0]))
+        except CycloptsError as error:
+            return _refuse(UsageError(str(error)))
+        except ShufflekitError as error:
+            return _refuse(error)
+        except (ImportError, OSError, MemoryError, RecursionError, UnicodeError, RuntimeError) as error:
+            known = missing_extra(error) or _of_the_machine(error)
+            if known is None:
+                raise
+            return _refuse(known)
+
+
+def _run(arguments: list[str]) -> int:
+    result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    sys.stdout.flush()  # a reader who left, or a full disk, is noticed here and not at exit
     return result if isinstance(result, int) else 0
+
+
+def _of_the_machine(error: BaseException) -> ShufflekitError | None:
+    """What files, memory and encodings cause, wherever it shows; None for what only a defect of ours can be."""
+    if isinstance(error, OSError):
+        return InputError(f"{error.filename}: {error.strerror}" if error.filename is not None else one_line(error))
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and re.search(_NO_MEMORY, str(error))):
+        return InputError(f"memory: there is too little ({one_line(error)})")
+    if isinstance(error, RecursionError):
+        return InputError(f"nested too deeply ({one_line(error)})")
+    return InputError(one_line(error)) if isinstance(error, UnicodeError) else None
 
 
 def _unknown_verb(word: str) -> UsageError:
@@ -84,5 +105,5 @@ def _unknown_verb(word: str) -> UsageError:
 
 
 def _refuse(error: ShufflekitError) -> int:
-    sys.stderr.write(f"shufflekit: {' '.join(str(error).split())}\n")
+    notice(str(error))
     return error.exit_code

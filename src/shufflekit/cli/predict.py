@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from shufflekit.cli._output import print_json, stdout
+from shufflekit.cli._output import print_json, printable, stdout
 from shufflekit.cli._photos import Photos
 from shufflekit.cli._plans import is_plan
 from shufflekit.errors import UsageError
@@ -32,9 +32,10 @@ def predict(
 
     Args:
         photos: files, folders (the images directly inside, in natural order), or - for standard input.
-        model: a registry name (shufflenet_v2_x1_0 by default), a folder of save_pretrained, package.module:callable, or a plan
-            that `shufflekit compile` wrote, which needs no PyTorch.
-        weights: a tag ("imagenet", "cifar10"), or a file of any layout that load_weights knows.
+        model: a registry name (shufflenet_v2_x1_0 by default), a folder of save_pretrained or train, hf-hub:owner/name,
+            package.module:callable, or a plan that `shufflekit compile` wrote, which needs no PyTorch. It gives one vector of
+            scores for a photo, and takes 3 channels, or 1: then photos are made grey.
+        weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         engine: what runs the network: torch, or native, which compiles it first; a plan is native.
         topk: how many classes to give for each photo.
         json: print one list of objects with file and predictions.
@@ -59,11 +60,11 @@ def _classifier(model: str | None, weights: str | None, engine: str | None) -> C
         from shufflekit.cli._classifier import plan_classifier
 
         return plan_classifier(Path(model))
-    from shufflekit.cli._networks import load_network, native_classifier, torch_classifier
+    from shufflekit.cli._networks import DEFAULT_MODEL, load_network, native_classifier, torch_classifier
 
     network = load_network(model, weights)
-    return native_classifier(network) if engine == "native" else torch_classifier(network)
+    return native_classifier(network) if engine == "native" else torch_classifier(network, model or DEFAULT_MODEL)
 
 
 def _lines(name: str, predictions: list[Prediction]) -> str:
-    return "\n".join([name, *(f"{100 * prediction.score:6.1f} %  {prediction.label}" for prediction in predictions)])
+    return "\n".join([printable(name), *(f"{100 * prediction.score:6.1f} %  {prediction.label}" for prediction in predictions)])

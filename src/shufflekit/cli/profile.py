@@ -37,20 +37,20 @@ def profile(
     whichever takes longer.
 
     Args:
-        model: a registry name, a folder of save_pretrained, or package.module:callable.
-        shape: N C H W of the input; that of the weights by default.
+        model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, or
+            package.module:callable.
+        shape: N C H W of the input; the network's own channels and the size of its weights by default.
         threads: of PyTorch and of the engine.
         engine: what runs it.
         by: a line for each layer, or sums over modules or over operators.
         json: print one object, or a list of two with --engine both.
     """
-    from shufflekit.cli._networks import input_shape
+    from shufflekit.cli._networks import input_shape, untrained_network
     from shufflekit.compile import compile as compile_network
     from shufflekit.profile import profile as profile_network
     from shufflekit.profile import profile_engine
-    from shufflekit.weights import resolve_model
 
-    network = resolve_model(model)
+    network = untrained_network(model)
     shape = shape or input_shape(network)
     if engine != "torch" and shape[0] != 1:
         raise UsageError(f"shape: the engine's steps are timed on one image, found a batch of {shape[0]}")

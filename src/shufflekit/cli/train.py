@@ -13,6 +13,7 @@ from cyclopts.config import Dict, Toml
 from cyclopts.exceptions import CycloptsError
 from rich.progress import TaskID
 
+from shufflekit.cli._numbers import check_numbers
 from shufflekit.cli._output import notice, progress
 from shufflekit.errors import UsageError
 from shufflekit.train.recipe import IMAGENET, Recipe, recipe_named
@@ -38,7 +39,7 @@ def _given(arguments: ArgumentCollection, flag: str) -> str | None:
     return tokens[0].value if tokens else None
 
 
-train = App(name="train", config=_fill_in)
+train = App(name="train", config=(_fill_in, check_numbers))
 _NUMBERS = Group("Numbers of the recipe; --recipe has the others")
 
 

@@ -1,6 +1,7 @@
 """FLOPs, parameters and memory access cost of any network, operator by operator, without running it on real data.
 
-The network is copied without its weights and run on the meta device; a dispatch mode sees every operator that runs.
+The network is copied without its weights and run on the meta device; a dispatch mode sees every operator that runs. Where that
+fails, a copy with its weights runs on an input that has a device and a shape and no data.
 
 What is counted:
 
@@ -20,26 +21,36 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor, FakeTensorMode
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from shufflekit.cost.categories import Category, category_of
-from shufflekit.errors import InputError, ShufflekitError, one_line
+from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
+from shufflekit.modes import evaluation
+from shufflekit.shapes import sizes
 
 aten = torch.ops.aten
 
-_FOLDING = {aten.convolution, aten.addmm, aten.mm}
+_NAMES = {aten._convolution: "convolution"}  # as traced modules call it
+_FOLDING = {aten.convolution, aten._convolution, aten.addmm, aten.mm}
 _BATCH_NORMS = {aten.native_batch_norm, aten._native_batch_norm_legit, aten._native_batch_norm_legit_no_training}
 _FIRST_OUTPUT_ONLY = _BATCH_NORMS | {aten.max_pool2d_with_indices, aten.native_layer_norm, aten.native_group_norm}
 _GATHERS = {aten.embedding, aten.gather, aten.index, aten.index_select}  # read of their table only what they return
+# Make a map of a tensor's shape, and do not read it.
+_CONSTANTS = {aten.new_empty, aten.new_zeros, aten.new_ones, aten.new_full}
+_CONSTANTS |= {aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like}
 _WRITES_ONLY = {aten.copy_, aten.fill_, aten.zero_}  # do not read what they overwrite
 # The operators besides that are known to multiply nothing; those that torch tags as pointwise need no mention.
 _POOLS = {aten.avg_pool2d, aten.avg_pool3d, aten._adaptive_avg_pool2d, aten.adaptive_max_pool2d}
@@ -48,6 +59,15 @@ _COPIES = {aten.cat, aten.stack, aten.clone, aten._to_copy, aten.roll, aten.flip
 _PADS_AND_RESIZES = {aten.constant_pad_nd, aten.reflection_pad2d, aten.upsample_nearest2d, aten.upsample_bilinear2d}
 _ELEMENT_WISE = {aten.hardswish, aten.hardswish_, aten._prelu_kernel, aten._softmax, aten._safe_softmax, aten._log_softmax}
 _KNOWN = _FIRST_OUTPUT_ONLY | _GATHERS | _WRITES_ONLY | _POOLS | _REDUCTIONS | _COPIES | _PADS_AND_RESIZES | _ELEMENT_WISE
+
+# What PyTorch's counter leaves out of what it runs on the CPU; on the meta device the same layers come as products.
+_FORMULAS: dict[Any, Callable[..., int]] = {
+    **flop_registry,
+    aten.mkldnn_rnn_layer: lambda x, of_input, of_state, *_, **__: (
+        2 * math.prod(x.shape[:2]) * (of_input.numel() + of_state.numel())
+    ),
+    aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q.shape, k.shape, v.shape),
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,14 @@ class LayerCount:
     def category(self) -> Category:
         """Convolution, data movement, element-wise or other."""
         return category_of(self.operator)
+
+    @property
+    def is_convolution(self) -> bool:
+        """Of any number of dimensions, and not transposed: that one computes its multiply-adds for each input pixel."""
+        if self.operator != "convolution":
+            return False
+        weights, out = self.input_shapes[1], self.output_shapes[0]
+        return weights[0] == out[1] and self.flops == math.prod(out) * math.prod(weights[1:])
 
     @property
     def intensity(self) -> float:
@@ -97,10 +125,11 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> Counts:
     """Counts one inference of `model`, which is left as it is; weights may be on any device, the meta device included.
 
     Args:
-        model: any module that takes one tensor.
+        model: any module that takes one tensor, of the type of its weights.
         input_shape: (N, C, H, W), or whatever the model takes.
 
     Raises:
+        UsageError: no module, or a shape that is none.
         InputError: the model cannot take such an input, or looks at the values of its tensors to decide what to do.
 
     Source:
@@ -111,9 +140,57 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> Counts:
         >>> counts.flops, counts.params, counts.mac  # 7*7*8*16/2, 8*16/2, 7*7*(8+16) + 8*16/2
         (3136, 64, 1240)
     """
-    network = _weightless_copy(model).eval()
-    with torch.device("meta"):
-        return count_call(network, torch.empty(*input_shape, device="meta"))[0]
+    model, shape = plain_module(model), sizes(input_shape)
+    weight = weight_of(model)
+    try:
+        network = _copy(model, _on_meta(model))
+        with evaluation(network), torch.device("meta"):
+            return count_call(network, torch.empty(shape, dtype=weight.dtype))[0]
+    except Exception:  # noqa: BLE001  # eight times as slow: tensors may lie anywhere, and weights have values
+        network = _copy(model, {})
+        with evaluation(network):
+            return count_call(network, _without_data(shape, weight))[0]
+
+
+@contextmanager
+def operator_by_operator() -> Iterator[None]:
+    """Inside `with`, compiled parts of a network run as they are written, and transformer layers are not fused.
+
+    A compiled function that once ran under a dispatch mode without this is never compiled again.
+    """
+    compiler = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with compiler:
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def plain_module(model: Any) -> nn.Module:
+    """The module inside of what `torch.compile` and the wrappers of parallel training return.
+
+    Raises:
+        UsageError: no module.
+        InputError: a module whose weights have no shape yet.
+    """
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return plain_module(model.module)
+    if "_orig_mod" in model._modules:  # torch.compile's
+        return plain_module(model._orig_mod)
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise InputError(f"model: {name} of a lazy module has no shape before its first call, which must come first")
+    return model
+
+
+def weight_of(model: nn.Module) -> Tensor:
+    """What an input's type and device are taken from: the first parameter or buffer of floating point."""
+    tensors = (tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point())
+    return next(tensors, torch.empty(0))
 
 
 def count_call(network: nn.Module, x: Tensor) -> tuple[Counts, tuple[int | None, ...]]:
@@ -131,13 +208,14 @@ def count_call(network: nn.Module, x: Tensor) -> tuple[Counts, tuple[int | None,
     """
     recorder = _Recorder(network)
     try:
-        with torch.no_grad(), recorder:
+        with torch.no_grad(), operator_by_operator(), recorder:
             network(x)
     except ShufflekitError:
         raise
     except Exception as error:
         name = getattr(network, "architecture", "") or type(network).__name__
-        reason = one_line(error)
+        looks = isinstance(error, DataDependentOutputException | DynamicOutputShapeException)
+        reason = f"it looks at the values of a tensor ({one_line(error)})" if looks else one_line(error)
         raise InputError(f"input_shape: {name} cannot be counted at {tuple(x.shape)}: {reason}") from error
     finally:
         recorder.detach()
@@ -152,8 +230,17 @@ def count_call(network: nn.Module, x: Tensor) -> tuple[Counts, tuple[int | None,
     return counts, tuple(recorder.places)
 
 
-def _weightless_copy(model: nn.Module) -> nn.Module:
-    """A copy in which every tensor is on the meta device; `deepcopy` takes them from its memo and copies no weight."""
+def _without_data(shape: tuple[int, ...], weight: Tensor) -> Tensor:
+    """An input on the device of the weights; what is computed of it has no data either, and all else is computed."""
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            return torch.empty(shape, dtype=weight.dtype, device=weight.device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"input_shape: no tensor can be {shape}: {one_line(error)}") from None
+
+
+def _on_meta(model: nn.Module) -> dict[int, Any]:
+    """Every tensor of a model as one without data, by its id: where `deepcopy` finds them, it copies no weight."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
@@ -163,7 +250,28 @@ def _weightless_copy(model: nn.Module) -> nn.Module:
                 memo[id(value)] = value.detach().to("meta")
             elif type(value) in (dict, OrderedDict) and not value:
                 memo[id(value)] = type(value)()  # a module has a dozen, and they take deepcopy half of its time
-    return copy.deepcopy(model, memo)
+    return memo
+
+
+def _copy(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A copy, which may change what it holds; what cannot be copied (a lock, a file, a generator) is the model's own."""
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo.setdefault(id(value), value.detach().clone())
+    try:
+        return copy.deepcopy(model, {**memo})
+    except Exception:  # noqa: BLE001  # of whatever a user's module holds
+        own = [value for module in model.modules() for name, value in vars(module).items() if name != "_modules"]
+        return copy.deepcopy(model, memo | {id(value): value for value in own if not _can_be_copied(value, memo)})
+
+
+def _can_be_copied(value: Any, memo: dict[int, Any]) -> bool:
+    try:
+        copy.deepcopy(value, {**memo})
+    except Exception:  # noqa: BLE001
+        return False
+    return True
 
 
 class _Recorder(TorchDispatchMode):
@@ -181,6 +289,7 @@ class _Recorder(TorchDispatchMode):
         self._hooks = [
             hook
             for name, module in network.named_modules()
+            if not isinstance(module, torch.jit.ScriptModule)  # takes no hooks: its operators are the caller's
             for hook in (
                 module.register_forward_pre_hook(partial(self._enter, name)),
                 module.register_forward_hook(self._leave),
@@ -201,11 +310,11 @@ class _Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         operator = func.overloadpacket
-        name = str(operator).removeprefix("aten.")
-        inputs = list(_tensors((args, kwargs)))
-        weightless = operator in _BATCH_NORMS and inputs[0].is_meta
+        name = _NAMES.get(operator) or str(operator).removeprefix("aten.")
+        inputs = [] if operator in _CONSTANTS else list(_tensors((args, kwargs)))
+        weightless = operator in _BATCH_NORMS and inputs[0].is_meta and not isinstance(inputs[0], FakeTensor)
         out: Any = _like_batch_norm(args[0]) if weightless else func(*args, **kwargs)
-        outputs = list(_tensors(out))
+        outputs = list(_tensors(out)) or (inputs if func._schema.is_mutable else [])
         moves = func._schema.is_mutable or not {_storage(t) for t in outputs} <= {_storage(t) for t in inputs}
         if not (inputs and moves):
             self.places.append(None)  # a constant, which a compiler makes once; or a view
@@ -233,7 +342,7 @@ class _Recorder(TorchDispatchMode):
         )
         if operator in _FOLDING:
             self._folding[id(out)] = out
-        if operator not in _KNOWN and operator not in flop_registry and torch.Tag.pointwise not in func.tags:
+        if operator not in _KNOWN and operator not in _FORMULAS and torch.Tag.pointwise not in func.tags:
             self.unknown[name] += 1
         return out
 
@@ -246,7 +355,7 @@ def _like_batch_norm(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _flops(operator: Any, args: Any, kwargs: Any, out: Any) -> int:
     """Multiply-adds; the registry counts two for each."""
-    formula: Callable[..., int] | None = flop_registry.get(operator)
+    formula = _FORMULAS.get(operator)
     return formula(*args, **kwargs, out_val=out) // 2 if formula else 0
 
 

@@ -7,13 +7,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from shufflekit.cost.surface import Surface
 from shufflekit.cost.works import Work
-from shufflekit.errors import InputError
+from shufflekit.records import parsed, record
 
 _LEAST_POINTS = 6  # of a family that gets a surface of its own
 _MOST_POINTS = 600  # more make it slow and no better
@@ -110,30 +110,35 @@ class CostModel:
         Raises:
             InputError: it is something else, or holds a number that is none.
         """
-        try:
-            found = json.loads(text)
-            return cls(
-                engine=str(found["engine"]),
-                threads=int(found["threads"]),
-                machine=str(found["machine"]),
-                surfaces={str(family): _surface(each) for family, each in found["surfaces"].items()},
-                typical=_number(found["typical"]),
-                between_ms=_number(found["between_ms"]),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"cost model: not readable ({type(error).__name__}: {error})") from None
+        found = record(_Kept, parsed(text, "cost model"), "cost model")
+        surfaces = {family: each.surface() for family, each in found.surfaces.items()}
+        return cls(**vars(found) | {"surfaces": surfaces})
 
 
-def _surface(found: Mapping[str, Any]) -> Surface:
-    points, values, scales = (np.array(found[name], np.float64) for name in ("points", "values", "scales"))
-    if points.ndim != 2 or values.shape != points.shape[:1] or scales.shape != points.shape[1:]:
-        raise ValueError("points, values and scales do not fit together")
-    if not (np.isfinite(points).all() and np.isfinite(values).all() and (scales > 0).all()):
-        raise ValueError("a point is not a number")
-    return Surface(points, values, scales, _number(found["noise"]))
+@dataclass(frozen=True)
+class _KeptSurface:
+    points: list[list[float]]
+    values: list[float]
+    scales: list[float]
+    noise: float
+
+    def surface(self) -> Surface:
+        return Surface(np.array(self.points), np.array(self.values), np.array(self.scales), self.noise)
+
+    def wrong(self) -> str | None:
+        """What no surface can have, for `record`."""
+        if not self.points or len(self.values) != len(self.points) or {len(self.scales)} != {*map(len, self.points)}:
+            return "points, values and scales do not fit together"
+        return None if min(*self.scales, self.noise) > 0 else "scales and noise must be above 0"
 
 
-def _number(value: Any) -> float:
-    if not math.isfinite(float(value)):
-        raise ValueError(f"a number is needed, found {value}")
-    return float(value)
+@dataclass(frozen=True)
+class _Kept:
+    """A cost model as it lies in its file."""
+
+    engine: Literal["torch", "native"]
+    threads: int
+    machine: str
+    surfaces: dict[str, _KeptSurface]
+    typical: float
+    between_ms: float

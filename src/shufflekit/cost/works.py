@@ -71,7 +71,7 @@ def _within(works: Sequence[Work], kinds: Sequence[Hashable], moved: Sequence[in
 
 
 def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:
-    if layer.operator == "convolution" and len(layer.input_shapes[0]) == 4:
+    if layer.is_convolution and len(layer.input_shapes[0]) in (3, 4):  # PyTorch runs lines as maps of one row
         return _convolution(layer, device, threads)
     if layer.operator in ("addmm", "mm"):
         (rows, depth), (_, columns) = layer.input_shapes[-2:]
@@ -79,7 +79,8 @@ def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:
         return Work("product", sizes, device.limit_ms(layer.flops, layer.mac_bytes, threads))
     read, written = math.prod(layer.input_shapes[0]), math.prod(layer.output_shapes[0])
     features = (_octaves(read), _octaves(written), log2(len(layer.input_shapes)))
-    return Work(layer.operator, features, device.limit_ms(layer.flops, _bytes_moved(layer), threads))
+    family = "other convolution" if layer.operator == "convolution" else layer.operator
+    return Work(family, features, device.limit_ms(layer.flops, _bytes_moved(layer), threads))
 
 
 def _bytes_moved(layer: LayerCount) -> int:

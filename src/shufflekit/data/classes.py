@@ -29,7 +29,7 @@ def class_names(classes: str | Sequence[str] | None) -> Sequence[str]:
         return _lines("imagenet_classes.txt")
     if classes == "cifar10":
         return CIFAR10
-    return () if classes is None or isinstance(classes, str) else classes
+    return [str(name) for name in classes] if isinstance(classes, list | tuple) else ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _by_number(data: Sequence[str], named: bool, outputs: int, network: str) -> 
 
 
 def _by_name(data: Sequence[str], names: list[str], network: str) -> Matched:
-    find = _finder(names)
+    find = finder(names)
     found = [find(name) for name in data]
     known = {place: number for place, number in enumerate(found) if number is not None}
     if len(set(known.values())) < len(known):
@@ -113,7 +113,7 @@ def _by_name(data: Sequence[str], names: list[str], network: str) -> Matched:
     return Matched(labels, f"data: {len(other)} of {len(data)} classes {verb} spelt in another way: {listed}")
 
 
-def _finder(names: list[str]) -> Callable[[str], int | None]:
+def finder(names: list[str]) -> Callable[[str], int | None]:
     """The number of the one name that is meant; None where there is none, or are several."""
     exact, spelt = _numbers(names), _numbers([_plain(name) for name in names])
     if names == class_names("imagenet"):

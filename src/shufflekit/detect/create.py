@@ -13,9 +13,9 @@ from shufflekit.detect.light_head_rcnn import LightHeadRCNN
 from shufflekit.detect.load import FASTESTDET_INPUT, NANODET_INPUT, default_input, load_detector_weights
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
-from shufflekit.errors import UsageError, WeightsError
+from shufflekit.errors import UsageError
 from shufflekit.models import list_models
-from shufflekit.models._saved import CONFIG_NAME, saved_files
+from shufflekit.models._saved import CONFIG_NAME, check_saved, read_safetensors, saved_files
 from shufflekit.weights import Checkpoint
 from shufflekit.weights.download import checkpoint_path
 
@@ -104,7 +104,7 @@ def create_detector(name: str | Path, weights: bool | str | Path = False, *, num
         num_classes: 80 by default.
 
     Returns:
-        The detector in training mode, with `pretrained_cfg`.
+        The detector with `pretrained_cfg`, in training mode; a saved one in evaluation.
 
     Raises:
         UsageError: an unknown name or tag.
@@ -170,7 +170,7 @@ def _is_saved(name: str) -> bool:
     try:
         config = json.loads((Path(name) / CONFIG_NAME).read_text(encoding="utf-8"))
         return _is_name(str(config["architecture"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -178,10 +178,7 @@ def _saved(folder: Path, weights: bool | str | Path) -> Detector:
     if weights is not False:
         raise UsageError(f"weights: {folder} is a saved detector and brings its own, found {weights!r}")
     config, path = saved_files(folder)
-    try:
-        detector = _build(config["architecture"], config["options"])
-    except UsageError as error:
-        raise WeightsError(f"{folder}: {error}") from None
-    detector.fill_from(path)
-    detector.pretrained_cfg = config["pretrained_cfg"]
+    check_saved(lambda architecture, **options: _build(architecture, options), config, read_safetensors(path), path)
+    detector = _build(config["architecture"], config["options"])
+    load_detector_weights(detector, folder)
     return detector.eval()

@@ -18,6 +18,7 @@ from shufflekit.detect.boxes import Floats, suppress
 from shufflekit.errors import InputError
 
 LARGEST_STEP = math.log(1000 / 16)  # of the logarithm of a proposal's side: what an untrained network says must not overflow
+_FIELDS = {"focal": ("strides", "bins"), "grid": ("strides",), "regions": ("proposals", "scale")}  # that each form has
 _MOST_CANDIDATES = 1000  # of the best, for suppression compares all with all
 
 
@@ -35,6 +36,25 @@ class Boxes:
     def at(self, index: NDArray[Any]) -> Boxes:
         """A selection."""
         return Boxes(self.boxes[index], self.scores[index], self.labels[index])
+
+
+def check_detection(detection: Any) -> Mapping[str, Any]:
+    """What `pretrained_cfg["detection"]` says, if `decode` can read maps by it.
+
+    Raises:
+        InputError: it cannot; the message names the field.
+    """
+    if not isinstance(detection, Mapping):
+        raise InputError(f"detection must be an object, found {detection!r}")
+    if detection.get("form") not in _FIELDS:
+        raise InputError(f"form must be one of {', '.join(_FIELDS)}, found {detection.get('form')!r}")
+    for key in ("classes", "iou", "most", *_FIELDS[detection["form"]]):
+        value = detection.get(key)
+        values = value if isinstance(value, list | tuple) and key in ("strides", "scale") else [value]
+        kinds = int | float if key in ("iou", "scale") else int
+        if not values or not all(isinstance(v, kinds) and not isinstance(v, bool) and 0 < v < math.inf for v in values):
+            raise InputError(f"{key} must be above 0, found {value!r}")
+    return detection
 
 
 def decode(maps: Sequence[Floats], detection: Mapping[str, Any], input_size: tuple[int, int], least: float) -> Boxes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-from shufflekit.detect.coco import Truth
+from shufflekit.detect.coco import Id, ImageTruth, Truth, in_order, plain_id
 from shufflekit.errors import InputError
 
 _NAMES = (
@@ -36,29 +35,30 @@ class Summary:
         return self.values["AP50"]
 
 
-def evaluate(truth: Truth, results: Sequence[Mapping[str, Any]]) -> Summary:
+def evaluate(truth: Truth, results: Sequence[Mapping[str, Any]], images: Collection[Id] | None = None) -> Summary:
     """Scores detections.
 
     Args:
-        truth: crowds and ignored objects count as COCO has them.
+        truth: crowds count as COCO has them; what `read_truth` left out is not looked for.
         results: image_id, category_id, bbox (left, top, width, height) and score of each.
+        images: ids of those that were looked at, all by default; objects of the others are not missed.
 
     Raises:
-        InputError: a result of an image that the truth does not list.
+        InputError: a result of an image that the truth does not list, or that was not looked at.
         MissingExtraError: faster-coco-eval is not installed.
     """
     from faster_coco_eval import COCO, COCOeval_faster  # of an optional extra
 
-    known = {image.id for image in truth.images}
-    for result in results:
-        if result["image_id"] not in known:
-            raise InputError(f"{truth.path}: has no image {result['image_id']}, of which there are results")
-    if not results:
-        return Summary(dict.fromkeys(_NAMES, 0.0), "no detections")
-    there = COCO(_complete(truth.content))
+    wanted = None if images is None else {plain_id(number) for number in images}
+    looked_at = sorted(
+        (image for image in truth.images if wanted is None or image.key in wanted), key=lambda image: in_order(image.key)
+    )
+    places = {image.key: place for place, image in enumerate(looked_at, start=1)}
+    there = COCO(_content(truth, looked_at))
+    found = there.loadRes(_results(truth, results, places))
     lines = io.StringIO()
     with redirect_stdout(lines):
-        scorer = COCOeval_faster(there, there.loadRes([dict(result) for result in results]), "bbox", print_function=print)
+        scorer = COCOeval_faster(there, found, "bbox", print_function=print)
         scorer.evaluate()
         scorer.accumulate()
         scorer.summarize()
@@ -67,10 +67,31 @@ def evaluate(truth: Truth, results: Sequence[Mapping[str, Any]]) -> Summary:
     return Summary(values, "\n".join(table[: len(_NAMES)]))  # it adds two that COCO's own evaluation does not have
 
 
-def _complete(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which each annotation has what only COCO's own files are sure to have."""
+def _content(truth: Truth, images: Sequence[ImageTruth]) -> dict[str, Any]:
+    """What the scorer needs, with ids of its own: whole numbers from 1, in the order of the file's."""
     annotations = [
-        {"id": number, "iscrowd": 0, "area": annotation["bbox"][2] * annotation["bbox"][3], **annotation}
-        for number, annotation in enumerate(copy.deepcopy(content["annotations"]), start=1)
+        {"image_id": place, "category_id": 1 + label, "bbox": bbox, "area": area, "iscrowd": int(crowd)}
+        for place, image in enumerate(images, start=1)
+        for label, bbox, area, crowd in zip(
+            *(part.tolist() for part in (image.classes, image.bboxes, image.areas, image.in_crowd))
+        )
     ]
-    return {**copy.deepcopy(dict(content)), "annotations": annotations}
+    return {
+        "images": [{"id": place, "width": image.width, "height": image.height} for place, image in enumerate(images, start=1)],
+        "categories": [{"id": place, "name": name} for place, name in enumerate(truth.classes, start=1)],
+        "annotations": [{"id": number, **annotation} for number, annotation in enumerate(annotations, start=1)],
+    }
+
+
+def _results(truth: Truth, results: Sequence[Mapping[str, Any]], images: Mapping[Id, int]) -> list[dict[str, Any]]:
+    """With those ids; what is of no category of the file does not count, as in COCO's own evaluation."""
+    categories = {plain_id(number): place for place, number in enumerate(truth.category_ids, start=1)}
+    found = []
+    for result in results:
+        image, category = plain_id(result["image_id"]), plain_id(result["category_id"])
+        if image is None or image not in images:
+            raise InputError(f"{truth.path}: has no image {result['image_id']}, of which there are results")
+        if category is not None and category in categories:
+            place = {"image_id": images[image], "category_id": categories[category]}
+            found.append({**place, "bbox": list(result["bbox"]), "score": result["score"]})
+    return found

@@ -34,8 +34,11 @@ def find_all(
         cfg: its `pretrained_cfg`.
         truth: its annotations are not looked at.
         folder: of the images.
-        broken: gets the images that cannot be read, with the reason; they are left out.
+        broken: gets the images that cannot be used, by file name with the reason; they are left out.
         advance: called with the number of images done.
+
+    Raises:
+        InputError: the network's outputs are not finite; or an image cannot be used, and there is no `broken`.
     """
     device = next(network.parameters()).device
 
@@ -43,14 +46,17 @@ def find_all(
     def run(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         return [values.float().cpu().numpy() for values in network(torch.from_numpy(images).to(device))]
 
-    detector, results = PhotoDetector(run, cfg), []
+    detector = PhotoDetector(run, cfg, getattr(network, "architecture", type(network).__name__))
+    results = []
     with evaluation(network):
         for image in truth.images:
             try:
                 photo = read_image(folder / image.file_name, image.file_name)
+                image.check_size(photo)
             except BrokenImageError as error:
-                if broken is not None:
-                    broken[error.name] = error.reason
+                if broken is None:
+                    raise
+                broken[error.name] = error.reason
                 continue
             results += [{"image_id": image.id, **found.to_coco()} for found in detector(photo, _LEAST)]
             advance(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from shufflekit.detect.fastestdet import FastestDet
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
 from shufflekit.detect.onnx_weights import fill_in_order, read_convolutions
+from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.errors import WeightsError
-from shufflekit.models._saved import WEIGHTS_NAME
+from shufflekit.models._saved import CONFIG_NAME, WEIGHTS_NAME, saved_files
 from shufflekit.weights import load_weights
 from shufflekit.weights.read import read_state
 
@@ -63,7 +65,7 @@ def load_detector_weights(detector: Detector, path: str | Path) -> None:
             )
         fill_in_order(detector, read_convolutions(path), str(path))
     elif path.is_dir() or path.suffix == ".safetensors":
-        return detector.fill_from(path / WEIGHTS_NAME if path.is_dir() else path)
+        return _fill_from_saved(detector, path)
     else:
         state = read_state(path)
         if f"{_BACKBONE}first_conv.0.weight" not in state:
@@ -73,22 +75,38 @@ def load_detector_weights(detector: Detector, path: str | Path) -> None:
     return None
 
 
+def _fill_from_saved(detector: Detector, path: Path) -> None:
+    """From a folder with the input and class names that stand there, from a file of tensors alone with neither."""
+    folder = path if path.is_dir() else path.parent
+    if path != folder and not (path.name == WEIGHTS_NAME and (folder / CONFIG_NAME).is_file()):
+        return detector.fill_from(path)
+    config, weights = saved_files(folder)
+    cfg = config["pretrained_cfg"] or {}
+    PhotoDetector(lambda _: [], cfg, str(folder / CONFIG_NAME))  # says what is wrong with it
+    try:
+        detector.fill_from(weights)
+    except WeightsError as error:
+        if (detector.architecture, detector.options) == (config["architecture"], config["options"]):
+            raise
+        raise WeightsError(f"{error}; --model {folder} takes it as it was saved") from None
+    detector.pretrained_cfg = cfg
+    return None
+
+
 def _fill_from_fastestdet(detector: Detector, state: dict[str, Tensor], name: str) -> None:
     """The origin's backbone splits odd from even channels, so its maps have their channels in another order than ours."""
     if not isinstance(detector, FastestDet) or _MERGED not in state:
         raise WeightsError(f"{name}: holds FastestDet's tensors, which do not fit {detector.architecture}")
-    kept = {key: value.clone() for key, value in detector.backbone.state_dict().items()}
-    report = load_weights(detector.backbone, {k: v for k, v in state.items() if k.startswith(_BACKBONE)})
+    backbone = copy.deepcopy(detector.backbone)  # so that the detector changes with all of the file or not at all
+    report = load_weights(backbone, {k: v for k, v in state.items() if k.startswith(_BACKBONE)})
     head = {key: value for key, value in state.items() if not key.startswith(_BACKBONE)}
     orders, start = [], 0
     for entry in detector.backbone.feature_info:
         own = range(entry["num_chs"])
         orders += [start + place for place in report.channel_order.get(entry["module"], own)]
         start += entry["num_chs"]
-    try:
-        if head[_MERGED].shape[1] == len(orders):
-            head[_MERGED] = head[_MERGED][:, torch.tensor(orders)]
-        detector.fill(head | {f"{_BACKBONE}{k}": v for k, v in detector.backbone.state_dict().items()}, name)
-    except WeightsError:
-        detector.backbone.load_state_dict(kept)
-        raise
+    if head[_MERGED].dim() > 1 and head[_MERGED].shape[1] == len(orders):
+        head[_MERGED] = head[_MERGED][:, torch.tensor(orders)]
+    if report.options:
+        raise WeightsError(f"{name}: needs a backbone with {report.options}: build the detector so")
+    detector.fill(head | {f"{_BACKBONE}{k}": v for k, v in backbone.state_dict().items()}, name)

@@ -99,7 +99,9 @@ class DetectionLoader:
             targets.append(target)
             read.append(row)
         if not read:
-            raise InputError(f"data: none of {len(indices)} images in {self.folder} could be read")
+            name = self.truth.images[indices[0]].file_name
+            reason = self.broken[name]
+            raise InputError(f"data: none of {len(indices)} images in {self.folder} could be read; {name}: {reason}")
         images = torch.from_numpy(np.stack(pixels).transpose(0, 3, 1, 2).copy())
         if self.augmentation is not None and draws is not None:
             images = self.augmentation.batch(images, draws[read])
@@ -116,9 +118,7 @@ class DetectionLoader:
         """The pixels as the detector's size has them, and the objects there."""
         truth = self.truth.images[index]
         photo = read_image(self.folder / truth.file_name, truth.file_name)
-        if photo.shape[:2] != (truth.height, truth.width):
-            found, listed = "x".join(map(str, photo.shape[1::-1])), f"{truth.width}x{truth.height}"
-            raise BrokenImageError(truth.file_name, f"is {found}, but the annotations say {listed}")
+        truth.check_size(photo)
         boxes, crowds = truth.boxes, truth.crowds
         if self.augmentation is not None and self.augmentation.scale is not None and draws is not None:
             left, top, right, bottom = (round(v) for v in self.augmentation.crop_box(photo.shape[0], photo.shape[1], draws))

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from shufflekit.errors import UsageError, WeightsError
 from shufflekit.models import FeatureNet, build_model
+from shufflekit.models._fill import fill, misfits, summary
 from shufflekit.models._network import check_at_least, check_input
-from shufflekit.models._saved import (
-    CONFIG_NAME,
-    WEIGHTS_NAME,
-    misfits,
-    read_safetensors,
-    stored,
-    summary,
-    write_synced,
-)
+from shufflekit.models._saved import read_safetensors, write_saved
 
 
 class Detector(nn.Module):
@@ -79,14 +70,10 @@ class Detector(nn.Module):
         """Writes model.safetensors and config.json; `create_detector` loads the folder.
 
         Raises:
-            InputError: a file cannot be written.
+            InputError: the folder cannot be written; what it had is as before.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: stored(tensor, half=False) for name, tensor in self.state_dict().items()}
         config = {"architecture": self.architecture, "options": self.options, "pretrained_cfg": self.pretrained_cfg}
-        write_synced(folder / WEIGHTS_NAME, to_bytes(state, metadata={"format": "pt"}))
-        write_synced(folder / CONFIG_NAME, (json.dumps(config, indent=2) + "\n").encode())
+        write_saved(folder, self, config, half=False)
 
     def fill(self, state: dict[str, Tensor], name: str) -> None:
         """Copies tensors of our own names in; all must fit.
@@ -96,7 +83,7 @@ class Detector(nn.Module):
         """
         if problems := misfits(state, self.state_dict()):
             raise WeightsError(f"{name}: does not fit {self.architecture}: {summary(problems)}")
-        self.load_state_dict(state, strict=False)
+        fill(self, state, name)
 
     def fill_from(self, path: Path) -> None:
         """The same, from a safetensors file."""

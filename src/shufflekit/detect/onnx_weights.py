@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from shufflekit.detect.network import Detector
 from shufflekit.errors import MissingExtraError, WeightsError, one_line
+from shufflekit.models._config import FOREIGN_ERRORS
+from shufflekit.models._fill import fill
 from shufflekit.modes import evaluation
 
 
@@ -38,8 +40,8 @@ def read_convolutions(path: Path) -> list[Convolution]:
         graph = onnx.load(str(path), load_external_data=False).graph
         arrays = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
-    except (DecodeError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or one_line(error)}") from None
+    except (DecodeError, *FOREIGN_ERRORS) as error:
         raise WeightsError(f"{path}: damaged, or no ONNX file: {one_line(error)}") from None
     found = []
     for node in graph.node:
@@ -80,29 +82,35 @@ def fill_in_order(detector: Detector, found: list[Convolution], name: str) -> No
             )
         if one.name in own and one.name != f"{place}.weight":
             raise WeightsError(f"{name}: convolution {number} is {one.name}, needed {place}.weight")
-    with torch.no_grad():
-        for (_, conv, norm), one in zip(places, found):
-            conv.weight.copy_(one.weight)
-            if norm is None:
-                assert conv.bias is not None, "a convolution has a norm behind it or a bias of its own"
-                conv.bias.copy_(one.bias)
-            else:
-                norm.running_mean.zero_()  # type: ignore[union-attr]
-                norm.running_var.fill_(1)  # type: ignore[union-attr]
-                norm.weight.fill_((1 + norm.eps) ** 0.5)
-                norm.bias.copy_(one.bias)
+    tensors: dict[str, Tensor] = {}
+    for (place, _, norm), one in zip(places, found):
+        tensors[f"{place}.weight"] = one.weight
+        if norm is None:
+            tensors[f"{place}.bias"] = one.bias
+        else:
+            tensors |= _as_norm(norm, one.bias)
+    fill(detector, tensors, name)
 
 
-def _places(detector: Detector) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d | None]]:
-    """Every convolution by its name, in the order in which they run, with the batch norm behind it."""
-    found: list[tuple[str, nn.Conv2d, nn.BatchNorm2d | None]] = []
+def _as_norm(norm: tuple[str, nn.BatchNorm2d], bias: Tensor) -> dict[str, Tensor]:
+    """The tensors with which a batch norm only adds a bias."""
+    name, module = norm
+    ones = torch.ones(module.num_features)
+    scale = ones * (1 + module.eps) ** 0.5
+    values = {"running_mean": ones * 0, "running_var": ones, "weight": scale, "bias": bias}
+    return {f"{name}.{key}": value for key, value in values.items()}
+
+
+def _places(detector: Detector) -> list[tuple[str, nn.Conv2d, tuple[str, nn.BatchNorm2d] | None]]:
+    """Every convolution by its name, in the order in which they run, with the batch norm behind it and its name."""
+    found: list[tuple[str, nn.Conv2d, tuple[str, nn.BatchNorm2d] | None]] = []
     names = {module: name for name, module in detector.named_modules()}
 
     def note(module: nn.Module, _inputs: object) -> None:
         if isinstance(module, nn.Conv2d):
             found.append((names[module], module, None))
         elif isinstance(module, nn.BatchNorm2d):
-            found[-1] = (*found[-1][:2], module)
+            found[-1] = (*found[-1][:2], (names[module], module))
 
     hooks = [module.register_forward_pre_hook(note) for module in detector.modules()]
     side = 2 * detector.backbone.feature_info.reduction()[-1]

@@ -16,11 +16,12 @@ from accelerate.utils import set_seed  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from shufflekit.data.random import random_bits
-from shufflekit.detect.coco import Truth, read_truth
+from shufflekit.detect.coco import Truth, plain_id, read_truth
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.criterion import loss_of
 from shufflekit.detect.evaluate import evaluate
 from shufflekit.detect.find_all import find_all
+from shufflekit.detect.frames import turn_truth
 from shufflekit.detect.loader import DetectionBatch, DetectionLoader
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
@@ -44,7 +45,7 @@ from shufflekit.train.run import (
 from shufflekit.train.unfold import unfold_before_training
 from shufflekit.weights import load_weights
 
-_Data = tuple[Truth, Path]  # annotations, and the folder of the images
+_Data = tuple[Truth, Path, list[str]]  # annotations, the folder of the images, what there is to say of them
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,13 @@ class DetectorTrainer(Trainer):
         return means
 
     def _score(self, network: nn.Module, validation: Any) -> Precision:
-        truth, folder = validation.truth, validation.folder
-        results = find_all(network, self.model.pretrained_cfg, truth, folder, validation.broken, self.watcher.advance)
-        found = evaluate(truth, results)
+        truth, folder, broken = validation.truth, validation.folder, validation.broken
+        results = find_all(network, self.model.pretrained_cfg, truth, folder, broken, self.watcher.advance)
+        seen = [image.id for image in truth.images if image.file_name not in broken]
+        if not seen:
+            name, reason = next(iter(broken.items()))
+            raise InputError(f"val: none of {len(truth.images)} images in {folder} could be read; {name}: {reason}")
+        found = evaluate(truth, results, seen)
         return Precision(100 * found.ap, 100 * found.ap50)
 
 
@@ -112,11 +117,11 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         InputError: data or a checkpoint that cannot be used.
     """
     keep_freed_memory()
-    truth, folder = read_truth(settings.data), _images(settings.images, settings.data)
+    training = _read(settings.data, settings.images)
     validation = None
     if settings.val is not None:
-        validation = read_truth(settings.val), _images(settings.val_images or settings.images, settings.val)
-        _check_same_classes(truth, validation[0])
+        validation = _read(settings.val, settings.val_images or settings.images)
+        _check_validation(training[0], validation[0])
     if settings.holdout:
         raise UsageError("holdout: a detector is validated on --val, an annotation file of its own")
     if settings.teacher:
@@ -126,11 +131,11 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
     if settings.freeze:
         raise UsageError("freeze: only a classifier's backbone can be frozen")
     with folder_lock(settings.out):
-        return _run(settings, recipe, (truth, folder), validation, watcher)
+        return _run(settings, recipe, training, validation, watcher)
 
 
 def _run(settings: Settings, recipe: Recipe, training: _Data, validation: _Data | None, watcher: Watcher | None) -> int:
-    truth, folder = training
+    truth, folder, notes = training
     accelerator = make_accelerator(settings.precision)
     watcher = watcher if watcher is not None and accelerator.is_main_process else Silent()
     identity = {
@@ -139,8 +144,8 @@ def _run(settings: Settings, recipe: Recipe, training: _Data, validation: _Data 
         "weights": settings.weights,
         "classes": list(truth.classes),
         "training_images": len(truth.images),
-        "data": _digest(*training),
-        "validation": validation and _digest(*validation),
+        "data": _digest(truth, folder),
+        "validation": validation and _digest(*validation[:2]),
         "precision": settings.precision,
         "processes": accelerator.num_processes,
         "recipe": json.loads(json.dumps(asdict(recipe))),
@@ -148,8 +153,8 @@ def _run(settings: Settings, recipe: Recipe, training: _Data, validation: _Data 
     checkpoint = find_checkpoint(settings, identity, watcher)
     set_seed(recipe.seed)
     model = _build(settings, recipe, truth)
-    for what, count in truth.odd.items():
-        watcher.note(f"{settings.data}: {count} {what}")
+    for line in (*notes, *(validation[2] if validation else ())):
+        watcher.note(line)
     note_learning_rate(recipe, accelerator.num_processes, watcher)
     prepare = Preparation.from_config(model.pretrained_cfg or {})
     place = (accelerator.process_index, accelerator.num_processes)
@@ -162,7 +167,7 @@ def _run(settings: Settings, recipe: Recipe, training: _Data, validation: _Data 
         accelerator,
         Layout(channels_last=settings.layout == "channels_last", compiled=settings.compile == "yes"),
         batches,
-        validation and DetectionLoader(*validation, 1, prepare, None, recipe.seed),
+        validation and DetectionLoader(*validation[:2], 1, prepare, None, recipe.seed),
         settings.out,
         classes=len(truth.classes),
         identity=identity,
@@ -182,17 +187,23 @@ def _digest(truth: Truth, folder: Path) -> str:
     return f"{len(truth.images)} images of digest {digest.hexdigest()[:16]}"
 
 
-def _images(folder: Path | None, annotations: Path) -> Path:
+def _read(annotations: Path, folder: Path | None) -> tuple[Truth, Path, list[str]]:
+    """What is on the photos of a folder as they are seen, and what there is to say of it."""
     if folder is None:
         raise UsageError(f"images: the folder with the images of {annotations} must be named")
     if not folder.is_dir():
         raise UsageError(f"images: {folder} is no folder")
-    return folder
+    truth = read_truth(annotations)
+    turned, notes = turn_truth(truth, folder)
+    return turned, folder, [*truth.notes(), *notes]
 
 
-def _check_same_classes(training: Truth, validation: Truth) -> None:
-    if (training.classes, training.category_ids) != (validation.classes, validation.category_ids):
+def _check_validation(training: Truth, validation: Truth) -> None:
+    theirs, ours = ([*zip(map(plain_id, one.category_ids), one.classes)] for one in (validation, training))
+    if theirs != ours:
         raise InputError(f"val: {validation.path} must have the categories of {training.path}, found others")
+    if not any(len(image.boxes) for image in validation.images):
+        raise InputError(f"val: {validation.path} must have boxes to be found, found none")
 
 
 def _build(settings: Settings, recipe: Recipe, truth: Truth) -> Detector:

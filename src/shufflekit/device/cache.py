@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +10,9 @@ from pathlib import Path
 from shufflekit.device import host
 from shufflekit.device.measure import BENCHMARK, measure_device
 from shufflekit.device.record import Device
-from shufflekit.errors import InputError
+from shufflekit.environment import cache_folder
+from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
-
-
-def cache_folder() -> Path:
-    """Where downloads and measurements are kept: $SHUFFLEKIT_CACHE, else `shufflekit` in the user's cache folder."""
-    own = os.environ.get("SHUFFLEKIT_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shufflekit"
 
 
 def record_path() -> Path:
@@ -58,5 +52,5 @@ def load_device(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, device.to_json().encode())
     except OSError as error:
-        warn(f"{path}: not kept ({error.strerror})")
+        warn(f"{path}: not kept ({error.strerror or one_line(error)})")
     return device

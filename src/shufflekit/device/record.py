@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shufflekit.errors import InputError
+from shufflekit.records import parsed, record
 
 _LANES = {"avx512": 16, "avx2": 8, "neon": 4, "simd128": 4}
 
@@ -119,45 +119,32 @@ class Device:
         Raises:
             InputError: it is something else; the message says what is wrong first.
         """
-        try:
-            return _device(json.loads(text))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"device record: not readable ({type(error).__name__}: {error})") from None
+        return cls.from_dict(parsed(text, "device record"))
+
+    @classmethod
+    def from_dict(cls, found: Any) -> Device:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            InputError: it is something else; the message says what is wrong first.
+        """
+        return record(cls, found, "device record")
+
+    def wrong(self) -> str | None:
+        """What no measurement can have, for `record`."""
+        if not self.peaks or not self.copies:
+            return "it holds no measurement"
+        if min(self.cores, self.memory_bytes) < 1:
+            return f"cores and memory must be 1 or more, found {self.cores} and {self.memory_bytes}"
+        rates: list[Rate | None] = [rate for peak in self.peaks for rate in (peak.one_core, peak.all_cores)]
+        rates += [rate for copy in self.copies for rate in (copy.one_core, copy.all_cores)]
+        for rate in rates:
+            if rate is not None and not 0 < rate.median <= rate.best:
+                return f"a rate must be positive and its median not above its best, found {rate}"
+        return None
 
 
 def _of_threads(threads: int, one_core: Rate, all_cores: Rate | None) -> float:
     if threads == 1 or all_cores is None:
         return one_core.best
     return min(threads * one_core.best, all_cores.best)
-
-
-def _device(found: dict[str, Any]) -> Device:
-    device = Device(
-        cpu=str(found["cpu"]),
-        architecture=str(found["architecture"]),
-        system=str(found["system"]),
-        cores=int(found["cores"]),
-        memory_bytes=int(found["memory_bytes"]),
-        caches=tuple(Cache(int(c["level"]), int(c["bytes"]), int(c["shared_by"])) for c in found["caches"]),
-        vector_features=tuple(map(str, found["vector_features"])),
-        instruction_sets=tuple(map(str, found["instruction_sets"])),
-        peaks=tuple(PeakRate(str(p["instruction_set"]), _rate(p["one_core"]), _rate(p["all_cores"])) for p in found["peaks"]),
-        copies=tuple(_copy(c) for c in found["copies"]),
-        measured_on=str(found["measured_on"]),
-        benchmark=int(found["benchmark"]),
-    )
-    if not device.peaks or not device.copies:
-        raise ValueError("it holds no measurement")
-    return device
-
-
-def _copy(found: dict[str, Any]) -> CopyRate:
-    together = found["all_cores"]
-    return CopyRate(int(found["working_set_bytes"]), _rate(found["one_core"]), None if together is None else _rate(together))
-
-
-def _rate(found: dict[str, Any]) -> Rate:
-    rate = Rate(float(found["best"]), float(found["median"]))
-    if not 0 < rate.median <= rate.best < float("inf"):
-        raise ValueError(f"a rate must be positive and its median not above its best, found {found}")
-    return rate

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shufflekit.errors import InputError, UsageError
-from shufflekit.export.format import Format, Settings
+from shufflekit.errors import InputError, ShufflekitError, UsageError
+from shufflekit.export.format import Array, Format, Settings, Shape
 from shufflekit.export.outputs import first_line, largest_difference, outputs_of, stdout_to_stderr
 from shufflekit.export.to_executorch import ExecuTorch
 from shufflekit.export.to_litert import LiteRt
@@ -18,6 +20,8 @@ from shufflekit.export.to_mnn import Mnn
 from shufflekit.export.to_ncnn import Ncnn
 from shufflekit.export.to_onnx import Onnx
 from shufflekit.export.to_openvino import OpenVino
+from shufflekit.finite import check_finite
+from shufflekit.shapes import image_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,8 +58,12 @@ def export(
     name: str = "",
     opset: int = 18,
     dynamic_batch: bool = False,
+    verify: bool = True,
 ) -> list[Path]:
-    """Writes a network, as it is in evaluation, as the files of a format; they appear whole or not at all.
+    """Writes a network, as it is in evaluation, as the files of a format; they appear whole and right or not at all.
+
+    Where the format's runtime is installed, it runs them on random images first, and what it computes is compared with
+    PyTorch. Where it is not, a warning says that this was not done. The module is left as it was.
 
     Args:
         model: takes one float32 tensor and returns one, or several in a list, tuple or dict.
@@ -65,14 +73,15 @@ def export(
         name: of the files, before their suffixes; the network's architecture, or its class, by default.
         opset: version of ONNX's operators, for ONNX and the formats that are converted from it.
         dynamic_batch: let the file take any number of images.
+        verify: False keeps them as they are.
 
     Returns:
         The files, the one that a runtime is given first.
 
     Raises:
-        UsageError: an unknown format or opset, or one that has no dynamic batch.
-        MissingExtraError: a package of the format is not installed.
-        InputError: its converter refuses the network.
+        UsageError: an unknown format, opset or shape, or one that has no dynamic batch.
+        MissingExtraError: a package that the converter needs is not installed.
+        InputError: its converter refuses the network, or the runtime does not compute what PyTorch does.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -81,22 +90,72 @@ def export(
         ...     export(build_model("shufflenet_v2_x0_5"), (1, 3, 224, 224), "ncnn", folder)
         [...shufflenet_v2_x0_5.ncnn.param'), ...shufflenet_v2_x0_5.ncnn.bin')]
     """
-    found = find_format(format)
-    if len(input_shape) != 4:
-        raise UsageError(f"export: the input's shape must be (N, C, H, W), found {tuple(input_shape)}")
-    if dynamic_batch and not found.dynamic_batch:
+    exported = convert(model, input_shape, format, folder, name, Settings(opset, dynamic_batch), verify)
+    if verify and exported.difference is None:
+        warnings.warn(unverified(find_format(format)), stacklevel=2)
+    return exported.files
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files of a format, and how far their outputs are from PyTorch's: a share of the largest, None if not verified."""
+
+    files: list[Path]
+    difference: float | None
+
+
+def convert(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    format: str,  # noqa: A002
+    folder: str | Path,
+    name: str,
+    settings: Settings,
+    verify: bool,
+) -> Exported:
+    """As `export`, with what the verification found."""
+    found, shape = find_format(format), image_shape(input_shape)
+    if settings.dynamic_batch and not found.dynamic_batch:
         raise UsageError(f"dynamic_batch: {found.name} has the batch that it is written with; export it by itself without")
-    found.require()
-    stem = Path(folder, name or getattr(model, "architecture", "") or type(model).__name__)
+    found.require_writers()
+    stem = Path(folder, name or network_name(model))
+    try_run(model, shape, stem.name)
     stem.parent.mkdir(parents=True, exist_ok=True)
-    n, c, h, w = input_shape
-    model.eval()
     with TemporaryDirectory(dir=stem.parent, prefix=".exporting-") as work, stdout_to_stderr():
-        written = Path(work, stem.name)
-        found.write(model, (n, c, h, w), written, Settings(opset, dynamic_batch))
+        written, difference = Path(work, stem.name), None
+        found.write(model, shape, written, settings)
+        if verify and found.runs_here:
+            difference = _difference(found, model, shape, written, settings.dynamic_batch)
+            if not difference <= ALLOWED_DIFFERENCE:
+                share = f"differs from PyTorch by {difference:.1e} of the largest output, needed {ALLOWED_DIFFERENCE:.0e}"
+                raise InputError(f"{found.name}: {share}; not written")
         for path, target in zip(found.files(written), found.files(stem)):
             path.replace(target)
-    return found.files(stem)
+    return Exported(found.files(stem), difference)
+
+
+def network_name(model: nn.Module) -> str:
+    """What the files of a network are called by default."""
+    return getattr(model, "architecture", "") or type(model).__name__
+
+
+def unverified(found: Format) -> str:
+    """Says in a line that the files of a format were not verified."""
+    return f"{found.name}: not verified, since {found.packages[0]} is not installed: pip install 'shufflekit[{found.extra}]'"
+
+
+def try_run(model: nn.Module, shape: Shape, name: str) -> list[Array]:
+    """What PyTorch computes of zeros; some converters crash on a network that cannot run.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        return outputs_of(model, np.zeros(shape, np.float32))
+    except UsageError:
+        raise
+    except Exception as error:  # it runs what somebody else wrote
+        raise UsageError(f"{name}: fails on an input of {'x'.join(map(str, shape))}: {first_line(error)}") from error
 
 
 def verify(
@@ -117,17 +176,24 @@ def verify(
         and of three images.
 
     Raises:
-        InputError: the runtime cannot load or run the files.
+        InputError: the runtime cannot load or run the files, or PyTorch's own outputs are not finite.
     """
-    found = find_format(format)
-    images = np.random.default_rng(0).standard_normal((max(_DYNAMIC_BATCHES), *input_shape[1:]), np.float32)
+    with stdout_to_stderr():
+        return _difference(find_format(format), model, image_shape(input_shape), Path(folder, name), dynamic_batch)
+
+
+def _difference(found: Format, model: nn.Module, shape: Shape, stem: Path, dynamic_batch: bool) -> float:
+    images = np.random.default_rng(0).standard_normal((max(_DYNAMIC_BATCHES), *shape[1:]), np.float32)
     worst = 0.0
     try:
-        with stdout_to_stderr():
-            run = found.load(Path(folder, name), 1)
-            for batch in _DYNAMIC_BATCHES if dynamic_batch else (input_shape[0],):
-                x = np.resize(images, (batch, *images.shape[1:]))
-                worst = max(worst, largest_difference(run(x), outputs_of(model, x)))
-    except (RuntimeError, ValueError) as error:
+        run = found.load(stem, 1)
+        for batch in _DYNAMIC_BATCHES if dynamic_batch else (shape[0],):
+            x = np.resize(images, (batch, *images.shape[1:]))
+            expected = outputs_of(model, x)
+            check_finite(expected, f"{stem.name} in PyTorch")
+            worst = max(worst, largest_difference(run(x), expected))
+    except ShufflekitError:
+        raise
+    except Exception as error:  # each runtime has its own
         raise InputError(f"{found.name}: cannot run what it has written: {first_line(error)}") from error
     return worst

@@ -43,6 +43,7 @@ class Format(ABC):
     Attributes:
         name: as its makers write it.
         packages: modules that converting and running need, the runtime's own first.
+        writers: those of them that converting needs; all by default.
         extra: of this package, that brings them.
         suffixes: of the files that a network becomes, the one to load first.
         dynamic_batch: whether a file can take any number of images.
@@ -50,6 +51,7 @@ class Format(ABC):
 
     name: str
     packages: tuple[str, ...]
+    writers: tuple[str, ...] = ()
     extra = "bench"
     suffixes: tuple[str, ...]
     dynamic_batch = True
@@ -57,11 +59,23 @@ class Format(ABC):
     @property
     def version(self) -> str:
         """Of the installed runtime; empty where it is missing."""
-        return version(self.packages[0]) if find_spec(self.packages[0]) else ""
+        return version(self.packages[0]) if self.runs_here else ""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the runtime is installed."""
+        return find_spec(self.packages[0]) is not None
 
     def require(self) -> None:
         """Raises MissingExtraError where a package is missing."""
-        for package in self.packages:
+        self._require(self.packages)
+
+    def require_writers(self) -> None:
+        """Raises MissingExtraError where a package is missing that converting needs."""
+        self._require(self.writers or self.packages)
+
+    def _require(self, packages: tuple[str, ...]) -> None:
+        for package in packages:
             if find_spec(package) is None:
                 raise MissingExtraError(package, self.extra)
 

@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
 
 def outputs_of(model: nn.Module, x: Array) -> list[Array]:
-    """What PyTorch computes in evaluation: every output, in the network's order.
+    """What PyTorch computes in evaluation: every output, in the network's order; the module is left as it was.
 
     Args:
         x: (N, C, H, W).
     """
     import torch
 
-    with torch.inference_mode():
-        return [y.numpy() for y in tensors_of(model.eval()(torch.from_numpy(x)))]
+    from shufflekit.modes import evaluation
+
+    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), None)
+    with evaluation(model), torch.inference_mode():
+        return [y.cpu().numpy() for y in tensors_of(model(torch.from_numpy(x).to(device)))]
 
 
 def tensors_of(found: Any) -> list[Tensor]:
@@ -38,10 +41,17 @@ def tensors_of(found: Any) -> list[Tensor]:
     """
     import torch
 
-    tensors = [found] if isinstance(found, torch.Tensor) else list(found.values() if isinstance(found, dict) else found)
-    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
-        raise UsageError("model: must return one tensor, or several in a list, tuple or dict")
-    return tensors
+    several = list(found.values() if isinstance(found, dict) else found if isinstance(found, list | tuple) else [found])
+    if not several:
+        raise UsageError(
+            f"model: must return one tensor, or several in a list, tuple or dict, found an empty {type(found).__name__}"
+        )
+    for one in several:
+        if not isinstance(one, torch.Tensor):
+            raise UsageError(
+                f"model: must return one tensor, or several in a list, tuple or dict, found a {type(one).__name__}"
+            )
+    return several
 
 
 def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> float:
@@ -54,11 +64,14 @@ def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> flo
         >>> largest_difference([np.array([1.0, -3.0], np.float32)], [np.array([1.0, -4.0], np.float32)])
         0.25
     """
-    found, expected = ([np.squeeze(y) for y in outputs] for outputs in (found, expected))
-    if len(found) != len(expected) or any(y.shape != right.shape for y, right in zip(found, expected)):
+    # As floating point: small whole numbers would wrap round, and truth values have no difference.
+    ours, theirs = ([np.squeeze(y).astype(np.float64) for y in outputs] for outputs in (found, expected))
+    if len(ours) != len(theirs) or any(y.shape != right.shape for y, right in zip(ours, theirs)):
         return float("inf")
     smallest = np.finfo(np.float32).tiny
-    worst = max(float(np.abs(y - right).max() / max(np.abs(right).max(), smallest)) for y, right in zip(found, expected))
+    worst = max(
+        float(np.abs(y - right).max(initial=0) / max(np.abs(right).max(initial=0), smallest)) for y, right in zip(ours, theirs)
+    )
     return worst if np.isfinite(worst) else float("inf")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,24 +16,37 @@ import numpy as np
 from shufflekit.errors import InputError, MissingExtraError, UsageError
 from shufflekit.export.convert import find_format
 from shufflekit.export.format import Array, Run
-from shufflekit.export.outputs import first_line, stdout_to_stderr
+from shufflekit.export.outputs import first_line, outputs_of, stdout_to_stderr
 from shufflekit.export.signal_stack import kept_signal_stack
+from shufflekit.finite import check_finite
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from shufflekit.data.loader import Batch
 
 QUANTIZED = ("onnx", "openvino")
-_SUFFIX = ".int8"
+SUFFIX = ".int8"
+_CHECKED_BATCHES = 8
 
 
-def quantize(format: str, folder: str | Path, name: str, images: Array) -> str:  # noqa: A002
+def quantize(
+    format: str,  # noqa: A002
+    folder: str | Path,
+    name: str,
+    images: Array,
+    model: nn.Module | None = None,
+) -> str:
     """Makes an int8 file of a float32 one that `export` wrote, weights by channel and activations by tensor.
+
+    The file appears whole or not at all.
 
     Args:
         format: onnx or openvino.
         folder: where the float32 files are.
         name: of theirs, before the suffixes.
         images: (N, C, H, W), as the network takes them; from them the quantiser learns the ranges of activations.
+        model: what `export` was given: the runtime's outputs of some of the images are compared with its; None does not.
 
     Returns:
         The name of the int8 files: `name` with `.int8` after it.
@@ -39,20 +54,35 @@ def quantize(format: str, folder: str | Path, name: str, images: Array) -> str: 
     Raises:
         UsageError: another format.
         MissingExtraError: the quantiser is not installed.
-        InputError: it refuses the network.
+        InputError: it refuses the network, or the file's outputs are further from the network's than zeros would be.
     """
     if format not in QUANTIZED:
         raise UsageError(f"int8: must be a format of {', '.join(QUANTIZED)}, found {format!r}")
-    source, target = Path(folder, name), Path(folder, name + _SUFFIX)
-    try:
-        with stdout_to_stderr():
-            (_quantize_onnx if format == "onnx" else _quantize_openvino)(source, target, images)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{find_format(format).name}: cannot quantise this network: {first_line(error)}") from error
+    found, source, target = find_format(format), Path(folder, name), Path(folder, name + SUFFIX)
+    found.require()
+    with TemporaryDirectory(dir=folder, prefix=".exporting-") as work, stdout_to_stderr():
+        written = Path(work, target.name)
+        try:
+            batch = (_quantize_onnx if format == "onnx" else _quantize_openvino)(source, written, images)
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{found.name}: cannot quantise this network: {first_line(error)}") from error
+        if model is not None:
+            run = found.load(written, 1)
+            for x in islice(batches(images, batch), _CHECKED_BATCHES):
+                _check(run(x), outputs_of(model, x), found.name)
+        for path, place in zip(found.files(written), found.files(target)):
+            path.replace(place)
     return target.name
 
 
-def _quantize_onnx(source: Path, target: Path, images: Array) -> None:
+def _check(found: Sequence[Array], expected: Sequence[Array], name: str) -> None:
+    check_finite(found, f"{name} int8")
+    for y, right in zip(found, expected, strict=True):
+        if np.linalg.norm((y - right).ravel()) >= np.linalg.norm(right.ravel()) > 0:
+            raise InputError(f"{name} int8: the outputs are further from PyTorch's than zeros would be; not written")
+
+
+def _quantize_onnx(source: Path, target: Path, images: Array) -> int:
     """https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html"""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
@@ -77,6 +107,7 @@ def _quantize_onnx(source: Path, target: Path, images: Array) -> None:
         )
     finally:
         logging.getLogger().removeFilter(_no_advice)
+    return batch
 
 
 class _Reader:
@@ -95,7 +126,7 @@ def _no_advice(record: logging.LogRecord) -> bool:
     return "pre-processing before quantization" not in record.getMessage()
 
 
-def _quantize_openvino(source: Path, target: Path, images: Array) -> None:
+def _quantize_openvino(source: Path, target: Path, images: Array) -> int:
     """https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html"""
     if find_spec("nncf") is None:
         raise MissingExtraError("nncf", "bench")
@@ -111,6 +142,7 @@ def _quantize_openvino(source: Path, target: Path, images: Array) -> None:
     with kept_signal_stack():
         found = nncf.quantize(model, nncf.Dataset(list(batches(images, batch))), subset_size=len(images))
     openvino.save_model(found, form.files(target)[0], compress_to_fp16=False)
+    return batch
 
 
 def batches(images: Array, size: int) -> Iterator[Array]:

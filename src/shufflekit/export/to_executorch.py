@@ -31,6 +31,8 @@ class ExecuTorch(Format):
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
+        from shufflekit.export.plain import plain_copy
+
         example, shapes = torch.zeros(shape), None
         if settings.dynamic_batch:
             largest = max(_LARGEST_BATCH, shape[0])
@@ -39,7 +41,7 @@ class ExecuTorch(Format):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of torch about itself
-                program = torch.export.export(model.eval(), (example,), dynamic_shapes=shapes)
+                program = torch.export.export(plain_copy(model), (example,), dynamic_shapes=shapes)
                 lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
                 self.files(stem)[0].write_bytes(lowered.to_executorch().buffer)
         except Exception as error:

@@ -19,6 +19,7 @@ class LiteRt(Format):
 
     name = "LiteRT"
     packages = ("ai_edge_litert", "litert_torch")
+    writers = ("litert_torch",)
     extra = "litert"
     suffixes = (".tflite",)
     dynamic_batch = False
@@ -27,10 +28,12 @@ class LiteRt(Format):
         import litert_torch
         import torch
 
+        from shufflekit.export.plain import plain_copy
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of torch about itself
-                litert_torch.convert(model.eval(), (torch.zeros(shape),)).export(str(self.files(stem)[0]))
+                litert_torch.convert(plain_copy(model), (torch.zeros(shape),)).export(str(self.files(stem)[0]))
         except Exception as error:
             raise InputError(f"LiteRT: cannot convert this network: {first_line(error)}") from error
 

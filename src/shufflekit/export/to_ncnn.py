@@ -22,6 +22,7 @@ class Ncnn(FromOnnx):
 
     name = "ncnn"
     packages = ("ncnn", "pnnx", "onnx")
+    writers = ("pnnx", "onnx")
     suffixes = (".ncnn.param", ".ncnn.bin")
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:

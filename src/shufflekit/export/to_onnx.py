@@ -17,6 +17,7 @@ class Onnx(Format):
 
     name = "ONNX"
     packages = ("onnxruntime", "onnx")
+    writers = ("onnx",)
     suffixes = (".onnx",)
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:

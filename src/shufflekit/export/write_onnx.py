@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from shufflekit.errors import InputError, UsageError
 from shufflekit.export.format import Settings, Shape
 from shufflekit.export.outputs import first_line, outputs_of
+from shufflekit.export.plain import plain_copy
 
 OPSETS = range(9, 24)
 
@@ -29,11 +29,11 @@ def write_onnx(model: nn.Module, shape: Shape, path: Path, settings: Settings) -
     """
     if settings.opset not in OPSETS:
         raise UsageError(f"opset: must be {OPSETS[0]} to {OPSETS[-1]}, found {settings.opset}")
-    network = copy.deepcopy(model)
+    network = plain_copy(model)
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.LocalResponseNorm):
             network.set_submodule(name, _Norm(module))
-    names = [f"out{i}" for i in range(len(outputs_of(model, np.zeros(shape, np.float32))))]
+    names = [f"out{i}" for i in range(len(outputs_of(network, np.zeros(shape, np.float32))))]
     axes = {name: {0: "batch"} for name in ("in0", *names)} if settings.dynamic_batch else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing, and that this exporter is the older one; the newer needs another package

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
 
-from shufflekit.errors import ShufflekitError, UsageError, one_line
+from shufflekit.errors import UsageError, one_line
 from shufflekit.graph.graph import Graph, Node, Value, live
-from shufflekit.graph.operators import CANONICAL, Call, RefusedError
-from shufflekit.modes import evaluation
-
-
-# torch takes local response norms apart into nine operators; as one of ours they arrive whole.
-@torch.library.custom_op("shufflekit::local_response_norm", mutates_args=())
-def _local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    return _taken_apart(x, size, alpha, beta, k)
-
-
-_local_response_norm.register_fake(lambda x, *_: torch.empty_like(x))
-_taken_apart = F.local_response_norm
-_BATCH = 2  # 1 could not be told from any other dimension of size 1
+from shufflekit.graph.images import Images, RefusedError
+from shufflekit.graph.operators import CANONICAL, Call, Same, Step, operator_of
+from shufflekit.graph.trace import after_input, input_of, module_of, outputs_of, trace
+from shufflekit.shapes import image_shape
 
 
 def capture(model: nn.Module, shape: Sequence[int]) -> Graph:
@@ -35,10 +25,11 @@ def capture(model: nn.Module, shape: Sequence[int]) -> Graph:
 
     Args:
         model: takes one float32 tensor and returns one, or several in a list, tuple or dict.
-        shape: (N, C, H, W) of the input; the graph has a batch of 2 whatever N is.
+        shape: (N, C, H, W) of the input; the graph holds for every N.
 
     Raises:
-        UsageError: the network cannot be captured, or has an operator that the engine does not have.
+        UsageError: the network cannot be captured, its outputs depend on the batch size in another way than image by image,
+            or it has operators that the engine does not have.
 
     Example:
         >>> print(capture(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), (1, 3, 4, 4)))
@@ -46,113 +37,191 @@ def capture(model: nn.Module, shape: Sequence[int]) -> Graph:
         conv2d  conv  input   2x8x4x4  stride=1,1 padding=0,0 dilation=1,1 groups=1
         relu    relu  conv2d  2x8x4x4
     """
-    if len(shape) != 4:
-        raise UsageError(f"compile: the input's shape must be (N, C, H, W), found {tuple(shape)}")
-    return _Capture(_export(model, tuple(shape[1:]))).graph()
-
-
-def _export(model: nn.Module, shape: tuple[int, ...]) -> Any:
-    try:
-        patched = mock.patch.object(F, "local_response_norm", _local_response_norm)
-        with evaluation(model), warnings.catch_warnings(), torch.no_grad(), patched:
-            warnings.simplefilter("ignore")  # of torch.export about itself
-            program = torch.export.export(model, (torch.zeros(_BATCH, *shape),), strict=False)
-            return program.run_decompositions({})
-    except ShufflekitError:
-        raise
-    except Exception as error:
-        reason = one_line(error)
-        sizes = ", ".join(map(str, shape))
-        raise UsageError(f"compile: {type(model).__name__} cannot be captured at (N, {sizes}): {reason}") from error
+    _, *sizes = image_shape(shape)
+    return _Capture(trace(model, tuple(sizes), lambda node: operator_of(node) in CANONICAL)).graph()
 
 
 class _Capture:
-    """Walks the exported graph once; `names` has our value or constant for each of its nodes."""
+    """Walks the exported graph once, and has for each of its nodes our value, a constant, or why there is none."""
 
-    def __init__(self, program: Any) -> None:
+    def __init__(self, program: ExportedProgram) -> None:
         self.program = program
-        self.names: dict[fx.Node, str] = {}
+        self.places: dict[fx.Node, tuple[str, Images]] = {}
+        self.known: dict[fx.Node, Any] = {}
+        self.origins: dict[fx.Node, str] = {}
+        self.failed: set[fx.Node] = set()
+        self.refused: dict[tuple[str, str], list[str]] = defaultdict(list)  # modules by operator and reason
         self.nodes: list[Node] = []
         self.values: dict[str, Value] = {}
         self.constants: dict[str, NDArray[np.float32]] = {}
-        self.integers: dict[fx.Node, tuple[int, ...]] = {}
 
     def graph(self) -> Graph:
+        source = input_of(self.program)
+        self._sources(source)
+        outputs = outputs_of(self.program)
+        if not outputs:
+            raise UsageError("compile: the network must return a tensor, found none")
+        wanted = _ancestors([each for each in outputs if isinstance(each, fx.Node)])
+        self._check_state(wanted)
+        computed = set(after_input(self.program))
+        for node in self.program.graph.nodes:
+            if node.op == "get_attr":
+                self.failed.add(node)
+            elif node.op == "call_function" and node in wanted:
+                self._call(node) if node in computed else self._compute(node)
+        names = tuple(self._output(number, each) for number, each in enumerate(outputs))
+        self._report()
+        nodes = live(tuple(self.nodes), names)
+        read = {name for node in nodes for name in node.inputs}
+        constants = {name: array for name, array in self.constants.items() if name in read}
+        return Graph((self.places[source][0],), names, nodes, self.values, constants)
+
+    def _sources(self, source: fx.Node) -> None:
         signature = self.program.graph_signature
         tensors = {**self.program.state_dict, **self.program.constants}
         origins = signature.inputs_to_parameters | signature.inputs_to_buffers | signature.inputs_to_lifted_tensor_constants
         for node in self.program.graph.nodes:
-            if node.op == "placeholder":
-                if node.name in origins:
-                    self._constant(node, tensors[origins[node.name]], origins[node.name])
-                else:
-                    self.names[node] = self._value(node.name, node.meta["val"].shape)
-            elif node.op == "call_function":
-                self._call(node)
-        inputs = tuple(self.names[node] for node in self.program.graph.nodes if node.name in signature.user_inputs)
-        if len(inputs) != 1:
-            raise UsageError(f"compile: the network must take one tensor, found {len(inputs)}")
-        by_name = {node.name: name for node, name in self.names.items()}
-        outputs = tuple(by_name[name] for name in signature.user_outputs)
-        nodes = live(tuple(self.nodes), outputs)
-        read = {name for node in nodes for name in node.inputs}
-        constants = {name: array for name, array in self.constants.items() if name in read}
-        return Graph(inputs, outputs, nodes, self.values, constants)
+            if node.name in origins and node.op == "placeholder":
+                self.origins[node] = origins[node.name]
+                found = tensors[origins[node.name]]
+                self.known[node] = found.detach() if isinstance(found, Tensor) else found
+        images = Images((1, *(int(size) for size in source.meta["val"].shape[1:])), 0)
+        self.places[source] = (self._value(source.name, images.stored), images)
 
-    def _constant(self, node: fx.Node, tensor: torch.Tensor, name: str) -> None:
-        if tensor.dtype == torch.int64:  # an index, or the batches that a batch norm has counted
-            self.integers[node] = tuple(tensor.flatten().tolist())
-            return
-        if tensor.dtype != torch.float32:
-            raise UsageError(f"compile: {name} must be float32, found {tensor.dtype}")
-        self.names[node] = name
-        self.constants[name] = tensor.detach().cpu().numpy()
+    def _check_state(self, wanted: set[fx.Node]) -> None:
+        changed = set(self.program.graph_signature.buffers_to_mutate.values())
+        for node in wanted & self.origins.keys():
+            if self.origins[node] in changed:
+                raise UsageError(
+                    f"compile: {self.origins[node]} changes at every call, and what the network returns depends on it"
+                )
 
-    def _value(self, name: str, shape: Sequence[int]) -> str:
-        self.values[name] = Value(name, tuple(int(size) for size in shape))
+    # What operators ask, see `operators.Known`.
+
+    def value(self, node: fx.Node) -> tuple[str, Images] | None:
+        return self.places.get(node)
+
+    def constant(self, node: fx.Node) -> Any:
+        if node not in self.known:
+            why = "input" if node in self.places else "batch size"
+            raise RefusedError(f"{node.name} must be a constant, and depends on the {why}")
+        return self.known[node]
+
+    def keep(self, node: fx.Node) -> str:
+        tensor = self.constant(node)
+        name = self.origins.get(node, node.name)
+        self.constants[name] = tensor.to("cpu", torch.float32).numpy()
         return name
 
+    # The walk.
+
+    def _compute(self, node: fx.Node) -> None:
+        """What depends on no input is computed here, with the types that torch gives it; what depends on the batch is not."""
+        if self.failed.intersection(node.all_input_nodes):
+            self.failed.add(node)
+        if any(each not in self.known for each in node.all_input_nodes):
+            return
+        tags = getattr(node.target, "tags", ())
+        if torch.Tag.nondeterministic_seeded in tags and not Call(node, self).is_off():
+            self._refuse(node, "it is random")
+            return
+        operator: Any = node.target
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.constant)
+        try:
+            with torch.no_grad():
+                self.known[node] = operator(*args, **kwargs)
+        except Exception as error:
+            raise UsageError(f"compile: {operator_of(node)} (in {module_of(node)}): {one_line(error)}") from error
+
     def _call(self, node: fx.Node) -> None:
-        module = _module(node)
-        operator = str(node.target).removesuffix(".default")
+        operator = operator_of(node)
         translate = CANONICAL.get(operator)
         if translate is None:
-            raise UsageError(f"compile: operator {operator} (in {module}) is not supported")
-        call = Call(node, self.names, self.constants, self.integers)
+            self._refuse(node, "")
+            return
+        if self.failed.intersection(node.all_input_nodes):
+            self.failed.add(node)
+            return
         try:
-            found = translate(call)
+            _check_type(node)
+            found = translate(Call(node, self))
+            if isinstance(found, Same):
+                self.places[node] = self.places[found.node]
+                return
+            images = found.images or Call(node, self).output
+            name = self._add_all(node, found.steps)
+            self.places[node] = (name, images)
         except RefusedError as error:
-            raise UsageError(f"compile: {operator} (in {module}): {error}") from error
-        if isinstance(found, str):
-            self.names[node] = found
-            return
-        if isinstance(found, np.ndarray):
-            self.names[node] = node.name
-            self.constants[node.name] = found
-            return
-        previous = ""
-        for number, (op, inputs, attrs, shape) in enumerate(found, start=1):
-            name = node.name if number == len(found) else f"{node.name}.{number}"
-            previous = self._add(name, op, module, tuple(x or previous for x in inputs), attrs, shape)
-        self.names[node] = previous
+            self._refuse(node, str(error))
 
-    def _add(
-        self, name: str, op: str, module: str, inputs: tuple[str, ...], attrs: dict[str, Any], shape: Sequence[int]
-    ) -> str:
-        if op == "affine":
-            constants = {f"{name}.{field}": attrs[field] for field in ("scale", "shift")}
-            self.constants |= constants
-            inputs, attrs = (*inputs, *constants), {}
-        for value in inputs:
-            if value in self.values or value in self.constants:
-                continue
-            raise UsageError(f"compile: {op} (in {module}) reads what is no float32 tensor")
-        self.nodes.append(Node(op, name, module, inputs, name, attrs))
-        return self._value(name, shape)
+    def _add_all(self, node: fx.Node, steps: Sequence[Step]) -> str:
+        names: list[str] = []
+        for number, (op, inputs, attrs, shape) in enumerate(steps, start=1):
+            name = node.name if number == len(steps) else f"{node.name}.{number}"
+            if 0 in shape:
+                raise RefusedError(f"its result is empty: {shape[1:]}")
+            read = []
+            for place, each in enumerate(inputs):
+                if isinstance(each, np.ndarray):
+                    self.constants[f"{name}.{place}"] = each
+                    read.append(f"{name}.{place}")
+                else:
+                    read.append(names[each] if isinstance(each, int) else each)
+            self.nodes.append(Node(op, name, module_of(node), tuple(read), self._value(name, shape), attrs))
+            names.append(name)
+        return names[-1]
+
+    def _value(self, name: str, shape: Sequence[int]) -> str:
+        self.values[name] = Value(name, tuple(shape))
+        return name
+
+    def _output(self, number: int, found: Any) -> str:
+        if isinstance(found, fx.Node) and found in self.failed:
+            return ""
+        if not isinstance(found, fx.Node) or found not in self.places:
+            what = "a constant" if isinstance(found, fx.Node) else repr(found)
+            raise UsageError(f"compile: output {number} must be a tensor computed from the network's input, found {what}")
+        name, images = self.places[found]
+        if not images.is_first:
+            raise UsageError(f"compile: output {number}: dimension 0 must count the images of the batch, found {images}")
+        return name
+
+    def _refuse(self, node: fx.Node, reason: str) -> None:
+        """Goes on, so that one message can name all."""
+        self.failed.add(node)
+        self.refused[operator_of(node), reason].append(module_of(node))
+
+    def _report(self) -> None:
+        missing = [f"{operator} ({_places(modules)})" for (operator, reason), modules in self.refused.items() if not reason]
+        wrong = [f"{operator} ({_places(modules)}): {reason}" for (operator, reason), modules in self.refused.items() if reason]
+        if missing:
+            word = "operator" if len(missing) == 1 else "operators"
+            wrong.insert(0, f"{word} {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not supported")
+        if wrong:
+            raise UsageError(f"compile: {'; '.join(wrong)}")
 
 
-def _module(node: fx.Node) -> str:
-    """The innermost module's path."""
-    stack = node.meta.get("nn_module_stack") or {}
-    paths = [path for path, _ in stack.values()]
-    return (paths[-1] if paths else "") or "the network itself"
+def _check_type(node: fx.Node) -> None:
+    found = node.meta["val"]
+    first = found[0] if isinstance(found, tuple | list) else found
+    if first.dtype != torch.float32:
+        raise RefusedError(f"gives {str(first.dtype).removeprefix('torch.')}, and the engine computes in float32")
+
+
+def _places(modules: Sequence[str]) -> str:
+    """How often, and where."""
+    different = list(dict.fromkeys(modules))
+    shown = ", ".join(different[:3]) + (f" and {len(different) - 3} more" if len(different) > 3 else "")
+    return f"in {shown}" if len(modules) == 1 else f"{len(modules)} times, in {shown}"
+
+
+def _ancestors(nodes: Sequence[fx.Node]) -> set[fx.Node]:
+    """The nodes, and all that they are computed from."""
+    found: set[fx.Node] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(node.all_input_nodes)
+    return found

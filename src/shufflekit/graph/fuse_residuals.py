@@ -17,7 +17,7 @@ def fuse_residuals(graph: Graph) -> Graph:
             a, b = node.inputs
             for conv_output, other in ((b, a), (a, b)):
                 conv = nodes.get(conv_output)
-                same = graph.values[other].shape == graph.values[node.output].shape
+                same = graph.values[other].shape == graph.values[conv_output].shape  # else one is spread over the other
                 if conv is not None and conv.op in ("conv", "linear") and readers[conv_output] == 1 and same:
                     if "residual" in conv.attrs:
                         continue

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 ACTIVATIONS = ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu")
 MOVES = ("reshape", "permute", "slice", "take", "concat")
+BATCH = 2  # what stands for the batch in the shapes of values
 
 
 @dataclass(frozen=True)
 class Value:
-    """A float32 tensor between nodes; dimension 0 of its shape is the batch, 2 when captured."""
+    """A float32 tensor between nodes; dimension 0 of its shape is the batch, written as `BATCH`."""
 
     name: str
     shape: tuple[int, ...]

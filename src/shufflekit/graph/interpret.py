@@ -87,5 +87,7 @@ def _single(node: Node, x: Tensor, attrs: Any, batch: int) -> Tensor:
     if node.op == "permute":
         return x.permute(attrs["dims"])
     assert node.op == "resize", node.op
-    corners = {"align_corners": attrs["align_corners"]} if attrs["mode"] == "bilinear" else {}
-    return F.interpolate(x, attrs["size"], mode=attrs["mode"], **corners)
+    factors = [None if step == 0 else 1 / step for step in attrs["scale"]]
+    if attrs["mode"] == "nearest":
+        return torch.ops.aten.upsample_nearest2d(x, attrs["size"], *factors)
+    return torch.ops.aten.upsample_bilinear2d(x, attrs["size"], attrs["align_corners"], *factors)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import nn
 
 from shufflekit.cost import LayerCount, count
+from shufflekit.cost.counts import plain_module
 from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers
 from shufflekit.device import Device, load_device
-from shufflekit.errors import UsageError
+from shufflekit.errors import InputError, UsageError
 from shufflekit.guidelines import (
     g1_unequal_channel_width,
     g2_excessive_group_convolution,
@@ -24,6 +24,7 @@ from shufflekit.guidelines.record import Audit, Finding
 from shufflekit.guidelines.rule import Rule, Violation
 from shufflekit.profile import Latency, MeasuredLayer, MeasuredProfile, profile
 from shufflekit.profile.calibrate import load_cost_model
+from shufflekit.profile.profile import checked_threads
 
 RULES: tuple[Rule, ...] = (
     g1_unequal_channel_width.RULE,
@@ -53,7 +54,7 @@ def audit(
         input_shape: (N, C, H, W).
         budget_ms: what one finding may cost before it is over budget.
         select: codes of rules, "G1" to "G5"; all by default.
-        threads: of PyTorch; as many as it is set to by default.
+        threads: of PyTorch; the cost model's where one is given, else as many as it is set to.
         measure: time the network; else the times, too, are those of the cost model, and it is not run.
         cost_model: of this device, for `threads`; by default the one kept, or calibrated now, in one to three minutes.
         tell: called with what is measured next.
@@ -63,15 +64,18 @@ def audit(
         The findings, the costliest first.
 
     Raises:
-        UsageError: an unknown rule, a negative budget, or fewer than 1 thread.
+        UsageError: no module, a shape that is none, an unknown rule, a negative budget, fewer than 1 thread, or the cost
+            model of another engine or number of threads.
         InputError: the model cannot take such an input.
     """
     rules = rules_of(select)
-    if not budget_ms >= 0:
-        raise UsageError(f"budget_ms: must be 0 or more, found {budget_ms}")
-    threads = torch.get_num_threads() if threads is None else threads
-    if threads < 1:
-        raise UsageError(f"threads: must be 1 or more, found {threads}")
+    if not (isinstance(budget_ms, int | float) and budget_ms >= 0):
+        raise UsageError(f"budget_ms: must be 0 or more, found {budget_ms!r}")
+    threads = checked_threads(cost_model.threads if threads is None and cost_model else threads)
+    if cost_model and (cost_model.engine, cost_model.threads) != ("torch", threads):
+        own = f"{cost_model.engine} with threads={cost_model.threads}"
+        raise UsageError(f"cost_model: must be of torch with threads={threads}, found {own}")
+    model = plain_module(model)
     if not measure:
         count(model, input_shape)  # refuses what cannot be counted before the model is calibrated
     cost_model = cost_model or load_cost_model("torch", threads, tell=tell, warn=warn)
@@ -85,7 +89,7 @@ def audit(
 
 
 def rules_of(select: Sequence[str]) -> tuple[Rule, ...]:
-    """The rules of those codes or names, all of none.
+    """The rules of those codes or names, all of none; a text is one of them, or several with commas between.
 
     Example:
         >>> [rule.name for rule in rules_of(["g1", "unaligned-channels"])]
@@ -94,6 +98,9 @@ def rules_of(select: Sequence[str]) -> tuple[Rule, ...]:
         Traceback (most recent call last):
         shufflekit.errors.UsageError: select: no rule is named 'G6'; one of G1, G2, G3, G4, G5 is needed
     """
+    select = select.split(",") if isinstance(select, str) else select
+    if not (isinstance(select, Sequence) and all(isinstance(word, str) for word in select)):
+        raise UsageError(f'select: must be codes of rules, as in ["G1"], found {select!r}')
     known = {name.lower(): rule for rule in RULES for name in (rule.code, rule.name)}
     for word in select:
         if word.strip().lower() not in known:
@@ -120,8 +127,9 @@ def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model
     accused = [found.layers[place] for place in violation.layers]
     cost_ms = sum(layer.ms for layer in accused)
     now, then = (_ms_in_place(layers, violation.layers, found, cost_model) for layers in (accused, violation.instead))
-    if violation.same_flops:
-        then *= sum(layer.flops for layer in accused) / sum(layer.flops for layer in violation.instead)
+    of_now, of_then = (sum(layer.flops for layer in layers) for layers in (accused, violation.instead))
+    if violation.same_flops and of_then:
+        then *= of_now / of_then
     return Finding(
         rule=rule.code,
         name=rule.name,
@@ -148,6 +156,8 @@ def _ms_in_place(layers: Sequence[LayerCount], places: Sequence[int], found: Mea
 def predict_profile(model: nn.Module, input_shape: Sequence[int], cost_model: CostModel, device: Device) -> MeasuredProfile:
     """A profile whose times are the cost model's; the network is not run."""
     counts, threads = count(model, input_shape), cost_model.threads
+    if not counts.layers:
+        raise InputError(f"model: {type(model).__name__} runs no operator")
     times = cost_model.predict_each_ms(works_of_layers(counts.layers, device, threads))
     total = sum(times)
     whole = cost_model.pass_ms(times)

@@ -42,7 +42,7 @@ def _find(layers: Sequence[LayerCount], _device: Device, bound: float) -> Iterat
             continue
         joins, pieces, count = blocks.pieces(join)
         inner |= {*joins}
-        if count <= bound:
+        if count <= bound or len({*pieces}) < 2:  # slices of one map, put together, are a copy
             continue
         node = _common_module([layers[place].name for place in (join, *pieces)])
         accused = blocks.between(join, pieces, node)
@@ -90,9 +90,9 @@ class _Blocks:
 
     def pieces(self, join: int) -> tuple[list[int], list[int], int]:
         """The joins inside a join, the layers that compute its pieces, and how many pieces there are."""
-        joins, pieces, count = [join], [], 0
-        for number in range(len(self.layers[join].input_shapes) - len(self.layers[join].reads)):
-            count += number >= 0  # operands that no layer computed: the network's input, or the same twice
+        joins, pieces = [join], []
+        # Operands that no layer computed: the network's input, or the same twice.
+        count = max(0, len(self.layers[join].input_shapes) - len(self.layers[join].reads))
         for place in self.layers[join].reads:
             # All of it is read, and not only a slice, as by a unit that splits its channels.
             whole = self.layers[place].output_shapes[0] in self.layers[join].input_shapes

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shufflekit.errors import InputError
 from shufflekit.profile.record import MeasuredProfile
+from shufflekit.records import parsed, record
 
 
 @dataclass(frozen=True)
@@ -44,24 +43,6 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, texts and a list."""
         return {**vars(self), "layers": list(self.layers)}
-
-    @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Finding:
-        """Reads what `to_dict` wrote."""
-        gain = found["gain_ms"]
-        return cls(
-            rule=str(found["rule"]),
-            name=str(found["name"]),
-            node=str(found["node"]),
-            layers=tuple(map(int, found["layers"])),
-            value=float(found["value"]),
-            bound=float(found["bound"]),
-            message=str(found["message"]),
-            cost_ms=float(found["cost_ms"]),
-            basis=found["basis"],
-            remedy=str(found["remedy"]),
-            gain_ms=None if gain is None else float(gain),
-        )
 
 
 @dataclass(frozen=True)
@@ -106,15 +87,20 @@ class Audit:
         Raises:
             InputError: it is something else; the message says what is wrong first.
         """
-        try:
-            found = json.loads(text)
-            return cls(
-                profile=MeasuredProfile.from_dict(found["profile"]),
-                findings=tuple(Finding.from_dict(finding) for finding in found["findings"]),
-                selected=tuple(map(str, found["selected"])),
-                budget_ms=float(found["budget_ms"]),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"audit: not readable ({type(error).__name__}: {error})") from None
+        return cls.from_dict(parsed(text, "audit"))
+
+    @classmethod
+    def from_dict(cls, found: Any) -> Audit:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            InputError: it is something else; the message says what is wrong first.
+        """
+        return record(cls, found, "audit")
+
+    def wrong(self) -> str | None:
+        """What no audit can have, for `record`."""
+        for number, finding in enumerate(self.findings):
+            if not all(0 <= place < len(self.profile.layers) for place in finding.layers):
+                return f"findings[{number}].layers: must be places of the profile's layers, found {list(finding.layers)}"
+        return None

@@ -54,7 +54,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Conv:
-    """The sizes of a convolution on (N, C, H, W), from its shapes."""
+    """The sizes of a convolution, from its shapes."""
 
     in_channels: int
     out_channels: int
@@ -73,8 +73,8 @@ class Conv:
 
 
 def conv_of(layer: LayerCount) -> Conv | None:
-    """None of an operator that is no two-dimensional convolution; pixels are those of all images."""
-    if layer.operator != "convolution" or len(layer.input_shapes[0]) != 4:
+    """None of an operator that is no convolution, or a transposed one; pixels are those of all images."""
+    if not layer.is_convolution:
         return None
     x, weights, out = layer.input_shapes[0], layer.input_shapes[1], layer.output_shapes[0]
     return Conv(
@@ -82,8 +82,8 @@ def conv_of(layer: LayerCount) -> Conv | None:
         out_channels=out[1],
         groups=max(1, x[1] // weights[1]),
         taps=math.prod(weights[2:]),
-        pixels=out[0] * out[2] * out[3],
-        in_pixels=x[0] * x[2] * x[3],
+        pixels=out[0] * math.prod(out[2:]),
+        in_pixels=x[0] * math.prod(x[2:]),
     )
 
 
@@ -118,16 +118,18 @@ def scaled(layer: LayerCount, factor: float) -> LayerCount:
         widths = (conv.in_channels, conv.out_channels)
         each = [max(1, round(width * math.sqrt(factor) / conv.groups)) * conv.groups for width in widths]
         return with_channels(layer, each[0], each[1], conv.groups)
-    out_channels = layer.output_shapes[0][1]
+    channels = max(1, math.prod(layer.output_shapes[0][1:2]))
+    times = max(1, round(channels * factor)) / channels
 
     def thicker(shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[0], max(1, round(shape[1] * factor)), *shape[2:]) if len(shape) > 1 else shape
 
-    mac = round(layer.mac * max(1, round(out_channels * factor)) / out_channels)
+    mac = round(layer.mac * times)
     return replace(
         layer,
         input_shapes=tuple(map(thicker, layer.input_shapes)),
         output_shapes=tuple(map(thicker, layer.output_shapes)),
+        flops=round(layer.flops * times),
         mac=mac,
         mac_bytes=mac * (layer.mac_bytes // layer.mac if layer.mac else 4),
     )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from shufflekit.errors import InputError, UsageError
 from shufflekit.models._saved import SavedNetwork
+from shufflekit.modes import take_modes
 
 
 class FeatureInfo(Sequence[dict[str, Any]]):
@@ -104,7 +105,8 @@ class Network(SavedNetwork, nn.Module):
         parent_name, _, child_name = self.classifier_name.rpartition(".")
         new = self.make_classifier(num_classes)
         reference = next(self.parameters())
-        self.get_submodule(parent_name)._modules[child_name] = new.to(reference.device, reference.dtype).train(old.training)
+        take_modes(new, old)
+        self.get_submodule(parent_name)._modules[child_name] = new.to(reference.device, reference.dtype)
         self.num_classes = num_classes
         self.options = {**self.options, "num_classes": num_classes}
 

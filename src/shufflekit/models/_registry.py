@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shufflekit.errors import UsageError
+from shufflekit.errors import UsageError, one_line
 from shufflekit.models._network import FeatureNet, Network
 
 
@@ -86,7 +86,7 @@ def build_model(
         options: handed to the constructor (`num_classes`, `in_chans`, `small_input`, ...).
 
     Raises:
-        UsageError: an unknown name, or an option that the network does not take.
+        UsageError: an unknown name, or an option or value that the network does not take.
 
     Example:
         >>> net = build_model("shufflenet_v2_x0_5", features_only=True, out_indices=(2, 3, 4))
@@ -103,6 +103,9 @@ def build_model(
         if refused is None or refused.group(1) not in options:
             raise
         raise UsageError(f"{name}: takes no option {refused.group(1)!r}") from None
+    except (ArithmeticError, RuntimeError, MemoryError) as error:  # of a size that there is no memory for
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+        raise UsageError(f"{name}: cannot be built with {given}: {one_line(error)}") from None
     network.architecture = name
     network.options = dict(options)
     return FeatureNet(network, out_indices) if features_only else network

@@ -7,24 +7,25 @@ needs to be known to load it.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from shufflekit.errors import InputError, WeightsError, one_line
+from shufflekit.environment import offline
+from shufflekit.errors import InputError, ShufflekitError, WeightsError, one_line
+from shufflekit.files import write_together
+from shufflekit.models._config import FOREIGN_ERRORS, brief, read_config
+from shufflekit.models._fill import fill, misfits, oddity, summary
 
 WEIGHTS_NAME, CONFIG_NAME = "model.safetensors", "config.json"
 _HALF_LIMIT = torch.finfo(torch.float16).max
-_TUPLES = ("input_size", "mean", "std")
+_HUB = "hf-hub:"  # timm's mark of a repository
 
 
 class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classification"]):
@@ -52,6 +53,7 @@ class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classi
 
         Raises:
             UsageError: the network was not built from the registry.
+            InputError: the folder cannot be written; what it had is as before.
 
         Example:
             >>> from tempfile import TemporaryDirectory
@@ -73,16 +75,7 @@ class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classi
             "pretrained_cfg": saved_cfg(self.pretrained_cfg, self.options.get("num_classes")),
             "dtype": "float16" if half else "float32",
         }
-        state = {name: stored(tensor, half) for name, tensor in self.state_dict().items()}
-        folder = Path(save_directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".saving-") as staging:
-            write_synced(Path(staging, WEIGHTS_NAME), to_bytes(state, metadata={"format": "pt"}))
-            write_synced(Path(staging, CONFIG_NAME), (json.dumps(config, indent=2) + "\n").encode())
-            for name in (WEIGHTS_NAME, CONFIG_NAME):
-                Path(staging, name).replace(folder / name)
-        if not (folder / "README.md").exists():
-            self.generate_model_card().save(folder / "README.md")
+        folder = write_saved(save_directory, self, config, half, card=lambda: str(self.generate_model_card()))
         return self.push_to_hub(repo_id=repo_id or folder.name, **hub) if push_to_hub else None
 
     @classmethod
@@ -99,16 +92,44 @@ class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classi
         from shufflekit.models._registry import build_model
 
         config, path = saved_files(pretrained_model_name_or_path, **hub)
+        state = read_safetensors(path)
+        check_saved(build_model, config, state, path)
         network = build_model(config["architecture"], **config["options"])
         if not isinstance(network, cls):
             raise WeightsError(f"{path.parent}: holds a {config['architecture']}, not a {cls.__name__}")
-        state = read_safetensors(path)
-        problems = misfits(state, network.state_dict())
-        if problems:
-            raise WeightsError(f"{path}: does not fit {config['architecture']}: {summary(problems)}")
-        network.load_state_dict(state, strict=False)
+        fill(network, state, str(path))
         network.pretrained_cfg = config["pretrained_cfg"]
         return network.eval()
+
+
+def write_saved(
+    folder: str | Path, network: nn.Module, config: dict[str, Any], half: bool, card: Callable[[], str] | None = None
+) -> Path:
+    """Writes a network's tensors and configuration, and a model card where there is none: all of them or none.
+
+    Raises:
+        InputError: the folder cannot be written, or the network or its configuration holds what such files cannot.
+    """
+    folder = Path(folder).expanduser()
+    if odd := [f"{name} is {kind}" for name, tensor in network.state_dict().items() if (kind := oddity(tensor))]:
+        raise InputError(f"{folder}: cannot be saved: {summary(odd)}; needed plain values")
+    state = {name: stored(tensor, half) for name, tensor in network.state_dict().items()}
+    seen: dict[int, str] = {}
+    for name, tensor in state.items():  # safetensors refuses names that share memory
+        if seen.setdefault(tensor.untyped_storage().data_ptr(), name) != name:
+            state[name] = tensor.clone()
+    try:
+        text = json.dumps(config, indent=2) + "\n"
+        contents = {folder / WEIGHTS_NAME: to_bytes(state, metadata={"format": "pt"}), folder / CONFIG_NAME: text.encode()}
+        folder.mkdir(parents=True, exist_ok=True)
+        if card is not None and not (folder / "README.md").exists():
+            contents[folder / "README.md"] = card().encode()
+        write_together(contents)
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: cannot be written: {error.strerror or one_line(error)}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{folder}: options and pretrained_cfg must be JSON: {one_line(error)}") from None
+    return folder
 
 
 def saved_files(folder_or_repo: str | Path, **hub: Any) -> tuple[dict[str, Any], Path]:
@@ -118,28 +139,65 @@ def saved_files(folder_or_repo: str | Path, **hub: Any) -> tuple[dict[str, Any],
         WeightsError: no such folder or repository, or a configuration that cannot be read.
     """
     paths = [_saved_file(folder_or_repo, name, hub) for name in (CONFIG_NAME, WEIGHTS_NAME)]
-    try:
-        config = json.loads(paths[0].read_text(encoding="utf-8"))
-        cfg = config.get("pretrained_cfg")
-        config["pretrained_cfg"] = cfg and {key: tuple(value) if key in _TUPLES else value for key, value in cfg.items()}
-        config["options"] = dict(config.get("options") or {})
-        if not isinstance(config["architecture"], str):
-            raise TypeError("architecture is no name")
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise WeightsError(f"{paths[0]}: not the configuration of a saved network: {one_line(error)}") from None
-    return config, paths[1]
+    return read_config(paths[0]), paths[1]
+
+
+def repository(name: str | Path) -> str | None:
+    """The repository that hf-hub:owner/name names; None for any other name.
+
+    Example:
+        >>> repository("hf-hub:me/net"), repository("me/net")
+        ('me/net', None)
+    """
+    return name.removeprefix(_HUB) if isinstance(name, str) and name.startswith(_HUB) else None
 
 
 def _saved_file(folder_or_repo: str | Path, name: str, hub: dict[str, Any]) -> Path:
-    folder = Path(folder_or_repo)
-    if folder.is_dir() or isinstance(folder_or_repo, Path):
+    repo = repository(folder_or_repo)
+    folder = Path(folder_or_repo).expanduser()
+    if repo is None and (folder.is_dir() or isinstance(folder_or_repo, Path)):
         if not (folder / name).is_file():
-            raise WeightsError(f"{folder}: no saved network: {name} is missing")
+            raise no_weights(folder, name)
         return folder / name
     try:
-        return Path(hf_hub_download(folder_or_repo, name, **hub))
-    except (OSError, ValueError) as error:  # the hub's errors are both kinds
-        raise WeightsError(f"{folder_or_repo}: no folder, and {name} cannot be had from the hub: {one_line(error)}") from None
+        return Path(
+            hf_hub_download(repo or str(folder_or_repo), name, **({"local_files_only": True} if offline() else {}) | hub)
+        )
+    except (OSError, ValueError, RuntimeError) as error:  # the hub's errors are of all kinds
+        what = f"{_HUB}{repo}" if repo is not None else f"{folder_or_repo}: no folder, and"
+        raise WeightsError(f"{what}: {name} cannot be had from the hub: {one_line(error)}".replace("and: ", "and ")) from None
+
+
+def no_weights(folder: Path, name: str) -> WeightsError:
+    """A folder lacks a file of a saved network; one of `shufflekit train` has others while the training is not done."""
+    best, last = folder / "best", folder / "checkpoints" / "last.pt"
+    hint = f"; its training is not done, {last} is a file of weights" if last.is_file() else ""
+    hint = f"; its training is not done, {best} has its best epoch" if (best / WEIGHTS_NAME).is_file() else hint
+    return WeightsError(f"{folder}: no saved network: {name} is missing{hint}")
+
+
+def check_saved(make: Callable[..., nn.Module], config: dict[str, Any], state: Mapping[str, Tensor], path: Path) -> None:
+    """Builds what a configuration describes without memory, and compares it with the tensors beside it.
+
+    Args:
+        make: takes an architecture and its options.
+        config: of `read_config`.
+        state: of `read_safetensors`.
+        path: of the state, for errors.
+
+    Raises:
+        WeightsError: they do not fit each other, or there is no such network.
+    """
+    try:
+        with torch.device("meta"):
+            blank = make(config["architecture"], **config["options"]).state_dict()
+    except ShufflekitError as error:
+        raise WeightsError(f"{path.parent}: {error}") from None
+    except FOREIGN_ERRORS as error:
+        what = f"{brief(config['architecture'])} with {brief(config['options'])}"
+        raise WeightsError(f"{path.parent}: cannot build {what}: {one_line(error)}") from None
+    if problems := misfits(state, blank):
+        raise WeightsError(f"{path}: does not fit {config['architecture']}: {summary(problems)}")
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -149,35 +207,25 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         WeightsError: no such file, or a damaged one.
     """
     try:
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file")
         return load_file(path)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except FOREIGN_ERRORS as error:
+        if isinstance(error, WeightsError):
+            raise
         raise WeightsError(f"{path}: damaged, or no safetensors file: {one_line(error)}") from None
-
-
-def misfits(found: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> list[str]:
-    """What keeps tensors from filling a network, a short phrase each, in the network's order; counters may be missing."""
-    problems = []
-    for name, tensor in needed.items():
-        if name not in found:
-            if not name.endswith(".num_batches_tracked"):
-                problems.append(f"{name} is missing, needed {tuple(tensor.shape)}")
-        elif found[name].shape != tensor.shape:
-            problems.append(f"{name} is {tuple(found[name].shape)}, needed {tuple(tensor.shape)}")
-    extra = [name for name in found if name not in needed and not name.endswith(".num_batches_tracked")]
-    return problems + [f"{name} {tuple(found[name].shape)} has no place" for name in extra]
-
-
-def summary(problems: list[str], shown: int = 3) -> str:
-    more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
-    return "; ".join(problems[:shown]) + more
 
 
 def stored(tensor: Tensor, half: bool) -> Tensor:
     """The tensor as it goes into a file; float16 only where that loses no more than the last bits."""
     tensor = tensor.detach().cpu().contiguous()
-    fits = half and tensor.dim() > 1 and tensor.is_floating_point() and bool(tensor.abs().max() <= _HALF_LIMIT)
+    fits = (
+        half
+        and tensor.dim() > 1
+        and tensor.numel() > 0
+        and tensor.is_floating_point()
+        and bool(tensor.abs().max() <= _HALF_LIMIT)
+    )
     return tensor.half() if fits else tensor
 
 
@@ -186,18 +234,3 @@ def saved_cfg(cfg: dict[str, Any] | None, num_classes: int | None) -> dict[str, 
     if cfg is None or num_classes is None or cfg.get("num_classes") == num_classes:
         return cfg
     return {**cfg, "num_classes": num_classes, "classes": None, "top1_error": None}
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """Writes a file and waits until it is on the disk.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    try:
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

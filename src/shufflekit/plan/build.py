@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,22 +89,20 @@ def _places(lowered: Lowered) -> tuple[dict[int, NDArray[np.int64]], int]:
 
 
 def _heirs(lowered: Lowered, draft: Draft, number: int, dies: Sequence[NDArray[np.int64]]) -> dict[int, tuple[int, int]]:
-    """Output channels that are written over the residual they add: each plane that nobody reads any more, by block and channel.
+    """Output channels that are written over the residual they add: each plane that nobody else reads any more.
 
-    The sum then stays where it was, and in the cache.
+    By channel, the block and channel of that plane. The sum then stays where it was, and in the cache.
     """
-    blocks = lowered.space.blocks
-    pixels = blocks[draft.writes].pixels
-    if "residual" not in draft.reads or pixels == 1:
+    if "residual" not in draft.reads or lowered.space.blocks[draft.writes].pixels == 1:
         return {}
-    found = [lowered.space.find(draft.reads[table]) for table in ("residual", "in")]
-    read = set(zip(*(part.tolist() for part in found[1][:2])))
-    heirs: dict[int, tuple[int, int]] = {}
-    for channel, (block, plane, pixel) in enumerate(zip(*(part.tolist() for part in found[0]))):
-        is_free = block != 0 and dies[block][plane] == number and (block, plane) not in read
-        if is_free and pixel == 0 and blocks[block].pixels == pixels and (block, plane) not in heirs.values():
-            heirs[channel] = (block, plane)
-    return heirs
+    residual, operand = (lowered.space.find(draft.reads[table]) for table in ("residual", "in"))
+    planes = list(zip(*(part.tolist() for part in residual[:2])))
+    times = Counter([*planes, *zip(*(part.tolist() for part in operand[:2]))])
+    return {
+        channel: (block, plane)
+        for channel, (block, plane) in enumerate(planes)
+        if dies[block][plane] == number and times[block, plane] == 1
+    }
 
 
 def _locate(starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> tuple[NDArray[np.int64], bool]:
@@ -118,10 +118,10 @@ def _locate(starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[n
 
 
 def _written(draft: Draft, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
-    count = draft.arguments.get("channels", draft.arguments.get("groups", 0) * draft.arguments.get("rows", 0))
+    a = draft.arguments
+    count = a["channels"] if "channels" in a else a["groups"] * a["rows"]
     if draft.to_output:
-        height, width = draft.arguments["out_height"], draft.arguments["out_width"]
-        return np.arange(count) * height * width
+        return np.arange(count) * a["out_height"] * a["out_width"]
     planes = offsets[draft.writes]
     if count == len(planes):
         return planes
@@ -130,20 +130,24 @@ def _written(draft: Draft, lowered: Lowered, offsets: Mapping[int, NDArray[np.in
 
 
 def _bytes(draft: Draft, lowered: Lowered) -> int:
-    read = 0
-    for starts in draft.reads.values():
-        which, _, _ = lowered.space.find(starts[:1])
-        pixels = lowered.space.blocks[int(which[0])].pixels
-        a = draft.arguments
-        each = 1 if draft.kernel == "gather" and a["in_height"] * a["in_width"] == 1 else pixels
-        read += len(np.unique(starts)) * each
+    a = draft.arguments
+    read = sum(len(np.unique(starts)) * _pixels_read(table, a) for table, starts in draft.reads.items())
     if draft.to_output:
-        a = draft.arguments
         written = a["channels"] * a["out_height"] * a["out_width"]
     else:
         block = lowered.space.blocks[draft.writes]
         written = block.channels * block.pixels
     return 4 * (read + written + sum(array.size for array in draft.weights.values()))
+
+
+def _pixels_read(table: str, arguments: Mapping[str, Any]) -> int:
+    """Of each plane: a view of single elements reads one of each, however large the planes are that they lie in."""
+    if table == "b" and arguments["b_is_scalar"]:
+        return 1
+    if "pixels" in arguments:
+        return int(arguments["pixels"])
+    window = arguments.get("window") or [arguments["in_height"], arguments["in_width"]]
+    return math.prod(window[2:4] if table == "residual" else window[:2])
 
 
 class _Pool:

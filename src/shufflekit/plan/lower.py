@@ -193,7 +193,7 @@ class _Lowering:
 
     def _written_last(self, value: str, x: View) -> Draft | None:
         """The last step, if all that it writes is this value, in order, and nobody else reads it."""
-        if not self.drafts or self.readers[value] != 1 or self.drafts[-1].to_output:
+        if not self.drafts or self.readers[value] != 1:
             return None
         block = self.space.blocks[self.drafts[-1].writes]
         is_whole = np.array_equal(x.starts, block.base + np.arange(block.channels) * block.pixels)
@@ -281,7 +281,7 @@ class _Lowering:
         channels = a.starts.size
         arguments = {
             "operation": operation,
-            "b_is_scalar": b.pixels == 1 and a.pixels > 1,
+            "b_is_scalar": b.pixels < a.pixels,
             "channels": channels,
             "pixels": a.pixels,
             **_activation(node),
@@ -291,7 +291,7 @@ class _Lowering:
 
     def _softmax(self, node: Node) -> View:
         x = self._channels(node.inputs[0], node)
-        if node.attrs["dim"] != 1 or x.starts.ndim != 1:
+        if node.attrs["dim"] != 1:
             raise UsageError(f"compile: softmax (in {node.module or node.name}): dim must be 1, found {node.attrs['dim']}")
         arguments = {"channels": len(x.starts), "pixels": x.pixels}
         return self._emit("softmax", node.name, {"in": x.starts}, x.plane, len(x.starts), arguments)

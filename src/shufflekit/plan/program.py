@@ -1,8 +1,9 @@
 """A program: the steps that the native engine runs, as plain data, and its file.
 
-The file is a safetensors file with two tensors, `tables` (int32) and `weights` (float32), and the rest as JSON in its metadata
-under `plan`. A tensor of the network is a list of planes: a table has the offset of each, in floats from the start of the
-arena. A step names its tables and weights by where they start. The engine checks all of it before it runs anything.
+The file is a safetensors file with two tensors, `tables` (int32) and `weights` (float32), and the rest as JSON in its
+metadata under `plan`, behind a checksum of the whole file. A tensor of the network is a list of planes: a table has the
+offset of each, in floats from the start of the arena. A step names its tables and weights by where they start. The engine
+checks all of it before it runs anything.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from shufflekit.errors import InputError
 
 FORMAT = 1
 _BORDER = 64  # bytes: weights are read in place, a cache line at a time
+_CHECKSUM_OPENS = b'{"__metadata__":{"checksum":"'  # the header; native/program.cpp looks for it
+_CHECKSUM_DIGITS = 32
 ALIGNMENT = 16  # floats; the planes of native/kernels/plane.h
 
 # Fields of each kernel's steps beside `kernel`, `name`, `in_buffer`, `out_buffer`, `flops` and `bytes`.
@@ -159,26 +162,37 @@ class Program:
             "steps": [step.to_json() for step in self.steps],
             "info": dict(self.info),
         }
-        # The tensors lie in the order of their names; whole lines of tables leave the weights on a border too.
-        padding = -len(self.tables) % (_BORDER // 4)
-        tensors = {"tables": np.pad(self.tables.astype(np.int32), (0, padding)), "weights": self.weights.astype(np.float32)}
-        text = json.dumps(plan)
-        content = safetensors.numpy.save(tensors, {"plan": text})
-        (header,) = struct.unpack("<Q", content[:8])
-        if missing := -(8 + header) % _BORDER:
-            content = safetensors.numpy.save(tensors, {"plan": text + " " * missing})
-        return content
+        # Whole lines of tables leave the weights on a border too.
+        tables = np.pad(self.tables.astype("<i4"), (0, -len(self.tables) % (_BORDER // 4)))
+        weights = self.weights.astype("<f4")
+        header = {
+            "__metadata__": {"checksum": "0" * _CHECKSUM_DIGITS, "plan": json.dumps(plan)},
+            "tables": _entry("I32", tables, 0),
+            "weights": _entry("F32", weights, tables.nbytes),
+        }
+        text = json.dumps(header, separators=(",", ":"))
+        text += " " * (-(8 + len(text)) % _BORDER)
+        content = struct.pack("<Q", len(text)) + text.encode() + tables.tobytes() + weights.tobytes()
+        return _with_checksum(content, _checksum(content))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Program:
         """Reads a file's content; the engine checks what it means.
 
         Raises:
-            InputError: it is no plan, or one of another format.
+            InputError: it is no plan, one of another format, or one that is not as it was written.
         """
+        has_checksum = content[8 : 8 + len(_CHECKSUM_OPENS)] == _CHECKSUM_OPENS
+        if has_checksum:
+            blank = _with_checksum(content, b"0" * _CHECKSUM_DIGITS)
+            if _with_checksum(content, _checksum(blank)) != content:
+                raise InputError("plan: the file is damaged: its checksum is that of another content")
         try:
             (header,) = struct.unpack("<Q", content[:8])
-            plan = json.loads(json.loads(content[8 : 8 + header])["__metadata__"]["plan"])
+            metadata = json.loads(content[8 : 8 + header])["__metadata__"]
+            if not has_checksum and set(metadata) != {"plan"}:  # a bit that flips in a name must not hide the checksum
+                raise InputError(f"plan: without a checksum at its start, must have plan alone, found {', '.join(metadata)}")
+            plan = json.loads(metadata["plan"])
             tensors = safetensors.numpy.load(content)
             if plan["format"] != FORMAT:
                 raise InputError(f"plan: format must be {FORMAT}, found {plan['format']}; compile the network again")
@@ -218,6 +232,23 @@ class Program:
         strides = np.diff(offsets)
         runs = 1 + int(np.count_nonzero(strides[1:] != strides[:-1])) if len(offsets) > 2 else 1
         return f"{len(offsets)} planes" + (f" in {runs} runs" if runs > 1 else "")
+
+
+def _entry(dtype: str, array: NDArray[Any], start: int) -> dict[str, Any]:
+    """Of a tensor in a safetensors header."""
+    return {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, start + array.nbytes]}
+
+
+def _checksum(content: bytes) -> bytes:
+    """Fletcher's, over 32-bit words, the file's size before them: the sum of all, and the sum of the sums up to each."""
+    words = np.frombuffer(content + bytes(-len(content) % 4), "<u4")
+    sums = np.cumsum(words, dtype=np.uint64) + np.uint64(len(content))  # modulo 2^64
+    return f"{int(sums[-1]):016x}{int(sums.sum()):016x}".encode()
+
+
+def _with_checksum(content: bytes, digits: bytes) -> bytes:
+    start = 8 + len(_CHECKSUM_OPENS)
+    return content[:start] + digits + content[start + _CHECKSUM_DIGITS :]
 
 
 def _step(entry: Mapping[str, Any]) -> Step:

@@ -17,13 +17,13 @@ from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import Work, works_of_layers, works_of_steps
 from shufflekit.device import Device, load_device
 from shufflekit.device.cache import record_path
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
 from shufflekit.graph import capture, simplify
 from shufflekit.plan.build import build
 from shufflekit.profile.latency import Latency, measure_latency
 from shufflekit.profile.operators import time_operators
-from shufflekit.profile.profile import SPREAD, spread, torch_threads
+from shufflekit.profile.profile import SPREAD, checked_threads, spread, torch_threads
 from shufflekit.profile.random_networks import random_network
 from shufflekit.runtime import Engine
 
@@ -52,8 +52,7 @@ def load_cost_model(
         tell: called with what is measured next.
         warn: called with one line when a model cannot be used or kept; neither stops the call.
     """
-    if threads < 1:
-        raise UsageError(f"threads: must be 1 or more, found {threads}")
+    threads = checked_threads(threads)
     device = load_device()
     machine, path = machine_of(device), model_path(engine, threads)
     if not refresh and path.exists():
@@ -69,7 +68,7 @@ def load_cost_model(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, model.to_json().encode())
     except OSError as error:
-        warn(f"{path}: not kept ({error.strerror})")
+        warn(f"{path}: not kept ({error.strerror or one_line(error)})")
     return model
 
 

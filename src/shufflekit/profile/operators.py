@@ -15,17 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from shufflekit.cost.counts import Counts, count_call
+from shufflekit.cost.counts import Counts, count_call, operator_by_operator
 from shufflekit.errors import InputError
 from shufflekit.profile.allocator import settle_allocator
 from shufflekit.profile.latency import Latency, summarize
 
 _WARM_UP = 3
 _LEAST_PASSES = 12
+_SCRIPT_SETTLES = 3  # calls after which the optimiser of scripted modules has done what it does
 
 
 def time_operators(model: nn.Module, x: Tensor, min_seconds: float) -> tuple[Counts, tuple[Latency, ...], Latency]:
-    """Counts a network as it runs, and times each operator and the whole.
+    """Counts a network as it runs, and times each operator and the whole, without a compiler and fused transformer layers.
 
     A view has no entry of its own: its time, a few us, is that of the operator after it.
 
@@ -41,10 +42,22 @@ def time_operators(model: nn.Module, x: Tensor, min_seconds: float) -> tuple[Cou
         InputError: the network cannot take such an input, or runs other operators from call to call.
     """
     counts, places = count_call(model, x)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        for _ in range(_SCRIPT_SETTLES):
+            counts, places = count_call(model, x)
     owners = _owners(places)
     if not owners:
         raise InputError(f"model: {type(model).__name__} runs no operator")
-    parts: list[list[float]] = [[] for _ in counts.layers]
+    with operator_by_operator():
+        parts, whole = _passes(model, x, owners, len(counts.layers), min_seconds)
+    return counts, tuple(summarize(of_layer[_WARM_UP:]) for of_layer in parts), summarize(whole[_WARM_UP:])
+
+
+def _passes(
+    model: nn.Module, x: Tensor, owners: list[int], layers: int, min_seconds: float
+) -> tuple[list[list[float]], list[float]]:
+    """ms of each layer and of the whole, a number for each pass."""
+    parts: list[list[float]] = [[] for _ in range(layers)]
     whole: list[float] = []
     settle_allocator()
     end = time.perf_counter_ns() + int(min_seconds * 1e9)
@@ -57,9 +70,9 @@ def time_operators(model: nn.Module, x: Tensor, min_seconds: float) -> tuple[Cou
             model(x)
         if len(clock.times) != len(owners):
             raise InputError(f"model: ran {len(owners)} operators in one call and {len(clock.times)} in another")
-        for of_layer, ms in zip(parts, _by_layer(clock.times, owners, len(parts))):
+        for of_layer, ms in zip(parts, _by_layer(clock.times, owners, layers)):
             of_layer.append(ms)
-    return counts, tuple(summarize(of_layer[_WARM_UP:]) for of_layer in parts), summarize(whole[_WARM_UP:])
+    return parts, whole
 
 
 def _owners(places: tuple[int | None, ...]) -> list[int]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from shufflekit.cost.counts import Counts, count
+from shufflekit.cost.counts import Counts, count, plain_module, weight_of
 from shufflekit.device import Device, load_device
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import InputError, UsageError, one_line
 from shufflekit.modes import evaluation
 from shufflekit.profile.latency import Latency
 from shufflekit.profile.operators import time_operators
 from shufflekit.profile.record import MeasuredLayer, MeasuredProfile, Profile
+from shufflekit.shapes import sizes
 
 SPREAD = 0.1  # of the median: what is farther apart was disturbed
 _APART = 0.1  # of the whole: the parts' sum is no farther from it
@@ -44,8 +47,9 @@ def profile(
     """Counts a network's cost, and with `measure` times it with PyTorch on the CPU as it stands, operator by operator.
 
     Args:
-        model: any module that takes one tensor; it is left as it was.
-        input_shape: (N, C, H, W).
+        model: any module that takes one tensor, of the type of its weights; it is left as it was. Of what `torch.compile`
+            returned, the module inside.
+        input_shape: (N, C, H, W), or whatever the model takes.
         measure: time forward passes on a random input in inference mode.
         threads: of PyTorch while timing; as many as it is set to by default.
         min_seconds: time for at least this long.
@@ -54,7 +58,7 @@ def profile(
         The counts; with `measure` a `MeasuredProfile`, whose layers have times and limits too.
 
     Raises:
-        UsageError: fewer than 1 thread.
+        UsageError: no module, a shape that is none, fewer than 1 thread, or a time that is none.
         InputError: the model cannot take such an input, or is to be timed and not on the CPU.
 
     Example:
@@ -63,14 +67,12 @@ def profile(
         >>> p.flops, p.params, p.latency_ms
         (144907992, 2278604, None)
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads: must be 1 or more, found {threads}")
-    threads = threads or torch.get_num_threads()
+    threads = checked_threads(threads)
     if measure:
-        return _measured(model, tuple(input_shape), threads, min_seconds)
+        return _measured(plain_module(model), sizes(input_shape), threads, _seconds(min_seconds))
     counts = count(model, input_shape)
     return Profile(
-        input_shape=tuple(input_shape),
+        input_shape=sizes(input_shape),
         flops=counts.flops,
         params=counts.params,
         mac=counts.mac,
@@ -80,12 +82,54 @@ def profile(
     )
 
 
+def checked_threads(threads: Any) -> int:
+    """A number of threads of PyTorch, by default as many as it is set to.
+
+    Raises:
+        UsageError: no whole number of 1 or more.
+
+    Example:
+        >>> checked_threads(2)
+        2
+        >>> checked_threads("2")
+        Traceback (most recent call last):
+        shufflekit.errors.UsageError: threads: must be 1 or more, found '2'
+    """
+    try:
+        number = torch.get_num_threads() if threads is None else operator.index(threads)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise UsageError(f"threads: must be 1 or more, found {threads!r}")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    if not (isinstance(value, int | float) and 0 <= value < math.inf):
+        raise UsageError(f"min_seconds: must be a number of 0 or more, found {value!r}")
+    return value
+
+
+def random_input(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """Random numbers on the CPU, of the type of the model's weights.
+
+    Raises:
+        InputError: the model is not on the CPU, or there is no room for them.
+    """
+    weight = weight_of(model)
+    if weight.device.type != "cpu":
+        raise InputError(f"model: must be on the CPU to be timed, found {weight.device}")
+    try:
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu").to(weight.dtype)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        raise InputError(f"input_shape: no input of {shape} can be made: {one_line(error)}") from None
+
+
 def _measured(model: nn.Module, input_shape: tuple[int, ...], threads: int, min_seconds: float) -> MeasuredProfile:
-    reference = next(model.parameters(), torch.empty(0))
-    if reference.device.type != "cpu":
-        raise InputError(f"model: must be on the CPU to be timed, found {reference.device}")
+    x = random_input(model, input_shape)
     with evaluation(model), torch_threads(threads):
-        counts, times, whole = time_operators(model, torch.randn(input_shape, dtype=reference.dtype), min_seconds)
+        counts, times, whole = time_operators(model, x, min_seconds)
     device = load_device()
     return MeasuredProfile(
         input_shape=input_shape,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from shufflekit.cost.categories import CATEGORIES, Category
 from shufflekit.cost.counts import LayerCount
 from shufflekit.device import Device
-from shufflekit.errors import InputError
 from shufflekit.profile.latency import Latency
+from shufflekit.records import parsed, record
 
 
 @dataclass(frozen=True)
@@ -141,26 +140,20 @@ class MeasuredProfile(Profile):
         Raises:
             InputError: it is something else; the message says what is wrong first.
         """
-        try:
-            return cls(
-                input_shape=tuple(map(int, found["input_shape"])),
-                flops=int(found["flops"]),
-                params=int(found["params"]),
-                mac=int(found["mac"]),
-                layers=tuple(_layer_from_dict(layer) for layer in found["layers"]),
-                unknown={str(name): int(times) for name, times in found["unknown"].items()},
-                threads=int(found["threads"]),
-                latency=Latency(**{each.name: _finite(found["latency"], each.name) for each in fields(Latency)}),
-                engine=found["engine"],
-                network=str(found["network"]),
-                device=Device.from_json(json.dumps(found["device"])),
-                removed={str(name): int(times) for name, times in found["removed"].items()},
-                warnings=tuple(map(str, found["warnings"])),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"profile: not readable ({type(error).__name__}: {error})") from None
+        return record(cls, found, "profile")
+
+    def wrong(self) -> str | None:
+        """What no profile can have, for `record`."""
+        if not self.layers:
+            return "layers: must be one or more, found none"
+        for number, layer in enumerate(self.layers):
+            if not layer.input_shapes or not layer.output_shapes:
+                return f"layers[{number}]: must have a shape that it reads and one that it writes"
+            if any(not 0 <= place < len(self.layers) for place in layer.reads):
+                return f"layers[{number}].reads: must be places of layers, found {list(layer.reads)}"
+            if layer.ms <= 0 or min(layer.low_ms, layer.high_ms, layer.limit_ms, layer.share, layer.flops, layer.mac_bytes) < 0:
+                return f"layers[{number}]: must have a time above 0 and counts from 0 on"
+        return None if self.latency.median_ms > 0 else f"latency: must be above 0, found {self.latency.median_ms}"
 
     @classmethod
     def from_json(cls, text: str) -> MeasuredProfile:
@@ -169,14 +162,7 @@ class MeasuredProfile(Profile):
         Raises:
             InputError: it is something else; the message says what is wrong first.
         """
-        try:
-            found = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"profile: no JSON ({error})") from None
-        return cls.from_dict(found)
-
-
-_NUMBERS = ("ms", "low_ms", "high_ms", "limit_ms", "share")
+        return cls.from_dict(parsed(text, "profile"))
 
 
 def _summed(pairs: Any) -> dict[str, float]:
@@ -188,22 +174,3 @@ def _summed(pairs: Any) -> dict[str, float]:
 
 def _layer_to_dict(layer: MeasuredLayer) -> dict[str, Any]:
     return {**vars(layer), "category": layer.category, "intensity": layer.intensity}
-
-
-def _layer_from_dict(found: Mapping[str, Any]) -> MeasuredLayer:
-    return MeasuredLayer(
-        name=str(found["name"]),
-        operator=str(found["operator"]),
-        input_shapes=tuple(tuple(map(int, shape)) for shape in found["input_shapes"]),
-        output_shapes=tuple(tuple(map(int, shape)) for shape in found["output_shapes"]),
-        **{name: int(found[name]) for name in ("flops", "params", "mac", "mac_bytes")},
-        reads=tuple(map(int, found["reads"])),
-        **{name: _finite(found, name) for name in _NUMBERS},
-    )
-
-
-def _finite(found: Mapping[str, Any], name: str) -> Any:
-    value = found[name]
-    if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a number from 0 on, found {value!r}")
-    return value

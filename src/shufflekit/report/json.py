@@ -10,6 +10,7 @@ from typing import Any
 from shufflekit.errors import InputError
 from shufflekit.guidelines.record import Audit
 from shufflekit.profile.record import MeasuredProfile
+from shufflekit.records import parsed
 from shufflekit.report.subject import Subject
 
 
@@ -35,15 +36,12 @@ def read_json(text: str, label: str = "") -> list[Subject]:
     Raises:
         InputError: it is something else; the message says what is wrong first.
     """
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"saved run: no JSON ({error})") from None
+    found = parsed(text, "saved run")
     subjects: list[Subject] = []
-    for one in found if isinstance(found, list) else [found]:
+    for one in found if isinstance(found, list) and found else [found]:
         if not isinstance(one, dict) or not {"findings", "layers"} & one.keys():
             raise InputError("saved run: must be what `audit --json` or `profile --json` printed")
-        audit = Audit.from_json(json.dumps(one)) if "findings" in one else Audit(MeasuredProfile.from_dict(one), (), ())
+        audit = Audit.from_dict(one) if "findings" in one else Audit(MeasuredProfile.from_dict(one), (), ())
         against = MeasuredProfile.from_dict(one["against"]) if one.get("against") else None
         subject = Subject(str(one.get("label") or label or audit.profile.network), audit, against)
         if subjects and "layers" in one and _is_other_engine(subjects[-1], audit.profile):

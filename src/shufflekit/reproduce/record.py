@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from shufflekit.errors import InputError
+from shufflekit.records import parsed, record
 
 Cell = str | float | int | None
 
@@ -49,12 +48,14 @@ class Record:
         Raises:
             InputError: it is something else.
         """
-        try:
-            found: dict[str, Any] = json.loads(text)
-            found["rows"] = tuple(tuple(row) for row in found["rows"])
-            return cls(**found | {key: tuple(found[key]) for key in ("columns", "notes")})
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"reproduced table: not readable ({type(error).__name__}: {error})") from None
+        return record(cls, parsed(text, "reproduced table"), "reproduced table")
+
+    def wrong(self) -> str | None:
+        """What no table can have, for `record`."""
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                return f"rows[{number}]: must have {len(self.columns)} cells, found {len(row)}"
+        return None
 
 
 def shown(cell: Cell) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from shufflekit.errors import InputError, one_line
+from shufflekit.errors import InputError
+from shufflekit.records import parsed, read_text, record
 from shufflekit.reproduce.speed import Built
+
+Kind = TypeVar("Kind")
 
 SEEDS = 3
 PROBE = "linear_probe"
@@ -84,6 +86,13 @@ class Trained:
     machine: dict[str, Any]
     epochs: list[dict[str, float]]
 
+    def wrong(self) -> str | None:
+        """What no finished run can have, for `record`."""
+        if not self.epochs or any("train_loss" not in epoch for epoch in self.epochs):
+            return "epochs: must be one or more, each with its train_loss"
+        missing = [name for name in ("name", "training_images", "validation_images") if name not in self.data]
+        return f"data.{missing[0]}: is missing" if missing else None
+
     @property
     def network_name(self) -> str:
         return self._planned.network_name
@@ -146,11 +155,16 @@ def read_runs(folder: Path) -> tuple[list[Trained], Probe | None]:
     return runs, probe
 
 
-def read_run(path: Path, kind: Callable[..., Any]) -> Any:
+def read_run(path: Path, kind: type[Kind]) -> Kind:
+    """A file with one finished run, or the linear probe.
+
+    Raises:
+        InputError: it is something else.
+    """
     try:
-        return kind(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a finished run ({one_line(error)})") from None
+        return record(kind, parsed(read_text(path), "it"), "it")
+    except InputError as error:
+        raise InputError(f"{path}: not readable as a finished run ({error})") from None
 
 
 def check_alike(path: Path, found: Trained, recipe: dict[str, Any], data: dict[str, Any]) -> None:

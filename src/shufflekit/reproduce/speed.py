@@ -17,9 +17,11 @@ from shufflekit.bench.results import Result, Session
 from shufflekit.bench.runtimes import RUNTIMES
 from shufflekit.cost import count
 from shufflekit.device import Device
+from shufflekit.errors import InputError
 from shufflekit.export.random_weights import spread_weights
 from shufflekit.files import write_atomic
 from shufflekit.models import Network, build_model
+from shufflekit.records import read_text
 from shufflekit.reproduce.record import Cell
 
 PEERS = ("onnxruntime", "openvino", "ncnn", "mnn")
@@ -93,7 +95,7 @@ def time_networks(
     for one in {(one.network, one.size): one for one in networks}.values():
         for size in sizes or [one.size]:
             path = kept / f"{one.network}-{size[0]}x{size[1]}.json" if kept else None
-            session = _of_today(path, device) if path else None
+            session = _of_today(path, device, tell) if path else None
             if session is None:
                 session = _time(one, size, device, runtimes, tell)
                 if path:
@@ -113,11 +115,15 @@ def _time(one: Timed, size: tuple[int, int], device: Device, runtimes: Sequence[
     return bench([subject], device, runtimes=runtimes, sizes=[size], rounds=LEAST_ROUNDS, calls=calls, tell=tell)
 
 
-def _of_today(path: Path, device: Device) -> Session | None:
+def _of_today(path: Path, device: Device, tell: Callable[[str], object]) -> Session | None:
     """What an earlier run of the same table left, if it is of this machine and this day."""
     if not path.exists():
         return None
-    session = Session.from_json(path.read_text(encoding="utf-8"))
+    try:
+        session = Session.from_json(read_text(path))
+    except InputError as error:
+        tell(f"{path}: {error}; timing anew")
+        return None
     fits = session.device == device and session.date[:10] == f"{datetime.now(UTC).date()}"
     return session if fits else None
 

@@ -20,7 +20,7 @@ from shufflekit.data.loader import Loader
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.sources import Source, open_source
 from shufflekit.device.host import cpu_name, memory_bytes, usable_cores
-from shufflekit.errors import InputError, ShufflekitError
+from shufflekit.errors import InputError, ShufflekitError, one_line
 from shufflekit.files import write_atomic
 from shufflekit.models import Network
 from shufflekit.reproduce.linear_probe import fit_linear_probe
@@ -113,7 +113,7 @@ class Sweep:
         try:
             self._unfinished.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"out: {self.out}: {error.strerror}") from None
+            raise InputError(f"out: {self.out}: {error.strerror or one_line(error)}") from None
         failed: list[str] = []
         steps: list[tuple[str, Callable[[], int]]] = [(PROBE, self._probe)]
         steps += [(one.name, partial(self._train, one)) for one in runs]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from shufflekit.runtime.engine_profile import EngineProfile, profile_steps
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from shufflekit import _native
     from shufflekit.device import Device
     from shufflekit.plan.program import Program
 
@@ -26,6 +26,9 @@ _MOST_THREADS = 256
 
 class Engine:
     """Runs a plan; `compile` makes one and `load` reads one. Several Python threads may call it at the same time.
+
+    It works in forked children, and pickles and copies as its plan's content, its threads and its instruction set: the best,
+    where another machine has not the one that was asked for.
 
     Args:
         plan: a plan file, or the content of one.
@@ -47,20 +50,25 @@ class Engine:
     def __init__(self, plan: Path | bytes, threads: int = 1, instruction_set: str = "") -> None:
         if not 1 <= threads <= _MOST_THREADS:
             raise UsageError(f"threads: must be 1 to {_MOST_THREADS}, found {threads}")
-        try:
-            from shufflekit import _native
-        except ImportError:
-            raise NotBuiltError from None
-        known = _native.instruction_sets()
+        known = _instruction_sets()
         if instruction_set and instruction_set not in known:
             raise UsageError(f"instruction_set: must be one of {', '.join(known)}, found {instruction_set!r}")
+        self._asked_set = instruction_set
+        self._program: Program | None = None
+        self._native = self._read(plan, threads, instruction_set)
+        channels, height, width = self._native.input_shape
+        self._input_shape = channels, height, width
+
+    @staticmethod
+    def _read(plan: Path | bytes, threads: int, instruction_set: str) -> _native.Engine:
+        from shufflekit import _native
+
         try:
             if isinstance(plan, bytes):
-                self._native = _native.Engine.parse(plan, threads, instruction_set)
-                return
+                return _native.Engine.parse(plan, threads, instruction_set)
             with plan.open("rb"):
                 pass  # says in words why a file cannot be read
-            self._native = _native.Engine.load(os.fspath(plan), threads, instruction_set)
+            return _native.Engine.load(os.fspath(plan), threads, instruction_set)
         except ValueError as error:
             raise InputError(str(error) if isinstance(plan, bytes) else f"{plan}: {error}") from None
         except OSError as error:
@@ -145,11 +153,17 @@ class Engine:
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
-    @cached_property
+    def __getstate__(self) -> tuple[bytes, int, str]:
+        return self._native.content, self.threads, self._asked_set
+
+    def __setstate__(self, state: tuple[bytes, int, str]) -> None:
+        content, threads, instruction_set = state
+        Engine.__init__(self, content, threads, instruction_set if instruction_set in _instruction_sets() else "")
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an image."""
-        channels, height, width = self._native.input_shape
-        return channels, height, width
+        return self._input_shape
 
     @property
     def threads(self) -> int:
@@ -161,12 +175,14 @@ class Engine:
         """The instructions that the kernels use."""
         return self._native.instruction_set
 
-    @cached_property
+    @property
     def program(self) -> Program:
         """The plan as plain data; it prints as a table of its steps."""
         from shufflekit.plan.program import Program  # what only runs a plan need not wait for it
 
-        return Program.from_bytes(self._native.content)
+        if self._program is None:  # no cached_property, which before Python 3.12 has a lock, that a fork may find held
+            self._program = Program.from_bytes(self._native.content)
+        return self._program
 
     def __repr__(self) -> str:
         program, shape = self.program, ", ".join(map(str, self.input_shape))
@@ -175,6 +191,15 @@ class Engine:
             f"<Engine {program.name or 'unnamed'}: (N, {shape}), {len(program.steps)} steps, "
             f"{program.flops / 1e6:.1f} M multiply-adds, {self.threads} thread{plural}>"
         )
+
+
+def _instruction_sets() -> list[str]:
+    """Those that run here."""
+    try:
+        from shufflekit import _native
+    except ImportError:
+        raise NotBuiltError from None
+    return _native.instruction_sets()
 
 
 def load(path: str | Path, threads: int = 1) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -9,16 +10,16 @@ from typing import Any
 
 from torch import nn
 
-from shufflekit.errors import UsageError
+from shufflekit.errors import UsageError, one_line
 from shufflekit.models import FeatureNet, Network, build_model
-from shufflekit.models._saved import saved_cfg, saved_files
+from shufflekit.models._saved import check_saved, read_safetensors, repository, saved_cfg, saved_files
 from shufflekit.weights.checkpoints import Checkpoint, find_checkpoint
 from shufflekit.weights.download import checkpoint_path
 from shufflekit.weights.load import load_weights
 from shufflekit.weights.pretrained_cfg import default_cfg
 from shufflekit.weights.saved import from_pretrained
 
-_HUB = "hf-hub:"  # timm's mark of a repository
+_log = logging.getLogger("shufflekit")
 
 
 def create_model(
@@ -67,6 +68,7 @@ def create_model(
         if pretrained is not False:
             raise UsageError(f"pretrained: {name} is a saved network and brings its weights, found {pretrained!r}")
         config, path = saved_files(place)
+        check_saved(build_model, config, read_safetensors(path), path)
         model = build_model(config["architecture"], **form, **config["options"] | options)
         load_weights(model, path, transfer=transfer)
         model.pretrained_cfg = config["pretrained_cfg"]
@@ -74,7 +76,11 @@ def create_model(
         model = build_model(str(name), **form, **options)
     elif pretrained is not True and _is_file(pretrained):
         model = build_model(str(name), **form, **options)
-        load_weights(model, pretrained, transfer=transfer)
+        report = load_weights(model, pretrained, transfer=transfer)
+        if report.left:
+            left = ", ".join(dict.fromkeys(one.split(".")[0] for one in report.left))
+            what = "tensors stay random, which are not in the file or do not fit"
+            _log.warning("%s: %d %s: %s", pretrained, len(report.left), what, left)
     else:
         model = _from_checkpoint(find_checkpoint(str(name), str(pretrained) if pretrained is not True else True), form, options)
     cfg = default_cfg(model) | (model.pretrained_cfg or {})
@@ -92,8 +98,8 @@ def _from_checkpoint(checkpoint: Checkpoint, form: dict[str, Any], options: dict
 
 def saved_place(name: str | Path) -> str | Path | None:
     """The folder, or repository on the hub, of a saved network; None for a registry name."""
-    if isinstance(name, str) and name.startswith(_HUB):
-        return name.removeprefix(_HUB)
+    if repository(name) is not None:
+        return name
     path = Path(name).expanduser()
     return path if isinstance(name, Path) or path.is_dir() or "/" in name else None
 
@@ -115,27 +121,36 @@ def resolve_model(text: str) -> nn.Module:
         shufflekit.errors.UsageError: shufflekit.models.shufflenet_v2:Unit: calling it failed: ...
     """
     module_name, colon, attribute = text.partition(":")
-    if colon and not text.startswith(_HUB) and not Path(text).exists():
+    if colon and repository(text) is None and not Path(text).exists():
         return _called(module_name, attribute, text)
     place = saved_place(text)
     return create_model(text) if place is None else from_pretrained(place)
 
 
 def _called(module_name: str, attribute: str, text: str) -> nn.Module:
-    """What package.module:callable returns; the current folder counts as a place of modules, as with `python -m`."""
+    """What package.module:callable is or returns; the current folder counts as a place of modules, as with `python -m`."""
     sys.path.insert(0, "")
+    try:
+        found: Any = _imported(module_name, attribute, text)
+        model = found if isinstance(found, nn.Module) else found()
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # it runs what somebody else wrote
+        raise UsageError(f"{text}: calling it failed: {type(error).__name__}: {one_line(error)}") from error
+    finally:
+        sys.path.remove("")
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{text}: must give a torch.nn.Module, found a {type(model).__name__}")
+    return model
+
+
+def _imported(module_name: str, attribute: str, text: str) -> Any:
+    if not all(part.isidentifier() for name in (module_name, attribute) for part in name.split(".")):
+        raise UsageError(f"{text}: must be package.module:callable, as in mypackage.networks:small")
     try:
         found: Any = import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{text}: cannot be imported: {error}") from None
-    finally:
-        sys.path.remove("")
-    try:
-        model = found if isinstance(found, nn.Module) else found()
-    except TypeError as error:
-        raise UsageError(f"{text}: calling it failed: {error}") from None
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"{text}: must give a torch.nn.Module, found a {type(model).__name__}")
-    return model
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{text}: cannot be imported: {type(error).__name__}: {one_line(error)}") from error
+    return found

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
+import re
 import shutil
 import urllib.error
 import urllib.request
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from shufflekit import environment
 from shufflekit.errors import DownloadError, WeightsError, one_line
+from shufflekit.files import write_atomic
 from shufflekit.weights.checkpoints import Checkpoint, bundled_path
+from shufflekit.weights.pickled import ZIP_ERRORS, check_inflated
 
 _ATTEMPTS = 3
 _TIMEOUT_S = 30
@@ -25,10 +29,7 @@ _CHUNK = 1 << 18  # bytes
 
 def cache_folder() -> Path:
     """Where fetched files are kept: $SHUFFLEKIT_CACHE, else shufflekit/weights under $XDG_CACHE_HOME or ~/.cache."""
-    if os.environ.get("SHUFFLEKIT_CACHE"):
-        return Path(os.environ["SHUFFLEKIT_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "shufflekit" / "weights"
+    return environment.cache_folder("weights")
 
 
 def checkpoint_path(checkpoint: Checkpoint) -> Path:
@@ -46,6 +47,8 @@ def checkpoint_path(checkpoint: Checkpoint) -> Path:
     folder = cache_folder()
     path = folder / checkpoint.file_name
     try:
+        if path.exists() and _recorded(path) == file_hash(path, "sha256"):
+            return path  # without the lock, which a cache that others filled may not let us make
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{checkpoint.file_name}.lock"):
             if not path.exists():
@@ -84,13 +87,18 @@ def _unpack_and_check(part: Path, path: Path, checkpoint: Checkpoint) -> None:
     unpacked.parent.mkdir(exist_ok=True)
     try:
         if str(checkpoint.url).endswith(".zip"):
-            with zipfile.ZipFile(part) as archive, archive.open(path.name) as source, unpacked.open("wb") as target:
-                shutil.copyfileobj(source, target, _CHUNK)
+            with zipfile.ZipFile(part) as archive:
+                check_inflated(archive)
+                with archive.open(path.name) as source, unpacked.open("wb") as target:
+                    shutil.copyfileobj(source, target, _CHUNK)
         else:
             part.replace(unpacked)
         _check(unpacked, checkpoint, "; deleted, another try fetches it again")
+        _forget(path)
         unpacked.replace(path)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except ZIP_ERRORS as error:
+        if isinstance(error, WeightsError):
+            raise
         raise WeightsError(f"{checkpoint.url}: not the zip it should be, deleted: {one_line(error)}") from None
     finally:
         unpacked.unlink(missing_ok=True)
@@ -100,7 +108,7 @@ def _unpack_and_check(part: Path, path: Path, checkpoint: Checkpoint) -> None:
 def _download(checkpoint: Checkpoint, part: Path, by_hand: Path) -> None:
     """Fetches into `part`, going on where it ends; it stays for the next run where the connection breaks for good."""
     try:
-        if os.environ.get("SHUFFLEKIT_OFFLINE", "0").lower() not in ("", "0", "false", "no"):
+        if environment.offline():
             raise ConnectionError("SHUFFLEKIT_OFFLINE is set")
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -114,7 +122,7 @@ def _download(checkpoint: Checkpoint, part: Path, by_hand: Path) -> None:
             except (OSError, http.client.HTTPException):
                 if attempt == _ATTEMPTS:
                     raise
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         reason = one_line(getattr(error, "reason", None) or error) if not isinstance(error, urllib.error.HTTPError) else error
         raise DownloadError(
             f"{checkpoint.architecture} {checkpoint.tag}: cannot fetch {checkpoint.url} ({reason}); "
@@ -162,16 +170,33 @@ def _check(path: Path, checkpoint: Checkpoint, advice: str = "") -> None:
 
 
 def _check_record(path: Path, checkpoint: Checkpoint) -> None:
-    """Compares a file in the cache with the full SHA-256 recorded when it came; records it the first time."""
-    record = path.with_name(f"{path.name}.sha256")
+    """Compares a file in the cache with the full SHA-256 recorded when it came; records it where there is no such record."""
     found = file_hash(path, "sha256")
-    if record.exists():
-        expected = record.read_text().split()[0:1]
-        if expected != [found]:
-            raise WeightsError(f"{path}: changed since it was fetched (SHA-256 {found}); delete it to fetch it again")
-        return
-    _check(path, checkpoint, f"; delete {path} to fetch it")
-    record.write_text(f"{found}  {path.name}\n")
+    if _recorded(path) not in (None, found):
+        raise WeightsError(f"{path}: changed since it was fetched (SHA-256 {found}); delete it to fetch it again")
+    if _recorded(path) is None:
+        _check(path, checkpoint, f"; delete {path} to fetch it")
+        with suppress(OSError):  # the next call compares with the origin's hash again
+            write_atomic(_record(path), f"{found}  {path.name}\n".encode())
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _recorded(path: Path) -> str | None:
+    """The SHA-256 of the record beside a file; None where there is none, or one that holds no such hash."""
+    try:
+        record = _record(path).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    return found[0] if (found := re.match(r"[0-9a-f]{64}\b", record)) else None
+
+
+def _forget(path: Path) -> None:
+    """Deletes the record of a file that another one replaces."""
+    with suppress(OSError):  # a folder in its place, which counts as no record
+        _record(path).unlink(missing_ok=True)
 
 
 def file_hash(path: Path, kind: str) -> str:

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from shufflekit.errors import UsageError, WeightsError
 from shufflekit.models import FeatureNet, Network, build_model, list_models, model_entry
-from shufflekit.models._saved import misfits, summary
+from shufflekit.models._fill import fill, misfits, oddity, refuse, summary
+from shufflekit.modes import take_modes
 from shufflekit.weights.layouts import LAYOUTS, Converted, Layout
 from shufflekit.weights.pretrained_cfg import default_cfg
-from shufflekit.weights.read import read_state, tensors_of
+from shufflekit.weights.read import read_weights, tensors_of
 
-_BACKBONE = "backbone."
+_MOST_TENSORS, _LARGEST = 5_000, 1 << 17  # of a file that is converted: channels are followed one by one
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,21 @@ class LoadReport:
     notes: tuple[str, ...] = ()
 
 
-def load_weights(model: Network | FeatureNet, source: str | Path | Mapping[str, Any], *, transfer: bool = False) -> LoadReport:
+def load_weights(
+    model: Network | FeatureNet, source: str | Path | Mapping[str, Any], *, transfer: bool = False, ema: bool | None = None
+) -> LoadReport:
     """Loads weights of our own, torchvision's, pytorchcv's or the authors' layout, converted so that outputs are equal.
 
     A file whose network differs from this one in an option (`unit_split`, `shuffle_order`, ...) sets that option. A
-    backbone file fills what comes before the head, and the report says so.
+    backbone file fills what comes before the head, and the report says so. A checkpoint of a training may hold anything else
+    beside the weights; nothing in it is run.
 
     Args:
         model: the network, whole or cut to its feature maps.
         source: a file, a folder written by `save_pretrained`, or a state dict.
         transfer: leave out a classifier of another number of classes, and adapt a stem of other input channels.
+        ema: True for a checkpoint's averaged weights, False for the others; by default the averaged ones where there are
+            both, as in timm, and the report and a warning say so.
 
     Returns:
         What was loaded, what not, and what was changed for it.
@@ -63,52 +69,56 @@ def load_weights(model: Network | FeatureNet, source: str | Path | Mapping[str, 
         >>> report.layout, report.loaded, report.left
         ('plain', 338, ())
     """
+    own = {key.partition(".")[0] for key in model.state_dict()}
     if isinstance(source, Mapping):
-        name, state = "state dict", tensors_of(source, "state dict")
+        name, (state, notes) = "state dict", tensors_of(source, "state dict", ema, own)
     else:
-        name, state = str(source), read_state(source)
-    state, notes = _backbone_only(state)
+        name, (state, notes) = str(source), read_weights(source, ema, own)
+    _refuse_odd(state, name)
     layout = next(layout for layout in LAYOUTS if layout.recognise(state))
-    target, options, converted = _convert(layout, state, model, name)
+    fitted, options, converted = _convert(layout, state, model, name)
     tensors, spared = converted.state, tuple[str, ...]()
     if transfer:
-        tensors, spared, adapted = _adapted(tensors, target)
+        tensors, spared, adapted = _adapted(tensors, fitted)
         notes += adapted
-    tensors, left, unused = _fit(tensors, target, spared, f"{name} ({layout.name} layout)")
+    tensors, left, unused = _fit(tensors, fitted, spared, f"{name} ({layout.name} layout)")
     if left:
         notes += (f"{len(left)} tensors are not in the file and were left as they were: {_children(left)}",)
     if unused:
         notes += (f"{len(unused)} tensors of the file have no place and were not used: {_children(unused)}",)
     notes += tuple(f"{option}: set to {value!r}, which the file needs" for option, value in options.items())
 
+    target = _rebuilt(model, options) if options else model
+    if bad := fill(target, tensors, name):
+        notes += (f"{len(bad)} tensors have values that are not finite: {_children(bad)}",)
     if target is not model:
         _adopt(model, target)
-    _copy(tensors, model)
     if layout.input is not None:
         model.pretrained_cfg = default_cfg(model) | dict(layout.input) | {"source": layout.name}
     return LoadReport(layout.name, len(tensors), left, unused, options, _kept_orders(converted, model), notes + converted.notes)
 
 
-def _backbone_only(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The part of a detector's file that is its backbone."""
-    inside = {name.removeprefix(_BACKBONE): tensor for name, tensor in state.items() if name.startswith(_BACKBONE)}
-    if not inside:
-        return state, ()
-    others = len(state) - len(inside)
-    return inside, (f"took the {len(inside)} tensors under {_BACKBONE!r}, left out {others} others",) if others else ()
+def _refuse_odd(state: Mapping[str, Tensor], name: str) -> None:
+    """Before a layout reads their values."""
+    refuse(name, [f"{key} is {odd}, needed plain values" for key, tensor in state.items() if (odd := oddity(tensor))])
 
 
 def _convert(
     layout: Layout, state: dict[str, Tensor], model: Network | FeatureNet, name: str
 ) -> tuple[Network | FeatureNet, dict[str, Any], Converted]:
-    """The network that takes the file (this one, or one like it with other options), those options, and the tensors."""
+    """What takes the file (this network, or one like it with other options and no memory), those options, and the tensors."""
     current = _current_options(model)
+    if layout is not LAYOUTS[-1] and (
+        len(state) > _MOST_TENSORS or max(max(t.shape, default=0) for t in state.values()) > _LARGEST
+    ):
+        raise WeightsError(f"{name} ({layout.name} layout) does not fit {model.architecture}: it is many times as large")
     try:
         wanted = layout.options(state, current)
         options = {option: value for option, value in wanted.items() if option in current and current[option] != value}
-        target = _rebuilt(model, options) if options else model
-        return target, options, layout.convert(state, current | options)
-    except (LookupError, ArithmeticError, RuntimeError, UsageError) as error:
+        with torch.device("meta"):  # until all is known to fit, a file's sizes take no memory
+            fitted = _like(model, options) if options else model
+        return fitted, options, layout.convert(state, current | options)
+    except (LookupError, ArithmeticError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, WeightsError):
             raise WeightsError(f"{name} ({layout.name} layout): {error}") from None
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
@@ -123,8 +133,8 @@ def _current_options(model: Network | FeatureNet) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.default is not p.empty} | model.options
 
 
-def _rebuilt(model: Network | FeatureNet, options: dict[str, Any]) -> Network | FeatureNet:
-    """A network like this one, with other options, still with random weights."""
+def _like(model: Network | FeatureNet, options: dict[str, Any]) -> Network | FeatureNet:
+    """A network like this one, with other options and random weights."""
     if model.architecture not in list_models():
         needs = ", ".join(f"{option}={value!r}" for option, value in options.items())
         raise UsageError(f"the file needs {needs}: build the network so")
@@ -133,12 +143,23 @@ def _rebuilt(model: Network | FeatureNet, options: dict[str, Any]) -> Network | 
         assert isinstance(built, Network)
         names = built.feature_info.module_name()
         built = FeatureNet(built, [names.index(tap) for tap in model.feature_info.module_name()])
+    return built
+
+
+def _rebuilt(model: Network | FeatureNet, options: dict[str, Any]) -> Network | FeatureNet:
+    """The same, with what was set on this one: place and precision, frozen weights, modes."""
+    built = _like(model, options)
     built.pretrained_cfg = model.pretrained_cfg
     reference = next(model.parameters())
-    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    for name, parameter in built.named_parameters():
-        parameter.requires_grad_(name not in frozen)
-    return built.to(reference.device, reference.dtype).train(model.training)
+    built.to(reference.device, reference.dtype)
+    take_modes(built, model)
+    before = dict(model.named_parameters()) | dict(model.named_buffers())
+    for name, tensor in [*built.named_parameters(), *built.named_buffers()]:
+        like = before.get(name, reference)
+        tensor.data = tensor.data.to(like.device, like.dtype if name in before else tensor.dtype)
+        if isinstance(tensor, nn.Parameter):
+            tensor.requires_grad_(name not in before or like.requires_grad)
+    return built
 
 
 def _adopt(model: nn.Module, other: nn.Module) -> None:
@@ -215,13 +236,6 @@ def _is_beyond(name: str, model: Network | FeatureNet) -> bool:
     opened = child == last and any(tap.startswith(f"{last}.") for tap in model.feature_info.module_name())
     inner = {name for name, _ in tail.named_children()}
     return child not in dict(model.named_children()) or (opened and rest.partition(".")[0] not in inner)
-
-
-def _copy(tensors: dict[str, Tensor], model: nn.Module) -> None:
-    own = model.state_dict()
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            own[name].copy_(tensor)
 
 
 def _children(names: Iterable[str]) -> str:

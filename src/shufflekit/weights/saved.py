@@ -18,6 +18,7 @@ def save_pretrained(model: Network, folder: str | Path, *, half: bool = False) -
 
     Raises:
         UsageError: the network was not built from the registry.
+        InputError: the folder cannot be written; what it had is as before.
     """
     model.save_pretrained(folder, half=half)
 
@@ -26,7 +27,7 @@ def from_pretrained(folder_or_repo: str | Path, **hub: Any) -> Network:
     """Loads a saved network, of any family, in evaluation mode.
 
     Args:
-        folder_or_repo: a folder, or owner/name on the hub.
+        folder_or_repo: a folder, or a repository on the hub, as owner/name or hf-hub:owner/name.
         hub: `revision`, `token`, `cache_dir`, `local_files_only`, ... of huggingface-hub, for a repository.
 
     Raises:

@@ -42,7 +42,7 @@ def test_a_table_survives_json():
 
 @pytest.mark.parametrize("found", [{}, {"columns": [{}]}, {"columns": 3}, {"columns": [], "surprise": 1}])
 def test_what_is_no_table_is_refused(found):
-    with pytest.raises(InputError, match="guidelines: no measured table"):
+    with pytest.raises(InputError, match="guidelines: not readable"):
         Table.from_dict(found)
 
 

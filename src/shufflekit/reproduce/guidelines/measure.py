@@ -13,9 +13,10 @@ from torch import nn
 
 from shufflekit.compile import compile as compile_network
 from shufflekit.cost import count
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import UsageError
 from shufflekit.profile.latency import Latency, measure_in_turn
-from shufflekit.profile.profile import torch_threads
+from shufflekit.profile.profile import checked_threads, torch_threads
+from shufflekit.records import record
 from shufflekit.reproduce.guidelines.networks import PaperColumn, PaperTable
 
 EngineName = Literal["pytorch", "native", "cuda"]
@@ -106,21 +107,7 @@ class Table:
         Raises:
             InputError: it is something else.
         """
-        try:
-            columns = tuple(
-                Column(
-                    column["name"],
-                    column["side"],
-                    tuple(
-                        Row(**{**row, "runs": tuple(Run(run["engine"], Latency(**run["latency"])) for run in row["runs"])})
-                        for row in column["rows"]
-                    ),
-                )
-                for column in found["columns"]
-            )
-            return cls(**{**found, "columns": columns})
-        except (KeyError, TypeError) as error:
-            raise InputError(f"guidelines: no measured table ({type(error).__name__}: {error})") from None
+        return record(cls, found, "guidelines")
 
 
 def available_engines() -> tuple[EngineName, ...]:
@@ -159,8 +146,7 @@ def measure_table(
     Source:
         ShuffleNet V2 (arXiv 1807.11164), section 2 and appendix, Figure 1.
     """
-    if threads < 1:
-        raise UsageError(f"threads: must be 1 or more, found {threads}")
+    threads = checked_threads(threads)
     if "cuda" in engines and not torch.cuda.is_available():
         raise UsageError("engine: cuda needs a GPU that torch.cuda sees, found none")
     columns = []

@@ -1,0 +1,152 @@
+"""NaN and infinities go through every operator of the engine as through PyTorch's, on every instruction set.
+
+PyTorch itself is not of one mind where a bilinear sample falls on a pixel. Whether the neighbour's share is 0, and makes a NaN
+of an infinity there, depends on a fused multiply-add: its AVX2 and AVX-512 code has it. The engine computes as that does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import shufflekit as sk
+from shufflekit.plan import lower
+from shufflekit.plan.program import KERNELS
+from shufflekit.runtime import Engine
+from tests.runtime.random_networks import ACTIVATIONS
+
+native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+
+
+class Of(nn.Module):
+    """A function as a network, behind layers."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers, self.function = nn.Sequential(*layers), function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.layers(x))
+
+
+class Residual(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layer(x)
+
+
+def resized(**how: object) -> Of:
+    return Of(lambda x: F.interpolate(x, **how))  # type: ignore[arg-type]
+
+
+def networks() -> dict[str, nn.Module]:
+    """Of 4 channels."""
+    return {
+        **{name: Of(function) for name, function in ACTIVATIONS.items()},
+        **{f"convolution, {name}": Of(function, nn.Conv2d(4, 9, 3, 1, 1)) for name, function in ACTIVATIONS.items()},
+        "clamp": Of(lambda x: x.clamp(0, 6)),
+        "pointwise": nn.Conv2d(4, 11, 1),
+        "grouped pointwise, residual, relu": Of(F.relu, Residual(nn.Conv2d(4, 4, 1, groups=2))),
+        "dilated convolution": nn.Conv2d(4, 8, 3, 1, 2, dilation=2, groups=2),
+        "depthwise": nn.Conv2d(4, 4, 3, 1, 1, groups=4),
+        "depthwise, stride 2, relu6": Of(F.relu6, nn.Conv2d(4, 4, 3, 2, 1, groups=4)),
+        "depthwise 5x5": nn.Conv2d(4, 4, 5, 2, 2, groups=4),
+        "pointwise and depthwise": nn.Sequential(nn.Conv2d(4, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1, groups=8)),
+        "stem and pool": nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+        "stem and pool, stride 1": nn.Sequential(nn.Conv2d(4, 8, 3, 1, 1), nn.MaxPool2d(3, 2, 1)),
+        "max 3x3": nn.Sequential(nn.Conv2d(4, 4, 1), nn.MaxPool2d(3, 2, 1)),
+        "max 3x3, stride 1": nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 1, 1)),
+        "max 3x3, stride 2, no padding": nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True)),
+        "max of the input": nn.MaxPool2d(3, 2, 1),
+        "max 2x2": nn.MaxPool2d(2),
+        "max 5x4, dilated": nn.MaxPool2d((5, 4), 1, 2, dilation=2),
+        "adaptive max": nn.AdaptiveMaxPool2d((4, 3)),
+        "global max": nn.AdaptiveMaxPool2d(1),
+        "average 3x3": nn.Sequential(nn.ReLU(), nn.AvgPool2d(3, 2, 1)),
+        "average 3x3, padding left out": nn.Sequential(nn.ReLU(), nn.AvgPool2d(3, 1, 1, count_include_pad=False)),
+        "average 2x2": nn.AvgPool2d(2),
+        "adaptive average": nn.AdaptiveAvgPool2d((4, 3)),
+        "global average and linear": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 7)),
+        "batch norm": nn.BatchNorm2d(4),
+        "sum": Of(lambda x: x + x.sigmoid()),
+        "product": Of(lambda x: x * x.relu()),
+        "gate": Of(lambda x: x * x.mean((2, 3), keepdim=True).sigmoid()),
+        "softmax": Of(lambda x: x.softmax(1)),
+        "local response norm": nn.LocalResponseNorm(3),
+        "shuffle": nn.ChannelShuffle(2),
+        "nearest": resized(scale_factor=2.0),
+        "nearest, smaller": resized(size=(5, 4)),
+        "bilinear": resized(scale_factor=1.5, mode="bilinear"),
+        "bilinear, one side": resized(size=(11, 1000), mode="bilinear"),
+        "bilinear, corners": resized(size=(6, 5), mode="bilinear", align_corners=True),
+        "bilinear, the same size": resized(scale_factor=1.01, mode="bilinear"),
+    }
+
+
+SIDES = {"wide": (11, 37), "narrow": (7, 7), "pixel": (1, 1)}
+NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
+
+
+def images(height: int, width: int) -> Tensor:
+    """One for each number that is not finite and each of three places, one with two of them, and one that is all finite."""
+    places = ((0, 0), (height // 2, width // 2), (height - 1, width - 1))
+    x = torch.randn(len(NOT_FINITE) * len(places) + 2, 4, height, width, generator=torch.Generator().manual_seed(0))
+    for image, (number, (y, column)) in zip(x, itertools.product(NOT_FINITE, places)):
+        image[1, y, column] = number
+    x[-2, 0, 0, 0], x[-2, 3, -1, -1] = float("inf"), float("-inf")
+    return x
+
+
+def case(name: str, side: str) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    return networks()[name].eval(), images(*SIDES[side])
+
+
+def compiled(network: nn.Module, x: Tensor) -> Engine:
+    with patch.object(lower, "_FUSED_FLOATS", 0):  # else only large planes are computed by pointwise_depthwise
+        return sk.compile(network, (1, *x.shape[1:]))
+
+
+def cases() -> list[object]:
+    """All but windows larger than their padded input; the wide ones always."""
+    large = [name for name in networks() if any(word in name for word in ("2x2", "5x4", "no padding"))]
+    fit = [(name, side) for name, side in itertools.product(networks(), SIDES) if side != "pixel" or name not in large]
+    return [pytest.param(*case, marks=() if case[1] == "wide" else pytest.mark.slow) for case in fit]
+
+
+@pytest.mark.parametrize(("name", "side"), cases())
+def test_what_is_not_finite_is_as_in_pytorch(name: str, side: str) -> None:
+    network, x = case(name, side)
+    with torch.inference_mode():
+        expected = network(x).numpy()
+    content = compiled(network, x).program.to_bytes()
+    for instruction_set in native.instruction_sets():
+        found = Engine(content, instruction_set=instruction_set)(x.numpy())
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True, err_msg=instruction_set)
+
+
+def test_every_kernel_and_activation_is_among_the_networks() -> None:
+    steps = [step for name in networks() for step in compiled(*case(name, "wide")).program.steps]
+    assert {step.kernel for step in steps} == set(KERNELS)
+    assert {step.arguments["activation"] for step in steps if "activation" in step.arguments} == {"none", *ACTIVATIONS}
+    words = {"pooling": {"maximum", "average", "adaptive_average", "adaptive_maximum"}, "operation": {"add", "multiply"}}
+    words["resizing"] = {"nearest", "bilinear", "bilinear_corners"}
+    for field, all_of_it in words.items():
+        assert {step.arguments[field] for step in steps if field in step.arguments} == all_of_it
+
+
+@pytest.mark.parametrize("name", list(ACTIVATIONS))
+def test_the_ends_of_float32_are_as_in_pytorch(name: str) -> None:
+    x = torch.tensor([3e38, -3e38, 1e37, -1e37, 90, -90, 88.5, -88.5, 1e-45, -0.0]).reshape(1, 1, 2, 5)
+    engine = sk.compile(Of(ACTIVATIONS[name]), x.shape)
+    np.testing.assert_allclose(engine(x).numpy(), ACTIVATIONS[name](x).numpy(), rtol=1e-5, atol=1e-30)
