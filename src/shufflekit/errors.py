@@ -53,7 +53,6 @@ _EXTRAS = {
     "pyarrow": "train",
     "simplejpeg": "train",
     "tensorboard": "train",
-    "torchmetrics": "train",
     "webdataset": "train",
     "skimage": "demo",
     "altair": "report",

@@ -99,6 +99,8 @@ def test_options_of_a_network_come_from_flags_and_files(tmp_path: Path, told: li
     assert main([*given, "--config", str(config)]) == 0
     for settings, _ in told:
         assert settings.options == {"shuffle": False, "unit_split": "release", "stem_channels": 8}
+    assert main([*given, "--options.dropout", "0.5"]) == 0
+    assert told[-1][0].options == {"dropout": 0.5}, "not rounded to a whole number"
 
 
 @pytest.mark.parametrize(("flags", "expected"), [([], IMAGENET), (["--recipe", "cifar"], CIFAR)])
