@@ -1,7 +1,7 @@
 """Where the images of a batch lie in a tensor of torch, so that they are seen to stay apart.
 
-Every value of a graph has its batch in dimension 0, alone. In torch a reshape may fold it with others, as (N * C / 2, 2, H * W),
-and a permutation may move it; `Images` follows it by the sizes around it, and says what each image has meanwhile.
+Every value of a graph has its batch in dimension 0, alone. In torch a reshape may fold it with others, as (N * C / 2, 2, H * W)
+has it, and a permutation may move it; `Images` follows it by the sizes around it, and says what each image has meanwhile.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def trace(model: nn.Module, shape: tuple[int, ...], is_known: Callable[[fx.Node]
         UsageError: the network cannot be captured, or what it computes depends on the batch size.
     """
     where = f"compile: {type(model).__name__} at (N, {', '.join(map(str, shape))})"
-    with _LOCK, _left_as_it_was(model), evaluation(model), warnings.catch_warnings(), torch.no_grad(), _Rewritten():
+    with _LOCK, evaluation(model), warnings.catch_warnings(), torch.no_grad(), _Rewritten():
         warnings.simplefilter("ignore")  # of torch.export about itself
         try:
             program = _export(model, _EXAMPLE, shape)
@@ -106,7 +106,8 @@ def _export(model: nn.Module, batch: int, shape: tuple[int, ...]) -> ExportedPro
     x = torch.zeros(batch, *shape, device=_device(model))
     shapes: Any = ShapesCollection()  # whatever the forward pass calls its input
     shapes[x] = {0: Dim.AUTO} if batch == _EXAMPLE else {}
-    program = torch.export.export(model, (x,), dynamic_shapes=shapes, strict=False)
+    with _left_as_it_was(model):
+        program = torch.export.export(model, (x,), dynamic_shapes=shapes, strict=False)
     _inline_regions(program.graph_module)
     return program
 
