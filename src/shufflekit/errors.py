@@ -53,6 +53,7 @@ _EXTRAS = {
     "pyarrow": "train",
     "simplejpeg": "train",
     "tensorboard": "train",
+    "torchmetrics": "train",
     "webdataset": "train",
     "skimage": "demo",
     "altair": "report",

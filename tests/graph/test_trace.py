@@ -73,6 +73,11 @@ def test_images_that_stay_apart_are_followed(function: Callable[[Any, Tensor], T
     check(function)
 
 
+def with_gradients(function: Callable[[], Tensor]) -> Tensor:
+    with torch.enable_grad():
+        return function()
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -83,6 +88,7 @@ def test_images_that_stay_apart_are_followed(function: Callable[[Any, Tensor], T
         (lambda _, x: x / torch.tensor(x.shape[0]), "is another one for a single image"),
         (lambda _, x: x * torch.arange(x.shape[0]).view(-1, 1, 1, 1), "depends on the batch size"),
         (lambda _, x: x * 2 if x.shape[0] == 1 else x, "is another one for a single image"),
+        (lambda _, x: with_gradients(lambda: x * 2 if x.shape[0] == 1 else x * 3), "is another one for a single image"),
         (lambda _, x: x.mean((2, 3), keepdim=True).squeeze(), "squeeze .* without a dimension it drops a batch of one"),
         (
             lambda _, x: x * 2 if x.shape[0] > 16 else x.relu(),
@@ -126,9 +132,14 @@ def test_regions_that_change_nothing_are_no_obstacle(region: Callable[[], Any]) 
     check(in_region(region))
 
 
+def in_autocast(network: Any, x: Tensor) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return network.conv(x.narrow(1, 0, 4)).float()
+
+
 def test_autocast_on_the_cpu_is_refused() -> None:
     with pytest.raises(UsageError, match="bfloat16, and the engine computes in float32|wrap_with_autocast"):
-        capture(Of(in_region(lambda: torch.autocast("cpu", dtype=torch.bfloat16))), SHAPE)
+        capture(Of(in_autocast), SHAPE)
 
 
 def changed_view(network: Any, x: Tensor) -> Tensor:
@@ -166,9 +177,9 @@ def filled(_: Any, x: Tensor) -> Tensor:
 
 
 def cached(network: Any, x: Tensor) -> Tensor:
-    if not network.kept:
-        network.kept.append(torch.arange(4.0).view(4, 1, 1))
-    return x * network.kept[0]
+    if not hasattr(network, "made"):
+        network.made = torch.arange(4.0).view(4, 1, 1)
+    return x * network.made
 
 
 def test_a_cache_is_filled_anew_for_each_look_at_the_network() -> None:

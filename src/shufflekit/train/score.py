@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torchmetrics.classification import MulticlassStatScores
 
 from shufflekit.data.loader import Batch
 from shufflekit.errors import InputError
@@ -97,7 +98,8 @@ def score(
     Raises:
         InputError: no image could be read, or the network's answers are no finite numbers.
     """
-    counts = torch.zeros(4, dtype=torch.int64, device=device)  # images, right, right among the best five, not finite
+    top1, top5 = (MulticlassStatScores(classes, top_k=k, average="micro").to(device) for k in (1, min(5, classes)))
+    totals = torch.zeros(2, dtype=torch.int64, device=device)  # images, and answers that are no numbers
     seen: set[int] = set()
     with evaluation(model):
         for batch in batches:
@@ -105,20 +107,17 @@ def score(
             seen.update(rows)
             if new := list(rows.values()):
                 logits = model(batch.images[new].to(device, memory_format=memory_format)).float()
-                counts += _counted(logits, batch.labels[new].to(device), min(5, classes))
+                labels = batch.labels[new].to(device)
+                top1.update(logits, labels)
+                top5.update(logits, labels)
+                totals += torch.stack([torch.full((), len(new), device=device), (~logits.isfinite()).any(1).sum()])
             if advance is not None:
                 advance(len(batch.labels))
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(counts)
-    images, top1, top5, wrong = counts.tolist()
+        torch.distributed.all_reduce(totals)
+    images, wrong = totals.tolist()
     if not images:
         raise InputError("data: not one image could be read")
     if wrong:
         raise InputError(f"the network's answers to {wrong} of {images} images are infinite or not a number")
-    return Score(images, top1, top5)
-
-
-def _counted(logits: Tensor, labels: Tensor, k: int) -> Tensor:
-    best = logits.topk(k).indices == labels[:, None]
-    images = torch.full((), len(labels), device=labels.device)
-    return torch.stack([images, best[:, 0].sum(), best.sum(), (~logits.isfinite()).any(1).sum()])
+    return Score(images, *(int(metric.compute()[0]) for metric in (top1, top5)))
