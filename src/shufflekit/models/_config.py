@@ -94,7 +94,7 @@ _CFG: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "input_size": ("channels, height and width", lambda v: _are(v, lambda n: _is_count(n, 1), 3)),
     "mean": ("numbers", lambda v: _are(v, _is_number) and len(v) > 0),
     "std": ("numbers above 0", lambda v: _are(v, lambda n: _is_number(n, 0)) and len(v) > 0),
-    "channel_order": ("rgb or bgr", lambda v: v in ("rgb", "bgr")),
+    "channel_order": ("rgb, bgr or grey", lambda v: v in ("rgb", "bgr", "grey")),
     "interpolation": ("a name", lambda v: isinstance(v, str)),
     "crop_pct": ("a number above 0", lambda v: _is_number(v, 0)),
     "num_classes": ("a whole number", _is_count),
