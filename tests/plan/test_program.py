@@ -127,13 +127,12 @@ def test_a_plane_far_behind_the_others_is_refused(program: Program) -> None:
     [
         {4: 1024, 10: 4000},  # taps far from each other
         {6: 1024, 7: 1024},  # windows far from each other
-        {4: 1024, 5: 1024, 10: 60, 11: 60},
     ],
 )
 def test_scratch_is_in_proportion_to_what_a_step_reads_and_writes(program: Program, change: dict[int, int]) -> None:
     depthwise = program.steps[1]
     window = [change.get(place, value) for place, value in enumerate(depthwise.arguments["window"])]
     steps = (program.steps[0], replace(depthwise, arguments={**depthwise.arguments, "window": window}), program.steps[2])
-    weights = np.zeros(1 << 23, np.float32)  # as many as the largest kernel takes
+    weights = np.zeros(1 << 16, np.float32)  # as many as the larger kernel takes
     with pytest.raises(InputError, match=r"plan: step 1 .*: window must be smaller"):
         Engine(replace(program, steps=steps, weights=weights).to_bytes())
