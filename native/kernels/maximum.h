@@ -18,7 +18,10 @@ template <Operand>
 [[gnu::always_inline]] inline vector larger(vector a, vector b) {
     return (vector)vmaxq_f32((float32x4_t)a, (float32x4_t)b);  // keeps both
 }
-inline Operand operands_of(const float*, int64_t) { return Operand::any; }
+struct LookedThrough {
+    void add(const float*, int64_t) {}
+    Operand operands() const { return Operand::any; }
+};
 #else
 template <Operand O>
 [[gnu::always_inline]] inline vector larger(vector a, vector b) {
@@ -30,19 +33,36 @@ template <Operand O>
 }
 
 // Zero times a number is zero, times anything else a NaN, and sums keep it. Four sums, since one would wait for itself.
-inline Operand operands_of(const float* x, int64_t count) {
-    constexpr int sums = 4;
-    vector sum[sums] = {};
-    int64_t i = 0;
-    for (; i + sums * vector_lanes <= count; i += sums * vector_lanes)
-        for (int s = 0; s < sums; ++s) sum[s] += load(x + i + s * vector_lanes) * 0.0f;
-    float rest = 0;
-    for (; i < count; ++i) rest += x[i] * 0.0f;
-    float lanes[vector_lanes];
-    store(lanes, (sum[0] + sum[1]) + (sum[2] + sum[3]));
-    for (int lane = 0; lane < vector_lanes; ++lane) rest += lanes[lane];
-    return rest == 0 ? Operand::finite : Operand::any;
-}
+class LookedThrough {
+  public:
+    [[gnu::always_inline]] inline void add(const float* x, int64_t count) {
+        int64_t i = 0;
+        for (; i + sums * vector_lanes <= count; i += sums * vector_lanes)
+#pragma GCC unroll 4
+            for (int s = 0; s < sums; ++s) sum_[s] += load(x + i + s * vector_lanes) * 0.0f;
+        for (int s = 0; i + vector_lanes <= count; i += vector_lanes, s = (s + 1) % sums) sum_[s] += load(x + i) * 0.0f;
+        for (; i < count; ++i) rest_ += x[i] * 0.0f;
+    }
+
+    Operand operands() const {
+        vector all = (sum_[0] + sum_[1]) + (sum_[2] + sum_[3]);
+        float lanes[vector_lanes];
+        for (int width = vector_lanes; width > 1; width /= 2) all = even_lanes(all, all) + odd_lanes(all, all);
+        store(lanes, all);
+        return lanes[0] + rest_ == 0 ? Operand::finite : Operand::any;
+    }
+
+  private:
+    static constexpr int sums = 4;
+    vector sum_[sums] = {};
+    float rest_ = 0;
+};
 #endif
+
+inline Operand operands_of(const float* x, int64_t count) {
+    LookedThrough looked;
+    looked.add(x, count);
+    return looked.operands();
+}
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

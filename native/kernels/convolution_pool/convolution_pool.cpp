@@ -19,9 +19,9 @@ void fill_row(const MutablePlanes& row, int32_t channels, int32_t width) {
 
 // Of the row of every channel.
 Operand operands_of_row(const MutablePlanes& row, int32_t channels, int32_t width) {
-    for (int32_t channel = 0; channel < channels; ++channel)
-        if (operands_of(row[channel], width) == Operand::any) return Operand::any;
-    return Operand::finite;
+    LookedThrough looked;
+    for (int32_t channel = 0; channel < channels; ++channel) looked.add(row[channel], width);
+    return looked.operands();
 }
 
 // One row of the pooling's output from the three of a channel in the ring.
