@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from shufflekit.cli.main import main
-from shufflekit.data.preprocess import Preprocessing
 from shufflekit.reproduce.accuracy_tables import planned
 from shufflekit.reproduce.record import Record
 from shufflekit.reproduce.tables import TABLES
@@ -81,12 +80,11 @@ def test_a_sweep_writes_a_file_a_run_and_shows_what_is_there(
 ) -> None:
     from shufflekit.reproduce import sweep
 
-    tiny = replace(sweep.SMALL, epochs=2, batch=8, preprocessing=Preprocessing((32, 32), crop_pct=1.0))
-    monkeypatch.setattr(sweep, "SMALL", tiny)
+    monkeypatch.setattr(sweep, "SMALL", replace(sweep.SMALL, epochs=2, batch=8))
     runs = planned(["v1.table3"])[:2]
-    monkeypatch.setattr("shufflekit.reproduce.accuracy_tables.planned", lambda names: runs)
+    monkeypatch.setattr("shufflekit.reproduce.accuracy_tables.planned", lambda names, finished=(): runs)
     make_images(16, name="train")
-    make_images(8, name="val")
+    make_images(8, name="test")
     out = tmp_path / "out"
     arguments = ["reproduce", "v1.table3", "--scale", "small", "--data", str(tmp_path), "-o", str(out), "--layout", "nchw"]
     assert main([*arguments, "--minutes", "0"]) == 0

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shufflekit.errors import InputError
-from shufflekit.reproduce.runs import Run, Trained, read_runs
+from shufflekit.reproduce.runs import Run, Scored, read_runs
 from shufflekit.reproduce.speed import Built
 from tests.reproduce.test_accuracy_tables import trained
 
@@ -24,10 +23,17 @@ def test_names_tell_options_and_seeds_apart() -> None:
 
 def test_a_run_reads_as_it_was_written(tmp_path: Path) -> None:
     one = trained(Built("shufflenet_v1_g3_x0_5", options={"shuffle": False}), 2, 30.0)
-    assert Trained(**json.loads(one.to_json())) == one
     (tmp_path / f"{one.run_name}.json").write_text(one.to_json())
-    assert read_runs(tmp_path) == ([one], None)
-    assert read_runs(tmp_path / "nowhere") == ([], None)
+    assert read_runs(tmp_path) == [one]
+    assert read_runs(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(("images", "right"), [(0, 0), (10, 11), (10, -1)])
+def test_a_score_of_more_than_there_is_is_refused(tmp_path: Path, images: int, right: int) -> None:
+    one = replace(trained(Built("alexnet"), 0, 30.0), held_out=Scored(images, right))
+    (tmp_path / "alexnet-seed0.json").write_text(one.to_json())
+    with pytest.raises(InputError, match=f"held_out.*right: must be 0 to {images}, found {right}"):
+        read_runs(tmp_path)
 
 
 def test_runs_of_two_recipes_are_not_laid_side_by_side(tmp_path: Path) -> None:

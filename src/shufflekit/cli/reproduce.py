@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -31,8 +32,8 @@ def reproduce(
 ) -> int:
     """Make tables of the papers again on this machine, the paper's numbers beside ours.
 
-    Accuracy tables train networks. --scale small does so here, three seeds each, on --data: finished runs are not done again,
-    a killed one goes on where it was, and several such commands may work on one folder. --scale imagenet prints the
+    Accuracy tables train networks. --scale small does so here, five seeds each, on --data: finished runs are not done again, a
+    killed one goes on where it was, and several such commands may work on one folder. --scale imagenet prints the
     commands that train with the papers' recipe.
 
     Args:
@@ -43,7 +44,7 @@ def reproduce(
         coco: a folder with annotations/instances_val.json and images/val: v2.table7 measures average precision there.
         json: print a list of objects.
         scale: of accuracy tables.
-        data: with --scale small: images of 64x64, a folder with the splits train and val.
+        data: with --scale small: CIFAR-10, or another set of 32x32 images with the splits train and test.
         minutes: with --scale small: start no run after so many; 0 shows the runs that are there.
         layout: with --scale small: of the images in memory; auto measures both at the start of each run.
     """
@@ -124,8 +125,13 @@ def _train(
     assert out is not None
     command = f"shufflekit reproduce {' '.join(names)} --scale small --data {_named(data)} -o {_named(out)}"
     sweep = Sweep(data, out, recipe=SMALL, layout=layout, command=command, tell=notice)
+    started = monotonic()
     stopped, failed = sweep.carry_out(planned(names), minutes)
-    records = [record for name in names if (record := accuracy_record(name, *read_runs(out)))]
+    if not stopped:  # what the first seeds leave open gets more
+        left = None if minutes is None else max(0.0, minutes - (monotonic() - started) / 60)
+        stopped, more_failed = sweep.carry_out(planned(names, read_runs(out)), left)
+        failed += [line for line in more_failed if line not in failed]
+    records = [record for name in names if (record := accuracy_record(name, read_runs(out)))]
     if json:
         print_json([asdict(record) for record in records])
     for record in records if not json else ():

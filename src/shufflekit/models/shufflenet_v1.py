@@ -92,9 +92,10 @@ class ShuffleNetV1(Network):
         shuffle_order: "paper" or "release", see `Unit`.
         classifier_bias: the authors' release has none.
         small_input: the 32x32 form: a stem of stride 1 and no pooling.
+        stem_stride: of the first convolution; 0 takes 2, and 1 in the 32x32 form.
 
     Raises:
-        UsageError: an unknown shuffle_order, or widths that do not divide by groups.
+        UsageError: an unknown shuffle_order, a negative stride, or widths that do not divide by groups.
 
     Example:
         >>> net = ShuffleNetV1((60, 120, 240), (4, 8, 4), 3, 12, num_classes=10, small_input=True).eval()
@@ -118,18 +119,21 @@ class ShuffleNetV1(Network):
         shuffle_order: str = "paper",
         classifier_bias: bool = True,
         small_input: bool = False,
+        stem_stride: int = 0,
         num_classes: int = 1000,
         in_chans: int = 3,
     ) -> None:
-        super().__init__(num_classes, in_chans, num_features=stage_channels[-1], min_input_size=8 if small_input else 32)
+        check_at_least("stem_stride", stem_stride, 0)
+        stem_stride = stem_stride or (1 if small_input else 2)
+        least = 8 * stem_stride if small_input else 16 * stem_stride
+        super().__init__(num_classes, in_chans, num_features=stage_channels[-1], min_input_size=least)
         check_choice("shuffle_order", shuffle_order, ("paper", "release"))
         check_at_least("stem_channels", stem_channels, 1)
-        self.shuffle_order, self.classifier_bias = shuffle_order, classifier_bias
+        self.groups, self.shuffle_order, self.classifier_bias = groups, shuffle_order, classifier_bias
         unit = partial(
             Unit, groups=groups, bottleneck_ratio=bottleneck_ratio, se=se, shuffle=shuffle, shuffle_order=shuffle_order
         )
 
-        stem_stride = 1 if small_input else 2
         self.conv1 = nn.Sequential(*conv_bn(in_chans, stem_channels, 3, stem_stride))
         self.maxpool = nn.Identity() if small_input else nn.MaxPool2d(3, stride=2, padding=1)
         reduction = stem_stride * (1 if small_input else 2)

@@ -1,7 +1,7 @@
 """The tables of trained networks, V1 Tables 2 to 5 and V2 Table 8: what is compared, and whether the paper's order holds.
 
 ImageNet takes machines that most do not have. The small scale asks the papers' question, which of two networks errs less,
-of 64x64 images, three seeds each. Its errors are not the papers'; their order is what a table shows.
+of the 32x32 forms and CIFAR-10. Its errors are not the papers'; their order is what a table shows.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import mean
+from math import sqrt
+from statistics import mean, stdev
+from typing import Literal, get_args
 
 from shufflekit.reproduce.papers import PaperTable, paper_table
 from shufflekit.reproduce.record import Cell, Record
-from shufflekit.reproduce.runs import SEEDS, Probe, Run, Trained, needed_input_size
+from shufflekit.reproduce.runs import MORE_SEEDS, SEEDS, Run, Trained, needed_input_size
 from shufflekit.reproduce.speed import Built
 from shufflekit.reproduce.speed_tables import V2_TABLE_8
 
 _WIDTHS = {"2x": "x2_0", "1.5x": "x1_5", "1x": "x1_0", "0.5x": "x0_5", "0.25x": "x0_25"}
-_MARGIN = 10.0  # points by which a run must err less than a linear probe on the pixels, else it has learned too little
+_STUDENT_95 = {5: 2.776445, 10: 2.262157}  # Student's two-sided 95 % point, by the number of pairs
+_NARROW = 0.5  # points: a comparison whose interval is not wider gets no more seeds
 _MOBILENETS = {
     "1.0 MobileNet-224": "mobilenet_v1_x1_0",
     "0.75 MobileNet-224": "mobilenet_v1_x0_75",
@@ -42,6 +45,18 @@ class Row:
     label: str
     built: Built
     error: float
+    small: Built | None = None
+    "What stands for it at the small scale, where that is not `built`."
+
+    @property
+    def trained(self) -> Built:
+        """The network of the small scale, but for its 32x32 form."""
+        return self.small or self.built
+
+    @property
+    def network(self) -> str:
+        """Its name among runs."""
+        return Run(self.trained, 0).network_name
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,8 @@ class Group:
     rows: tuple[Row, ...]
     small: bool
     "Trained at the small scale."
+    late: bool = False
+    "After all that are not."
 
 
 def v1_table_2(table: PaperTable) -> list[Group]:
@@ -66,15 +83,15 @@ def v1_table_2(table: PaperTable) -> list[Group]:
 
 
 def v1_table_3(table: PaperTable) -> list[Group]:
-    """With the channel shuffle, against without."""
+    """With the channel shuffle, against without; 1x with a stem of stride 2 at the small scale, for a quarter of the time."""
     groups = []
     for width, g, without, with_shuffle, _delta in table.rows:
-        network = f"shufflenet_v1_g{g}_{_WIDTHS[width]}"
-        rows = (
-            Row("shuffle", Built(network), with_shuffle),
-            Row("no shuffle", Built(network, options={"shuffle": False}), without),
-        )
-        groups.append(Group(f"{width} g={g}", rows, True))
+        network, small = f"shufflenet_v1_g{g}_{_WIDTHS[width]}", {"stem_stride": 2} if width == "1x" else {}
+        rows = [
+            Row(label, Built(network, options=options), error, Built(network, options=options | small))
+            for label, options, error in (("shuffle", {}, with_shuffle), ("no shuffle", {"shuffle": False}, without))
+        ]
+        groups.append(Group(f"{width} g={g}", tuple(rows), small=True, late=width == "1x"))
     return groups
 
 
@@ -93,7 +110,7 @@ def v1_table_4(table: PaperTable) -> list[Group]:
             "ResNeXt": f"resnext_like_{mflops}m",
         }
         rows = [Row(label, Built(name), printed[label]) for label, name in networks.items() if printed[label] is not None]
-        groups.append(Group(f"{mflops} MFLOPs", tuple(rows), cells is table.rows[-1]))
+        groups.append(Group(f"{mflops} MFLOPs", tuple(rows), mflops in (13, 38)))
     return groups
 
 
@@ -139,13 +156,13 @@ _TABLES = {
         "Main comparison, the order of errors",
         "v2.table8",
         v2_table_8,
-        ("the network that the paper feeds 160x160 for 224x224 gets 46x46 for 64x64",),
+        ("the network that the paper feeds 160x160 for 224x224 gets 23x23 for 32x32",),
     ),
 }
 ACCURACY_TABLES = {name: table.title for name, table in _TABLES.items()}
 
-# What decides most comes first: the shuffle is the first paper's claim, and its pairs differ most where networks are small.
-_FIRST_TRAINED = ("v1.table3", "v1.table2", "v1.table5", "v1.table4", "v2.table8.accuracy")
+# What decides most comes first, and in it small networks; the 1x pairs of the shuffle wait for all others.
+_FIRST_TRAINED = ("v1.table3", "v1.table2", "v2.table8.accuracy", "v1.table4", "v1.table5")
 
 
 def groups_of(name: str) -> list[Group]:
@@ -153,100 +170,155 @@ def groups_of(name: str) -> list[Group]:
     return _TABLES[name].groups(paper_table(_TABLES[name].paper))
 
 
-def planned(names: Iterable[str]) -> list[Run]:
+def small_groups(name: str) -> list[Group]:
+    """What is trained of a table at the small scale, in the paper's order."""
+    return [group for group in groups_of(name) if group.small]
+
+
+def planned(names: Iterable[str], finished: Sequence[Trained] = ()) -> list[Run]:
     """The runs of tables at the small scale, each once, in the order in which they are worth most.
+
+    Args:
+        finished: five more seeds are planned for what these leave undecided by more than half a point.
 
     Example:
         >>> runs = planned(["v1.table5", "v1.table3"])
-        >>> len(runs), runs[0].name, runs[12].seed
-        (45, 'shufflenet_v1_g8_x0_25-seed0', 1)
+        >>> len(runs), runs[0].name, runs[8].seed
+        (75, 'shufflenet_v1_g8_x0_25-seed0', 1)
     """
+    tables = [small_groups(name) for name in sorted(set(names), key=_FIRST_TRAINED.index)]
+    levels = [
+        [group for group in reversed(groups) if not group.late] for groups in tables
+    ]  # the papers print the smallest last
+    levels.append([group for groups in tables for group in reversed(groups) if group.late])
+    errors = errors_of(finished)
     runs: dict[str, Run] = {}
-    for name in sorted(set(names), key=_FIRST_TRAINED.index):
-        small = [group for group in reversed(groups_of(name)) if group.small]  # the papers print the smallest last
-        for run in [Run(row.built, seed) for seed in range(SEEDS) for group in small for row in group.rows]:
-            runs.setdefault(run.name, run)
+    for seeds in (range(SEEDS), range(SEEDS, MORE_SEEDS)):
+        for groups in levels:
+            rows = [row for group in groups for row in (group.rows if seeds.start == 0 else _open(group, errors))]
+            for run in [Run(row.trained, seed) for seed in seeds for row in rows]:
+                runs.setdefault(run.name, run)
     return list(runs.values())
 
 
-def verdict(better: Sequence[float], worse: Sequence[float]) -> str:
+Errors = dict[str, dict[int, float]]  # of a network, by seed, %
+
+
+def errors_of(finished: Iterable[Trained]) -> Errors:
+    """Of runs by network and seed; other seeds than the planned ones are trials and left out."""
+    errors: Errors = {}
+    for one in finished:
+        if one.seed < MORE_SEEDS:
+            errors.setdefault(one.network_name, {})[one.seed] = one.test.error
+    return errors
+
+
+Word = Literal["holds", "does not hold", "not decided", "not finished"]
+
+
+@dataclass(frozen=True)
+class Verdict:
     """Whether a printed order of two networks holds here.
 
-    Args:
-        better: errors, of a run each, of the network that errs less in the paper.
-        worse: those of the other.
+    Attributes:
+        pairs: runs of one seed that both have.
+        difference: points by which the one that errs less in the paper errs less here, the mean over pairs.
+        margin: half of the 95 % interval around it, by Student's t; infinite without pairs.
+    """
 
-    Returns:
-        "holds" or "does not hold" where all runs of one err less than all of the other: three and three do so by chance once
-        in 20. "not decided" where they overlap, "not finished" where a run is missing.
+    word: Word
+    pairs: int
+    difference: float
+    margin: float
+
+    @property
+    def is_open(self) -> bool:
+        """More seeds could decide it."""
+        return self.word == "not decided" and self.pairs == SEEDS and 2 * self.margin > _NARROW
+
+    def __str__(self) -> str:
+        if self.word != "not decided":
+            return self.word
+        return f"not decided: within +-{abs(self.difference) + self.margin:.1f} points"
+
+
+def verdict(better: dict[int, float], worse: dict[int, float]) -> Verdict:
+    """Judges by the paired 95 % interval of the difference.
+
+    Args:
+        better: error by seed, %, of the network that errs less in the paper.
+        worse: of the other. Seeds beyond the first five count where both have all of the next five.
 
     Example:
-        >>> verdict([60.1, 61.0, 60.4], [61.2, 62.0, 61.9])
-        'holds'
-        >>> verdict([60.1, 61.2, 60.4], [61.2, 62.0, 61.9])
-        'not decided'
+        >>> print(verdict(dict(enumerate([27.1, 27.0, 27.3, 26.9, 27.2])), dict(enumerate([27.9, 27.5, 28.2, 27.8, 27.9]))))
+        holds
+        >>> print(verdict(dict(enumerate([27.1, 27.0, 27.3, 26.9, 27.2])), dict(enumerate([27.0, 27.5, 27.2, 27.1, 27.0]))))
+        not decided: within +-0.4 points
     """
-    if min(len(better), len(worse)) < SEEDS:
-        return "not finished"
-    if max(better) < min(worse):
-        return "holds"
-    return "does not hold" if max(worse) < min(better) else "not decided"
+    shared = sorted(better.keys() & worse.keys())
+    count = next((count for count in (MORE_SEEDS, SEEDS) if set(range(count)) <= set(shared)), 0)
+    if not count:
+        return Verdict("not finished", len(shared), 0.0, float("inf"))
+    differences = [worse[seed] - better[seed] for seed in range(count)]
+    difference, margin = mean(differences), _STUDENT_95[count] * stdev(differences) / sqrt(count)
+    decided: Word = "holds" if difference > 0 else "does not hold"
+    return Verdict(decided if abs(difference) > margin else "not decided", count, difference, margin)
 
 
-def accuracy_record(name: str, finished: Sequence[Trained], probe: Probe | None) -> Record | None:
+def _order(one: Row, other: Row, errors: Errors) -> Verdict:
+    better, worse = sorted((one, other), key=lambda row: row.error)
+    return verdict(errors.get(better.network, {}), errors.get(worse.network, {}))
+
+
+def _open(group: Group, errors: Errors) -> list[Row]:
+    """The rows that need more seeds, the first with them."""
+    first, *others = group.rows
+    found = [row for row in others if _order(first, row, errors).is_open]
+    return [first, *found] if found else []
+
+
+def accuracy_record(name: str, finished: Sequence[Trained]) -> Record | None:
     """An accuracy table from the runs that are there; None where there is none.
 
     Args:
         name: of the table.
         finished: runs of any table; of other seeds than the planned ones nothing is taken.
-        probe: what a linear classifier of the pixels reaches on the same images.
     """
-    accuracy, groups = _TABLES[name], groups_of(name)
-    found: dict[str, list[Trained]] = {}
-    for one in finished:
-        if one.seed < SEEDS:
-            found.setdefault(one.network_name, []).append(one)
-    small = [group for group in groups if group.small]
-
-    def runs_of(row: Row) -> list[Trained]:
-        return found.get(Run(row.built, 0).network_name, [])
-
-    def errors(row: Row) -> list[float]:
-        return [one.error for one in runs_of(row)]
-
-    def losses(row: Row) -> list[float]:
-        return [one.training_loss for one in runs_of(row)]
-
-    used = [one for group in small for row in group.rows for one in runs_of(row)]
+    accuracy, groups, errors = _TABLES[name], small_groups(name), errors_of(finished)
+    networks = {row.network for group in groups for row in group.rows}
+    used = [one for one in finished if one.network_name in networks and one.seed < MORE_SEEDS]
     if not used:
         return None
-    ranges = ("error, %", "lowest to highest", "training loss")
-    columns = ("level", "network", "registry name", "paper: error, %", *ranges, "runs", "paper's order")
+    scores = ("test error, %", "held-out error, %", "training error, %")
+    columns = (
+        "level",
+        "network",
+        "registry name",
+        "paper: error, %",
+        *scores,
+        "runs",
+        "against the first, points",
+        "paper's order",
+    )
     rows: list[tuple[Cell, ...]] = []
-    pairs: list[str] = []
-    firsts: list[str] = []
-    fitted: list[str] = []
-    for group in small:
+    firsts: list[Verdict] = []
+    for group in groups:
         for row in group.rows:
-            ours, word = errors(row), ""
+            runs = [one for one in used if one.network_name == row.network]
+            means = [mean(score.error for score in part) for part in zip(*((r.test, r.held_out, r.fitted) for r in runs))]
+            words: tuple[Cell, Cell] = (None, "(the first)")
             if row is not group.rows[0]:
-                word = _order(group.rows[0], row, errors)
-                firsts.append(word)
-                fitted.append(_order(group.rows[0], row, losses))
-            spread = f"{min(ours):.1f} to {max(ours):.1f}" if ours else None
-            shown_mean = f"{mean(ours):.1f}" if ours else None
-            loss = f"{mean(losses(row)):.3f}" if ours else None
-            network = Run(row.built, 0).network_name
-            found_here = (shown_mean, spread, loss, len(ours), word or "(the first)")
-            rows.append((group.level, row.label, network, row.error, *found_here))
-        pairs += [_order(one, other, errors) for one, other in combinations(group.rows, 2)]
-    notes = [
-        f"the paper's order against the first of a level: {_counted(firsts)}",
-        f"the same by the training loss of the last epoch: {_counted(fitted)}",
-    ]
+                firsts.append(_order(group.rows[0], row, errors))
+                words = (_spelled(group.rows[0], row, firsts[-1]), str(firsts[-1]))
+            shown_means: list[Cell] = [f"{each:.2f}" for each in means] or [None] * len(scores)
+            rows.append((group.level, row.label, row.network, row.error, *shown_means, len(runs), *words))
+    pairs = [_order(one, other, errors) for group in groups for one, other in combinations(group.rows, 2)]
+    notes = [f"the paper's order against the first of a level: {_counted(firsts)}"]
     if len(pairs) > len(firsts):
         notes.append(f"the paper's order of all pairs of a level: {_counted(pairs)}")
-    notes += [_against_probe(used, probe), *accuracy.notes, *_not_run(name, groups)]
+    gaps = [one.held_out.error - one.fitted.error for one in used]
+    notes.append(f"held-out less training error of a run: {min(gaps):.1f} to {max(gaps):.1f} points")
+    notes += [*accuracy.notes, *_not_run(name)]
     latest = max(used, key=lambda one: one.date)
     return Record(
         name,
@@ -260,29 +332,23 @@ def accuracy_record(name: str, finished: Sequence[Trained], probe: Probe | None)
     )
 
 
-def _order(one: Row, other: Row, ours: Callable[[Row], list[float]]) -> str:
-    better, worse = sorted((one, other), key=lambda row: row.error)
-    return verdict(ours(better), ours(worse))
+def _spelled(first: Row, row: Row, found: Verdict) -> str | None:
+    """By how much a row errs more than the first of its level, and the interval."""
+    if found.word == "not finished":
+        return None
+    more = (found.difference if first.error <= row.error else -found.difference) or 0.0  # no -0.00
+    return f"{more:+.2f} ({more - found.margin:+.2f} to {more + found.margin:+.2f})"
 
 
-def _counted(verdicts: Sequence[str]) -> str:
-    words = ("holds", "does not hold", "not decided", "not finished")
-    return ", ".join(f"{word} for {count} of {len(verdicts)}" for word in words if (count := verdicts.count(word)))
+def _counted(verdicts: Sequence[Verdict]) -> str:
+    found = [one.word for one in verdicts]
+    return ", ".join(f"{word} for {count} of {len(found)}" for word in get_args(Word) if (count := found.count(word)))
 
 
-def _against_probe(used: Sequence[Trained], probe: Probe | None) -> str:
-    """Whether the networks learned enough for their order to mean something."""
-    if probe is None:
-        return "no linear probe was computed yet"
-    weak = [f"{one.run_name} ({probe.error - one.error:.1f})" for one in used if probe.error - one.error < _MARGIN]
-    least = min(probe.error - one.error for one in used)
-    start = f"a linear probe on the pixels errs on {probe.error:.1f} %; every run must err {_MARGIN:g} points less"
-    return f"{start}: these do not: {', '.join(weak)}" if weak else f"{start}, and the worst errs {least:.1f} less"
-
-
-def _not_run(name: str, groups: Sequence[Group]) -> list[str]:
+def _not_run(name: str) -> list[str]:
     """What the paper trained and the small scale leaves out."""
-    left = [f"{group.level} ({', '.join(row.label for row in group.rows)})" for group in groups if not group.small]
+    groups = [group for group in groups_of(name) if not group.small]
+    left = [f"{group.level} ({', '.join(row.label for row in group.rows)})" for group in groups]
     notes = [f"not run at this scale: {'; '.join(left)}"] if left else []
     if name == "v2.table8.accuracy":
         missing = [row[0] for row in paper_table("v2.table8").rows if row[0] not in V2_TABLE_8]

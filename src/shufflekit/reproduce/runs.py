@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from shufflekit.errors import InputError
 from shufflekit.records import parsed, read_text, record
 from shufflekit.reproduce.speed import Built
 
-Kind = TypeVar("Kind")
-
-SEEDS = 3
-PROBE = "linear_probe"
+SEEDS = 5
+MORE_SEEDS = 10  # where five leave a comparison open
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,23 @@ def needed_input_size(built: Built, side: int) -> int:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """What a network said of images, each as it is, without augmentation."""
+
+    images: int
+    right: int
+
+    def wrong(self) -> str | None:
+        """What no score can have, for `record`."""
+        return None if 0 <= self.right <= self.images > 0 else f"right: must be 0 to {self.images}, found {self.right}"
+
+    @property
+    def error(self) -> float:
+        """Top-1 error, %."""
+        return 100 - 100 * self.right / self.images
+
+
+@dataclass(frozen=True)
 class Trained:
     """A finished run.
 
@@ -64,11 +79,14 @@ class Trained:
         network, options, seed: what was trained.
         command: that started it.
         recipe: every number of it.
-        data: name, classes, training and validation images.
-        epochs: of each its mean loss and images a second.
-        right: images of the validation set, scored once after the last epoch, that the network named rightly.
-        top1: the same in %.
+        data: name, classes, and the images trained on, held out of them, and of the test.
+        test: scored once, after the last epoch.
+        held_out: likewise.
+        fitted: as many of the images trained on.
         seconds: of training, without what a kill made it do twice.
+        layout: of the images in memory.
+        epochs: of each its mean loss and images a second.
+        reach: of a ShuffleNet V1 with groups, see `reach`: of each unit, how many groups of channels its output draws from.
     """
 
     network: str
@@ -78,19 +96,21 @@ class Trained:
     date: str
     recipe: dict[str, Any]
     data: dict[str, Any]
-    right: int
-    top1: float
+    test: Scored
+    held_out: Scored
+    fitted: Scored
     seconds: float
     layout: str
     threads: int
     machine: dict[str, Any]
+    reach: dict[str, float]
     epochs: list[dict[str, float]]
 
     def wrong(self) -> str | None:
         """What no finished run can have, for `record`."""
         if not self.epochs or any("train_loss" not in epoch for epoch in self.epochs):
             return "epochs: must be one or more, each with its train_loss"
-        missing = [name for name in ("name", "training_images", "validation_images") if name not in self.data]
+        missing = [name for name in ("name", "training_images", "held_out_images", "test_images") if name not in self.data]
         return f"data.{missing[0]}: is missing" if missing else None
 
     @property
@@ -105,16 +125,6 @@ class Trained:
     def _planned(self) -> Run:
         return Run(Built(self.network, options=self.options), self.seed)
 
-    @property
-    def error(self) -> float:
-        """Top-1 error, %."""
-        return 100 - self.top1
-
-    @property
-    def training_loss(self) -> float:
-        """Mean of the last epoch."""
-        return self.epochs[-1]["train_loss"]
-
     def to_json(self) -> str:
         """As JSON, an epoch a line."""
         content = asdict(self)
@@ -122,47 +132,27 @@ class Trained:
         return f'{json.dumps(content, indent=1)[:-2]},\n "epochs": [\n  {epochs}\n ]\n}}\n'
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A linear classifier of the same images' pixels; `top1` in %, on the validation set."""
-
-    data: dict[str, Any]
-    input_size: list[int]
-    penalty: float
-    held_out_top1: dict[str, float]
-    right: int
-    top1: float
-    seconds: float
-    machine: dict[str, Any]
-
-    @property
-    def error(self) -> float:
-        """Top-1 error, %."""
-        return 100 - self.top1
-
-
-def read_runs(folder: Path) -> tuple[list[Trained], Probe | None]:
-    """All finished runs of a folder, and its linear probe where there is one.
+def read_runs(folder: Path) -> list[Trained]:
+    """All finished runs of a folder.
 
     Raises:
         InputError: a file that is none, or runs of more than one recipe or data set.
     """
-    runs = [read_run(path, Trained) for path in sorted(folder.glob("*-seed*.json"))]
-    path = folder / f"{PROBE}.json"
-    probe = read_run(path, Probe) if path.exists() else None
-    for one in runs:
-        check_alike(folder / f"{one.run_name}.json", one, runs[0].recipe, (probe or runs[0]).data)
-    return runs, probe
+    runs = []
+    for path in sorted(folder.glob("*-seed*.json")):
+        runs.append(read_run(path))
+        check_alike(path, runs[-1], runs[0].recipe, runs[0].data)
+    return runs
 
 
-def read_run(path: Path, kind: type[Kind]) -> Kind:
-    """A file with one finished run, or the linear probe.
+def read_run(path: Path) -> Trained:
+    """A file with one finished run.
 
     Raises:
         InputError: it is something else.
     """
     try:
-        return record(kind, parsed(read_text(path), "it"), "it")
+        return record(Trained, parsed(read_text(path), "it"), "it")
     except InputError as error:
         raise InputError(f"{path}: not readable as a finished run ({error})") from None
 
@@ -177,4 +167,5 @@ def check_alike(path: Path, found: Trained, recipe: dict[str, Any], data: dict[s
 
 
 def _words(data: dict[str, Any]) -> str:
-    return f"{data['name']} ({data['training_images']} and {data['validation_images']} images)"
+    counts = ", ".join(str(data[f"{part}_images"]) for part in ("training", "held_out", "test"))
+    return f"{data['name']} ({counts} images)"

@@ -26,6 +26,7 @@ from shufflekit.models import Network
 from shufflekit.train.checkpoint import load_last, weights_digest
 from shufflekit.train.freeze import freeze_backbone, train_mode
 from shufflekit.train.holdout import hold_out
+from shufflekit.train.initial import draw_by_name
 from shufflekit.train.layout import Layout, TrainingStep, candidates, choose_layout, measure_layout
 from shufflekit.train.lock import folder_lock
 from shufflekit.train.log import Silent, Watcher
@@ -74,6 +75,8 @@ class Settings:
     "To detect: the folder of those; that of the training images by default."
     holdout: int = 0
     "Or: how many training images to hold out for that, each class in proportion."
+    holdout_seed: int | None = None
+    "Which ones; the recipe's seed by default."
     split: str | None = None
     val_split: str | None = None
     image_column: str = "image"
@@ -211,7 +214,8 @@ def _open_data(settings: Settings, recipe: Recipe) -> _Data:
     if settings.val is None and not settings.holdout:
         return source, list(range(len(source))), None
     if settings.val is None:
-        training, held_out = hold_out(labels_of(source, range(len(source))).tolist(), settings.holdout, recipe.seed)
+        seed = recipe.seed if settings.holdout_seed is None else settings.holdout_seed
+        training, held_out = hold_out(labels_of(source, range(len(source))).tolist(), settings.holdout, seed)
         return source, training, (source, held_out)
     validation = open_source(settings.val, split=settings.val_split, **columns)
     if source.classes[: len(validation.classes)] != validation.classes:
@@ -304,8 +308,11 @@ def _build(settings: Settings, recipe: Recipe, options: dict[str, Any], classes:
     model = create_model(settings.model, settings.weights or False, num_classes=len(classes), **options)
     assert isinstance(model, Network)
     keep_classes(model, known_classes(model, settings.weights), classes, watcher)
+    is_new = settings.weights is None and saved_place(settings.model) is None
+    if is_new:
+        draw_by_name(model, recipe.seed)
     if settings.freeze:
-        if settings.weights is None and saved_place(settings.model) is None:
+        if is_new:
             raise UsageError("freeze: the frozen weights would be random; name some with --weights, or a saved network")
         freeze_backbone(model)
     expected = asdict(recipe.preprocessing) | {"input_size": (model.in_chans, *recipe.preprocessing.input_size)}
