@@ -264,3 +264,11 @@ def test_a_missing_file_is_a_broken_image(tmp_path: Path):
 def test_a_png_named_jpg_is_read(tmp_path: Path):
     (tmp_path / "a.jpg").write_bytes(encode(photo(), "PNG"))
     assert (read_image(tmp_path / "a.jpg", "a.jpg") == RGB).all()
+
+
+def test_odd_metadata_is_no_reason_to_refuse():
+    """Pillow warns of it, and warnings are errors where the tests run."""
+    cut = b"Exif\0\0II*\0\x08\0\0\0\xff\xff"
+    with pytest.warns(UserWarning, match="Corrupt EXIF"), Image.open(BytesIO(encode(photo(), exif=cut))) as image:
+        image.getexif()
+    assert (read_image(encode(photo(), exif=cut), "a") == RGB).all()

@@ -66,6 +66,7 @@ def test_several_files_follow_each_other(tmp_path: Path):
     assert [int(source.read(i)[0, 0, 0]) for i in range(7)] == [0, 10, 20, 30, 40, 0, 10]
     assert [source.name(i) for i in (4, 5)] == [f"{files[0]}, row 4", f"{files[1]}, row 0"]
     assert source.classes == ["0", "1", "2"]
+    assert [line.split()[::2] for line in source.described()] == [["a.parquet", "5"], ["b.parquet", "2"]]
 
 
 def test_only_some_row_groups_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -92,6 +92,7 @@ def test_twelve_bits_have_a_range_of_their_own() -> None:
         (tiff((GREY / 255 / 16).astype("<f4"), 32, 3), "for its range to be known, found 0.0625"),
         (tiff(GREY.astype("<i4") - 128, 32, 2), "must be 0 or more, found -128"),
         (tiff((GREY / 255 * 7).astype("<f4"), 32, 3), "0.0625 to 1 or 15.9375 to 255 or 4095.94 to 65535 for .* found 7"),
+        (tiff((GREY / 255 * 1.5).astype("<f4"), 32, 3), "for its range to be known, found 1.5"),
         (tiff((GREY / 2550).astype("<f4") / 2, 32, 3), "for its range to be known, found 0.05"),
         (tiff(GREY.astype("<i4") * 1000, 32, 2), "found 255000"),
         (tiff(GREY.astype("<i4") // 255, 32, 2), "found 1$"),

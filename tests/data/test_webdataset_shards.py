@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import runpy
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import pytest
 from PIL import Image
 
 from shufflekit.data.images import BrokenImageError
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import InputError, MissingExtraError, UsageError
 
 webdataset = pytest.importorskip("webdataset")
 
 from webdataset.tariterators import group_by_keys, tar_file_expander  # noqa: E402
 
+from shufflekit.data import webdataset_shards  # noqa: E402  # after the check for webdataset
 from shufflekit.data.webdataset_shards import ShardSource  # noqa: E402  # after the check for webdataset
 
 
@@ -125,3 +128,9 @@ def test_hidden_members_do_not_count(tmp_path: Path):
     members = {"./a.png": png(), "./a.cls": b"1", "./._a.png": b"mac", "__MACOSX/b.png": b"mac", "x/.c/d.png": b"hidden"}
     source = ShardSource(write_raw(tmp_path / "a.tar", members))
     assert [source.label(i) for i in range(len(source))] == [1]
+
+
+def test_without_webdataset_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "webdataset.shardlists", None)
+    with pytest.raises(MissingExtraError, match="webdataset"):
+        runpy.run_path(str(webdataset_shards.__file__))

@@ -104,3 +104,9 @@ def test_four_places_around_a_centre_by_hand():
 def test_within_regions():
     points = torch.tensor([[1.0, 1], [5, 5], [9, 1]])
     assert within(points, torch.tensor([[0.0, 0, 2, 2], [8.0, 0, 10, 2]])).tolist() == [True, False, True]
+
+
+def test_a_centre_beyond_the_map_has_no_places():
+    """Of a box that a crop has left partly outside."""
+    for box in ([80.0, 10, 100, 20], [10.0, 80, 20, 100], [140.0, 140, 150, 150]):
+        assert assign_to_corners(torch.tensor([box]), 16, 4, 4)[0].tolist() == []

@@ -59,6 +59,9 @@ def test_input_and_classes_are_recorded_with_the_weights(name, shared_data):
     cfg = create_detector(name, shared_data / "weights" / FILES[name]).pretrained_cfg
     assert (cfg["classes"], cfg["channel_order"]) == ("coco", "bgr")
     assert (cfg["input_size"][1], cfg["detection"]["fit"]) == ((352, "stretch") if name == "fastestdet" else (320, "letterbox"))
+    as_written = [[round(255 * value, 3) for value in cfg[part]] for part in ("mean", "std")]  # of pixels 0..255, blue first
+    nanodet = [[103.53, 116.28, 123.675], [57.375, 57.12, 58.395]]  # nanodet-m.yml
+    assert as_written == ([[0.0] * 3, [255.0] * 3] if name == "fastestdet" else nanodet)
 
 
 def wrong(detector, path) -> str:

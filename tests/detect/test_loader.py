@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,3 +147,14 @@ def test_a_broken_image_changes_nothing_of_the_others(data):
 def test_too_few_images_are_refused(data):
     with pytest.raises(InputError, match="12 images do not fill 1 batches of 13"):
         DetectionLoader(*data, 13, PLAIN, None, seed=0)
+
+
+def test_boxes_are_mirrored_within_a_wide_image(data):
+    truth, folder = data
+    wide = Preparation(replace(PLAIN.preprocessing, input_size=(48, 96)), "stretch")
+    batches = list(DetectionLoader(truth, folder, 4, wide, Augmentation(), seed=3).epoch(0))
+    found = [(image, target) for batch in batches for image, target in zip(batch.images, batch.targets)]
+    assert len(found) == 12
+    for image, target in found:
+        for (left, top, right, bottom), label in zip(target.boxes.round().long().tolist(), target.labels.tolist()):
+            assert image[label, top + 3 : bottom - 3, left + 3 : right - 3].mean() > 200

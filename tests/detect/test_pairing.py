@@ -72,6 +72,8 @@ def test_a_category_that_the_detector_does_not_have_is_said(tmp_path):
 
 def test_classes_without_names_are_found_by_id(tmp_path):
     assert pair_classes(truth_of(tmp_path, categories=(("2", "b"), (7, "c"))), None, [1, 2])[0] == {1: "2"}
+    with pytest.raises(InputError, match=r"none of its categories \(b, c\) is a class of the detector \(1, 3\)$"):
+        pair_classes(truth_of(tmp_path, categories=(("2", "b"), (7, "c"))), None, [1, 3])
 
 
 def test_categories_of_one_name(tmp_path):

@@ -162,3 +162,19 @@ def test_another_backbone_by_name():
 def test_the_engine_refuses_two_stages_in_one_line():
     with pytest.raises(UsageError, match=r"^compile: light_head_rcnn_shufflenet_v2_x0_5 has two stages, and the engine runs"):
         compile_network(small("light_head_rcnn"), (1, 3, 64, 64))
+
+
+def test_the_first_stage_keeps_the_map_and_starts_undecided():
+    """Logits near 0: neither object nor background, and anchors where they are."""
+    torch.manual_seed(0)
+    head = region_detector.ProposalHead(8, 64, 15)
+    found = head(torch.randn(2, 8, 7, 9))
+    assert found.shape == (2, 75, 7, 9)
+    assert head.last.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert found.abs().max().item() < 1
+    assert head.conv.weight.std().item() == pytest.approx((2 / 72) ** 0.5, rel=0.1), "as for ReLU"
+
+
+@FORMS
+def test_as_many_objects_are_shown_as_coco_counts(form):
+    assert small(form).detection["most"] == 100

@@ -134,3 +134,16 @@ def test_no_region_gives_nothing(by_position: bool) -> None:
     align = position_sensitive_roi_align if by_position else roi_align
     found = align(maps, torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), (2, 2), 8.0)
     assert found.shape == (0, 2 if by_position else 3, 2, 2)
+
+
+@FORMS
+@pytest.mark.parametrize("map_size", [(1, 1), (1, 4), (4, 1), (2, 2)])
+def test_maps_of_one_row_or_column(by_position: bool, map_size: tuple[int, int]) -> None:
+    generator, size = torch.Generator().manual_seed(0), (2, 2)
+    maps = torch.randn(1, 8 if by_position else 2, *map_size, generator=generator, dtype=torch.float64)
+    regions = torch.tensor([[0.0, 0, 30, 30], [-4, -4, 12, 9], [0, 0, 8, 8]], dtype=torch.float64)
+    align = position_sensitive_roi_align if by_position else roi_align
+    found = align(maps, regions, torch.zeros(3, dtype=torch.long), size, 8.0, 2)
+    grad = torch.zeros_like(found)
+    expected, _ = reference(maps, regions, torch.zeros(3, dtype=torch.long), size, 8.0, 2, by_position, grad)
+    assert torch.allclose(found, expected, rtol=0, atol=1e-12)
