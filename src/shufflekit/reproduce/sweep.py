@@ -26,6 +26,7 @@ from shufflekit.models import Network
 from shufflekit.reproduce.linear_probe import fit_linear_probe
 from shufflekit.reproduce.runs import PROBE, Probe, Run, Trained, check_alike, needed_input_size, read_run
 from shufflekit.train.checkpoint import load_checkpoint
+from shufflekit.train.layout import Layout
 from shufflekit.train.log import Silent
 from shufflekit.train.recipe import IMAGENET, Recipe
 from shufflekit.train.run import Settings, run
@@ -80,7 +81,7 @@ class Sweep:
         out: Path,
         *,
         recipe: Recipe,
-        layout: Literal["auto", "nchw", "channels_last"],
+        layout: Literal["auto", "nchw", "channels_last", "batch_last"],
         command: str,
         tell: Callable[[str], object],
     ) -> None:
@@ -181,7 +182,7 @@ class Sweep:
             found.top1_right,
             round(found.top1, 4),
             round(sum(seen / epoch["images_per_s"] for epoch in epochs), 1),
-            "channels_last" if load_checkpoint(folder / "checkpoints" / "last.pt")["layout"]["channels_last"] else "nchw",
+            Layout(**load_checkpoint(folder / "checkpoints" / "last.pt")["layout"]).name,
             torch.get_num_threads(),
             _machine(),
             epochs,
