@@ -7,9 +7,12 @@
 
 #include <unistd.h>
 
+#include <cstring>
+
 #include "cpu.h"
 #include "engine.h"
 #include "microbenchmark.h"
+#include "training/layer.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;  // "name"_a
@@ -69,6 +72,16 @@ std::vector<std::vector<double>> profile(const Engine& engine, const Images& ima
     return engine.profile(images.data(), repeats);
 }
 
+using Address = uintptr_t;  // of a tensor's floats; 0 where there is none
+
+float* at(Address address) { return reinterpret_cast<float*>(address); }
+
+void copy_planes(const std::vector<Address>& to, const std::vector<Address>& from, size_t floats) {
+    if (to.size() != from.size()) throw std::invalid_argument("copy_planes: needs as many planes to write as to read");
+    const WithoutLock without_lock;
+    for (size_t i = 0; i < to.size(); ++i) std::memcpy(at(to[i]), at(from[i]), floats * sizeof(float));
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -98,4 +111,35 @@ NB_MODULE(_native, m) {
         .def_prop_ro("input_shape", [](const Engine& e) { return e.program().input().shape; }, "(C, H, W)")
         .def_prop_ro("threads", &Engine::threads)
         .def_prop_ro("instruction_set", [](const Engine& e) { return std::string(e.instruction_set()); });
+
+    m.def("copy_planes", &copy_planes, "to"_a, "from_"_a, "floats"_a, "Copies planes of so many floats from address to address.");
+    using shufflekit::TrainingLayer;
+    nb::class_<TrainingLayer>(m, "TrainingLayer",
+                              "The training step of a convolution and its batch norm on maps with the images innermost, "
+                              "native/training/conv_norm.h; it is given addresses, which it does not check.")
+        .def("__init__", [](TrainingLayer* self, const std::vector<int64_t>& shape, const std::vector<int32_t>& order, std::string_view isa) {
+            if (shape.size() != 14) throw std::invalid_argument("shape: must have 14 numbers");
+            const auto& s = shape;
+            new (self) TrainingLayer({s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13]}, order, isa);
+        }, "shape"_a, "order"_a, "instruction_set"_a,
+             "shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. "
+             "order: a permutation of the input's channels. No instruction set: the best.")
+        .def_prop_ro("out_size", [](const TrainingLayer& l) { return std::vector<int64_t>{l.out_height(), l.out_width()}; }, "(H, W)")
+        .def("forward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address residual, Address z, Address y,
+                           Address mean, Address inverse, Address running_mean, Address running_var, double epsilon, double momentum, float low,
+                           float high, int threads) {
+            const WithoutLock without_lock;
+            l.forward({at(x), at(weights), at(gamma), at(beta), at(residual), at(z), at(y), at(mean), at(inverse), at(running_mean),
+                       at(running_var), epsilon, momentum, low, high}, threads);
+        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "residual"_a, "z"_a, "y"_a, "mean"_a, "inverse"_a, "running_mean"_a, "running_var"_a,
+             "epsilon"_a, "momentum"_a, "low"_a, "high"_a, "threads"_a, "0: residual, z or the running statistics are not there.")
+        .def("backward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address mean, Address inverse, Address z,
+                            Address y, Address dy, Address added, Address dx, Address dweights, Address dgamma, Address dbeta, Address dresidual,
+                            float low, float high, float x_low, float x_high, bool is_masked, bool masks_x, int threads) {
+            const WithoutLock without_lock;
+            l.backward({at(x), at(weights), at(gamma), at(beta), at(mean), at(inverse), at(z), at(y), at(dy), at(added), at(dx), at(dweights),
+                        at(dgamma), at(dbeta), at(dresidual), low, high, x_low, x_high, is_masked, masks_x}, threads);
+        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "mean"_a, "inverse"_a, "z"_a, "y"_a, "dy"_a, "added"_a, "dx"_a, "dweights"_a, "dgamma"_a,
+             "dbeta"_a, "dresidual"_a, "low"_a, "high"_a, "x_low"_a, "x_high"_a, "is_masked"_a, "masks_x"_a, "threads"_a,
+             "0: z, y, added, dx, dweights or dresidual are not there.");
 }

@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "models": {"environment", "errors", "files", "modes"},
     "weights": {"environment", "errors", "files", "models", "modes"},
     "data": {"errors"},
-    "train": {"errors", "modes", "finite", "files", "models", "weights", "data", "graph", "plan", "runtime"},
+    "train": {"errors", "modes", "finite", "files", "models", "weights", "data", "graph", "plan", "runtime", "_native"},
     "detect": {"errors", "modes", "finite", "files", "models", "weights", "data", "train"},
     "graph": {"errors", "modes", "shapes"},
     "cost": {"errors", "records", "modes", "shapes", "device", "graph", "plan.program"},

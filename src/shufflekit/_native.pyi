@@ -1,5 +1,6 @@
 """The compiled part of shufflekit."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy
@@ -56,3 +57,26 @@ class Engine:
 
     @property
     def instruction_set(self) -> str: ...
+
+def copy_planes(to: Sequence[int], from_: Sequence[int], floats: int) -> None:
+    """Copies planes of so many floats from address to address."""
+
+class TrainingLayer:
+    """
+    The training step of a convolution and its batch norm on maps with the images innermost, native/training/conv_norm.h; it is given addresses, which it does not check.
+    """
+
+    def __init__(self, shape: Sequence[int], order: Sequence[int], instruction_set: str) -> None:
+        """
+        shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. order: a permutation of the input's channels. No instruction set: the best.
+        """
+
+    @property
+    def out_size(self) -> list[int]:
+        """(H, W)"""
+
+    def forward(self, x: int, weights: int, gamma: int, beta: int, residual: int, z: int, y: int, mean: int, inverse: int, running_mean: int, running_var: int, epsilon: float, momentum: float, low: float, high: float, threads: int) -> None:
+        """0: residual, z or the running statistics are not there."""
+
+    def backward(self, x: int, weights: int, gamma: int, beta: int, mean: int, inverse: int, z: int, y: int, dy: int, added: int, dx: int, dweights: int, dgamma: int, dbeta: int, dresidual: int, low: float, high: float, x_low: float, x_high: float, is_masked: bool, masks_x: bool, threads: int) -> None:
+        """0: z, y, added, dx, dweights or dresidual are not there."""

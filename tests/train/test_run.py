@@ -19,7 +19,7 @@ from shufflekit.data.augment import Augmentation
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError, ShufflekitError, UsageError
 from shufflekit.models import Network
-from shufflekit.train import loop
+from shufflekit.train import batch_last, loop
 from shufflekit.train.checkpoint import load_checkpoint, save_checkpoint
 from shufflekit.train.lock import folder_lock
 from shufflekit.train.log import Silent
@@ -260,6 +260,7 @@ def test_layout_is_kept_by_a_resumed_run(make_images: MakeImages, tmp_path: Path
     assert run(settings(data, out, layout="auto"), recipe, notes) == 0
     assert "nchw eager" in notes.lines[0]
     assert "channels_last eager" in notes.lines[0]
+    assert "; batch_last not tried (a batch must be a multiple of 16, found 8)" in notes.lines[0]
     taken = load_checkpoint(out / "checkpoints" / "last.pt")["layout"]
     notes = Notes()
     assert (
@@ -267,6 +268,65 @@ def test_layout_is_kept_by_a_resumed_run(make_images: MakeImages, tmp_path: Path
         == 0
     )
     assert load_checkpoint(out / "checkpoints" / "last.pt")["layout"] == taken
+
+
+def test_batch_last_trains_like_the_others_and_resumes_bit_for_bit(
+    make_images: MakeImages, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+    data, recipe, notes = (
+        make_images(48),
+        replace(recipe, batch=16, reference_batch=16, optimizer="sgd", learning_rate=1e-4),
+        Notes(),
+    )
+    plain, whole, out = tmp_path / "plain", tmp_path / "whole", tmp_path / "out"
+    assert run(settings(data, plain), recipe) == 0
+    assert run(settings(data, whole, layout="batch_last"), recipe) == 0
+    wanted, found = (load_checkpoint(folder / "checkpoints" / "last.pt")["model"] for folder in (plain, whole))
+    assert wanted.keys() == found.keys()
+    off = {name: ((found[name].float() - x.float()).norm() / (x.float().norm() + 1)).item() for name, x in wanted.items()}
+    assert max(off.values()) < 2e-3, max(off.items(), key=lambda item: item[1])
+    plain_update = loop.Trainer._update
+
+    def interrupted(trainer: loop.Trainer, batches: Any) -> None:
+        plain_update(trainer, batches)
+        if trainer.place.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(loop.Trainer, "_update", interrupted)
+    assert run(settings(data, out, layout="batch_last"), recipe) == signal.SIGINT
+    monkeypatch.undo()
+    assert run(settings(data, out, resume="auto"), recipe) == 0
+    assert load_checkpoint(out / "checkpoints" / "last.pt")["layout"]["batch_last"]
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert run(settings(data, tmp_path / "auto", layout="auto"), replace(recipe, epochs=1), notes) == 0
+    assert notes.lines[0].startswith("batch_last ")
+
+
+def test_a_run_in_batch_last_goes_on_without_the_compiled_part_and_says_so(
+    make_images: MakeImages, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+    data, out, notes = make_images(32), tmp_path / "out", Notes()
+    recipe = replace(recipe, batch=16, reference_batch=16, epochs=1)
+    assert run(settings(data, out, layout="batch_last"), recipe) == 0
+    monkeypatch.setattr(batch_last, "_native", None)
+    assert run(settings(data, out, resume="auto"), replace(recipe, epochs=2), notes) == 0
+    assert notes.lines[0] == (
+        "layout: the run began in batch_last, whose compiled part is missing here: nchw, equal to rounding only"
+    )
+
+
+def test_why_not_batch_last_is_said(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:
+    data = make_images(16)
+    with pytest.raises(
+        UsageError, match=r"layout: batch_last cannot train \S+ here: a batch must be a multiple of 16, found 8"
+    ):
+        run(settings(data, tmp_path / "out", layout="batch_last"), recipe)
+    recipe = replace(recipe, batch=16)
+    for change, why in ({"precision": "bf16"}, "float32"), ({"compile": "yes"}, "compilation was asked for"):
+        with pytest.raises(UsageError, match=why):
+            run(settings(data, tmp_path / "out", **{"layout": "batch_last", **change}), recipe)
 
 
 def test_measuring_does_not_change_the_result(make_images: MakeImages, tmp_path: Path, recipe: Recipe) -> None:

@@ -28,7 +28,7 @@ def reproduce(
     scale: Literal["small", "imagenet"] | None = None,
     data: Path | None = None,
     minutes: float | None = None,
-    layout: Literal["auto", "nchw", "channels_last"] = "auto",
+    layout: Literal["auto", "nchw", "channels_last", "batch_last"] = "auto",
 ) -> int:
     """Make tables of the papers again on this machine, the paper's numbers beside ours.
 
@@ -109,7 +109,7 @@ def _train(
     data: Path | None,
     out: Path | None,
     minutes: float | None,
-    layout: Literal["auto", "nchw", "channels_last"],
+    layout: Literal["auto", "nchw", "channels_last", "batch_last"],
     json: bool,
 ) -> int:
     from dataclasses import asdict

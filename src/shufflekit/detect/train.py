@@ -128,6 +128,8 @@ def run_detection(settings: Settings, recipe: Recipe, watcher: Watcher | None = 
         raise UsageError("teacher: only a classifier can learn from one")
     if settings.options:
         raise UsageError(f"options: a detector has none, found {', '.join(settings.options)}")
+    if settings.layout == "batch_last":
+        raise UsageError("layout: must be auto, nchw or channels_last for a detector, found batch_last")
     if settings.freeze:
         raise UsageError("freeze: only a classifier's backbone can be frozen")
     with folder_lock(settings.out):

@@ -26,6 +26,7 @@ from shufflekit.reproduce.reach import reach
 from shufflekit.reproduce.runs import Run, Scored, Trained, check_alike, needed_input_size, read_run
 from shufflekit.train.checkpoint import load_checkpoint
 from shufflekit.train.holdout import hold_out
+from shufflekit.train.layout import Layout
 from shufflekit.train.log import Silent
 from shufflekit.train.recipe import CIFAR, IMAGENET, Recipe
 from shufflekit.train.run import Settings, run
@@ -80,7 +81,7 @@ class Sweep:
         out: Path,
         *,
         recipe: Recipe,
-        layout: Literal["auto", "nchw", "channels_last"],
+        layout: Literal["auto", "nchw", "channels_last", "batch_last"],
         command: str,
         tell: Callable[[str], object],
     ) -> None:
@@ -180,7 +181,7 @@ class Sweep:
             self._scored(network, self.training, self.held_out, recipe),
             self._scored(network, self.training, self.fitted[: len(self.held_out)], recipe),
             round(sum(seen / epoch["images_per_s"] for epoch in epochs), 1),
-            "channels_last" if load_checkpoint(folder / "checkpoints" / "last.pt")["layout"]["channels_last"] else "nchw",
+            Layout(**load_checkpoint(folder / "checkpoints" / "last.pt")["layout"]).name,
             torch.get_num_threads(),
             _machine(),
             self._reach(network, recipe),

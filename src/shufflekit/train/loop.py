@@ -197,7 +197,7 @@ class Trainer:
     def _loss(self, batch: Any) -> Tensor:
         device = self.accelerator.device
         images = batch.images.to(device, non_blocking=True, memory_format=self.layout.memory_format)
-        logits = self.forward(images).float()
+        logits = self.forward(self.layout.given(images)).float()
         return self._loss_of(logits, images, batch.labels.to(device, non_blocking=True))
 
     def _loss_of(self, logits: Tensor, _images: Tensor, labels: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from shufflekit.data.sources import Source, open_source
 from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
 from shufflekit.files import remove_partial, write_atomic
 from shufflekit.models import Network
+from shufflekit.train.batch_last import is_compiled, reason_against
 from shufflekit.train.checkpoint import load_last, weights_digest
 from shufflekit.train.freeze import freeze_backbone, train_mode
 from shufflekit.train.holdout import hold_out
@@ -84,7 +85,8 @@ class Settings:
     resume: Literal["auto", "never"] = "never"
     "auto continues what the folder holds, with more --epochs too, and starts where it holds nothing."
     precision: Literal["no", "bf16", "fp16"] = "no"
-    layout: Literal["auto", "nchw", "channels_last"] = "auto"
+    layout: Literal["auto", "nchw", "channels_last", "batch_last"] = "auto"
+    "batch_last is our own training step: float32 on the CPU, batches of a multiple of 16; a detector has it not."
     compile: Literal["auto", "no", "yes"] = "auto"
     workers: int = 0
     "Processes that decode images which do not fit in memory."
@@ -141,7 +143,7 @@ def _run(settings: Settings, recipe: Recipe, options: dict[str, Any], data: _Dat
     start = partial(TaughtTrainer, teachers=teachers) if teachers else Trainer
     note_learning_rate(recipe, accelerator.num_processes, watcher)
     if checkpoint:
-        layout = _layout_of(checkpoint)
+        layout = _layout_of(checkpoint, watcher)
     else:
         layout = _choose_layout(settings, recipe, model, len(training), accelerator, watcher)
     load = partial(
@@ -272,11 +274,15 @@ def find_checkpoint(settings: Settings, identity: dict[str, Any], watcher: Watch
     return checkpoint
 
 
-def _layout_of(checkpoint: dict[str, Any]) -> Layout:
+def _layout_of(checkpoint: dict[str, Any], watcher: Watcher) -> Layout:
     try:
-        return Layout(**checkpoint["layout"])
+        layout = Layout(**checkpoint["layout"])
     except (LookupError, TypeError) as error:
         raise InputError(f"resume: the checkpoint does not fit this run ({one_line(error)})") from None
+    if layout.batch_last and not is_compiled():
+        watcher.note("layout: the run began in batch_last, whose compiled part is missing here: nchw, equal to rounding only")
+        return Layout()
+    return layout
 
 
 def _part(checkpoint: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -363,6 +369,21 @@ def _choose_layout(
             step = TrainingStep(model, layout, shape, model.num_classes, accelerator.device, autocast)
             return measure_layout(step, recipe.batch)
 
-        found = [choose_layout(candidates(settings.layout, settings.compile), measure, images * recipe.epochs, watcher.note)]
+        against = _reason_against_batch_last(settings, model, shape, accelerator)
+        if against and settings.layout == "batch_last":
+            raise UsageError(f"layout: batch_last cannot train {settings.model} here: {against}")
+        not_tried = f"; batch_last not tried ({against})" if against and settings.layout == "auto" else ""
+        choices = candidates(settings.layout, settings.compile, not against)
+        found = [choose_layout(choices, measure, images * recipe.epochs, watcher.note, not_tried)]
     broadcast_object_list(found)
     return found[0]
+
+
+def _reason_against_batch_last(settings: Settings, model: Network, shape: tuple[int, ...], accelerator: Accelerator) -> str:
+    if settings.layout not in ("auto", "batch_last") or settings.compile == "yes":
+        return "compilation was asked for" if settings.compile == "yes" else "another layout was asked for"
+    if accelerator.device.type != "cpu" or settings.precision != "no":
+        return f"it works in float32 on the CPU, found {settings.precision} on {accelerator.device.type}"
+    if settings.freeze:
+        return "the norms of a frozen backbone keep their statistics"
+    return reason_against(model, shape, model.num_classes)

@@ -1,0 +1,540 @@
+// Rows in tiles of six > blocks of four vectors of columns > depth: 6 x 4 sums + 4 operands = 28 of 32 registers with AVX-512
+// (two vectors, 12 + 2 of 16, with AVX2). A channel's plane is a few hundred KiB and stays in the L2 cache from the convolution
+// to the normalised result.
+#include "training/conv_norm.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+constexpr int tile_vectors = vector_lanes == 8 ? 2 : 4;
+
+inline vector broadcast(float x) { return x - vector{}; }  // x + 0 is another value where x is -0, so it would be computed
+
+template <class T>
+constexpr T smaller(T a, T b) { return a < b ? a : b; }
+
+inline vector between(vector x, vector low, vector high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+// x where value is strictly between, else 0.
+inline vector where_between(vector x, vector value, vector low, vector high) {
+    x = value > low ? x : vector{};
+    return value < high ? x : vector{};
+}
+
+inline float sum_of_lanes(vector x) {
+#if SHUFFLEKIT_VECTOR_BYTES == 4
+    return x;
+#else
+    using lanes = float __attribute__((vector_size(16)));
+    const auto* parts = reinterpret_cast<const lanes*>(&x);
+    lanes sum = parts[0];
+    for (int i = 1; i < vector_lanes / 4; ++i) sum += parts[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+#endif
+}
+
+// Planes that a product reads or writes: their starts, in floats from `base`.
+struct Planes {
+    float* base;
+    const int64_t* offsets;
+};
+
+// What a product does with its sums before it stores them.
+struct Finish {
+    const float* added;  // may be null; lies like the output
+    const float* x;      // may be null: the output is 0 where this is not strictly between
+    float low, high;
+};
+
+struct Product {
+    const float* in;
+    const int64_t* in_offsets;
+    const float* weights;  // of each tile of rows: [depth][taps][rows of the tile]
+    int32_t depth, taps;
+    Planes out;
+    Finish finish;
+};
+
+template <int R, int V>
+[[gnu::always_inline]] inline void finish(const Product& product, int32_t row, int64_t column, vector (&sum)[R][V]) {
+    const Finish& f = product.finish;
+    const int64_t* offsets = product.out.offsets + row;
+    if (f.added) {
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[r][v] += load(f.added + offsets[r] + column + v * vector_lanes);
+    }
+    if (f.x) {
+        const vector low = broadcast(f.low), high = broadcast(f.high);
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v)
+                sum[r][v] = where_between(sum[r][v], load(f.x + offsets[r] + column + v * vector_lanes), low, high);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) store(product.out.base + offsets[r] + column + v * vector_lanes, sum[r][v]);
+}
+
+// One tile at the same column of all planes.
+template <int R, int V>
+void pointwise_tile(const Product& product, const float* weights, int32_t row, int64_t column) {
+    vector sum[R][V];
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[r][v] = vector{};
+    const float* in = product.in + column;
+    for (int32_t d = 0; d < product.depth; ++d, weights += R) {
+        const float* operand = in + product.in_offsets[d];
+        vector x[V];
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[r][v] += broadcast(weights[r]) * x[v];
+    }
+    finish<R, V>(product, row, column, sum);
+}
+
+// One tile of a pixel: `taps` says which pixels of the operands meet which weights; `image` is the first one.
+template <int R, int V>
+void tapped_tile(const Product& product, const float* weights, int32_t row, int64_t pixel, int64_t image, const Tap* taps, const Tap* end) {
+    vector sum[R][V];
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[r][v] = vector{};
+    for (int32_t d = 0; d < product.depth; ++d, weights += product.taps * R) {
+        const float* plane = product.in + product.in_offsets[d] + image;
+        for (const Tap* tap = taps; tap < end; ++tap) {
+            const float* operand = plane + tap->pixel;
+            const float* weight = weights + tap->weight * R;
+            vector x[V];
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
+#pragma GCC unroll 6
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+                for (int v = 0; v < V; ++v) sum[r][v] += broadcast(weight[r]) * x[v];
+        }
+    }
+    finish<R, V>(product, row, pixel + image, sum);
+}
+
+template <int R>
+void pointwise_rows(const Product& product, const float* weights, int32_t row, int64_t first, int64_t last) {
+    int64_t column = first;
+    for (; column + tile_vectors * vector_lanes <= last; column += tile_vectors * vector_lanes)
+        pointwise_tile<R, tile_vectors>(product, weights, row, column);
+    for (; column < last; column += vector_lanes) pointwise_tile<R, 1>(product, weights, row, column);
+}
+
+template <int R>
+void tapped_rows(const Product& product, const float* weights, int32_t row, int64_t images, int64_t pixels, const int32_t* first_tap, const Tap* taps) {
+    constexpr int wide = R == 1 ? 2 * tile_vectors : tile_vectors;
+    for (int64_t p = 0; p < pixels; ++p) {
+        const Tap *begin = taps + first_tap[p], *end = taps + first_tap[p + 1];
+        int64_t image = 0;
+        for (; image + wide * vector_lanes <= images; image += wide * vector_lanes)
+            tapped_tile<R, wide>(product, weights, row, p * images, image, begin, end);
+        for (; image < images; image += vector_lanes) tapped_tile<R, 1>(product, weights, row, p * images, image, begin, end);
+    }
+}
+
+template <class Call>
+void with_rows(int32_t rows, Call call) {
+    switch (rows) {
+        case 1: return call.template operator()<1>();
+        case 2: return call.template operator()<2>();
+        case 3: return call.template operator()<3>();
+        case 4: return call.template operator()<4>();
+        case 5: return call.template operator()<5>();
+        default: return call.template operator()<conv_norm_tile>();
+    }
+}
+
+// Rows first to last as tiles of about the same height; calls with the first row and the number of rows.
+template <class Call>
+void each_tile(int32_t first, int32_t last, Call call) {
+    const int32_t rows = last - first, tiles = (rows + conv_norm_tile - 1) / conv_norm_tile;
+    for (int32_t tile = 0; tile < tiles; ++tile) {
+        const int32_t row = first + rows * tile / tiles;
+        call(row, first + rows * (tile + 1) / tiles - row);
+    }
+}
+
+void multiply_columns(const Product& product, int32_t rows_first, int32_t rows_last, int64_t first, int64_t last) {
+    const float* weights = product.weights;
+    each_tile(rows_first, rows_last, [&](int32_t row, int32_t rows) {
+        with_rows(rows, [&]<int R>() { pointwise_rows<R>(product, weights, row, first, last); });
+        weights += rows * product.depth;
+    });
+}
+
+void multiply_taps(const Product& product, int32_t rows_first, int32_t rows_last, int64_t images, int64_t pixels, const int32_t* first_tap, const Tap* taps) {
+    const float* weights = product.weights;
+    each_tile(rows_first, rows_last, [&](int32_t row, int32_t rows) {
+        with_rows(rows, [&]<int R>() { tapped_rows<R>(product, weights, row, images, pixels, first_tap, taps); });
+        weights += rows * product.depth * product.taps;
+    });
+}
+
+// Weights of rows first to last, in the order in which tiles read them.
+void pack_forward(const ConvNorm& layer, const float* weights, int32_t first, int32_t last, float* to) {
+    const int64_t length = int64_t{layer.depth} * layer.taps;
+    each_tile(first, last, [&](int32_t row, int32_t rows) {
+        for (int64_t k = 0; k < length; ++k)
+            for (int32_t r = 0; r < rows; ++r) *to++ = weights[(row + r) * length + k];
+    });
+}
+
+// The same for the gradient of x: its rows are the layer's input channels.
+void pack_back(const ConvNorm& layer, const float* weights, float* to) {
+    each_tile(0, layer.depth, [&](int32_t channel, int32_t channels) {
+        for (int32_t row = 0; row < layer.rows; ++row)
+            for (int32_t t = 0; t < layer.taps; ++t)
+                for (int32_t c = 0; c < channels; ++c) *to++ = weights[(int64_t{row} * layer.depth + channel + c) * layer.taps + t];
+    });
+}
+
+// Sums over a plane, of values that `at` computes from the column; stretches of 64 vectors keep the rounding small.
+template <int K, class At>
+void sum_plane(int64_t columns, double (&total)[K], At at) {
+    constexpr int64_t stretch = 64 * vector_lanes;
+    vector outer[K];
+    for (int k = 0; k < K; ++k) outer[k] = vector{};
+    int64_t column = 0;
+    while (column < columns) {
+        const int64_t end = smaller(column + stretch, columns);
+        vector inner[K][4];
+        for (int k = 0; k < K; ++k)
+            for (int i = 0; i < 4; ++i) inner[k][i] = vector{};
+        for (; column + 4 * vector_lanes <= end; column += 4 * vector_lanes)
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; ++i) {
+                vector value[K];
+                at(column + i * vector_lanes, value);
+#pragma GCC unroll 2
+                for (int k = 0; k < K; ++k) inner[k][i] += value[k];
+            }
+        for (; column < end; column += vector_lanes) {
+            vector value[K];
+            at(column, value);
+            for (int k = 0; k < K; ++k) inner[k][0] += value[k];
+        }
+        for (int k = 0; k < K; ++k) outer[k] += (inner[k][0] + inner[k][1]) + (inner[k][2] + inner[k][3]);
+    }
+    for (int k = 0; k < K; ++k) total[k] += sum_of_lanes(outer[k]);
+}
+
+// Statistics and result of one channel whose convolution is in `z`.
+void normalise(const ConvNormForward& f, const float* z, int64_t channel, int64_t columns) {
+    double sum[1] = {0}, off[2] = {0, 0};
+    sum_plane(columns, sum, [&](int64_t c, vector (&value)[1]) { value[0] = load(z + c); });
+    const auto mean = static_cast<float>(sum[0] / columns);
+    const vector middle = broadcast(mean);
+    sum_plane(columns, off, [&](int64_t c, vector (&value)[2]) {
+        value[0] = load(z + c) - middle;
+        value[1] = value[0] * value[0];
+    });
+    const double rest = off[0] / columns, variance = off[1] / columns - rest * rest;  // of the mean's own rounding
+    const double inverse = 1 / __builtin_sqrt(variance + f.epsilon);
+    f.mean[channel] = mean;
+    f.inverse[channel] = static_cast<float>(inverse);
+    if (f.running_mean) {
+        const double unbiased = variance * columns / (columns - 1), m = f.momentum;
+        f.running_mean[channel] = static_cast<float>((1 - m) * f.running_mean[channel] + m * (sum[0] / columns));
+        f.running_var[channel] = static_cast<float>((1 - m) * f.running_var[channel] + m * unbiased);
+    }
+    const vector scale = broadcast(f.inverse[channel] * f.gamma[channel]), shift = broadcast(f.beta[channel]);
+    const vector low = broadcast(f.low), high = broadcast(f.high);
+    const float* residual = f.residual ? f.residual + channel * columns : nullptr;
+    float* y = f.y + channel * columns;
+    if (residual)
+        for (int64_t c = 0; c < columns; c += vector_lanes)
+            store(y + c, between((load(z + c) - middle) * scale + shift + load(residual + c), low, high));
+    else
+        for (int64_t c = 0; c < columns; c += vector_lanes) store(y + c, between((load(z + c) - middle) * scale + shift, low, high));
+}
+
+// Where the planes of a group's input start.
+void input_offsets(const ConvNorm& layer, int32_t group, int64_t* offsets) {
+    for (int32_t d = 0; d < layer.depth; ++d) offsets[d] = layer.order[group * layer.depth + d] * layer.in_pixels * layer.images;
+}
+
+float* take(float*& work, int64_t floats) {
+    float* taken = work;
+    work += (floats + 15) / 16 * 16;  // whole cache lines
+    return taken;
+}
+
+int64_t* take_offsets(float*& work, int64_t count) { return reinterpret_cast<int64_t*>(take(work, 2 * count)); }
+
+// One channel of the gradient before the norm: what dz is made of.
+struct Channel {
+    const float* dy;
+    const float* y;  // null: the mask comes from z
+    vector mean, scale, shift, low, high;
+    bool is_masked;
+
+    Channel(const ConvNormBackward& b, int64_t channel, int64_t columns)
+        : dy(b.dy + channel * columns), y(b.y ? b.y + channel * columns : nullptr), mean(broadcast(b.mean[channel])),
+          scale(broadcast(b.inverse[channel] * b.gamma[channel])), shift(broadcast(b.beta[channel])), low(broadcast(b.low)),
+          high(broadcast(b.high)), is_masked(b.is_masked) {}
+};
+
+enum class Mask { none, from_z, from_y };
+
+template <Mask M>
+[[gnu::always_inline]] inline vector gradient(const Channel& c, int64_t column, vector centred) {
+    const vector dy = load(c.dy + column);
+    if constexpr (M == Mask::none) return dy;
+    const vector value = M == Mask::from_y ? load(c.y + column) : centred * c.scale + c.shift;
+    return where_between(dy, value, c.low, c.high);
+}
+
+template <class Call>
+void with_mask(const Channel& channel, Call call) {
+    if (!channel.is_masked) return call.template operator()<Mask::none>();
+    channel.y ? call.template operator()<Mask::from_y>() : call.template operator()<Mask::from_z>();
+}
+
+// dz of some columns of a channel; z and dz start at the first one, and may be the same.
+void put_dz(const ConvNorm& layer, const ConvNormBackward& b, int64_t number, const float* z, float* dz, int64_t first, int64_t last) {
+    const int64_t columns = layer.out_pixels * layer.images;
+    const Channel channel(b, number, columns);
+    const double count = static_cast<double>(columns), inverse = b.inverse[number];
+    const vector from_sum = broadcast(static_cast<float>(b.dbeta[number] / count));
+    const vector from_z = broadcast(static_cast<float>(inverse * b.dgamma[number] / count));
+    float* residual = b.dresidual ? b.dresidual + number * columns : nullptr;
+    with_mask(channel, [&]<Mask M>() {
+        for (int64_t c = first; c < last; c += vector_lanes) {
+            const vector centred = load(z + c - first) - channel.mean;
+            const vector g = gradient<M>(channel, c, centred);
+            if (residual) store(residual + c, g);
+            store(dz + c - first, channel.scale * (g - from_sum - centred * from_z));
+        }
+    });
+}
+
+// dweights[row][channel] += sum over columns of dz x, in tiles of 4 x 6 sums (3 x 4 with 16 registers).
+template <int R, int D>
+void pointwise_weights(const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, int64_t columns, float* to, int64_t to_stride) {
+    vector sum[R][D];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 6
+        for (int d = 0; d < D; ++d) sum[r][d] = vector{};
+    for (int64_t c = 0; c < columns; c += vector_lanes) {
+        vector g[R];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) g[r] = load(dz + r * dz_stride + c);
+#pragma GCC unroll 6
+        for (int d = 0; d < D; ++d) {
+            const vector operand = load(x + offsets[d] + c);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) sum[r][d] += g[r] * operand;
+        }
+    }
+    for (int r = 0; r < R; ++r)
+        for (int d = 0; d < D; ++d) to[r * to_stride + d] += sum_of_lanes(sum[r][d]);
+}
+
+constexpr int weight_rows = vector_lanes == 8 ? 3 : 4, weight_depth = vector_lanes == 8 ? 4 : 6;
+
+void multiply_weights(const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, int64_t columns, int32_t rows, int32_t depth, float* to) {
+    for (int32_t r = 0; r < rows;) {
+        const int32_t height = smaller(rows - r, weight_rows);
+        for (int32_t d = 0; d < depth;) {
+            const int32_t width = smaller(depth - d, weight_depth);
+            const auto call = [&]<int R, int D>() {
+                pointwise_weights<R, D>(dz + r * dz_stride, dz_stride, x, offsets + d, columns, to + int64_t{r} * depth + d, depth);
+            };
+            const auto with_width = [&]<int R>() {
+                with_rows(width, [&]<int D>() { call.template operator()<R, smaller(D, weight_depth)>(); });
+            };
+            switch (height) {
+                case 1: with_width.template operator()<1>(); break;
+                case 2: with_width.template operator()<2>(); break;
+                case 3: with_width.template operator()<3>(); break;
+                default: with_width.template operator()<weight_rows>(); break;
+            }
+            d += width;
+        }
+        r += height;
+    }
+}
+
+// The same over taps; `sums` holds a vector for each weight, [depth][taps][R].
+template <int R, int V>
+[[gnu::always_inline]] inline void tapped_weights(const ConvNorm& layer, const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets,
+                                                  const Tap* taps, const Tap* end, float* sums) {
+    vector g[R][V];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) g[r][v] = load(dz + r * dz_stride + v * vector_lanes);
+    for (int32_t d = 0; d < layer.depth; ++d, sums += layer.taps * R * vector_lanes) {
+        const float* plane = x + offsets[d];
+        for (const Tap* tap = taps; tap < end; ++tap) {
+            const float* operand = plane + tap->pixel;
+            float* to = sums + tap->weight * R * vector_lanes;
+            vector value[V], sum[R];
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) value[v] = load(operand + v * vector_lanes);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                sum[r] = g[r][0] * value[0];
+#pragma GCC unroll 8
+                for (int v = 1; v < V; ++v) sum[r] += g[r][v] * value[v];
+                store(to + r * vector_lanes, load(to + r * vector_lanes) + sum[r]);
+            }
+        }
+    }
+}
+
+template <int R>
+void tapped_weights_of_rows(const ConvNorm& layer, const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, float* sums, float* to) {
+    constexpr int wide = R == 1 ? 2 * tile_vectors : R > 2 && vector_lanes == 8 ? 2 : tile_vectors;
+    const int64_t length = int64_t{layer.depth} * layer.taps;
+    for (int64_t i = 0; i < length * R; ++i) store(sums + i * vector_lanes, vector{});
+    for (int64_t p = 0; p < layer.out_pixels; ++p) {
+        const Tap *begin = layer.forward_taps + layer.first_tap[p], *end = layer.forward_taps + layer.first_tap[p + 1];
+        const float* at = dz + p * layer.images;
+        int64_t image = 0;
+        for (; image + wide * vector_lanes <= layer.images; image += wide * vector_lanes)
+            tapped_weights<R, wide>(layer, at + image, dz_stride, x + image, offsets, begin, end, sums);
+        for (; image < layer.images; image += vector_lanes)
+            tapped_weights<R, 1>(layer, at + image, dz_stride, x + image, offsets, begin, end, sums);
+    }
+    for (int64_t k = 0; k < length; ++k)
+        for (int r = 0; r < R; ++r) to[r * length + k] += sum_of_lanes(load(sums + (k * R + r) * vector_lanes));
+}
+
+void tapped_weights_of_group(const ConvNorm& layer, const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, float* sums, float* to) {
+    const int64_t length = int64_t{layer.depth} * layer.taps;
+    for (int32_t r = 0; r < layer.rows;) {
+        const int32_t height = smaller(layer.rows - r, 3);
+        const auto call = [&]<int R>() { tapped_weights_of_rows<R>(layer, dz + r * dz_stride, dz_stride, x, offsets, sums, to + r * length); };
+        height == 1 ? call.template operator()<1>() : height == 2 ? call.template operator()<2>() : call.template operator()<3>();
+        r += height;
+    }
+}
+
+}  // namespace
+
+void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t group, int32_t first, int32_t last, float* work) {
+    const int64_t columns = layer.out_pixels * layer.images, length = int64_t{layer.depth} * layer.taps;
+    int64_t* in = take_offsets(work, layer.depth);
+    int64_t* out = take_offsets(work, layer.rows);
+    float* packed = take(work, layer.rows * length);
+    input_offsets(layer, group, in);
+    const float* weights = f.weights + group * layer.rows * length;
+    // All rows together read a deep input once; a tile at a time keeps what it wrote in cache.
+    const bool is_deep = layer.is_pointwise && f.z && layer.depth > 2 * conv_norm_tile && last - first > conv_norm_tile;
+    each_tile(first, is_deep ? first + 1 : last, [&](int32_t row, int32_t rows) {
+        if (is_deep) row = first, rows = last - first;
+        const int64_t channel = int64_t{group} * layer.rows + row;
+        float* z = f.z ? f.z + channel * columns : work;
+        for (int32_t r = 0; r < rows; ++r) out[r] = r * columns;
+        pack_forward(layer, weights, row, row + rows, packed);
+        const Product product{f.x, in, packed, layer.depth, layer.taps, {z, out}, {nullptr, nullptr, 0, 0}};
+        if (is_deep)
+            for (int64_t c = 0; c < columns; c += conv_norm_block)
+                multiply_columns(product, 0, rows, c, smaller(c + conv_norm_block, columns));
+        else if (layer.is_pointwise)
+            multiply_columns(product, 0, rows, 0, columns);
+        else
+            multiply_taps(product, 0, rows, layer.images, layer.out_pixels, layer.first_tap, layer.forward_taps);
+        for (int32_t r = 0; r < rows; ++r) normalise(f, z + r * columns, channel + r, columns);
+    });
+}
+
+void conv_norm_sums(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, int32_t first, int32_t last, float* work) {
+    const int64_t columns = layer.out_pixels * layer.images, length = int64_t{layer.depth} * layer.taps;
+    int64_t* in = take_offsets(work, layer.depth);
+    int64_t* out = take_offsets(work, layer.rows);
+    float* packed = take(work, layer.rows * length);
+    input_offsets(layer, group, in);
+    each_tile(first, last, [&](int32_t row, int32_t rows) {
+        const int64_t channel = int64_t{group} * layer.rows + row;
+        double sums[conv_norm_tile][2] = {};
+        const auto add = [&](int32_t r, const float* z, int64_t from, int64_t to) {
+            const Channel c(b, channel + r, columns);
+            with_mask(c, [&]<Mask M>() {
+                sum_plane(to - from, sums[r], [&](int64_t column, vector (&value)[2]) {
+                    const vector centred = load(z + column) - c.mean;
+                    value[0] = gradient<M>(c, from + column, centred);
+                    value[1] = value[0] * centred;
+                });
+            });
+        };
+        if (b.z) {
+            for (int32_t r = 0; r < rows; ++r) add(r, b.z + (channel + r) * columns, 0, columns);
+        } else {
+            for (int32_t r = 0; r < rows; ++r) out[r] = r * conv_norm_block;
+            pack_forward(layer, b.weights + group * layer.rows * length, row, row + rows, packed);
+            for (int64_t c = 0; c < columns; c += conv_norm_block) {
+                const int64_t end = smaller(c + conv_norm_block, columns);
+                const Product product{b.x + c, in, packed, layer.depth, 1, {work, out}, {nullptr, nullptr, 0, 0}};
+                multiply_columns(product, 0, rows, 0, end - c);
+                for (int32_t r = 0; r < rows; ++r) add(r, work + r * conv_norm_block, c, end);
+            }
+        }
+        for (int32_t r = 0; r < rows; ++r) {
+            b.dbeta[channel + r] = static_cast<float>(sums[r][0]);
+            b.dgamma[channel + r] = static_cast<float>(sums[r][1] * b.inverse[channel + r]);
+        }
+    });
+}
+
+void conv_norm_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, int64_t first, int64_t last, float* work) {
+    const int64_t columns = layer.out_pixels * layer.images, length = int64_t{layer.depth} * layer.taps;
+    const int64_t channel = int64_t{group} * layer.rows;
+    int64_t* in = take_offsets(work, layer.depth);
+    int64_t* out = take_offsets(work, layer.rows);
+    float* packed = take(work, layer.rows * length);
+    float* packed_back = take(work, layer.rows * length);
+    input_offsets(layer, group, in);
+    const float* weights = b.weights + channel * length;
+    float* dweights = b.dweights ? b.dweights + channel * length : nullptr;
+    const int64_t stride = layer.is_pointwise ? conv_norm_block : columns;
+    for (int32_t r = 0; r < layer.rows; ++r) out[r] = r * stride;
+    if (b.dx) pack_back(layer, weights, packed_back);
+    if (!b.z) pack_forward(layer, weights, 0, layer.rows, packed);
+    float* dz = take(work, layer.rows * stride);
+    const float* masking = b.masks_x ? b.x : nullptr;
+    if (!layer.is_pointwise) {
+        for (int32_t r = 0; r < layer.rows; ++r) put_dz(layer, b, channel + r, b.z + (channel + r) * columns, dz + r * stride, 0, columns);
+        if (b.dx) {
+            const Product product{dz, out, packed_back, layer.rows, layer.taps, {b.dx, in}, {b.added, masking, b.x_low, b.x_high}};
+            multiply_taps(product, 0, layer.depth, layer.images, layer.in_pixels, layer.first_back, layer.back_taps);
+        }
+        if (dweights) tapped_weights_of_group(layer, dz, stride, b.x, in, work, dweights);
+        return;
+    }
+    for (int64_t c = first; c < last; c += conv_norm_block) {
+        const int64_t end = smaller(c + conv_norm_block, last);
+        if (!b.z) {
+            const Product again{b.x + c, in, packed, layer.depth, 1, {dz, out}, {nullptr, nullptr, 0, 0}};
+            multiply_columns(again, 0, layer.rows, 0, end - c);
+        }
+        for (int32_t r = 0; r < layer.rows; ++r)
+            put_dz(layer, b, channel + r, b.z ? b.z + (channel + r) * columns + c : dz + r * stride, dz + r * stride, c, end);
+        if (b.dx) {
+            const Finish finish{b.added ? b.added + c : nullptr, masking ? masking + c : nullptr, b.x_low, b.x_high};
+            multiply_columns({dz, out, packed_back, layer.rows, 1, {b.dx + c, in}, finish}, 0, layer.depth, 0, end - c);
+        }
+        if (dweights) multiply_weights(dz, stride, b.x + c, in, end - c, layer.rows, layer.depth, dweights);
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA
