@@ -7,13 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shufflekit.graph import Graph, capture, interpret, simplify
-from shufflekit.graph.fold_affine import fold_affine
-from shufflekit.graph.fuse_activations import fuse_activations
-from shufflekit.graph.fuse_residuals import fuse_residuals
-from shufflekit.graph.halving_to_pool import halving_to_pool
-from shufflekit.graph.norms_to_affine import norms_to_affine
-from shufflekit.graph.sink_activations import sink_activations
+from shufflekit.graph import Graph, interpret, simplify
+from shufflekit.graph.from_torch import capture
+from shufflekit.graph.rewrites.fold_affine import fold_affine
+from shufflekit.graph.rewrites.fuse_activations import fuse_activations
+from shufflekit.graph.rewrites.fuse_residuals import fuse_residuals
+from shufflekit.graph.rewrites.halving_to_pool import halving_to_pool
+from shufflekit.graph.rewrites.norms_to_affine import norms_to_affine
+from shufflekit.graph.rewrites.sink_activations import sink_activations
 from shufflekit.models import build_model, list_models
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from shufflekit.errors import InputError, UsageError
-from shufflekit.graph import capture, simplify
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.models import build_model
 from shufflekit.plan.build import build
 from shufflekit.plan.program import Program, plane_floats

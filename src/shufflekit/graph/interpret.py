@@ -19,7 +19,7 @@ def interpret(graph: Graph, x: Tensor) -> list[Tensor]:
 
     Example:
         >>> from torch import nn
-        >>> from shufflekit.graph import capture
+        >>> from shufflekit.graph.from_torch import capture
         >>> [y.shape for y in interpret(capture(nn.Conv2d(3, 8, 3), (1, 3, 9, 9)), torch.zeros(5, 3, 9, 9))]
         [torch.Size([5, 8, 7, 7])]
     """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from shufflekit.graph.fold_affine import fold_affine
-from shufflekit.graph.fuse_activations import fuse_activations
-from shufflekit.graph.fuse_residuals import fuse_residuals
 from shufflekit.graph.graph import Graph
-from shufflekit.graph.halving_to_pool import halving_to_pool
-from shufflekit.graph.norms_to_affine import norms_to_affine
-from shufflekit.graph.sink_activations import sink_activations
+from shufflekit.graph.rewrites.fold_affine import fold_affine
+from shufflekit.graph.rewrites.fuse_activations import fuse_activations
+from shufflekit.graph.rewrites.fuse_residuals import fuse_residuals
+from shufflekit.graph.rewrites.halving_to_pool import halving_to_pool
+from shufflekit.graph.rewrites.norms_to_affine import norms_to_affine
+from shufflekit.graph.rewrites.sink_activations import sink_activations
 
 
 def simplify(graph: Graph) -> Graph:
@@ -16,7 +16,7 @@ def simplify(graph: Graph) -> Graph:
 
     Example:
         >>> from torch import nn
-        >>> from shufflekit.graph import capture
+        >>> from shufflekit.graph.from_torch import capture
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         >>> [(node.op, node.attrs["activation"]) for node in simplify(capture(net, (1, 3, 4, 4))).nodes]
         [('conv', 'relu')]

@@ -1,4 +1,4 @@
-"""From any `nn.Module` to a graph: torch.export sees the operators, `operators.py` names them."""
+"""From any `nn.Module` to a graph: torch.export sees the operators, `translations.py` names them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from shufflekit.errors import UsageError, one_line
+from shufflekit.graph.from_torch.trace import after_input, input_of, module_of, outputs_of, trace
+from shufflekit.graph.from_torch.translations import CANONICAL, Call, Same, Step, operator_of
 from shufflekit.graph.graph import Graph, Node, Value, live
 from shufflekit.graph.images import Images, RefusedError
-from shufflekit.graph.operators import CANONICAL, Call, Same, Step, operator_of
-from shufflekit.graph.trace import after_input, input_of, module_of, outputs_of, trace
 from shufflekit.shapes import image_shape
 
 
@@ -96,7 +96,7 @@ class _Capture:
                     f"compile: {self.origins[node]} changes at every call, and what the network returns depends on it"
                 )
 
-    # What operators ask, see `operators.Known`.
+    # What operators ask, see `translations.Known`.
 
     def value(self, node: fx.Node) -> tuple[str, Images] | None:
         return self.places.get(node)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from shufflekit.errors import UsageError
-from shufflekit.graph import capture, interpret, simplify
+from shufflekit.graph import interpret, simplify
+from shufflekit.graph.from_torch import capture
 
 SHAPE = (1, 4, 6, 5)
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from shufflekit.errors import UsageError
-from shufflekit.graph import capture, interpret, simplify
+from shufflekit.graph import interpret, simplify
+from shufflekit.graph.from_torch import capture
 
 
 class Of(nn.Module):
