@@ -15,8 +15,9 @@ from shufflekit.graph import simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.models import build_model
 from shufflekit.plan.build import build
+from shufflekit.plan.kernels import Gather
 from shufflekit.plan.program import Program, plane_floats
-from tests.plan.replay import assert_memory_holds
+from tests.plan.replay import assert_memory_holds, planes
 
 
 def program_of(model: nn.Module, shape: tuple[int, int, int, int] = (1, 3, 64, 64)) -> Program:
@@ -59,11 +60,11 @@ def test_a_step_reads_only_what_the_last_writer_of_that_place_meant_for_it(name:
 
 def test_a_sum_is_written_over_the_residual_that_nobody_reads_any_more() -> None:
     program = program_of(build_model("shufflenet_v1_g3_x0_25"))
-    sums = [step.arguments for step in program.steps if step.arguments.get("residual", -1) >= 0]
+    sums = [step for step in program.steps if "residual" in step.tables]
     assert len(sums) == 13  # of 16 units, three have a concat in its place
-    for a in sums:
-        channels = a["groups"] * a["rows"]
-        assert np.array_equal(*(program.tables[a[table] : a[table] + channels] for table in ("out", "residual")))
+    for step in sums:
+        tables = planes(program, step)
+        assert np.array_equal(tables["out"].offsets, tables["residual"].offsets)
 
 
 @pytest.mark.parametrize(("width", "kernel"), [(64, "convolution_pool"), (60, "convolution")])
@@ -178,7 +179,7 @@ def test_a_region_is_cut_by_a_counted_step() -> None:
     program = program_of(nn.Sequential(nn.Conv2d(3, 4, 1), Of(lambda x: x[:, :, 1::2])), (1, 3, 6, 5))
     assert [step.kernel for step in program.steps] == ["gather", "gemm", "gather", "gather"]
     cut = program.moves[1].arguments
-    assert (cut["channels"], cut["first_y"], cut["step_y"], cut["out_height"], cut["out_width"]) == (4, 1, 2, 3, 5)
+    assert cut == Gather(4, 6, 5, 3, 5, first_y=1, step_y=2)
 
 
 class InputPlusConvolution(nn.Module):
@@ -194,7 +195,7 @@ def test_the_input_is_brought_into_the_arena_once_for_all_that_cannot_read_it_wh
     program = program_of(InputPlusConvolution(), (1, 3, 4, 4))
     assert [step.kernel for step in program.steps] == ["gather", "convolution", "gather"]
     assert [step.in_buffer for step in program.steps] == [1, 0, 0]
-    copied, convolution, out = (step.arguments for step in program.steps)
+    copied, convolution, out = (step.tables for step in program.steps)
     places = program.tables[copied["out"] : copied["out"] + 3].tolist()
     assert program.tables[convolution["in"] : convolution["in"] + 3].tolist() == places
     assert program.tables[convolution["residual"] : convolution["residual"] + 3].tolist() == places
@@ -205,7 +206,6 @@ def test_flattened_maps_are_read_where_they_lie() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 4 * 4, 5))
     program = program_of(network, (1, 3, 6, 6))
     assert [step.kernel for step in program.steps] == ["convolution", "gemm", "gather"]
-    linear = program.steps[1].arguments
-    operands = program.tables[linear["in"] : linear["in"] + linear["depth"]]
+    operands = planes(program, program.steps[1])["in"].offsets
     assert operands.reshape(4, 16).tolist() == [[c * plane_floats(16) + p for p in range(16)] for c in range(4)]
     assert torch.tensor(operands).unique().numel() == 64

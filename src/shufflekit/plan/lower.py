@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,31 @@ from shufflekit.errors import UsageError
 from shufflekit.graph import Graph, Node
 from shufflekit.graph.graph import MOVES
 from shufflekit.plan import views
+from shufflekit.plan.kernels import (
+    Activation,
+    Affine,
+    Binary,
+    Convolution,
+    ConvolutionPool,
+    Depthwise,
+    Gather,
+    Gemm,
+    Kernel,
+    LocalResponseNorm,
+    Operation,
+    PointwiseDepthwise,
+    Pool,
+    Pooling,
+    Resize,
+    Resizing,
+    Softmax,
+    Window,
+)
 from shufflekit.plan.pack import pack_panels
 from shufflekit.plan.program import ALIGNMENT
 from shufflekit.plan.views import Addresses, Space, View
 
 _FUSED_FLOATS = 1 << 19  # a tensor of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
-_READS_INPUT = {"convolution", "convolution_pool", "pool", "gather"}  # kernels that take planes which are not padded
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +48,14 @@ class Draft:
     Args:
         reads: the addresses of the planes of each table that it reads.
         writes: the number of the block of addresses that it writes, or of the output, if `to_output`.
-        arguments: the other fields of the step.
-        weights: packed arrays by field.
+        weights: packed arrays by name.
     """
 
-    kernel: str
+    arguments: Kernel
     name: str
     reads: Mapping[str, Addresses]
     writes: int
-    arguments: Mapping[str, Any]
     weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    flops: int = 0
     to_output: bool = False
 
 
@@ -122,74 +137,54 @@ class _Lowering:
         (height, width), (out_height, out_width) = view.plane, self._shape(node.output)[-2:]
         first, step = [0, 0], [1, 1]
         first[axis], step[axis] = part.start, part.step
-        geometry = _gather(height, width, out_height, out_width) | {
-            "channels": len(view.starts),
-            "first_y": first[0],
-            "first_x": first[1],
-            "step_y": step[0],
-            "step_x": step[1],
-        }
-        return self._emit("gather", node.name, {"in": view.starts}, (out_height, out_width), len(view.starts), geometry)
+        gather = Gather(len(view.starts), height, width, out_height, out_width, *first, *step)
+        return self._emit(gather, node.name, {"in": view.starts}, (out_height, out_width))
 
     # What computes.
 
     def _conv(self, node: Node) -> View:
         x = self._planes(node.inputs[0], node)
         weights, bias = self._weights(node)
-        (height, width), (_, out_channels, *out) = x.plane, self._shape(node.output)
+        _, out_channels, *out = self._shape(node.output)
         rows_depth = weights.reshape(out_channels, -1)
         groups, kernel = node.attrs["groups"], weights.shape[2:]
         stride, padding, dilation = node.attrs["stride"], node.attrs["padding"], node.attrs["dilation"]
-        common = _activation(node)
-        flops = weights.size * math.prod(out)
-        window = [height, width, *out, *kernel, *stride, *padding, *dilation]
+        window = Window(*x.plane, *out, *kernel, *stride, *padding, *dilation)
         reads = {"in": x.starts, **self._residual(node, len(out))}
-        if groups == out_channels == len(x.starts) and math.prod(kernel) > 1:
+        if groups == out_channels == len(x.starts) and window.taps > 1:
             packed = {"weights": rows_depth, "bias": bias}
-            arguments = {"channels": out_channels, "window": window, **common}
-            if (pointwise := self._fusible(node, x, arguments, reads)) is not None:
-                return self._fused(pointwise, node, arguments, packed, flops)
-            return self._emit("depthwise", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
+            depthwise = Depthwise(out_channels, window, *_activation(node))
+            if (pointwise := self._fusible(node, x, depthwise, reads)) is not None:
+                return self._fused(pointwise, node, depthwise, packed)
+            return self._emit(depthwise, node.name, reads, tuple(out), packed)
         packed = dict(zip(("weights", "bias"), pack_panels(rows_depth, bias, groups)))
-        shape = {"groups": groups, "rows": out_channels // groups}
-        if math.prod(kernel) == 1 and math.prod(stride) == 1 and not any(padding):
-            arguments = {**shape, "depth": weights.shape[1], "pixels": x.pixels, **common}
-            return self._emit("gemm", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
-        arguments = {**shape, "in_channels": weights.shape[1], "window": window, **common}
-        return self._emit("convolution", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
+        rows, depth = out_channels // groups, weights.shape[1]
+        if window.taps == 1 and window.stride == (1, 1) and window.padding == (0, 0):
+            gemm = Gemm(groups, rows, depth, x.pixels, *_activation(node))
+            return self._emit(gemm, node.name, reads, tuple(out), packed)
+        convolution = Convolution(groups, rows, depth, window, *_activation(node))
+        return self._emit(convolution, node.name, reads, tuple(out), packed)
 
-    def _fusible(self, node: Node, x: View, depthwise: Mapping[str, Any], reads: Mapping[str, Addresses]) -> Draft | None:
+    def _fusible(self, node: Node, x: View, depthwise: Depthwise, reads: Mapping[str, Addresses]) -> Draft | None:
         """The pointwise convolution just before, where it pays to compute it and this depthwise one a few rows at a time."""
-        draft, window = self._written_last(node.inputs[0], x), depthwise["window"]
-        if (
-            draft is None
-            or draft.kernel != "gemm"
-            or draft.arguments["groups"] != 1
-            or x.starts.size * x.pixels < _FUSED_FLOATS
-        ):
+        draft, window = self._written_last(node.inputs[0], x), depthwise.window
+        if draft is None or not isinstance(draft.arguments, Gemm) or draft.arguments.groups != 1:
+            return None
+        if x.starts.size * x.pixels < _FUSED_FLOATS:
             return None
         plain = not {"residual"} & {*draft.reads, *reads}
-        bounds = {"none", "relu", "relu6"} >= {draft.arguments["activation"], depthwise["activation"]}
+        bounds = {"none", "relu", "relu6"} >= {draft.arguments.activation, depthwise.activation}
         # `fuses` in native/kernels/pointwise_depthwise
-        fits = (
-            window[4:6] == [3, 3] and window[8:] == [1, 1, 1, 1] and window[6:8] in ([1, 1], [2, 2]) and window[3] >= ALIGNMENT
-        )
-        return draft if plain and bounds and fits else None
+        is_3x3 = window.kernel == (3, 3) and window.padding == window.dilation == (1, 1) and window.stride in ((1, 1), (2, 2))
+        return draft if plain and bounds and is_3x3 and window.out_width >= ALIGNMENT else None
 
-    def _fused(
-        self, draft: Draft, node: Node, depthwise: Mapping[str, Any], packed: Mapping[str, NDArray[np.float32]], flops: int
-    ) -> View:
+    def _fused(self, draft: Draft, node: Node, depthwise: Depthwise, packed: Mapping[str, NDArray[np.float32]]) -> View:
         self.drafts.pop()
-        window = depthwise["window"]
-        arguments = {
-            **{name: draft.arguments[name] for name in ("groups", "rows", "depth", "activation", "slope")},
-            "window": window,
-            "depthwise_activation": depthwise["activation"],
-        }
+        a = draft.arguments
+        assert isinstance(a, Gemm)
+        both = PointwiseDepthwise(1, a.rows, a.depth, depthwise.window, a.activation, a.slope, depthwise.activation)
         weights = {**draft.weights, **{f"depthwise_{name}": array for name, array in packed.items()}}
-        plane, channels = tuple(window[2:4]), depthwise["channels"]
-        name = f"{draft.name}+{node.name}"
-        return self._emit("pointwise_depthwise", name, draft.reads, plane, channels, arguments, weights, draft.flops + flops)
+        return self._emit(both, f"{draft.name}+{node.name}", draft.reads, depthwise.window.out_plane, weights)
 
     def _written_last(self, value: str, x: View) -> Draft | None:
         """The last step, if all that it writes is this value, in order, and nobody else reads it."""
@@ -203,9 +198,9 @@ class _Lowering:
         x = self._vector(node)
         weights, bias = self._weights(node)
         packed = dict(zip(("weights", "bias"), pack_panels(weights, bias, 1)))
-        arguments = {"groups": 1, "rows": len(weights), "depth": weights.shape[1], "pixels": 1, **_activation(node)}
-        reads = {"in": x.starts, **self._residual(node, 0)}
-        return self._emit("gemm", node.name, reads, (), len(weights), arguments, packed, weights.size)
+        rows, depth = weights.shape
+        gemm = Gemm(1, rows, depth, 1, *_activation(node))
+        return self._emit(gemm, node.name, {"in": x.starts, **self._residual(node, 0)}, (), packed)
 
     def _max_pool(self, node: Node) -> View:
         return self._stem(node) or self._pool(node, "maximum", node.attrs["dilation"], count_padding=False)
@@ -215,20 +210,19 @@ class _Lowering:
         source, attrs = node.inputs[0], node.attrs
         x = self.views[source]
         draft = self._written_last(source, x)
-        if draft is None or draft.kernel != "convolution" or draft.arguments["groups"] != 1 or "residual" in draft.reads:
+        if draft is None or type(a := draft.arguments) is not Convolution or a.groups != 1 or "residual" in draft.reads:
             return None
         if attrs.get("activation", "none") != "none":
             return None
         out = tuple(self._shape(node.output)[2:])
-        pool = [*x.plane, *out, *attrs["kernel"], *attrs["stride"], *attrs["padding"], *attrs["dilation"]]
-        fits = pool[4:] == [3, 3, 2, 2, 1, 1, 1, 1] and out == tuple((size + 1) // 2 for size in x.plane)
+        pool = Window(*x.plane, *out, *attrs["kernel"], *attrs["stride"], *attrs["padding"], *attrs["dilation"])
+        is_3x3 = pool.kernel == (3, 3) and pool.stride == (2, 2) and pool.padding == pool.dilation == (1, 1)
+        fits = is_3x3 and out == tuple((size + 1) // 2 for size in x.plane)
         if not fits or x.plane[1] < ALIGNMENT:  # pools_stem and convolution_by_rows in native/kernels
             return None
         self.drafts.pop()
-        arguments = {**draft.arguments, "pool_window": pool}
-        return self._emit(
-            "convolution_pool", draft.name, draft.reads, out, len(x.starts), arguments, draft.weights, draft.flops
-        )
+        both = ConvolutionPool(**vars(a), pool_window=pool)
+        return self._emit(both, draft.name, draft.reads, out, draft.weights)
 
     def _avg_pool(self, node: Node) -> View:
         return self._pool(node, "average", (1, 1), node.attrs["count_include_pad"])
@@ -239,27 +233,21 @@ class _Lowering:
     def _adaptive_max_pool(self, node: Node) -> View:
         return self._pool(node, "adaptive_maximum", None, count_padding=False)
 
-    def _pool(self, node: Node, pooling: str, dilation: Sequence[int] | None, count_padding: bool) -> View:
+    def _pool(self, node: Node, pooling: Pooling, dilation: Sequence[int] | None, count_padding: bool) -> View:
         x = self._planes(node.inputs[0], node)
         out = tuple(self._shape(node.output)[2:])
         attrs = node.attrs
-        sliding = (*attrs["kernel"], *attrs["stride"], *attrs["padding"], *dilation) if dilation else (1, 1, 1, 1, 0, 0, 1, 1)
-        arguments = {
-            "channels": len(x.starts),
-            "window": [*x.plane, *out, *sliding],
-            "pooling": pooling,
-            "count_padding": count_padding,
-            **_activation(node),
-        }
-        return self._emit("pool", node.name, {"in": x.starts}, out, len(x.starts), arguments)
+        sliding = (*attrs["kernel"], *attrs["stride"], *attrs["padding"], *dilation) if dilation else ()
+        pool = Pool(len(x.starts), Window(*x.plane, *out, *sliding), pooling, count_padding, *_activation(node))
+        return self._emit(pool, node.name, {"in": x.starts}, out)
 
     def _affine(self, node: Node) -> View:
         x = self._channels(node.inputs[0], node)
         scale, shift = (self.graph.constants[name] for name in node.inputs[1:])
-        arguments = {"channels": x.starts.size, "pixels": x.pixels, **_activation(node)}
+        affine = Affine(x.starts.size, x.pixels, *_activation(node))
         each = x.starts.size // len(scale)  # a tensor of vectors: its channels are rows of elements
         packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each)}
-        out = self._emit("affine", node.name, {"in": x.starts.reshape(-1)}, x.plane, x.starts.size, arguments, packed)
+        out = self._emit(affine, node.name, {"in": x.starts.reshape(-1)}, x.plane, packed)
         return views.reshape(out, x.shape)
 
     def _add(self, node: Node) -> View:
@@ -268,7 +256,7 @@ class _Lowering:
     def _mul(self, node: Node) -> View:
         return self._binary(node, "multiply")
 
-    def _binary(self, node: Node, operation: str) -> View:
+    def _binary(self, node: Node, operation: Operation) -> View:
         a, b = (self._channels(name, node) for name in node.inputs[:2])
         if a.pixels < b.pixels or a.starts.size < b.starts.size:
             a, b = b, a
@@ -278,23 +266,15 @@ class _Lowering:
                 f"compile: {node.op} (in {node.module or node.name}) of {a.shape} and {b.shape}: the smaller one must have "
                 "the same size, or one pixel a channel"
             )
-        channels = a.starts.size
-        arguments = {
-            "operation": operation,
-            "b_is_scalar": b.pixels < a.pixels,
-            "channels": channels,
-            "pixels": a.pixels,
-            **_activation(node),
-        }
+        binary = Binary(a.starts.size, a.pixels, operation, b.pixels < a.pixels, *_activation(node))
         reads = {"a": a.starts.reshape(-1), "b": np.broadcast_to(b.starts, a.starts.shape).reshape(-1)}
-        return views.reshape(self._emit("binary", node.name, reads, a.plane, channels, arguments), shape)
+        return views.reshape(self._emit(binary, node.name, reads, a.plane), shape)
 
     def _softmax(self, node: Node) -> View:
         x = self._channels(node.inputs[0], node)
         if node.attrs["dim"] != 1:
             raise UsageError(f"compile: softmax (in {node.module or node.name}): dim must be 1, found {node.attrs['dim']}")
-        arguments = {"channels": len(x.starts), "pixels": x.pixels}
-        return self._emit("softmax", node.name, {"in": x.starts}, x.plane, len(x.starts), arguments)
+        return self._emit(Softmax(len(x.starts), x.pixels), node.name, {"in": x.starts}, x.plane)
 
     def _local_response_norm(self, node: Node) -> View:
         x = self._planes(node.inputs[0], node)
@@ -302,28 +282,18 @@ class _Lowering:
         if quarters != int(quarters) or not 1 <= quarters <= 16:
             where = f"local_response_norm (in {node.module or node.name})"
             raise UsageError(f"compile: {where}: beta must be a multiple of 0.25 from 0.25 to 4, found {attrs['beta']}")
-        arguments = {
-            "channels": len(x.starts),
-            "pixels": x.pixels,
-            "size": attrs["size"],
-            "quarters": int(quarters),
-            "scale": attrs["alpha"] / attrs["size"],
-            "bias": attrs["k"],
-        }
-        return self._emit("local_response_norm", node.name, {"in": x.starts}, x.plane, len(x.starts), arguments)
+        scale = attrs["alpha"] / attrs["size"]
+        norm = LocalResponseNorm(len(x.starts), x.pixels, attrs["size"], int(quarters), scale, attrs["k"])
+        return self._emit(norm, node.name, {"in": x.starts}, x.plane)
 
     def _resize(self, node: Node) -> View:
         x = self._planes(node.inputs[0], node)
-        out = tuple(self._shape(node.output)[2:])
-        mode = node.attrs["mode"]
-        arguments = {
-            "channels": len(x.starts),
-            **_sizes(*x.plane, *out),
-            "resizing": "bilinear_corners" if mode == "bilinear" and node.attrs["align_corners"] else mode,
-            "scale_y": float(node.attrs["scale"][0]),
-            "scale_x": float(node.attrs["scale"][1]),
-        }
-        return self._emit("resize", node.name, {"in": x.starts}, out, len(x.starts), arguments)
+        height, width = self._shape(node.output)[2:]
+        in_height, in_width = x.plane
+        mode, (scale_y, scale_x) = node.attrs["mode"], node.attrs["scale"]
+        resizing: Resizing = "bilinear_corners" if mode == "bilinear" and node.attrs["align_corners"] else mode
+        resize = Resize(len(x.starts), in_height, in_width, height, width, resizing, float(scale_y), float(scale_x))
+        return self._emit(resize, node.name, {"in": x.starts}, (height, width))
 
     # Helpers.
 
@@ -374,8 +344,8 @@ class _Lowering:
             channels = elements.size // math.prod(shape)
             reads = {"in": self._readable(node.name, elements.reshape(-1))}
             out = self.space.add(channels, shape)
-            arguments = {"channels": elements.size, **_gather(1, 1, 1, 1)}
-            self.drafts.append(Draft("gather", f"{node.name}.input", reads, self._last_block(), arguments))
+            gather = Gather(elements.size, 1, 1, 1, 1)
+            self.drafts.append(Draft(gather, f"{node.name}.input", reads, self._last_block()))
             dense = views.reshape(out, view.shape)
         return dense
 
@@ -393,28 +363,24 @@ class _Lowering:
             starts, (height, width) = view.elements().reshape(-1), (1, 1)
         else:
             starts, (height, width) = dense.starts, (1, *dense.plane)[-2:]
-        arguments = {"channels": len(starts), **_gather(height, width, height, width)}
-        reads = {"in": self._readable(name, starts)}
-        self.drafts.append(Draft("gather", name, reads, number, arguments, to_output=True))
+        gather = Gather(len(starts), height, width, height, width)
+        self.drafts.append(Draft(gather, name, {"in": self._readable(name, starts)}, number, to_output=True))
 
     def _last_block(self) -> int:
         return len(self.space.blocks) - 1
 
     def _emit(
         self,
-        kernel: str,
+        arguments: Kernel,
         name: str,
         reads: Mapping[str, Addresses],
         plane: tuple[int, ...],
-        channels: int,
-        arguments: Mapping[str, Any],
         weights: Mapping[str, NDArray[np.float32]] | None = None,
-        flops: int = 0,
     ) -> View:
-        direct = kernel in _READS_INPUT and len(reads) == 1  # a residual lies in the arena, and a step has one buffer to read
+        direct = arguments.takes_input and len(reads) == 1  # a residual lies in the arena, and a step has one buffer to read
         reads = {table: self._readable(name, starts, direct) for table, starts in reads.items()}
-        out = self.space.add(channels, plane)
-        self.drafts.append(Draft(kernel, name, reads, self._last_block(), arguments, weights or {}, flops))
+        out = self.space.add(arguments.planes_written, plane)
+        self.drafts.append(Draft(arguments, name, reads, self._last_block(), weights or {}))
         return out
 
     def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
@@ -427,19 +393,11 @@ class _Lowering:
         if self.input_copy is None:
             pixels = source.pixels
             self.input_copy = self.space.add(source.channels, (pixels,))
-            arguments = {"channels": source.channels, **_gather(1, pixels, 1, pixels)}
             planes = source.base + np.arange(source.channels) * pixels
-            self.drafts.append(Draft("gather", f"{name}.input", {"in": planes}, self._last_block(), arguments))
+            gather = Gather(source.channels, 1, pixels, 1, pixels)
+            self.drafts.append(Draft(gather, f"{name}.input", {"in": planes}, self._last_block()))
         return np.where(from_input, starts - source.base + self.input_copy.starts[0], starts)
 
 
-def _activation(node: Node) -> dict[str, Any]:
-    return {"activation": node.attrs.get("activation", "none"), "slope": float(node.attrs.get("slope", 0.0))}
-
-
-def _sizes(in_height: int, in_width: int, out_height: int, out_width: int) -> dict[str, int]:
-    return {"in_height": in_height, "in_width": in_width, "out_height": out_height, "out_width": out_width}
-
-
-def _gather(in_height: int, in_width: int, out_height: int, out_width: int) -> dict[str, int]:
-    return _sizes(in_height, in_width, out_height, out_width) | {"first_y": 0, "first_x": 0, "step_y": 1, "step_x": 1}
+def _activation(node: Node) -> tuple[Activation, float]:
+    return node.attrs.get("activation", "none"), float(node.attrs.get("slope", 0.0))
