@@ -174,7 +174,7 @@ def test_a_sum(name: str) -> None:
 @pytest.mark.parametrize("spread", [(5, 1), (1, 6)])
 def test_a_sum_that_spreads_rows_or_columns_is_refused(spread: tuple[int, int]) -> None:
     network = Net(lambda x, a, b: a(x) + b(x), nn.Conv2d(3, 4, spread), conv(3, 4))
-    with pytest.raises(UsageError, match=r"add \(in .*\) of \(4, 5, 6\) and \(4, \d, \d\): the smaller one must have"):
+    with pytest.raises(UsageError, match=r"add \(in .*\): of \(4, 5, 6\) and \(4, \d, \d\): the smaller one must have"):
         sk.compile(network.eval(), (1, 3, 5, 6))
 
 
@@ -299,7 +299,7 @@ def test_a_result_is_handed_out_in_planes_as_large_as_they_lie(forward: Callable
 
 
 def test_a_linear_layer_of_maps_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"input of linear \(in layers.0\) must be \(N, features\), found \(2, 3, 6, 5\)"):
+    with pytest.raises(UsageError, match=r"linear \(in layers.0\): the input must be \(N, features\), found \(N, 3, 6, 5\)"):
         sk.compile(Net(lambda x, a: a(x), nn.Linear(5, 2)).eval(), (1, 3, 6, 5))
 
 

@@ -22,6 +22,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
+from shufflekit.cost.categories import OF_TORCH
 from shufflekit.cost.counts import Counts, LayerCount
 from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
 from shufflekit.modes import evaluation
@@ -38,13 +39,6 @@ _GATHERS = {aten.embedding, aten.gather, aten.index, aten.index_select}  # read 
 _CONSTANTS = {aten.new_empty, aten.new_zeros, aten.new_ones, aten.new_full}
 _CONSTANTS |= {aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like}
 _WRITES_ONLY = {aten.copy_, aten.fill_, aten.zero_}  # do not read what they overwrite
-# The operators besides that are known to multiply nothing; those that torch tags as pointwise need no mention.
-_POOLS = {aten.avg_pool2d, aten.avg_pool3d, aten._adaptive_avg_pool2d, aten.adaptive_max_pool2d}
-_REDUCTIONS = {aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.argmax, aten.std, aten.linalg_vector_norm}
-_COPIES = {aten.cat, aten.stack, aten.clone, aten._to_copy, aten.roll, aten.flip, aten.channel_shuffle, aten.pixel_shuffle}
-_PADS_AND_RESIZES = {aten.constant_pad_nd, aten.reflection_pad2d, aten.upsample_nearest2d, aten.upsample_bilinear2d}
-_ELEMENT_WISE = {aten.hardswish, aten.hardswish_, aten._prelu_kernel, aten._softmax, aten._safe_softmax, aten._log_softmax}
-_KNOWN = _FIRST_OUTPUT_ONLY | _GATHERS | _WRITES_ONLY | _POOLS | _REDUCTIONS | _COPIES | _PADS_AND_RESIZES | _ELEMENT_WISE
 
 # What PyTorch's counter leaves out of what it runs on the CPU; on the meta device the same layers come as products.
 _FORMULAS: dict[Any, Callable[..., int]] = {
@@ -277,7 +271,7 @@ class _Recorder(TorchDispatchMode):
         )
         if operator in _FOLDING:
             self._folding[id(out)] = out
-        if operator not in _KNOWN and operator not in _FORMULAS and torch.Tag.pointwise not in func.tags:
+        if name not in OF_TORCH and operator not in _FORMULAS and torch.Tag.pointwise not in func.tags:
             self.unknown[name] += 1
         return out
 

@@ -47,10 +47,10 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None) -
                 out_buffer=1 + draft.writes if draft.to_output else 0,
             )
         )
-    source = graph.values[graph.inputs[0]].shape
+    channels, height, width = graph.values[graph.inputs[0]].sizes
     return Program(
         name=name,
-        input_shape=(source[1], source[2], source[3]),
+        input_shape=(channels, height, width),
         outputs=tuple(Output(output, shape) for output, shape in lowered.outputs),
         arena=arena,
         steps=tuple(steps),

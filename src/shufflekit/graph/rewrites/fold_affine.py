@@ -3,32 +3,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.norms import Affine
+from shufflekit.graph.rewriting import Rewriting, rewritten
 
 
 def fold_affine(graph: Graph) -> Graph:
     """Folds where nobody else reads what the convolution writes; several in a row fold one after another."""
-    readers, constants = graph.readers(), dict(graph.constants)
-    nodes: dict[str, Node] = {}  # by output
-    for node in graph.nodes:
-        before = nodes.get(node.inputs[0]) if node.op == "affine" else None
-        if before is not None and before.op in ("conv", "linear") and readers[before.output] == 1:
-            del nodes[before.output]
-            node = _folded(before, node, constants)
-        nodes[node.output] = node
-    return graph.with_nodes(nodes.values(), constants)
+    return rewritten(graph, _fold)
 
 
-def _folded(conv: Node, affine: Node, constants: dict[str, NDArray[np.float32]]) -> Node:
-    weight = constants[conv.inputs[1]].astype(np.float64)
-    bias = constants[conv.inputs[2]].astype(np.float64) if len(conv.inputs) > 2 else np.zeros(len(weight))
-    scale, shift = (constants[name].astype(np.float64) for name in affine.inputs[1:])
-    names = (f"{affine.name}.folded_weight", f"{affine.name}.folded_bias")
-    constants[names[0]] = (weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))).astype(np.float32)
-    constants[names[1]] = (bias * scale + shift).astype(np.float32)
-    return replace(conv, inputs=(conv.inputs[0], *names), output=affine.output)
+def _fold(affine: Node, walk: Rewriting) -> Sequence[Node]:
+    conv = walk.producer(affine.inputs[0]) if isinstance(affine.operator, Affine) else None
+    if conv is None or not isinstance(conv.operator, Conv | Linear) or conv.residual or conv.activation:
+        return ()
+    if isinstance(conv.operator, Linear) and len(walk.shape(conv.output)) != 2:
+        return ()  # its channels are the last dimension, and those of a scale the second
+    weight, *bias = (walk.constants[name].astype(np.float64) for name in conv.inputs[1:])
+    scale, shift = (walk.constants[name].astype(np.float64) for name in affine.inputs[1:])
+    folded = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
+    names = (
+        walk.constant(f"{affine.name}.folded_weight", folded),
+        walk.constant(f"{affine.name}.folded_bias", bias[0] * scale + shift if bias else shift),
+    )
+    walk.take(conv)
+    return [replace(conv, inputs=(conv.inputs[0], *names), output=affine.output, activation=affine.activation)]

@@ -3,27 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.ops.arithmetic import Add
+from shufflekit.graph.rewriting import Rewriting, rewritten
 
 
 def fuse_residuals(graph: Graph) -> Graph:
     """Fuses where nobody else reads what the convolution writes; the convolution moves to where the sum was."""
-    readers = graph.readers()
-    nodes: dict[str, Node] = {}  # by output
-    for node in graph.nodes:
-        if node.op == "add":
-            a, b = node.inputs
-            for conv_output, other in ((b, a), (a, b)):
-                conv = nodes.get(conv_output)
-                same = graph.values[other].shape == graph.values[conv_output].shape  # else one is spread over the other
-                if conv is not None and conv.op in ("conv", "linear") and readers[conv_output] == 1 and same:
-                    if "residual" in conv.attrs:
-                        continue
-                    del nodes[conv_output]
-                    attrs = {**conv.attrs, "residual": other}
-                    node = replace(conv, inputs=(*conv.inputs, other), output=node.output, attrs=attrs)
-                    break
-        nodes[node.output] = node
-    return graph.with_nodes(nodes.values())
+    return rewritten(graph, _fuse)
+
+
+def _fuse(add: Node, walk: Rewriting) -> Sequence[Node]:
+    if not isinstance(add.operator, Add):
+        return ()
+    a, b = add.inputs
+    for summand, other in ((b, a), (a, b)):
+        conv = walk.producer(summand)
+        if conv is None or not conv.operator.fuses_residual or conv.residual or conv.activation:
+            continue
+        if other in walk.constants or walk.shape(other) != walk.shape(summand):
+            continue  # one of them is spread over the other
+        walk.take(conv)
+        return [replace(conv, residual=other, output=add.output, activation=add.activation)]
+    return ()

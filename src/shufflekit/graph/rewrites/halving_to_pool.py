@@ -3,23 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.ops.pools import AvgPool
+from shufflekit.graph.ops.resize import Resize
+from shufflekit.graph.rewriting import Rewriting, rewritten
 
 
 def halving_to_pool(graph: Graph) -> Graph:
     """Rewrites where both sides are even; the two give the same sums."""
-    return graph.with_nodes(_pooled(node) if _halves(graph, node) else node for node in graph.nodes)
+    return rewritten(graph, _pool)
 
 
-def _halves(graph: Graph, node: Node) -> bool:
-    if node.op != "resize" or node.attrs["mode"] != "bilinear" or node.attrs["align_corners"]:
-        return False
-    sides, out = graph.values[node.inputs[0]].shape[2:], graph.values[node.output].shape[2:]
-    return node.attrs["scale"] == (2.0, 2.0) and all(side == 2 * half for side, half in zip(sides, out))
-
-
-def _pooled(node: Node) -> Node:
-    window = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0), "ceil_mode": False, "count_include_pad": False}
-    return replace(node, op="avg_pool", attrs=window)
+def _pool(node: Node, walk: Rewriting) -> Sequence[Node]:
+    resize = node.operator
+    if not isinstance(resize, Resize) or resize.mode != "bilinear" or resize.align_corners or resize.scale != (2.0, 2.0):
+        return ()
+    if walk.shape(node.inputs[0])[2:] != tuple(2 * size for size in resize.size):
+        return ()
+    return [replace(node, operator=AvgPool(kernel=(2, 2), stride=(2, 2)))]

@@ -3,24 +3,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shufflekit.graph.graph import Graph
+from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.ops.norms import Affine, BatchNorm
+from shufflekit.graph.rewriting import Rewriting, rewritten
 
 
 def norms_to_affine(graph: Graph) -> Graph:
     """The graph without batch norms; computed in float64."""
-    constants: dict[str, NDArray[np.float32]] = {}
-    nodes = []
-    for node in graph.nodes:
-        if node.op == "batch_norm":
-            weight, bias, mean, variance = (graph.constants[name].astype(np.float64) for name in node.inputs[1:])
-            scale = weight / np.sqrt(variance + node.attrs["eps"])
-            names = (f"{node.name}.scale", f"{node.name}.shift")
-            constants |= dict(zip(names, (scale.astype(np.float32), (bias - mean * scale).astype(np.float32))))
-            node = replace(node, op="affine", inputs=(node.inputs[0], *names), attrs={})
-        nodes.append(node)
-    return graph.with_nodes(nodes, constants)
+    return rewritten(graph, _scale)
+
+
+def _scale(node: Node, walk: Rewriting) -> Sequence[Node]:
+    if not isinstance(node.operator, BatchNorm):
+        return ()
+    weight, bias, mean, variance = (walk.constants[name].astype(np.float64) for name in node.inputs[1:])
+    scale = weight / np.sqrt(variance + node.operator.eps)
+    names = (walk.constant(f"{node.name}.scale", scale), walk.constant(f"{node.name}.shift", bias - mean * scale))
+    return [replace(node, operator=Affine(), inputs=(node.inputs[0], *names))]

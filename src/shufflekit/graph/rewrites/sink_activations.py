@@ -3,33 +3,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from shufflekit.graph.graph import ACTIVATIONS, MOVES, Graph, Node, Value
+from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.ops.activations import Activation
+from shufflekit.graph.ops.moves import Move
+from shufflekit.graph.rewriting import Rewriting, rewritten
 
 
 def sink_activations(graph: Graph) -> Graph:
-    """Sinks where nobody else reads the moved values, until nothing moves any more."""
-    while (rewritten := _once(graph)) is not None:
-        graph = rewritten
-    return graph
+    """Sinks where nobody else reads the moved values, as far as it goes."""
+    return rewritten(graph, _sink)
 
 
-def _once(graph: Graph) -> Graph | None:
-    readers, producers = graph.readers(), graph.producers()
-    for activation in graph.nodes:
-        move = producers.get(activation.inputs[0]) if activation.op in ACTIVATIONS else None
-        if move is None or move.op not in MOVES or readers[move.output] != 1:
-            continue
-        if any(name not in producers or readers[name] != 1 for name in move.inputs):
-            continue
-        values = dict(graph.values)
-        sunk: list[Node] = []
-        for number, name in enumerate(move.inputs):
-            output = f"{activation.output}.{number}"
-            values[output] = Value(output, graph.values[name].shape)
-            sunk.append(replace(activation, name=output, inputs=(name,), output=output))
-        moved = replace(move, inputs=tuple(node.output for node in sunk), output=activation.output)
-        nodes = [n for node in graph.nodes if node is not move for n in ((*sunk, moved) if node is activation else (node,))]
-        return replace(graph, values=values).with_nodes(nodes)
-    return None
+def _sink(activation: Node, walk: Rewriting) -> Sequence[Node]:
+    move = walk.producer(activation.inputs[0]) if isinstance(activation.operator, Activation) else None
+    if move is None or not isinstance(move.operator, Move) or any(walk.producer(name) is None for name in move.inputs):
+        return ()
+    walk.take(move)
+    names = [f"{activation.output}.{number}" for number in range(len(move.inputs))]
+    sunk = [replace(activation, name=name, inputs=(x,), output=name) for name, x in zip(names, move.inputs)]
+    further = [node for each in sunk for node in (_sink(each, walk) or [each])]
+    return [*further, replace(move, inputs=tuple(names), output=activation.output)]
