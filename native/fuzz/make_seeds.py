@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from shufflekit.graph import capture, simplify
 from shufflekit.plan import lower
 from shufflekit.plan.build import build
-from shufflekit.plan.program import KERNELS, Program
+from shufflekit.plan.kernels import KERNELS
+from shufflekit.plan.program import Program
 
 
 class Everything(nn.Module):

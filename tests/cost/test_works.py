@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import log2
 from pathlib import Path
 from unittest.mock import patch
@@ -16,7 +16,8 @@ from shufflekit.cost import count
 from shufflekit.cost.works import works_of_layers, works_of_steps
 from shufflekit.device import Device
 from shufflekit.plan import lower
-from shufflekit.plan.program import KERNELS, Step
+from shufflekit.plan.kernels import KERNELS, Window
+from shufflekit.plan.program import Step
 
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
 
@@ -118,12 +119,15 @@ def test_every_kernel_of_the_engine_has_a_family():
 
 
 def step(kernel: str, **arguments: object) -> Step:
-    """A step with multiply-adds and bytes of its own."""
-    return Step(kernel, kernel, arguments, flops=123_000, bytes=45_000)
+    """A step with multiply-adds and bytes of its own; what is left out does not change the family or the features."""
+    residual = {"residual": 0} if arguments.pop("residual", None) else {}
+    kind = KERNELS[kernel]
+    made = kind(**{**dict.fromkeys((field.name for field in fields(kind)), 1), **arguments})
+    return Step(made, kernel, {"in": 0, **residual}, flops=123_000, bytes=45_000)
 
 
 # 65x63 to 32x30 by 3x5, strides 2 and 2, padding 0 and 1, dilation 1.
-WINDOW = [65, 63, 32, 30, 3, 5, 2, 2, 0, 1, 1, 1]
+WINDOW = Window(65, 63, 32, 30, 3, 5, 2, 2, 0, 1, 1, 1)
 PIXELS, TAPS, WIDTH_WASTE = log2(32 * 30), log2(15), log2(32 / 30)
 
 
@@ -131,19 +135,23 @@ PIXELS, TAPS, WIDTH_WASTE = log2(32 * 30), log2(15), log2(32 / 30)
     ("one", "family", "features"),
     [
         (
-            step("gemm", groups=4, depth=8, rows=36, pixels=60, residual=-1),
+            step("gemm", groups=4, depth=8, rows=36, pixels=60),
             "gemm",
             (log2(60), 3, log2(36), 2, log2(64 / 60), log2(40 / 36), 0),
         ),
-        (step("gemm", groups=1, depth=36, rows=8, pixels=64, residual=0), "gemm", (6, log2(36), 3, 0, 0, 0, 1)),
-        (step("gemm", groups=1, depth=64, rows=10, pixels=1, residual=-1), "linear", (0, 6, log2(10), 0, 3, log2(16 / 10), 0)),
+        (step("gemm", groups=1, depth=36, rows=8, pixels=64, residual=True), "gemm", (6, log2(36), 3, 0, 0, 0, 1)),
+        (step("gemm", groups=1, depth=64, rows=10, pixels=1), "linear", (0, 6, log2(10), 0, 3, log2(16 / 10), 0)),
         (step("gather", channels=16, out_height=7, out_width=9), "gather", (4, log2(63))),
         (step("resize", channels=16, out_height=7, out_width=9, resizing="nearest"), "resize nearest", (4, log2(63))),
         (step("affine", channels=24, pixels=49), "affine", (log2(24), log2(49))),
         (step("binary", channels=24, pixels=49, b_is_scalar=False), "binary", (log2(24), log2(49))),
         (step("binary", channels=24, pixels=49, b_is_scalar=True), "binary of scalars", (log2(24), log2(49))),
-        (step("depthwise", channels=24, window=WINDOW, residual=-1), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 0)),
-        (step("depthwise", channels=24, window=WINDOW, residual=7), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 1)),
+        (step("depthwise", channels=24, window=WINDOW), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 0)),
+        (
+            step("depthwise", channels=24, window=WINDOW, residual=True),
+            "depthwise",
+            (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 1),
+        ),
         (step("pointwise_depthwise", depth=12, rows=40, window=WINDOW), "pointwise_depthwise", (PIXELS, log2(12), log2(40), 1)),
         (
             step("pool", channels=24, window=WINDOW, pooling="maximum"),
@@ -151,7 +159,7 @@ PIXELS, TAPS, WIDTH_WASTE = log2(32 * 30), log2(15), log2(32 / 30)
             (log2(65 * 63), PIXELS, log2(24), TAPS, WIDTH_WASTE),
         ),
         (
-            step("pool", channels=24, window=WINDOW, pooling="adaptive average"),
+            step("pool", channels=24, window=WINDOW, pooling="adaptive_average"),
             "adaptive pool",
             (log2(65 * 63), PIXELS, log2(24), TAPS, WIDTH_WASTE),
         ),
@@ -171,11 +179,10 @@ def test_steps(one, family, features):
 
 def test_a_stride_is_told_from_what_is_beside_it():
     """Of stride 1 with a padding of 2, and of stride 2 with none, the one that skips pixels is the second."""
-    skips = [65, 63, 32, 30, 3, 3, 2, 2, 0, 0, 1, 1]
-    stays = [65, 63, 65, 63, 3, 3, 1, 1, 2, 2, 2, 2]
+    skips = Window(65, 63, 32, 30, 3, 3, 2, 2, 0, 0, 1, 1)
+    stays = Window(65, 63, 65, 63, 3, 3, 1, 1, 2, 2, 2, 2)
     for kernel, place in (("depthwise", 3), ("pointwise_depthwise", 3), ("convolution", 5)):
-        sizes = {"channels": 8, "depth": 8, "rows": 8, "in_channels": 8, "groups": 1}
-        works = works_of_steps([step(kernel, **sizes, window=window) for window in (skips, stays)], DEVICE, 1)
+        works = works_of_steps([step(kernel, window=window) for window in (skips, stays)], DEVICE, 1)
         assert [work.features[place] for work in works] == [1, 0]
 
 
@@ -210,7 +217,7 @@ def test_a_line_is_a_map_of_one_row():
 
 def test_the_engine_takes_eight_rows_at_a_time_whatever_its_vectors():
     wide = replace(DEVICE, peaks=(replace(DEVICE.peak, instruction_set="avx512"),))
-    one = step("gemm", groups=1, depth=4, rows=20, pixels=24, residual=-1)
+    one = step("gemm", groups=1, depth=4, rows=20, pixels=24)
     for device, pixels in ((DEVICE, 24), (wide, 32)):
         (work,) = works_of_steps([one], device, 1)
         assert work.features[4:6] == pytest.approx((log2(pixels / 24), log2(24 / 20)))

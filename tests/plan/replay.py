@@ -26,33 +26,15 @@ class Planes:
         return self.offsets[:, None] + np.arange(self.pixels)
 
 
-def _pixels(step: Step) -> tuple[int, int]:
-    """Of each plane that is read, and of each that is written."""
-    a = step.arguments
-    if "pixels" in a:
-        return a["pixels"], a["pixels"]
-    window = a.get("window") or [a["in_height"], a["in_width"], a["out_height"], a["out_width"]]
-    return math.prod(window[:2]), math.prod((a.get("pool_window") or window)[2:4])
-
-
-def _channels(step: Step) -> tuple[int, int]:
-    a = step.arguments
-    if "channels" in a:
-        return a["channels"], a["channels"]
-    return a["groups"] * (a["depth"] if "depth" in a else a["in_channels"]), a["groups"] * a["rows"]
-
-
 def planes(program: Program, step: Step) -> dict[str, Planes]:
     """The tables of a step that it has."""
-    (read, written), (channels_in, channels_out) = _pixels(step), _channels(step)
-    sizes = {"in": (channels_in, read), "a": (channels_in, read), "b": (channels_in, read)}
-    sizes |= {"residual": (channels_out, written), "out": (channels_out, written)}
-    if step.arguments.get("b_is_scalar"):
-        sizes["b"] = (channels_in, 1)
-    starts = {table: step.arguments[table] for table in sizes if step.arguments.get(table, -1) >= 0}
+    a = step.arguments
+    sizes = {table: (a.in_shape[0], a.pixels_read(table)) for table in a.reads}
+    sizes |= {table: (a.out_shape[0], a.pixels_read(table)) for table in a.may_read}
+    sizes["out"] = a.out_shape[0], a.pixels_written
     return {
         table: Planes(program.tables[start : start + sizes[table][0]].astype(np.int64), sizes[table][1])
-        for table, start in starts.items()
+        for table, start in step.tables.items()
     }
 
 

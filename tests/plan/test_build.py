@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from shufflekit.errors import InputError, UsageError
-from shufflekit.graph import capture, simplify
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.models import build_model
 from shufflekit.plan.build import build
+from shufflekit.plan.kernels import Gather
 from shufflekit.plan.program import Program, plane_floats
-from tests.plan.replay import assert_memory_holds
+from tests.plan.replay import assert_memory_holds, planes
 
 
 def program_of(model: nn.Module, shape: tuple[int, int, int, int] = (1, 3, 64, 64)) -> Program:
@@ -58,11 +60,11 @@ def test_a_step_reads_only_what_the_last_writer_of_that_place_meant_for_it(name:
 
 def test_a_sum_is_written_over_the_residual_that_nobody_reads_any_more() -> None:
     program = program_of(build_model("shufflenet_v1_g3_x0_25"))
-    sums = [step.arguments for step in program.steps if step.arguments.get("residual", -1) >= 0]
+    sums = [step for step in program.steps if "residual" in step.tables]
     assert len(sums) == 13  # of 16 units, three have a concat in its place
-    for a in sums:
-        channels = a["groups"] * a["rows"]
-        assert np.array_equal(*(program.tables[a[table] : a[table] + channels] for table in ("out", "residual")))
+    for step in sums:
+        tables = planes(program, step)
+        assert np.array_equal(tables["out"].offsets, tables["residual"].offsets)
 
 
 @pytest.mark.parametrize(("width", "kernel"), [(64, "convolution_pool"), (60, "convolution")])
@@ -136,8 +138,27 @@ class Of(nn.Module):
         (lambda x: nn.functional.local_response_norm(x, 3, beta=0.0), "beta must be a multiple of 0.25"),
         (lambda x: x * x[:, :, :1], "the smaller one must have the same size, or one pixel a channel"),
         (
+            lambda x: x.mean(1),
+            r"mean \(in .*\): only the mean over height and width is supported, found dim=\[1\] of \(N, 3, 4, 4\)",
+        ),
+        (
+            lambda x: x.clamp(0, 3) + x.mean(1, keepdim=True) + x.clamp(0, 3),
+            r"clamp \(2 times, in .*\): only the bounds of relu and relu6 are supported, found 0 and 3; mean \(in .*\): only",
+        ),
+        (lambda x: x - x.sigmoid(), r"sub \(in .*\): of two computed tensors is not supported"),
+        (lambda x: torch.ones(3, 1, 1) / x, r"div \(in .*\): a constant of shape \(3, 1, 1\) on the left is not supported"),
+        (lambda x: x * torch.arange(4.0), r"mul \(in .*\): a constant of shape \(4,\) is not supported"),
+        (
+            lambda x: nn.functional.conv2d(x, torch.ones(3, 1, 2, 2), padding="same", groups=3),
+            r"conv \(in .*\): the padding must be the same before and behind, found \(0, 0\) and \(1, 1\)",
+        ),
+        (
             lambda x: nn.functional.max_pool2d(x[:, 0], 2),
-            r"the input of max_pool \(in .*\) must be \(N, C, H, W\), found \(2, 4, 4\)",
+            r"aten.max_pool2d \(in .*\): the input must have 4 dimensions, found \(N, 4, 4\)",
+        ),
+        (
+            lambda x: nn.functional.local_response_norm(x.flatten(2), 3),
+            r"local_response_norm \(in .*\): the input must be \(N, C, H, W\), found \(N, 3, 16\)",
         ),
     ],
 )
@@ -177,7 +198,7 @@ def test_a_region_is_cut_by_a_counted_step() -> None:
     program = program_of(nn.Sequential(nn.Conv2d(3, 4, 1), Of(lambda x: x[:, :, 1::2])), (1, 3, 6, 5))
     assert [step.kernel for step in program.steps] == ["gather", "gemm", "gather", "gather"]
     cut = program.moves[1].arguments
-    assert (cut["channels"], cut["first_y"], cut["step_y"], cut["out_height"], cut["out_width"]) == (4, 1, 2, 3, 5)
+    assert cut == Gather(4, 6, 5, 3, 5, first_y=1, step_y=2)
 
 
 class InputPlusConvolution(nn.Module):
@@ -193,7 +214,7 @@ def test_the_input_is_brought_into_the_arena_once_for_all_that_cannot_read_it_wh
     program = program_of(InputPlusConvolution(), (1, 3, 4, 4))
     assert [step.kernel for step in program.steps] == ["gather", "convolution", "gather"]
     assert [step.in_buffer for step in program.steps] == [1, 0, 0]
-    copied, convolution, out = (step.arguments for step in program.steps)
+    copied, convolution, out = (step.tables for step in program.steps)
     places = program.tables[copied["out"] : copied["out"] + 3].tolist()
     assert program.tables[convolution["in"] : convolution["in"] + 3].tolist() == places
     assert program.tables[convolution["residual"] : convolution["residual"] + 3].tolist() == places
@@ -204,7 +225,6 @@ def test_flattened_maps_are_read_where_they_lie() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 4 * 4, 5))
     program = program_of(network, (1, 3, 6, 6))
     assert [step.kernel for step in program.steps] == ["convolution", "gemm", "gather"]
-    linear = program.steps[1].arguments
-    operands = program.tables[linear["in"] : linear["in"] + linear["depth"]]
+    operands = planes(program, program.steps[1])["in"].offsets
     assert operands.reshape(4, 16).tolist() == [[c * plane_floats(16) + p for p in range(16)] for c in range(4)]
     assert torch.tensor(operands).unique().numel() == 64

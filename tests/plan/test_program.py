@@ -17,6 +17,7 @@ from torch import nn
 
 import shufflekit as sk
 from shufflekit.errors import InputError
+from shufflekit.plan.kernels import Depthwise
 from shufflekit.plan.program import Program
 from shufflekit.runtime import Engine
 
@@ -116,7 +117,7 @@ def test_an_arena_is_no_larger_than_what_the_steps_use(program: Program, tmp_pat
 def test_a_plane_far_behind_the_others_is_refused(program: Program) -> None:
     tables = program.tables.copy()
     convolution, depthwise = program.steps[:2]
-    for table in (convolution.arguments["out"], depthwise.arguments["in"]):
+    for table in (convolution.tables["out"], depthwise.tables["in"]):
         tables[table] = 2**30 - 1024
     with pytest.raises(InputError, match=r"plan: arena must be laid out without gaps: its planes reach up to float \d+, and"):
         Engine(replace(program, arena=2**30, tables=tables).to_bytes())
@@ -125,14 +126,15 @@ def test_a_plane_far_behind_the_others_is_refused(program: Program) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {4: 1024, 10: 4000},  # taps far from each other
-        {6: 1024, 7: 1024},  # windows far from each other
+        {"kernel_y": 1024, "dilation_y": 4000},  # taps far from each other
+        {"stride_y": 1024, "stride_x": 1024},  # windows far from each other
     ],
 )
-def test_scratch_is_in_proportion_to_what_a_step_reads_and_writes(program: Program, change: dict[int, int]) -> None:
+def test_scratch_is_in_proportion_to_what_a_step_reads_and_writes(program: Program, change: dict[str, int]) -> None:
     depthwise = program.steps[1]
-    window = [change.get(place, value) for place, value in enumerate(depthwise.arguments["window"])]
-    steps = (program.steps[0], replace(depthwise, arguments={**depthwise.arguments, "window": window}), program.steps[2])
+    assert isinstance(depthwise.arguments, Depthwise)
+    larger = replace(depthwise.arguments, window=replace(depthwise.arguments.window, **change))
+    steps = (program.steps[0], replace(depthwise, arguments=larger), program.steps[2])
     weights = np.zeros(1 << 16, np.float32)  # as many as the larger kernel takes
     with pytest.raises(InputError, match=r"plan: step 1 .*: window must be smaller"):
         Engine(replace(program, steps=steps, weights=weights).to_bytes())

@@ -4,8 +4,8 @@ import torch
 
 import shufflekit as sk
 from shufflekit.models import build_model
+from shufflekit.plan.program import Step
 from shufflekit.profile import profile_engine
-from shufflekit.profile.engine import shapes
 
 
 def test_steps_are_layers_in_the_same_terms():
@@ -19,6 +19,10 @@ def test_steps_are_layers_in_the_same_terms():
     assert sk.profile(build_model("mobilenet_v1_x0_25"), (1, 3, 64, 64)).flops == found.flops
 
 
+def shapes(step: Step):
+    return step.arguments.in_shape, step.arguments.out_shape
+
+
 def test_shapes_and_weights_by_hand():
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, 2, 1),
@@ -28,13 +32,15 @@ def test_shapes_and_weights_by_hand():
     )
     engine = sk.compile(net, (1, 3, 16, 16))
     assert [shapes(step) for step in engine.program.steps] == [
-        ((1, 3, 16, 16), (1, 8, 8, 8)),
-        ((1, 8, 8, 8), (1, 8, 8, 8)),
-        ((1, 8, 64), (1, 12, 64)),
-        ((1, 12, 8, 8), (1, 12, 4, 4)),
-        ((1, 12, 4, 4), (1, 12, 4, 4)),
+        ((3, 16, 16), (8, 8, 8)),
+        ((8, 8, 8), (8, 8, 8)),
+        ((8, 64), (12, 64)),
+        ((12, 8, 8), (12, 4, 4)),
+        ((12, 4, 4), (12, 4, 4)),
     ]
     found = profile_engine(engine, passes=6)
+    assert [layer.input_shapes for layer in found.layers[:1]] == [((1, 3, 16, 16),)]
+    assert [layer.output_shapes for layer in found.layers[:1]] == [((1, 8, 8, 8),)]
     assert [layer.params for layer in found.layers] == [8 * 28, 8 * 10, 12 * 5, 0, 0]
     assert found.params == sum(p.numel() for p in net.parameters())
 
@@ -49,7 +55,7 @@ def test_steps_of_two_operators_read_the_first_and_write_the_second():
     engine = sk.compile(net, (1, 3, 320, 256))
     steps = engine.program.steps
     assert [step.kernel for step in steps] == ["convolution_pool", "pointwise_depthwise", "gather"]
-    assert [shapes(step) for step in steps[:2]] == [((1, 3, 320, 256), (1, 8, 80, 64)), ((1, 8, 80, 64), (1, 240, 40, 32))]
+    assert [shapes(step) for step in steps[:2]] == [((3, 320, 256), (8, 80, 64)), ((8, 80, 64), (240, 40, 32))]
     found = profile_engine(engine, passes=6)
     assert [layer.params for layer in found.layers] == [8 * 28, 240 * 9 + 240 * 10, 0]
     assert [layer.mac for layer in found.layers] == [step.bytes / 4 for step in steps]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from shufflekit.device import Device
+from shufflekit.plan.kernels import Softmax
 from shufflekit.plan.program import Program, Step
 from shufflekit.runtime.engine_profile import profile_steps
 
@@ -16,7 +17,7 @@ DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json
 
 
 def program(*costs: tuple[int, int]) -> Program:
-    steps = tuple(Step("gemm", f"step {i}", {}, flops, bytes_) for i, (flops, bytes_) in enumerate(costs))
+    steps = tuple(Step(Softmax(1, 1), f"step {i}", {}, flops=flops, bytes=bytes_) for i, (flops, bytes_) in enumerate(costs))
     return Program("made up", (1, 1, 1), (), 0, steps, np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 

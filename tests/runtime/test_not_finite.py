@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 import shufflekit as sk
 from shufflekit.plan import lower
-from shufflekit.plan.program import KERNELS
+from shufflekit.plan.kernels import KERNELS, Activation, Operation, Pooling, Resizing
 from shufflekit.runtime import Engine
 from tests.runtime.random_networks import ACTIVATIONS
 
@@ -138,11 +139,8 @@ def test_what_is_not_finite_is_as_in_pytorch(name: str, side: str) -> None:
 def test_every_kernel_and_activation_is_among_the_networks() -> None:
     steps = [step for name in networks() for step in compiled(*case(name, "wide")).program.steps]
     assert {step.kernel for step in steps} == set(KERNELS)
-    assert {step.arguments["activation"] for step in steps if "activation" in step.arguments} == {"none", *ACTIVATIONS}
-    words = {"pooling": {"maximum", "average", "adaptive_average", "adaptive_maximum"}, "operation": {"add", "multiply"}}
-    words["resizing"] = {"nearest", "bilinear", "bilinear_corners"}
-    for field, all_of_it in words.items():
-        assert {step.arguments[field] for step in steps if field in step.arguments} == all_of_it
+    for field, words in {"activation": Activation, "pooling": Pooling, "operation": Operation, "resizing": Resizing}.items():
+        assert {getattr(step.arguments, field) for step in steps if hasattr(step.arguments, field)} == set(get_args(words))
 
 
 @pytest.mark.parametrize("name", list(ACTIVATIONS))

@@ -79,7 +79,7 @@ def test_a_wrong_permutation_is_seen(name: str) -> None:
     assert error(Engine(program.to_bytes())(x), expected) <= TOLERANCE
     unseen = []
     for step in steps:
-        first = step.arguments["in"]
+        first = step.tables["in"]
         tables = program.tables.copy()
         tables[[first, first + 1]] = tables[[first + 1, first]]
         if error(Engine(replace(program, tables=tables).to_bytes())(x), expected) <= TOLERANCE:

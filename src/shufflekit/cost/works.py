@@ -10,6 +10,7 @@ from math import log2
 
 from shufflekit.cost.counts import LayerCount
 from shufflekit.device import Device
+from shufflekit.plan.kernels import octaves, waste
 from shufflekit.plan.program import Step
 
 # PyTorch hands small maps to another implementation (`use_mkldnn` of aten/src/ATen/native/Convolution.cpp).
@@ -75,10 +76,10 @@ def _work_of_layer(layer: LayerCount, device: Device, threads: int) -> Work:
         return _convolution(layer, device, threads)
     if layer.operator in ("addmm", "mm"):
         (rows, depth), (_, columns) = layer.input_shapes[-2:]
-        sizes = (_octaves(rows), _octaves(depth), _octaves(columns))
+        sizes = (octaves(rows), octaves(depth), octaves(columns))
         return Work("product", sizes, device.limit_ms(layer.flops, layer.mac_bytes, threads))
     read, written = math.prod(layer.input_shapes[0]), math.prod(layer.output_shapes[0])
-    features = (_octaves(read), _octaves(written), log2(len(layer.input_shapes)))
+    features = (octaves(read), octaves(written), log2(len(layer.input_shapes)))
     family = "other convolution" if layer.operator == "convolution" else layer.operator
     return Work(family, features, device.limit_ms(layer.flops, _bytes_moved(layer), threads))
 
@@ -94,59 +95,21 @@ def _convolution(layer: LayerCount, device: Device, threads: int) -> Work:
     pixels, taps, groups = batch * math.prod(plane), math.prod(weights[2:]), max(1, x[1] // weights[1])
     strided = float(math.prod(x[2:]) > 1.5 * math.prod(plane))
     depth, width = weights[1], weights[0] // groups
-    sizes = (_octaves(pixels), _octaves(depth), _octaves(width))
+    sizes = (octaves(pixels), octaves(depth), octaves(width))
     limit = device.limit_ms(layer.flops, layer.mac_bytes, threads)
     if groups == x[1] and groups > 1:
-        depthwise = (_octaves(pixels), _octaves(groups), log2(taps), strided, _waste(groups, lanes))
+        depthwise = (octaves(pixels), octaves(groups), log2(taps), strided, waste(groups, lanes))
         return Work("depthwise convolution", depthwise, limit)
-    padding = (_waste(depth, lanes), _waste(width, lanes))
+    padding = (waste(depth, lanes), waste(width, lanes))
     if groups > 1:
         return Work("grouped convolution", (*sizes, log2(groups), log2(taps), strided, *padding), limit)
     if taps == 1 and not strided:
-        return Work("pointwise convolution", (*sizes, _waste(pixels, lanes), _waste(width, lanes)), limit)
+        return Work("pointwise convolution", (*sizes, waste(pixels, lanes), waste(width, lanes)), limit)
     if math.prod(x) <= _SMALL and not strided:
         return Work("small convolution", (*sizes, log2(taps)), limit)
     return Work("convolution", (*sizes, log2(taps), strided, *padding), limit)
 
 
 def _work_of_step(step: Step, device: Device, threads: int) -> Work:
-    limit = device.limit_ms(step.flops, step.bytes, threads)
-    a, lanes, kernel = step.arguments, device.vector_floats, step.kernel
-    residual = float(a.get("residual", -1) >= 0)
-    if kernel == "gemm":
-        sizes = (_octaves(a["pixels"]), _octaves(a["depth"]), _octaves(a["rows"]), log2(a["groups"]))
-        family = "gemm" if a["pixels"] > 1 else "linear"
-        return Work(family, (*sizes, _waste(a["pixels"], lanes), _waste(a["rows"], 8), residual), limit)
-    if kernel == "gather":
-        return Work(kernel, (_octaves(a["channels"]), _octaves(a["out_height"] * a["out_width"])), limit)
-    if kernel == "resize":
-        return Work(f"resize {a['resizing']}", (_octaves(a["channels"]), _octaves(a["out_height"] * a["out_width"])), limit)
-    if "window" not in a:
-        family = f"{kernel} of scalars" if a.get("b_is_scalar") else kernel
-        return Work(family, (_octaves(a["channels"]), _octaves(a["pixels"])), limit)
-    return Work(*_windowed(step, lanes), limit)
-
-
-def _windowed(step: Step, lanes: int) -> tuple[str, tuple[float, ...]]:
-    a, kernel = step.arguments, step.kernel
-    in_height, in_width, height, width, kernel_y, kernel_x, stride = a["window"][:7]
-    pixels, taps, waste = _octaves(height * width), log2(kernel_y * kernel_x), _waste(width, lanes)
-    if kernel == "depthwise":
-        residual = float(a.get("residual", -1) >= 0)
-        return kernel, (pixels, _octaves(a["channels"]), taps, log2(stride), waste, residual)
-    if kernel == "pointwise_depthwise":
-        return kernel, (pixels, _octaves(a["depth"]), _octaves(a["rows"]), log2(stride))
-    if kernel == "pool":
-        family = "adaptive pool" if a["pooling"].startswith("adaptive") else f"{a['pooling']} pool"
-        return family, (_octaves(in_height * in_width), pixels, _octaves(a["channels"]), taps, waste)
-    sizes = (pixels, _octaves(a["in_channels"]), _octaves(a["rows"]), log2(a["groups"]))
-    return kernel, (*sizes, taps, log2(stride), _octaves(width), waste)
-
-
-def _octaves(count: int) -> float:
-    return log2(max(1, count))
-
-
-def _waste(count: int, lanes: int) -> float:
-    """Octaves by which whole vectors are more than `count`."""
-    return log2(math.ceil(count / lanes) * lanes / count) if count else 0.0
+    features = step.arguments.features(device.vector_floats, "residual" in step.tables)
+    return Work(step.arguments.family, features, device.limit_ms(step.flops, step.bytes, threads))

@@ -35,26 +35,22 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None) -
         located = {table: _locate(starts, lowered, offsets) for table, starts in draft.reads.items()}
         from_input = {bool(inside) for _, inside in located.values()}
         written = _written(draft, lowered, offsets)
-        arguments = {table: tables.add(places) for table, (places, _) in located.items()}
-        arguments["out"] = tables.add(written)
-        arguments |= {field: weights.add(packed) for field, packed in draft.weights.items()}
-        if draft.kernel in ("gemm", "convolution", "depthwise"):
-            arguments.setdefault("residual", -1)
         steps.append(
             Step(
-                kernel=draft.kernel,
+                arguments=draft.arguments,
                 name=draft.name,
-                arguments=arguments | dict(draft.arguments),
-                flops=draft.flops,
-                bytes=_bytes(draft, lowered),
+                tables={name: tables.add(places) for name, (places, _) in located.items()} | {"out": tables.add(written)},
+                weights={name: weights.add(packed) for name, packed in draft.weights.items()},
+                flops=draft.arguments.flops,
+                bytes=_bytes(draft),
                 in_buffer=int(from_input == {True}),
                 out_buffer=1 + draft.writes if draft.to_output else 0,
             )
         )
-    source = graph.values[graph.inputs[0]].shape
+    channels, height, width = graph.values[graph.inputs[0]].sizes
     return Program(
         name=name,
-        input_shape=(source[1], source[2], source[3]),
+        input_shape=(channels, height, width),
         outputs=tuple(Output(output, shape) for output, shape in lowered.outputs),
         arena=arena,
         steps=tuple(steps),
@@ -118,36 +114,20 @@ def _locate(starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[n
 
 
 def _written(draft: Draft, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
-    a = draft.arguments
-    count = a["channels"] if "channels" in a else a["groups"] * a["rows"]
+    count, pixels = draft.arguments.planes_written, draft.arguments.pixels_written
     if draft.to_output:
-        return np.arange(count) * a["out_height"] * a["out_width"]
+        return np.arange(count) * pixels
     planes = offsets[draft.writes]
     if count == len(planes):
         return planes
-    pixels = lowered.space.blocks[draft.writes].pixels  # element by element
-    return (planes[:, None] + np.arange(pixels)).reshape(-1)
+    return (planes[:, None] + np.arange(lowered.space.blocks[draft.writes].pixels)).reshape(-1)  # element by element
 
 
-def _bytes(draft: Draft, lowered: Lowered) -> int:
+def _bytes(draft: Draft) -> int:
+    """Read and written. A view of single elements reads one of each plane, however large the planes are that they lie in."""
     a = draft.arguments
-    read = sum(len(np.unique(starts)) * _pixels_read(table, a) for table, starts in draft.reads.items())
-    if draft.to_output:
-        written = a["channels"] * a["out_height"] * a["out_width"]
-    else:
-        block = lowered.space.blocks[draft.writes]
-        written = block.channels * block.pixels
-    return 4 * (read + written + sum(array.size for array in draft.weights.values()))
-
-
-def _pixels_read(table: str, arguments: Mapping[str, Any]) -> int:
-    """Of each plane: a view of single elements reads one of each, however large the planes are that they lie in."""
-    if table == "b" and arguments["b_is_scalar"]:
-        return 1
-    if "pixels" in arguments:
-        return int(arguments["pixels"])
-    window = arguments.get("window") or [arguments["in_height"], arguments["in_width"]]
-    return math.prod(window[2:4] if table == "residual" else window[:2])
+    read = sum(len(np.unique(starts)) * a.pixels_read(table) for table, starts in draft.reads.items())
+    return 4 * (read + math.prod(a.out_shape)) + sum(array.nbytes for array in draft.weights.values())
 
 
 class _Pool:

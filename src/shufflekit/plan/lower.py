@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.errors import UsageError
 from shufflekit.graph import Graph, Node
-from shufflekit.graph.graph import MOVES
+from shufflekit.graph.operator import Operator, RefusedError
+from shufflekit.graph.ops import activations, arithmetic, moves, norms, pools, resize, softmax
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.refusals import Refusals
 from shufflekit.plan import views
+from shufflekit.plan.kernels import (
+    Activation,
+    Affine,
+    Binary,
+    Convolution,
+    ConvolutionPool,
+    Depthwise,
+    Gather,
+    Gemm,
+    Kernel,
+    LocalResponseNorm,
+    Operation,
+    PointwiseDepthwise,
+    Pool,
+    Pooling,
+    Resize,
+    Resizing,
+    Softmax,
+    Window,
+)
 from shufflekit.plan.pack import pack_panels
 from shufflekit.plan.program import ALIGNMENT
 from shufflekit.plan.views import Addresses, Space, View
 
 _FUSED_FLOATS = 1 << 19  # a tensor of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
-_READS_INPUT = {"convolution", "convolution_pool", "pool", "gather"}  # kernels that take planes which are not padded
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +52,14 @@ class Draft:
     Args:
         reads: the addresses of the planes of each table that it reads.
         writes: the number of the block of addresses that it writes, or of the output, if `to_output`.
-        arguments: the other fields of the step.
-        weights: packed arrays by field.
+        weights: packed arrays by name.
     """
 
-    kernel: str
+    arguments: Kernel
     name: str
     reads: Mapping[str, Addresses]
     writes: int
-    arguments: Mapping[str, Any]
     weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    flops: int = 0
     to_output: bool = False
 
 
@@ -58,7 +77,7 @@ def lower(graph: Graph) -> Lowered:
     """Turns a simplified graph into steps.
 
     Raises:
-        UsageError: an operator that the engine cannot compute, or one that mixes the images of a batch.
+        UsageError: operators that the engine cannot compute, or that mix the images of a batch; all are named.
     """
     return _Lowering(graph).run()
 
@@ -71,125 +90,123 @@ class _Lowering:
         self.drafts: list[Draft] = []
         self.vanished: Counter[str] = Counter()
         (name,) = graph.inputs
-        _, channels, *plane = graph.values[name].shape
+        channels, *plane = graph.values[name].sizes
         self.views = {name: self.space.add(channels, tuple(plane))}
         self.input_copy: View | None = None
 
     def run(self) -> Lowered:
+        refusals = Refusals()
         for node in self.graph.nodes:
-            method = getattr(self, f"_{node.op}", None)
-            if method is None:
-                raise UsageError(f"compile: operator {node.op} (in {node.module or node.name}) is not supported")
             before = len(self.drafts)
-            self.views[node.output] = method(node)
-            if node.op in MOVES and len(self.drafts) == before:
+            try:
+                self.views[node.output] = self._lower(node)
+            except RefusedError as error:
+                refusals.add(node.op, node.place, str(error))
+                sizes = self._sizes(node.output)
+                self.views[node.output] = views.reshape(self.space.add(math.prod(sizes), ()), sizes)  # to find the others too
+            if isinstance(node.operator, moves.Move) and len(self.drafts) == before:
                 self.vanished[node.op] += 1
+        refusals.check()
         outputs = []
         for number, name in enumerate(self.graph.outputs):
             self._write_out(number, name)
-            outputs.append((name, self.graph.values[name].shape[1:]))
+            outputs.append((name, self._sizes(name)))
         return Lowered(tuple(self.drafts), self.space, tuple(outputs), dict(self.vanished))
+
+    def _lower(self, node: Node) -> View:
+        method = _LOWERINGS.get(type(node.operator))
+        if method is not None:
+            return method(self, node, node.operator)
+        if isinstance(node.operator, activations.Activation):
+            return self._activate(node, node.operator)
+        if isinstance(node.operator, moves.Move):
+            return self._move(node, node.operator)
+        raise RefusedError("")
 
     # What only moves elements.
 
-    def _reshape(self, node: Node) -> View:
-        self._check_batch(node, node.attrs["shape"][0] == self._shape(node.inputs[0])[0])
-        return views.reshape(self.views[node.inputs[0]], node.attrs["shape"][1:])
+    def _move(self, node: Node, move: moves.Move) -> View:
+        """Any: what it does to elements it does to their addresses."""
+        addresses = [self.views[name].elements()[np.newaxis] for name in node.inputs]
+        self._check_batch(len(moved := move.reference(*addresses)) == 1)
+        return View(moved[0], ())
 
-    def _permute(self, node: Node) -> View:
-        dims = node.attrs["dims"]
-        self._check_batch(node, dims[0] == 0)
-        return views.permute(self.views[node.inputs[0]], [d - 1 for d in dims[1:]])
+    def _reshape(self, node: Node, reshape: moves.Reshape) -> View:
+        self._check_batch(reshape.target[0] == self.graph.values[node.inputs[0]].shape[0])
+        return views.reshape(self.views[node.inputs[0]], self._sizes(node.output))
 
-    def _slice(self, node: Node) -> View:
-        self._check_batch(node, node.attrs["dim"] > 0)
-        view, dimension = self.views[node.inputs[0]], node.attrs["dim"] - 1
-        part = slice(node.attrs["start"], node.attrs["stop"], node.attrs["step"])
+    def _permute(self, node: Node, permute: moves.Permute) -> View:
+        self._check_batch(permute.dims[0] == 0)
+        return views.permute(self.views[node.inputs[0]], [d - 1 for d in permute.dims[1:]])
+
+    def _slice(self, node: Node, cut: moves.Slice) -> View:
+        self._check_batch(cut.dim > 0)
+        view, dimension = self.views[node.inputs[0]], cut.dim - 1
+        part = slice(cut.start, cut.stop, cut.step)
         if dimension >= view.starts.ndim and len(view.plane) == 2 and view.starts.ndim == 1:
             return self._cut(node, view, dimension - 1, part)
         return views.take_slice(view, dimension, part)
 
-    def _take(self, node: Node) -> View:
-        self._check_batch(node, node.attrs["dim"] > 0)
-        return views.take_slice(self.views[node.inputs[0]], node.attrs["dim"] - 1, np.array(node.attrs["index"]))
+    def _take(self, node: Node, take: moves.Take) -> View:
+        self._check_batch(take.dim > 0)
+        return views.take_slice(self.views[node.inputs[0]], take.dim - 1, np.array(take.index))
 
-    def _concat(self, node: Node) -> View:
-        self._check_batch(node, node.attrs["dim"] > 0)
-        return views.concat([self.views[name] for name in node.inputs], node.attrs["dim"] - 1)
+    def _concat(self, node: Node, concat: moves.Concat) -> View:
+        self._check_batch(concat.dim > 0)
+        return views.concat([self.views[name] for name in node.inputs], concat.dim - 1)
 
     def _cut(self, node: Node, view: View, axis: int, part: slice) -> View:
         """A region of each plane, written out."""
-        (height, width), (out_height, out_width) = view.plane, self._shape(node.output)[-2:]
+        (height, width), (out_height, out_width) = view.plane, self._sizes(node.output)[-2:]
         first, step = [0, 0], [1, 1]
         first[axis], step[axis] = part.start, part.step
-        geometry = _gather(height, width, out_height, out_width) | {
-            "channels": len(view.starts),
-            "first_y": first[0],
-            "first_x": first[1],
-            "step_y": step[0],
-            "step_x": step[1],
-        }
-        return self._emit("gather", node.name, {"in": view.starts}, (out_height, out_width), len(view.starts), geometry)
+        gather = Gather(len(view.starts), height, width, out_height, out_width, *first, *step)
+        return self._emit(gather, node.name, {"in": view.starts}, (out_height, out_width))
 
     # What computes.
 
-    def _conv(self, node: Node) -> View:
+    def _conv(self, node: Node, conv: Conv) -> View:
         x = self._planes(node.inputs[0], node)
         weights, bias = self._weights(node)
-        (height, width), (_, out_channels, *out) = x.plane, self._shape(node.output)
+        out_channels, *out = self._sizes(node.output)
         rows_depth = weights.reshape(out_channels, -1)
-        groups, kernel = node.attrs["groups"], weights.shape[2:]
-        stride, padding, dilation = node.attrs["stride"], node.attrs["padding"], node.attrs["dilation"]
-        common = _activation(node)
-        flops = weights.size * math.prod(out)
-        window = [height, width, *out, *kernel, *stride, *padding, *dilation]
+        groups, kernel = conv.groups, weights.shape[2:]
+        window = Window(*x.plane, *out, *kernel, *conv.stride, *_symmetric(conv.padding), *conv.dilation)
         reads = {"in": x.starts, **self._residual(node, len(out))}
-        if groups == out_channels == len(x.starts) and math.prod(kernel) > 1:
+        if groups == out_channels == len(x.starts) and window.taps > 1:
             packed = {"weights": rows_depth, "bias": bias}
-            arguments = {"channels": out_channels, "window": window, **common}
-            if (pointwise := self._fusible(node, x, arguments, reads)) is not None:
-                return self._fused(pointwise, node, arguments, packed, flops)
-            return self._emit("depthwise", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
+            depthwise = Depthwise(out_channels, window, *_activation(node.activation))
+            if (pointwise := self._fusible(node, x, depthwise, reads)) is not None:
+                return self._fused(pointwise, node, depthwise, packed)
+            return self._emit(depthwise, node.name, reads, tuple(out), packed)
         packed = dict(zip(("weights", "bias"), pack_panels(rows_depth, bias, groups)))
-        shape = {"groups": groups, "rows": out_channels // groups}
-        if math.prod(kernel) == 1 and math.prod(stride) == 1 and not any(padding):
-            arguments = {**shape, "depth": weights.shape[1], "pixels": x.pixels, **common}
-            return self._emit("gemm", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
-        arguments = {**shape, "in_channels": weights.shape[1], "window": window, **common}
-        return self._emit("convolution", node.name, reads, tuple(out), out_channels, arguments, packed, flops)
+        rows, depth = out_channels // groups, weights.shape[1]
+        if window.taps == 1 and window.stride == (1, 1) and window.padding == (0, 0):
+            gemm = Gemm(groups, rows, depth, x.pixels, *_activation(node.activation))
+            return self._emit(gemm, node.name, reads, tuple(out), packed)
+        convolution = Convolution(groups, rows, depth, window, *_activation(node.activation))
+        return self._emit(convolution, node.name, reads, tuple(out), packed)
 
-    def _fusible(self, node: Node, x: View, depthwise: Mapping[str, Any], reads: Mapping[str, Addresses]) -> Draft | None:
+    def _fusible(self, node: Node, x: View, depthwise: Depthwise, reads: Mapping[str, Addresses]) -> Draft | None:
         """The pointwise convolution just before, where it pays to compute it and this depthwise one a few rows at a time."""
-        draft, window = self._written_last(node.inputs[0], x), depthwise["window"]
-        if (
-            draft is None
-            or draft.kernel != "gemm"
-            or draft.arguments["groups"] != 1
-            or x.starts.size * x.pixels < _FUSED_FLOATS
-        ):
+        draft, window = self._written_last(node.inputs[0], x), depthwise.window
+        if draft is None or not isinstance(draft.arguments, Gemm) or draft.arguments.groups != 1:
+            return None
+        if x.starts.size * x.pixels < _FUSED_FLOATS:
             return None
         plain = not {"residual"} & {*draft.reads, *reads}
-        bounds = {"none", "relu", "relu6"} >= {draft.arguments["activation"], depthwise["activation"]}
+        bounds = {"none", "relu", "relu6"} >= {draft.arguments.activation, depthwise.activation}
         # `fuses` in native/kernels/pointwise_depthwise
-        fits = (
-            window[4:6] == [3, 3] and window[8:] == [1, 1, 1, 1] and window[6:8] in ([1, 1], [2, 2]) and window[3] >= ALIGNMENT
-        )
-        return draft if plain and bounds and fits else None
+        is_3x3 = window.kernel == (3, 3) and window.padding == window.dilation == (1, 1) and window.stride in ((1, 1), (2, 2))
+        return draft if plain and bounds and is_3x3 and window.out_width >= ALIGNMENT else None
 
-    def _fused(
-        self, draft: Draft, node: Node, depthwise: Mapping[str, Any], packed: Mapping[str, NDArray[np.float32]], flops: int
-    ) -> View:
+    def _fused(self, draft: Draft, node: Node, depthwise: Depthwise, packed: Mapping[str, NDArray[np.float32]]) -> View:
         self.drafts.pop()
-        window = depthwise["window"]
-        arguments = {
-            **{name: draft.arguments[name] for name in ("groups", "rows", "depth", "activation", "slope")},
-            "window": window,
-            "depthwise_activation": depthwise["activation"],
-        }
+        a = draft.arguments
+        assert isinstance(a, Gemm)
+        both = PointwiseDepthwise(1, a.rows, a.depth, depthwise.window, a.activation, a.slope, depthwise.activation)
         weights = {**draft.weights, **{f"depthwise_{name}": array for name, array in packed.items()}}
-        plane, channels = tuple(window[2:4]), depthwise["channels"]
-        name = f"{draft.name}+{node.name}"
-        return self._emit("pointwise_depthwise", name, draft.reads, plane, channels, arguments, weights, draft.flops + flops)
+        return self._emit(both, f"{draft.name}+{node.name}", draft.reads, depthwise.window.out_plane, weights)
 
     def _written_last(self, value: str, x: View) -> Draft | None:
         """The last step, if all that it writes is this value, in order, and nobody else reads it."""
@@ -199,168 +216,167 @@ class _Lowering:
         is_whole = np.array_equal(x.starts, block.base + np.arange(block.channels) * block.pixels)
         return self.drafts[-1] if is_whole else None
 
-    def _linear(self, node: Node) -> View:
+    def _linear(self, node: Node, _: Linear) -> View:
         x = self._vector(node)
         weights, bias = self._weights(node)
         packed = dict(zip(("weights", "bias"), pack_panels(weights, bias, 1)))
-        arguments = {"groups": 1, "rows": len(weights), "depth": weights.shape[1], "pixels": 1, **_activation(node)}
-        reads = {"in": x.starts, **self._residual(node, 0)}
-        return self._emit("gemm", node.name, reads, (), len(weights), arguments, packed, weights.size)
+        rows, depth = weights.shape
+        gemm = Gemm(1, rows, depth, 1, *_activation(node.activation))
+        return self._emit(gemm, node.name, {"in": x.starts, **self._residual(node, 0)}, (), packed)
 
-    def _max_pool(self, node: Node) -> View:
-        return self._stem(node) or self._pool(node, "maximum", node.attrs["dilation"], count_padding=False)
+    def _max_pool(self, node: Node, pool: pools.MaxPool) -> View:
+        return self._stem(node, pool) or self._pool(node, "maximum", _sliding(pool, pool.dilation))
 
-    def _stem(self, node: Node) -> View | None:
+    def _stem(self, node: Node, max_pool: pools.MaxPool) -> View | None:
         """A convolution and its max pooling as one step, where the kernel of that name does both."""
-        source, attrs = node.inputs[0], node.attrs
+        source = node.inputs[0]
         x = self.views[source]
         draft = self._written_last(source, x)
-        if draft is None or draft.kernel != "convolution" or draft.arguments["groups"] != 1 or "residual" in draft.reads:
+        if draft is None or type(a := draft.arguments) is not Convolution or a.groups != 1 or "residual" in draft.reads:
             return None
-        if attrs.get("activation", "none") != "none":
+        if node.activation:
             return None
-        out = tuple(self._shape(node.output)[2:])
-        pool = [*x.plane, *out, *attrs["kernel"], *attrs["stride"], *attrs["padding"], *attrs["dilation"]]
-        fits = pool[4:] == [3, 3, 2, 2, 1, 1, 1, 1] and out == tuple((size + 1) // 2 for size in x.plane)
+        out = self._sizes(node.output)[1:]
+        pool = Window(*x.plane, *out, *_sliding(max_pool, max_pool.dilation))
+        is_3x3 = pool.kernel == (3, 3) and pool.stride == (2, 2) and pool.padding == pool.dilation == (1, 1)
+        fits = is_3x3 and out == tuple((size + 1) // 2 for size in x.plane)
         if not fits or x.plane[1] < ALIGNMENT:  # pools_stem and convolution_by_rows in native/kernels
             return None
         self.drafts.pop()
-        arguments = {**draft.arguments, "pool_window": pool}
-        return self._emit(
-            "convolution_pool", draft.name, draft.reads, out, len(x.starts), arguments, draft.weights, draft.flops
-        )
+        both = ConvolutionPool(**vars(a), pool_window=pool)
+        return self._emit(both, draft.name, draft.reads, out, draft.weights)
 
-    def _avg_pool(self, node: Node) -> View:
-        return self._pool(node, "average", (1, 1), node.attrs["count_include_pad"])
+    def _avg_pool(self, node: Node, pool: pools.AvgPool) -> View:
+        return self._pool(node, "average", _sliding(pool, (1, 1)), pool.count_include_pad)
 
-    def _adaptive_avg_pool(self, node: Node) -> View:
-        return self._pool(node, "adaptive_average", None, count_padding=False)
+    def _adaptive_avg_pool(self, node: Node, _: pools.AdaptiveAvgPool) -> View:
+        return self._pool(node, "adaptive_average")
 
-    def _adaptive_max_pool(self, node: Node) -> View:
-        return self._pool(node, "adaptive_maximum", None, count_padding=False)
+    def _adaptive_max_pool(self, node: Node, _: pools.AdaptiveMaxPool) -> View:
+        return self._pool(node, "adaptive_maximum")
 
-    def _pool(self, node: Node, pooling: str, dilation: Sequence[int] | None, count_padding: bool) -> View:
+    def _pool(self, node: Node, pooling: Pooling, sliding: Sequence[int] = (), count_padding: bool = False) -> View:
         x = self._planes(node.inputs[0], node)
-        out = tuple(self._shape(node.output)[2:])
-        attrs = node.attrs
-        sliding = (*attrs["kernel"], *attrs["stride"], *attrs["padding"], *dilation) if dilation else (1, 1, 1, 1, 0, 0, 1, 1)
-        arguments = {
-            "channels": len(x.starts),
-            "window": [*x.plane, *out, *sliding],
-            "pooling": pooling,
-            "count_padding": count_padding,
-            **_activation(node),
-        }
-        return self._emit("pool", node.name, {"in": x.starts}, out, len(x.starts), arguments)
+        out = self._sizes(node.output)[1:]
+        pool = Pool(len(x.starts), Window(*x.plane, *out, *sliding), pooling, count_padding, *_activation(node.activation))
+        return self._emit(pool, node.name, {"in": x.starts}, out)
 
-    def _affine(self, node: Node) -> View:
-        x = self._channels(node.inputs[0], node)
+    def _mean(self, node: Node, mean: pools.Mean) -> NoReturn:
+        shape = self.graph.values[node.inputs[0]].shape
+        raise RefusedError(f"only the mean over height and width is supported, found dim={list(mean.dims)} of {shape}")
+
+    def _affine(self, node: Node, _: norms.Affine) -> View:
         scale, shift = (self.graph.constants[name] for name in node.inputs[1:])
-        arguments = {"channels": x.starts.size, "pixels": x.pixels, **_activation(node)}
+        return self._scaled(node, scale, shift, node.activation)
+
+    def _activate(self, node: Node, activation: activations.Activation) -> View:
+        """An activation that nothing before it ends with."""
+        return self._scaled(node, np.ones(1, np.float32), np.zeros(1, np.float32), activation)
+
+    def _scaled(
+        self,
+        node: Node,
+        scale: NDArray[np.float32],
+        shift: NDArray[np.float32],
+        activation: activations.Activation | None,
+    ) -> View:
+        x = self._channels(node.inputs[0], node)
+        affine = Affine(x.starts.size, x.pixels, *_activation(activation))
         each = x.starts.size // len(scale)  # a tensor of vectors: its channels are rows of elements
         packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each)}
-        out = self._emit("affine", node.name, {"in": x.starts.reshape(-1)}, x.plane, x.starts.size, arguments, packed)
+        out = self._emit(affine, node.name, {"in": x.starts.reshape(-1)}, x.plane, packed)
         return views.reshape(out, x.shape)
 
-    def _add(self, node: Node) -> View:
+    def _clamp(self, node: Node, clamp: activations.Clamp) -> NoReturn:
+        raise RefusedError(f"only the bounds of relu and relu6 are supported, found {clamp.low:g} and {clamp.high:g}")
+
+    def _add(self, node: Node, _: arithmetic.Add) -> View:
         return self._binary(node, "add")
 
-    def _mul(self, node: Node) -> View:
+    def _mul(self, node: Node, _: arithmetic.Mul) -> View:
         return self._binary(node, "multiply")
 
-    def _binary(self, node: Node, operation: str) -> View:
-        a, b = (self._channels(name, node) for name in node.inputs[:2])
+    def _unlike(self, node: Node, _: arithmetic.Sub | arithmetic.Div) -> NoReturn:
+        self._check_operands(node)
+        raise RefusedError("of two computed tensors is not supported")
+
+    def _check_operands(self, node: Node) -> None:
+        """Constants that a scale and shift cannot stand for."""
+        for name in node.inputs:
+            if name in self.graph.constants:
+                shape = self.graph.constants[name].shape
+                side = "" if name == node.inputs[-1] else " on the left"
+                raise RefusedError(f"a constant of shape {shape}{side} is not supported: one number, or one a channel, is")
+
+    def _binary(self, node: Node, operation: Operation) -> View:
+        self._check_operands(node)
+        a, b = (self._channels(name, node) for name in node.inputs)
         if a.pixels < b.pixels or a.starts.size < b.starts.size:
             a, b = b, a
-        shape = self._shape(node.output)[1:]
+        shape = self._sizes(node.output)
         if a.shape != shape or (b.plane != a.plane and b.pixels != 1):
-            raise UsageError(
-                f"compile: {node.op} (in {node.module or node.name}) of {a.shape} and {b.shape}: the smaller one must have "
-                "the same size, or one pixel a channel"
-            )
-        channels = a.starts.size
-        arguments = {
-            "operation": operation,
-            "b_is_scalar": b.pixels < a.pixels,
-            "channels": channels,
-            "pixels": a.pixels,
-            **_activation(node),
-        }
+            raise RefusedError(f"of {a.shape} and {b.shape}: the smaller one must have the same size, or one pixel a channel")
+        binary = Binary(a.starts.size, a.pixels, operation, b.pixels < a.pixels, *_activation(node.activation))
         reads = {"a": a.starts.reshape(-1), "b": np.broadcast_to(b.starts, a.starts.shape).reshape(-1)}
-        return views.reshape(self._emit("binary", node.name, reads, a.plane, channels, arguments), shape)
+        return views.reshape(self._emit(binary, node.name, reads, a.plane), shape)
 
-    def _softmax(self, node: Node) -> View:
+    def _softmax(self, node: Node, operator: softmax.Softmax) -> View:
         x = self._channels(node.inputs[0], node)
-        if node.attrs["dim"] != 1:
-            raise UsageError(f"compile: softmax (in {node.module or node.name}): dim must be 1, found {node.attrs['dim']}")
-        arguments = {"channels": len(x.starts), "pixels": x.pixels}
-        return self._emit("softmax", node.name, {"in": x.starts}, x.plane, len(x.starts), arguments)
+        if operator.dim != 1:
+            raise RefusedError(f"dim must be 1, found {operator.dim}")
+        return self._emit(Softmax(len(x.starts), x.pixels), node.name, {"in": x.starts}, x.plane)
 
-    def _local_response_norm(self, node: Node) -> View:
+    def _local_response_norm(self, node: Node, operator: norms.LocalResponseNorm) -> View:
         x = self._planes(node.inputs[0], node)
-        attrs, quarters = node.attrs, node.attrs["beta"] * 4
+        quarters = operator.beta * 4
         if quarters != int(quarters) or not 1 <= quarters <= 16:
-            where = f"local_response_norm (in {node.module or node.name})"
-            raise UsageError(f"compile: {where}: beta must be a multiple of 0.25 from 0.25 to 4, found {attrs['beta']}")
-        arguments = {
-            "channels": len(x.starts),
-            "pixels": x.pixels,
-            "size": attrs["size"],
-            "quarters": int(quarters),
-            "scale": attrs["alpha"] / attrs["size"],
-            "bias": attrs["k"],
-        }
-        return self._emit("local_response_norm", node.name, {"in": x.starts}, x.plane, len(x.starts), arguments)
+            raise RefusedError(f"beta must be a multiple of 0.25 from 0.25 to 4, found {operator.beta}")
+        scale = operator.alpha / operator.size
+        norm = LocalResponseNorm(len(x.starts), x.pixels, operator.size, int(quarters), scale, operator.k)
+        return self._emit(norm, node.name, {"in": x.starts}, x.plane)
 
-    def _resize(self, node: Node) -> View:
+    def _resize(self, node: Node, operator: resize.Resize) -> View:
         x = self._planes(node.inputs[0], node)
-        out = tuple(self._shape(node.output)[2:])
-        mode = node.attrs["mode"]
-        arguments = {
-            "channels": len(x.starts),
-            **_sizes(*x.plane, *out),
-            "resizing": "bilinear_corners" if mode == "bilinear" and node.attrs["align_corners"] else mode,
-            "scale_y": float(node.attrs["scale"][0]),
-            "scale_x": float(node.attrs["scale"][1]),
-        }
-        return self._emit("resize", node.name, {"in": x.starts}, out, len(x.starts), arguments)
+        resizing: Resizing = operator.mode
+        if operator.mode == "bilinear" and operator.align_corners:
+            resizing = "bilinear_corners"
+        (in_height, in_width), (height, width), (scale_y, scale_x) = x.plane, operator.size, operator.scale
+        kernel = Resize(len(x.starts), in_height, in_width, height, width, resizing, scale_y, scale_x)
+        return self._emit(kernel, node.name, {"in": x.starts}, operator.size)
 
     # Helpers.
 
-    def _shape(self, value: str) -> tuple[int, ...]:
-        return self.graph.values[value].shape
+    def _sizes(self, value: str) -> tuple[int, ...]:
+        """Of one image."""
+        return self.graph.values[value].sizes
 
-    def _check_batch(self, node: Node, keeps: bool) -> None:
+    def _check_batch(self, keeps: bool) -> None:
         if not keeps:
-            raise UsageError(f"compile: {node.op} (in {node.module or node.name}) mixes the images of a batch; it must not")
+            raise RefusedError("it mixes the images of a batch, and must not")
 
     def _weights(self, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         weights = self.graph.constants[node.inputs[1]]
-        has_bias = len(node.inputs) > 2 and node.inputs[2] in self.graph.constants
-        return weights, self.graph.constants[node.inputs[2]] if has_bias else np.zeros(len(weights), np.float32)
+        bias = self.graph.constants[node.inputs[2]] if len(node.inputs) > 2 else np.zeros(len(weights), np.float32)
+        return weights, bias
 
     def _residual(self, node: Node, dimensions: int) -> dict[str, Addresses]:
-        if "residual" not in node.attrs:
+        if not node.residual:
             return {}
-        return {"residual": self._dense(self.views[node.attrs["residual"]], dimensions, node).starts}
+        return {"residual": self._dense(self.views[node.residual], dimensions, node).starts}
 
     def _planes(self, value: str, node: Node) -> View:
         """(C, H, W) as planes."""
-        if len(shape := self._shape(value)) != 4:
-            where = f"{node.op} (in {node.module or node.name})"
-            raise UsageError(f"compile: the input of {where} must be (N, C, H, W), found {shape}")
+        if len(self._sizes(value)) != 3:
+            raise RefusedError(f"the input must be (N, C, H, W), found {self.graph.values[value].shape}")
         return self._dense(self.views[value], 2, node)
 
     def _channels(self, value: str, node: Node) -> View:
         """(C, H, W) as planes, (C,) as single elements."""
-        return self._dense(self.views[value], max(0, len(self._shape(value)) - 2), node)
+        return self._dense(self.views[value], max(0, len(self._sizes(value)) - 1), node)
 
     def _vector(self, node: Node) -> View:
-        shape = self._shape(node.inputs[0])
-        if len(shape) != 2:
-            raise UsageError(
-                f"compile: the input of linear (in {node.module or node.name}) must be (N, features), found {shape}"
-            )
+        if len(self._sizes(node.inputs[0])) != 1:
+            raise RefusedError(f"the input must be (N, features), found {self.graph.values[node.inputs[0]].shape}")
         return self._dense(self.views[node.inputs[0]], 0, node)
 
     def _dense(self, view: View, dimensions: int, node: Node) -> View:
@@ -374,8 +390,8 @@ class _Lowering:
             channels = elements.size // math.prod(shape)
             reads = {"in": self._readable(node.name, elements.reshape(-1))}
             out = self.space.add(channels, shape)
-            arguments = {"channels": elements.size, **_gather(1, 1, 1, 1)}
-            self.drafts.append(Draft("gather", f"{node.name}.input", reads, self._last_block(), arguments))
+            gather = Gather(elements.size, 1, 1, 1, 1)
+            self.drafts.append(Draft(gather, f"{node.name}.input", reads, self._last_block()))
             dense = views.reshape(out, view.shape)
         return dense
 
@@ -386,35 +402,31 @@ class _Lowering:
         return view.pixels == 1 or bool((pixels == 0).all() and (sizes == view.pixels).all())
 
     def _write_out(self, number: int, name: str) -> None:
-        shape = self._shape(name)[1:]
+        shape = self._sizes(name)
         view = self.views[name]
         dense = view.with_planes(len(shape) - 1) if len(shape) > 1 else None
         if dense is None or len(dense.plane) > 2 or not self._are_planes(dense):
             starts, (height, width) = view.elements().reshape(-1), (1, 1)
         else:
             starts, (height, width) = dense.starts, (1, *dense.plane)[-2:]
-        arguments = {"channels": len(starts), **_gather(height, width, height, width)}
-        reads = {"in": self._readable(name, starts)}
-        self.drafts.append(Draft("gather", name, reads, number, arguments, to_output=True))
+        gather = Gather(len(starts), height, width, height, width)
+        self.drafts.append(Draft(gather, name, {"in": self._readable(name, starts)}, number, to_output=True))
 
     def _last_block(self) -> int:
         return len(self.space.blocks) - 1
 
     def _emit(
         self,
-        kernel: str,
+        arguments: Kernel,
         name: str,
         reads: Mapping[str, Addresses],
         plane: tuple[int, ...],
-        channels: int,
-        arguments: Mapping[str, Any],
         weights: Mapping[str, NDArray[np.float32]] | None = None,
-        flops: int = 0,
     ) -> View:
-        direct = kernel in _READS_INPUT and len(reads) == 1  # a residual lies in the arena, and a step has one buffer to read
+        direct = arguments.takes_input and len(reads) == 1  # a residual lies in the arena, and a step has one buffer to read
         reads = {table: self._readable(name, starts, direct) for table, starts in reads.items()}
-        out = self.space.add(channels, plane)
-        self.drafts.append(Draft(kernel, name, reads, self._last_block(), arguments, weights or {}, flops))
+        out = self.space.add(arguments.planes_written, plane)
+        self.drafts.append(Draft(arguments, name, reads, self._last_block(), weights or {}))
         return out
 
     def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
@@ -427,19 +439,49 @@ class _Lowering:
         if self.input_copy is None:
             pixels = source.pixels
             self.input_copy = self.space.add(source.channels, (pixels,))
-            arguments = {"channels": source.channels, **_gather(1, pixels, 1, pixels)}
             planes = source.base + np.arange(source.channels) * pixels
-            self.drafts.append(Draft("gather", f"{name}.input", {"in": planes}, self._last_block(), arguments))
+            gather = Gather(source.channels, 1, pixels, 1, pixels)
+            self.drafts.append(Draft(gather, f"{name}.input", {"in": planes}, self._last_block()))
         return np.where(from_input, starts - source.base + self.input_copy.starts[0], starts)
 
 
-def _activation(node: Node) -> dict[str, Any]:
-    return {"activation": node.attrs.get("activation", "none"), "slope": float(node.attrs.get("slope", 0.0))}
+def _activation(found: activations.Activation | None) -> tuple[Activation, float]:
+    return (cast("Activation", found.name), float(getattr(found, "slope", 0.0))) if found else ("none", 0.0)
 
 
-def _sizes(in_height: int, in_width: int, out_height: int, out_width: int) -> dict[str, int]:
-    return {"in_height": in_height, "in_width": in_width, "out_height": out_height, "out_width": out_width}
+def _symmetric(padding: Sequence[int]) -> Sequence[int]:
+    """Padding before each side, where it is the same behind."""
+    before, behind = padding[: len(padding) // 2], padding[len(padding) // 2 :]
+    if before != behind:
+        raise RefusedError(f"the padding must be the same before and behind, found {before} and {behind}")
+    return before
 
 
-def _gather(in_height: int, in_width: int, out_height: int, out_width: int) -> dict[str, int]:
-    return _sizes(in_height, in_width, out_height, out_width) | {"first_y": 0, "first_x": 0, "step_y": 1, "step_x": 1}
+def _sliding(pool: pools.MaxPool | pools.AvgPool, dilation: Sequence[int]) -> Sequence[int]:
+    """The last fields of a `Window`."""
+    return (*pool.kernel, *pool.stride, *_symmetric(pool.padding), *dilation)
+
+
+_LOWERINGS: Mapping[type[Operator], Callable[[_Lowering, Node, Any], View]] = {
+    Conv: _Lowering._conv,
+    Linear: _Lowering._linear,
+    norms.Affine: _Lowering._affine,
+    norms.LocalResponseNorm: _Lowering._local_response_norm,
+    softmax.Softmax: _Lowering._softmax,
+    pools.MaxPool: _Lowering._max_pool,
+    pools.AvgPool: _Lowering._avg_pool,
+    pools.AdaptiveAvgPool: _Lowering._adaptive_avg_pool,
+    pools.AdaptiveMaxPool: _Lowering._adaptive_max_pool,
+    pools.Mean: _Lowering._mean,
+    resize.Resize: _Lowering._resize,
+    activations.Clamp: _Lowering._clamp,
+    arithmetic.Add: _Lowering._add,
+    arithmetic.Mul: _Lowering._mul,
+    arithmetic.Sub: _Lowering._unlike,
+    arithmetic.Div: _Lowering._unlike,
+    moves.Reshape: _Lowering._reshape,
+    moves.Permute: _Lowering._permute,
+    moves.Slice: _Lowering._slice,
+    moves.Take: _Lowering._take,
+    moves.Concat: _Lowering._concat,
+}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -21,46 +21,14 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from shufflekit.errors import InputError
+from shufflekit.plan.kernels import KERNELS, Kernel, Window
+from shufflekit.records import record
 
 FORMAT = 1
 _BORDER = 64  # bytes: weights are read in place, a cache line at a time
 _CHECKSUM_OPENS = b'{"__metadata__":{"checksum":"'  # the header; native/program.cpp looks for it
 _CHECKSUM_DIGITS = 32
 ALIGNMENT = 16  # floats; the planes of native/kernels/plane.h
-
-# Fields of each kernel's steps beside `kernel`, `name`, `in_buffer`, `out_buffer`, `flops` and `bytes`.
-KERNELS: Mapping[str, tuple[str, ...]] = {
-    "gemm": (
-        *("in", "out", "residual", "weights", "bias"),
-        *("groups", "rows", "depth", "pixels", "activation", "slope"),
-    ),
-    "convolution": (
-        *("in", "out", "residual", "weights", "bias"),
-        *("groups", "rows", "in_channels", "window", "activation", "slope"),
-    ),
-    "convolution_pool": (
-        *("in", "out", "weights", "bias"),
-        *("groups", "rows", "in_channels", "window", "pool_window", "activation", "slope"),
-    ),
-    "depthwise": ("in", "out", "residual", "weights", "bias", "channels", "window", "activation", "slope"),
-    "pointwise_depthwise": (
-        *("in", "out", "weights", "bias", "depthwise_weights", "depthwise_bias"),
-        *("groups", "rows", "depth", "window", "activation", "slope", "depthwise_activation"),
-    ),
-    "pool": ("in", "out", "channels", "window", "pooling", "count_padding", "activation", "slope"),
-    "affine": ("in", "out", "scale", "shift", "channels", "pixels", "activation", "slope"),
-    "binary": ("a", "b", "out", "operation", "b_is_scalar", "channels", "pixels", "activation", "slope"),
-    "local_response_norm": ("in", "out", "channels", "pixels", "size", "quarters", "scale", "bias"),
-    "softmax": ("in", "out", "channels", "pixels"),
-    "resize": (
-        *("in", "out", "channels", "in_height", "in_width", "out_height", "out_width"),
-        *("resizing", "scale_y", "scale_x"),
-    ),
-    "gather": (
-        *("in", "out", "channels", "in_height", "in_width", "out_height", "out_width"),
-        *("first_y", "first_x", "step_y", "step_x"),
-    ),
-}
 
 
 def plane_floats(pixels: int) -> int:
@@ -78,23 +46,58 @@ def plane_floats(pixels: int) -> int:
 
 @dataclass(frozen=True)
 class Step:
-    """One run of a kernel; `arguments` has the fields that `KERNELS` lists.
+    """One run of a kernel.
 
-    `flops` counts multiply-adds of one image, `bytes` what is read and written, weights included. Buffer 0 is the arena; as
-    input, 1 is the network's input; as output, 1 + i is output i.
+    Args:
+        arguments: what it computes.
+        tables: where each table of planes starts, those that it reads by name and `out`.
+        weights: where each of its weights starts.
+        flops: multiply-adds of one image.
+        bytes: read and written, weights included.
+        in_buffer: 0 is the arena, 1 the network's input.
+        out_buffer: 0 is the arena, 1 + i output i.
     """
 
-    kernel: str
+    arguments: Kernel
     name: str
-    arguments: Mapping[str, Any]
+    tables: Mapping[str, int]
+    weights: Mapping[str, int] = field(default_factory=dict)
     flops: int = 0
     bytes: int = 0
     in_buffer: int = 0
     out_buffer: int = 0
 
+    @property
+    def kernel(self) -> str:
+        """The kernel's name."""
+        return self.arguments.kernel
+
     def to_json(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("kernel", "name", "in_buffer", "out_buffer", "flops", "bytes")}
-        return {**own, **self.arguments}
+        missing = dict.fromkeys(self.arguments.may_read, -1)
+        return {**own, **missing, **self.tables, **self.weights, **_fields(self.arguments)}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Step:
+        if entry["kernel"] not in KERNELS:
+            raise InputError(f"plan: kernel must be one of {', '.join(KERNELS)}, found {entry['kernel']!r}")
+        kind = KERNELS[entry["kernel"]]
+        return cls(
+            arguments=record(kind, _windows(entry), f"plan: step {entry['name']}"),
+            tables={table: entry[table] for table in (*kind.reads, *kind.may_read, "out") if entry[table] >= 0},
+            weights={name: entry[name] for name in kind.weights},
+            **{name: entry[name] for name in ("name", "in_buffer", "out_buffer", "flops", "bytes")},
+        )
+
+
+def _fields(kernel: Kernel) -> dict[str, Any]:
+    return {name: list(vars(value).values()) if isinstance(value, Window) else value for name, value in vars(kernel).items()}
+
+
+def _windows(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """With windows by the names of their numbers."""
+    names = [each.name for each in fields(Window)]
+    return {**entry, **{key: dict(zip(names, entry[key])) for key in ("window", "pool_window") if key in entry}}
 
 
 @dataclass(frozen=True)
@@ -117,14 +120,14 @@ class Program:
         info: what a user of the network needs beside it: preprocessing, class names; and what was compiled away.
 
     Example:
-        >>> gather = dict.fromkeys(KERNELS["gather"], 0) | {"channels": 1, "step_y": 1, "step_x": 1}
-        >>> gather |= {"in_height": 2, "in_width": 2, "out_height": 2, "out_width": 2}
+        >>> from shufflekit.plan.kernels import Gather
+        >>> gather = Gather(channels=1, in_height=2, in_width=2, out_height=2, out_width=2)
         >>> identity = Program(
         ...     name="identity",
         ...     input_shape=(1, 2, 2),
         ...     outputs=(Output("y", (1, 2, 2)),),
         ...     arena=0,
-        ...     steps=(Step("gather", "y", gather, in_buffer=1, out_buffer=1),),
+        ...     steps=(Step(gather, "y", {"in": 0, "out": 0}, in_buffer=1, out_buffer=1),),
         ...     tables=np.zeros(1, np.int32),
         ...     weights=np.zeros(0, np.float32),
         ... )
@@ -201,7 +204,7 @@ class Program:
                 input_shape=tuple(plan["input"]["shape"]),
                 outputs=tuple(Output(output["name"], tuple(output["shape"])) for output in plan["outputs"]),
                 arena=plan["arena"],
-                steps=tuple(_step(entry) for entry in plan["steps"]),
+                steps=tuple(Step.from_json(entry) for entry in plan["steps"]),
                 tables=tensors["tables"],
                 weights=tensors["weights"],
                 info=plan["info"],
@@ -213,7 +216,7 @@ class Program:
 
     def __str__(self) -> str:
         rows = [("step", "kernel", "name", "shape", "kflops", "kB", "reads")]
-        rows += [(str(i), s.kernel, s.name, _shape(s), f"{s.flops / 1e3:,.0f}", f"{s.bytes / 1e3:,.0f}", self._view(s))
+        rows += [(str(i), s.kernel, s.name, str(s.arguments), f"{s.flops / 1e3:,.0f}", f"{s.bytes / 1e3:,.0f}", self._view(s))
                  for i, s in enumerate(self.steps)]  # fmt: skip
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = [
@@ -227,8 +230,8 @@ class Program:
 
     def _view(self, step: Step) -> str:
         """The planes that a step reads: how many, and in how many runs of neighbours."""
-        table = step.arguments.get("in", step.arguments.get("a"))
-        offsets = self.tables[table : table + _planes_read(step)].astype(np.int64)
+        start = step.tables[step.arguments.reads[0]]
+        offsets = self.tables[start : start + step.arguments.planes_read].astype(np.int64)
         strides = np.diff(offsets)
         runs = 1 + int(np.count_nonzero(strides[1:] != strides[:-1])) if len(offsets) > 2 else 1
         return f"{len(offsets)} planes" + (f" in {runs} runs" if runs > 1 else "")
@@ -249,37 +252,6 @@ def _checksum(content: bytes) -> bytes:
 def _with_checksum(content: bytes, digits: bytes) -> bytes:
     start = 8 + len(_CHECKSUM_OPENS)
     return content[:start] + digits + content[start + _CHECKSUM_DIGITS :]
-
-
-def _step(entry: Mapping[str, Any]) -> Step:
-    kernel = entry["kernel"]
-    if kernel not in KERNELS:
-        raise InputError(f"plan: kernel must be one of {', '.join(KERNELS)}, found {kernel!r}")
-    own = {name: entry[name] for name in ("name", "in_buffer", "out_buffer", "flops", "bytes")}
-    return Step(kernel=kernel, arguments={name: entry[name] for name in KERNELS[kernel]}, **own)
-
-
-def _planes_read(step: Step) -> int:
-    a = step.arguments
-    return int(a["channels"] if "channels" in a else a["groups"] * a.get("depth", a.get("in_channels")))
-
-
-def _shape(step: Step) -> str:
-    a = step.arguments
-    channels = a["channels"] if "channels" in a else a["groups"] * a["rows"]
-    groups = f", {a['groups']} groups" if a.get("groups", 1) > 1 else ""
-    if "window" in a:
-        in_height, in_width, out_height, out_width, kernel_y, kernel_x = a["window"][:6]
-        if "depthwise_weights" in a:
-            groups = ", pointwise first"
-        if "pool_window" in a:
-            out_height, out_width = a["pool_window"][2:4]
-            groups = ", pooled 3x3"
-        window = "" if step.kernel == "pool" and a["pooling"].startswith("adaptive") else f" {kernel_y}x{kernel_x}"
-        return f"{_planes_read(step)}x{in_height}x{in_width} ->{window} {channels}x{out_height}x{out_width}{groups}"
-    if "out_height" in a:
-        return f"{channels}x{a['in_height']}x{a['in_width']} -> {channels}x{a['out_height']}x{a['out_width']}"
-    return f"{_planes_read(step)} -> {channels}, {a['pixels']} pixels{groups}"
 
 
 def _justify(cell: str, width: int, column: int) -> str:

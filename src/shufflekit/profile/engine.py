@@ -56,10 +56,10 @@ def _layers(steps: tuple[Step, ...], times: list[Latency], threads: int, device:
         MeasuredLayer(
             name=step.name,
             operator=step.kernel,
-            input_shapes=(shapes(step)[0],),
-            output_shapes=(shapes(step)[1],),
+            input_shapes=((1, *step.arguments.in_shape),),
+            output_shapes=((1, *step.arguments.out_shape),),
             flops=step.flops,
-            params=_weights(step),
+            params=step.arguments.params,
             mac=step.bytes // 4,
             mac_bytes=step.bytes,
             ms=time.median_ms,
@@ -70,32 +70,3 @@ def _layers(steps: tuple[Step, ...], times: list[Latency], threads: int, device:
         )
         for step, time in zip(steps, times)
     )
-
-
-def shapes(step: Step) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(1, C, H, W) that a step reads and writes; (1, C, pixels) where it does not know of rows."""
-    a = step.arguments
-    out_channels = a["channels"] if "channels" in a else a["groups"] * a["rows"]
-    in_channels = a["channels"] if "channels" in a else a["groups"] * a.get("depth", a.get("in_channels"))
-    if "window" in a:
-        out = a["pool_window"][2:4] if "pool_window" in a else a["window"][2:4]
-        return (1, in_channels, *a["window"][:2]), (1, out_channels, *out)
-    if "out_height" in a:
-        return (1, in_channels, a["in_height"], a["in_width"]), (1, out_channels, a["out_height"], a["out_width"])
-    return (1, in_channels, a["pixels"]), (1, out_channels, a["pixels"])
-
-
-def _weights(step: Step) -> int:
-    """Elements of weights and biases, after batch norms were folded in."""
-    a = step.arguments
-    if step.kernel == "affine":
-        return 2 * int(a["channels"])
-    if step.kernel == "depthwise":
-        return int(a["channels"]) * (1 + a["window"][4] * a["window"][5])
-    if "rows" not in a:
-        return 0
-    rows = int(a["groups"] * a["rows"])
-    if step.kernel == "pointwise_depthwise":
-        return rows * (a["depth"] + 1) + rows * (1 + a["window"][4] * a["window"][5])
-    taps = a["window"][4] * a["window"][5] if "window" in a else 1
-    return rows * (a.get("depth", a.get("in_channels")) * taps + 1)

@@ -1,0 +1,546 @@
+"""The kernels of the engine: one record each, of what a step computes and all that is asked of it.
+
+Lowering makes these records; building, the file, the printed plan, prices and profiles read them. `native/kernels` has a folder
+of the same name for each, with the arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Activation = Literal["none", "relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu"]
+Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
+Operation = Literal["add", "multiply"]
+Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
+
+PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Windows that slide over a plane; padding on the right and below follows from the output's size.
+
+    Example:
+        >>> halves = Window(8, 6, 4, 3, kernel_y=2, kernel_x=2, stride_y=2, stride_x=2, pad_y=0, pad_x=0)
+        >>> halves.taps, halves.in_plane, halves.out_plane
+        (4, (8, 6), (4, 3))
+    """
+
+    in_height: int
+    in_width: int
+    out_height: int
+    out_width: int
+    kernel_y: int = 1
+    kernel_x: int = 1
+    stride_y: int = 1
+    stride_x: int = 1
+    pad_y: int = 0
+    pad_x: int = 0
+    dilation_y: int = 1
+    dilation_x: int = 1
+
+    @property
+    def in_plane(self) -> tuple[int, int]:
+        return self.in_height, self.in_width
+
+    @property
+    def out_plane(self) -> tuple[int, int]:
+        return self.out_height, self.out_width
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        return self.kernel_y, self.kernel_x
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        return self.stride_y, self.stride_x
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        return self.pad_y, self.pad_x
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        return self.dilation_y, self.dilation_x
+
+    @property
+    def taps(self) -> int:
+        return self.kernel_y * self.kernel_x
+
+    @property
+    def pixels(self) -> int:
+        """Of a plane of the output."""
+        return self.out_height * self.out_width
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What one kernel computes; the planes and weights are the step's.
+
+    A class says which tables of planes its steps read, the main one first and those that may be missing last, and which
+    weights they have.
+    """
+
+    kernel: ClassVar[str]
+    reads: ClassVar[tuple[str, ...]] = ("in",)
+    may_read: ClassVar[tuple[str, ...]] = ()
+    weights: ClassVar[tuple[str, ...]] = ()
+    takes_input: ClassVar[bool] = False  # reads planes that are not padded: the network's input where it lies
+    element: ClassVar[int] = 4  # bytes of one that it writes
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of what it reads; (C, pixels) where it does not know of rows."""
+        raise NotImplementedError
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The same of what it writes."""
+        return self.in_shape
+
+    @property
+    def planes_read(self) -> int:
+        """Planes of the main table."""
+        return self.in_shape[0]
+
+    @property
+    def planes_written(self) -> int:
+        """Planes."""
+        return self.out_shape[0]
+
+    def pixels_read(self, table: str) -> int:
+        """Of each plane of a table."""
+        return math.prod((self.out_shape if table in self.may_read else self.in_shape)[1:])
+
+    @property
+    def pixels_written(self) -> int:
+        """Of each plane."""
+        return math.prod(self.out_shape[1:])
+
+    @property
+    def flops(self) -> int:
+        """Multiply-adds of one image."""
+        return 0
+
+    @property
+    def params(self) -> int:
+        """Elements of weights and biases, before they are packed."""
+        return 0
+
+    @property
+    def family(self) -> str:
+        """What is computed by the same code and so has one surface of the cost model."""
+        return self.kernel
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        """Sizes in octaves, for the cost model: `lanes` are those of this machine's vectors."""
+        raise NotImplementedError
+
+    @property
+    def _between(self) -> str:
+        """Of the text: a window's size."""
+        return ""
+
+    @property
+    def _remark(self) -> str:
+        """Of the text: what comes last."""
+        return ""
+
+    def __str__(self) -> str:
+        if len(self.in_shape) == 2:
+            return f"{self.in_shape[0]} -> {self.out_shape[0]}, {self.in_shape[1]} pixels{self._remark}"
+        return f"{_times(self.in_shape)} ->{self._between} {_times(self.out_shape)}{self._remark}"
+
+
+@dataclass(frozen=True)
+class Gemm(Kernel):
+    """Pointwise convolutions, grouped or not, and linear layers, whose planes have one pixel.
+
+    Example:
+        >>> print(Gemm(groups=2, rows=4, depth=6, pixels=100, activation="relu", slope=0.0))
+        12 -> 8, 100 pixels, 2 groups
+    """
+
+    groups: int
+    rows: int
+    depth: int
+    pixels: int
+    activation: Activation
+    slope: float
+
+    kernel = "gemm"
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "bias")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups * self.depth, self.pixels
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, self.pixels
+
+    @property
+    def flops(self) -> int:
+        return self.groups * self.rows * self.depth * self.pixels
+
+    @property
+    def params(self) -> int:
+        return self.groups * self.rows * (self.depth + 1)
+
+    @property
+    def family(self) -> str:
+        return "gemm" if self.pixels > 1 else "linear"
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        sizes = (octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups))
+        return (*sizes, waste(self.pixels, lanes), waste(self.rows, PANEL), float(has_residual))
+
+    @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class Convolution(Kernel):
+    """Dense or grouped, with any window; `in_channels` is that of one group."""
+
+    groups: int
+    rows: int
+    in_channels: int
+    window: Window
+    activation: Activation
+    slope: float
+
+    kernel = "convolution"
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "bias")
+    takes_input = True
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups * self.in_channels, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, *self.window.out_plane
+
+    @property
+    def flops(self) -> int:
+        return self.groups * self.rows * self.in_channels * self.window.taps * self.window.pixels
+
+    @property
+    def params(self) -> int:
+        return self.groups * self.rows * (self.in_channels * self.window.taps + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        w = self.window
+        sizes = (octaves(w.pixels), octaves(self.in_channels), octaves(self.rows), octaves(self.groups))
+        return (*sizes, octaves(w.taps), octaves(w.stride_y), octaves(w.out_width), waste(w.out_width, lanes))
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+    @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class ConvolutionPool(Convolution):
+    """A convolution of one group and its 3x3 max pooling of stride 2, row by row."""
+
+    pool_window: Window
+
+    kernel = "convolution_pool"
+    may_read: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.rows, *self.pool_window.out_plane
+
+    @property
+    def _remark(self) -> str:
+        return ", pooled 3x3"
+
+
+@dataclass(frozen=True)
+class Depthwise(Kernel):
+    """One filter a channel."""
+
+    channels: int
+    window: Window
+    activation: Activation
+    slope: float
+
+    kernel = "depthwise"
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "bias")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.out_plane
+
+    @property
+    def flops(self) -> int:
+        return self.channels * self.window.taps * self.window.pixels
+
+    @property
+    def params(self) -> int:
+        return self.channels * (self.window.taps + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        w = self.window
+        sizes = (octaves(w.pixels), octaves(self.channels), octaves(w.taps), octaves(w.stride_y))
+        return (*sizes, waste(w.out_width, lanes), float(has_residual))
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+
+@dataclass(frozen=True)
+class PointwiseDepthwise(Kernel):
+    """A pointwise convolution of one group and the 3x3 depthwise one behind it, a few rows at a time."""
+
+    groups: int
+    rows: int
+    depth: int
+    window: Window
+    activation: Activation
+    slope: float
+    depthwise_activation: Activation
+
+    kernel = "pointwise_depthwise"
+    weights = ("weights", "bias", "depthwise_weights", "depthwise_bias")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.depth, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.rows, *self.window.out_plane
+
+    @property
+    def flops(self) -> int:
+        return self.rows * (self.depth * math.prod(self.window.in_plane) + self.window.taps * self.window.pixels)
+
+    @property
+    def params(self) -> int:
+        return self.rows * (self.depth + 1 + self.window.taps + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has neither
+        return octaves(self.window.pixels), octaves(self.depth), octaves(self.rows), octaves(self.window.stride_y)
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+    @property
+    def _remark(self) -> str:
+        return ", pointwise first"
+
+
+@dataclass(frozen=True)
+class Pool(Kernel):
+    """Maximum or average of sliding or adaptive windows."""
+
+    channels: int
+    window: Window
+    pooling: Pooling
+    count_padding: bool
+    activation: Activation
+    slope: float
+
+    kernel = "pool"
+    takes_input = True
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.out_plane
+
+    @property
+    def _is_adaptive(self) -> bool:
+        return self.pooling.startswith("adaptive")
+
+    @property
+    def family(self) -> str:
+        return "adaptive pool" if self._is_adaptive else f"{self.pooling} pool"
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        w = self.window
+        sizes = (octaves(math.prod(w.in_plane)), octaves(w.pixels), octaves(self.channels))
+        return (*sizes, octaves(w.taps), waste(w.out_width, lanes))
+
+    @property
+    def _between(self) -> str:
+        return "" if self._is_adaptive else f" {_times(self.window.kernel)}"
+
+
+@dataclass(frozen=True)
+class _Plain(Kernel):
+    """Pixel by pixel: as much is written as is read."""
+
+    channels: int
+    pixels: int
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, self.pixels
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # whatever they are
+        return octaves(self.channels), octaves(self.pixels)
+
+
+@dataclass(frozen=True)
+class Affine(_Plain):
+    """A factor and a summand for each channel, and an activation."""
+
+    activation: Activation
+    slope: float
+
+    kernel = "affine"
+    weights = ("scale", "shift")
+
+    @property
+    def params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Binary(_Plain):
+    """Sums and products of two tensors; of `b` one pixel a channel may do for all."""
+
+    operation: Operation
+    b_is_scalar: bool
+    activation: Activation
+    slope: float
+
+    kernel = "binary"
+    reads = ("a", "b")
+
+    def pixels_read(self, table: str) -> int:
+        return 1 if table == "b" and self.b_is_scalar else self.pixels
+
+    @property
+    def family(self) -> str:
+        return "binary of scalars" if self.b_is_scalar else "binary"
+
+
+@dataclass(frozen=True)
+class LocalResponseNorm(_Plain):
+    """Over neighbouring channels; `quarters` is four times the exponent."""
+
+    size: int
+    quarters: int
+    scale: float
+    bias: float
+
+    kernel = "local_response_norm"
+
+
+@dataclass(frozen=True)
+class Softmax(_Plain):
+    """Over channels, for each pixel by itself."""
+
+    kernel = "softmax"
+
+
+@dataclass(frozen=True)
+class _Map(Kernel):
+    """A map of another size."""
+
+    channels: int
+    in_height: int
+    in_width: int
+    out_height: int
+    out_width: int
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, self.in_height, self.in_width
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, self.out_height, self.out_width
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # whatever they are
+        return octaves(self.channels), octaves(self.out_height * self.out_width)
+
+
+@dataclass(frozen=True)
+class Resize(_Map):
+    """With the coordinates of `torch.nn.functional.interpolate`; a scale is the input's steps for one of the output."""
+
+    resizing: Resizing
+    scale_y: float
+    scale_x: float
+
+    kernel = "resize"
+
+    @property
+    def family(self) -> str:
+        return f"resize {self.resizing}"
+
+
+@dataclass(frozen=True)
+class Gather(_Map):
+    """Moves data and does nothing else: hands out results, cuts regions, brings the input in."""
+
+    first_y: int = 0
+    first_x: int = 0
+    step_y: int = 1
+    step_x: int = 1
+
+    kernel = "gather"
+    takes_input = True
+
+
+KERNELS: Mapping[str, type[Kernel]] = {
+    kind.kernel: kind
+    for kind in (
+        *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
+        *(Affine, Binary, LocalResponseNorm, Softmax, Resize, Gather),
+    )
+}
+
+
+def octaves(count: int) -> float:
+    """Logarithm of a size to base 2.
+
+    Example:
+        >>> octaves(8), octaves(0)
+        (3.0, 0.0)
+    """
+    return math.log2(max(1, count))
+
+
+def waste(count: int, lanes: int) -> float:
+    """Octaves by which whole vectors are more than `count`.
+
+    Example:
+        >>> waste(8, 16), waste(16, 16)
+        (1.0, 0.0)
+    """
+    return math.log2(math.ceil(count / lanes) * lanes / count) if count else 0.0
+
+
+def _times(sizes: tuple[int, ...]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _groups(groups: int) -> str:
+    return f", {groups} groups" if groups > 1 else ""
