@@ -143,7 +143,7 @@ class _Lowering:
         self._check_batch(cut.dim > 0)
         view, dimension = self.views[node.inputs[0]], cut.dim - 1
         part = slice(cut.start, cut.stop, cut.step)
-        if dimension >= view.starts.ndim and len(view.plane) == 2 and view.starts.ndim == 1:
+        if view.is_in_order and dimension >= view.starts.ndim and len(view.plane) == 2 and view.starts.ndim == 1:
             return self._cut(node, view, dimension - 1, part)
         return views.take_slice(view, dimension, part)
 
@@ -210,7 +210,7 @@ class _Lowering:
 
     def _written_last(self, value: str, x: View) -> Draft | None:
         """The last step, if all that it writes is this value, in order, and nobody else reads it."""
-        if not self.drafts or self.readers[value] != 1:
+        if not self.drafts or self.readers[value] != 1 or not x.is_in_order:
             return None
         block = self.space.blocks[self.drafts[-1].writes]
         is_whole = np.array_equal(x.starts, block.base + np.arange(block.channels) * block.pixels)

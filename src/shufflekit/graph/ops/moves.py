@@ -18,15 +18,15 @@ class Move(Operator):
     category: ClassVar[Category] = "data movement"
 
 
-class _Free(Move):
-    """A view of its input."""
+class FreeMove(Move):
+    """A view of its input, which costs nothing."""
 
     def mac(self, *inputs: tuple[int, ...]) -> int:
         return 0
 
 
 @dataclass(frozen=True)
-class Reshape(_Free):
+class Reshape(FreeMove):
     """The same elements in the same order; the batch stays in dimension 0."""
 
     name: ClassVar[str] = "reshape"
@@ -45,7 +45,7 @@ class Reshape(_Free):
 
 
 @dataclass(frozen=True)
-class Permute(_Free):
+class Permute(FreeMove):
     """Dimensions in another order; the batch stays the first."""
 
     name: ClassVar[str] = "permute"
@@ -73,7 +73,7 @@ def _replaced(x: Shape, dim: int, count: int) -> Shape:
 
 
 @dataclass(frozen=True)
-class Slice(_Free):
+class Slice(FreeMove):
     """Each `step`-th of a dimension, from `start` on and before `stop`, both counted from the front."""
 
     name: ClassVar[str] = "slice"
