@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-KERNELS = {path.parent.name for path in (Path(__file__).parents[2] / "native" / "kernels").glob("*/*.cpp")}
+KERNELS = {path.stem for path in (Path(__file__).parents[2] / "native" / "kernels").glob("*/*.cpp")}
 
 
 def test_every_kernel_equals_its_twin_and_touches_nothing_else(native_folder: Path, run: Callable[..., str]) -> None:
