@@ -21,7 +21,11 @@ inline constexpr const char* type_words[] = {"float32"};
 inline constexpr int64_t type_bytes[] = {4};
 
 template <class T>
-inline constexpr Type type_of = Type::float32;  // float is the only one so far
+constexpr Type type_of();
+template <>
+constexpr Type type_of<float>() {
+    return Type::float32;
+}
 
 // An input or output.
 struct Tensor {

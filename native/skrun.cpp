@@ -206,8 +206,8 @@ void print_json(const shufflekit_engine* engine, const Options& options, const R
                     quoted(results.top[i].name).c_str(), results.top[i].score, i + 1 == results.top.size() ? "]" : "");
     for (size_t i = 0; i < results.steps.size(); ++i) {
         const auto& [step, ms] = results.steps[i];
-        std::printf("%s{\"name\": %s, \"kernel\": \"%s\", \"ms\": %.6g, \"flops\": %lld, \"bytes\": %lld}%s", i ? ", " : ", \"steps\": [",
-                    quoted(step.name).c_str(), step.kernel, ms, static_cast<long long>(step.flops), static_cast<long long>(step.bytes),
+        std::printf("%s{\"name\": %s, \"kernel\": \"%s\", \"variant\": \"%s\", \"ms\": %.6g, \"flops\": %lld, \"bytes\": %lld}%s", i ? ", " : ", \"steps\": [",
+                    quoted(step.name).c_str(), step.kernel, step.variant, ms, static_cast<long long>(step.flops), static_cast<long long>(step.bytes),
                     i + 1 == results.steps.size() ? "]" : "");
     }
     std::printf("}\n");

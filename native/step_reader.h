@@ -55,11 +55,11 @@ class StepReader {
     }
     template <class T>
     void written(WrittenPlanes<T>& to, int64_t channels, int64_t pixels, Reach reach = Reach::whole_vectors) {
-        to.offsets = written_planes(channels, pixels, sizeof(T), type_of<T>, reach);
+        to.offsets = written_planes(channels, pixels, sizeof(T), type_of<T>(), reach);
     }
     template <class T>
     void read(const char* name, ReadPlanes<T>& to, int64_t channels, int64_t pixels, Overlap overlap, Reach reach) {
-        to.offsets = read_planes(name, channels, pixels, sizeof(T), type_of<T>, overlap, reach);
+        to.offsets = read_planes(name, channels, pixels, sizeof(T), type_of<T>(), overlap, reach);
     }
     // A residual's plane may be the out plane of its channel, where this reads an element before it is written.
     template <class T>

@@ -1,41 +1,15 @@
 #include "kernels/kernels.h"
 
-#include "cpu.h"
 #include "fail.h"
 
 namespace shufflekit {
 namespace {
 
-template <class Function>
-struct Code {
-    std::string_view isa;
-    Function* function;
-};
-
-constexpr std::string_view every_set[] = {
-#define SHUFFLEKIT_NAME(isa) #isa,
-    SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_NAME)
-#undef SHUFFLEKIT_NAME
-};
-
-// The best set that runs here, and none better than `best`.
-std::string_view best_set(std::string_view best) {
+// The one that was asked for, or else the best that runs here.
+std::string_view set_of(std::string_view asked) {
     for (const std::string_view isa : every_set)
-        if ((best.empty() || isa == best) && runs_here(isa)) return isa;
-    fail("instruction_set: must be one that runs here, found " + std::string(best));
-}
-
-// Of the sets from `best` on the first that runs here and has code.
-template <class Function, size_t N>
-Function* best_code(const Code<Function> (&codes)[N], std::string_view best) {
-    bool reached = false;
-    for (const std::string_view isa : every_set) {
-        reached |= isa == best;
-        if (!reached || !runs_here(isa)) continue;
-        for (const auto& code : codes)
-            if (code.isa == isa) return code.function;
-    }
-    return codes[N - 1].function;  // scalar
+        if ((asked.empty() || isa == asked) && runs_here(isa)) return isa;
+    fail("instruction_set: must be one that runs here, found " + std::string(asked));
 }
 
 #define SHUFFLEKIT_CODE(isa, Arguments, function) Code<Arguments::Function>{#isa, &isa::function},
@@ -47,7 +21,7 @@ Function* best_code(const Code<Function> (&codes)[N], std::string_view best) {
 
 }  // namespace
 
-Kernels::Kernels(std::string_view best) : isa(best_set(best)) {
+Kernels::Kernels(std::string_view asked) : isa(set_of(asked)) {
 #define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) function = best_code(function##_codes, isa);
 #include "kernels/kernels.inc"
 #undef SHUFFLEKIT_KERNEL

@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "cpu.h"
 #include "kernels/isa.h"
 
 #define SHUFFLEKIT_TEXT(x) #x
@@ -22,10 +23,36 @@ namespace shufflekit {
 #undef SHUFFLEKIT_KERNEL
 #undef SHUFFLEKIT_DECLARE
 
+template <class Function>
+struct Code {
+    std::string_view isa;
+    Function* function;
+};
+
+inline constexpr std::string_view every_set[] = {
+#define SHUFFLEKIT_NAME(isa) #isa,
+    SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_NAME)
+#undef SHUFFLEKIT_NAME
+};
+
+// Of some sets' code, the scalar one last: that of the first set from `best` on that runs here and has some.
+template <class Function, size_t N>
+Function* best_code(const Code<Function> (&codes)[N], std::string_view best) {
+    bool reached = false;
+    for (const std::string_view isa : every_set) {
+        reached |= isa == best;
+        if (!reached || !runs_here(isa)) continue;
+        for (const auto& code : codes)
+            if (code.isa == isa) return code.function;
+    }
+    return codes[N - 1].function;
+}
+
 // For each kernel the code of one instruction set, which need not be the same for all.
 struct Kernels {
-    // The best that runs here; with `best`, a name of SHUFFLEKIT_EACH_ISA, none that is better than that set.
-    explicit Kernels(std::string_view best = "");
+    // The best that runs here; with `asked`, a name of SHUFFLEKIT_EACH_ISA, none that is better than that set. Throws
+    // std::invalid_argument where that does not run here.
+    explicit Kernels(std::string_view asked);
 
     std::string_view isa;  // the best of them
 #define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) \

@@ -32,6 +32,18 @@ void test_kernels() {
 #undef SHUFFLEKIT_TEST
 }
 
+// A set need not have code for every kernel: then the next one's runs, but none that is better than what was asked for.
+void test_choice() {
+    Report report("every", "choice");
+    report.run([&](Random&, std::string& about) -> std::string {
+        constexpr const char *first = "of the first set", *last = "of scalar";
+        const Code<const char> two[] = {{every_set[0], first}, {"scalar", last}}, one[] = {{"scalar", last}};
+        about = "sets with code";
+        if (best_code(one, every_set[0]) != last || best_code(two, "scalar") != last) return "needed the code of scalar";
+        return best_code(two, every_set[0]) == (runs_here(every_set[0]) ? first : last) ? "" : "needed the code of the best that runs here";
+    });
+}
+
 // -100, -99.99, ... 100 through each activation, and what PyTorch does with the ends of float32 and what is beyond them.
 void test_activations(std::string_view isa, Affine::Function* affine) {
     Report report(isa, "activations");
@@ -96,6 +108,7 @@ int main() {
     using namespace shufflekit;
     using namespace shufflekit::testing;
     test_kernels();
+    test_choice();
 #define SHUFFLEKIT_TEST(isa) \
     if (runs_here(#isa)) test_activations(#isa, &isa::affine);
     SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_TEST)

@@ -56,6 +56,7 @@ def test_json_says_what_was_run_and_how_long(native_folder: Path, run: Callable[
     assert 0 < found["min_ms"] <= found["median_ms"]
     assert found["outputs"][0]["shape"] == [7]
     assert [step["kernel"] for step in found["steps"]] == ["convolution", "pool", "gemm", "gather"]
+    assert found["steps"][0]["variant"] == "any"
     assert found["steps"][2]["flops"] == 8 * 7
     text = run(native_folder / "skrun", plan, "--profile")
     assert "ms median" in text

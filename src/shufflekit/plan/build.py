@@ -66,8 +66,8 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, p
 
 
 def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Weights as they lie in the file."""
-    return np.ascontiguousarray(array, np.float32).reshape(-1).view(np.uint8)
+    """Weights as they lie in the file: floats as float32, others as they are."""
+    return np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else None).reshape(-1).view(np.uint8)
 
 
 def _elements(lowered: Lowered, inputs: Sequence[Tensor]) -> NDArray[np.int64]:
