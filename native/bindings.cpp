@@ -107,7 +107,7 @@ std::map<std::string, std::vector<std::string>> words() {
 
 std::map<std::string, int64_t> limits() {
     using namespace shufflekit;
-    return {{"format", plan_format}, {"border", plane_border}, {"panel", gemm_panel}};
+    return {{"format", plan_format}, {"border", plane_border}, {"panel", gemm_panel}, {"threads", most_threads}};
 }
 
 std::vector<std::tuple<std::string, std::string, std::vector<std::string>>> kernels() {
@@ -135,7 +135,7 @@ NB_MODULE(_native, m) {
           "Bytes read plus bytes written a second of all threads together, each copying half of its own working set.");
 
     m.def("words", &words, "The words of a plan, by what they say.");
-    m.def("limits", &limits, "Numbers that a plan is laid out by: its format, the border of planes in bytes, rows of a panel.");
+    m.def("limits", &limits, "The format of plans, the border of planes in bytes, rows of a panel, the most threads.");
     m.def("plane_bytes", &shufflekit::plane_bytes, "pixels"_a, "element"_a, "Bytes that a plane of the arena owns.");
     m.def("kernels", &kernels, "Kernel, variant and the instruction sets that have code for it, best first.");
 

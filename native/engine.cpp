@@ -9,8 +9,6 @@
 namespace shufflekit {
 namespace {
 
-constexpr int most_threads = 256;
-
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Where image `number` of a tensor starts; one that is not there image by image is the same for all.

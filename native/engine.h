@@ -12,6 +12,8 @@
 
 namespace shufflekit {
 
+inline constexpr int most_threads = 256;
+
 class Engine {
   public:
     // instruction_set: a name of SHUFFLEKIT_EACH_ISA that runs here, or empty for the best. Throws std::invalid_argument.

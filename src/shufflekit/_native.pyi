@@ -30,7 +30,7 @@ def words() -> dict[str, list[str]]:
 
 def limits() -> dict[str, int]:
     """
-    Numbers that a plan is laid out by: its format, the border of planes in bytes, rows of a panel.
+    The format of plans, the border of planes in bytes, rows of a panel, the most threads.
     """
 
 def plane_bytes(pixels: int, element: int) -> int:

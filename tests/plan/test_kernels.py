@@ -30,6 +30,7 @@ from shufflekit.plan.kernels import (
 )
 from shufflekit.plan.program import BORDER, ELEMENTS, FORMAT, Program, Step, Tensor, plane_bytes
 from shufflekit.runtime import Engine
+from shufflekit.runtime.engine import _MOST_THREADS
 
 native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
 
@@ -50,7 +51,7 @@ def test_words_are_those_of_the_engine() -> None:
 
 
 def test_limits_are_those_of_the_engine() -> None:
-    assert native.limits() == {"format": FORMAT, "border": BORDER, "panel": PANEL}
+    assert native.limits() == {"format": FORMAT, "border": BORDER, "panel": PANEL, "threads": _MOST_THREADS}
     assert WIDE * ELEMENTS["float32"] == BORDER
 
 
