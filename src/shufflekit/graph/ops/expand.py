@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from shufflekit.graph.operator import Array, RefusedError, Shape, bound
-from shufflekit.graph.ops.moves import FreeMove
+from shufflekit.graph.ops.moves import Move
 
 
 @dataclass(frozen=True)
-class Expand(FreeMove):
+class Expand(Move):
     """Each dimension of size 1 as often as `target` says; the others stay as they are."""
 
     name: ClassVar[str] = "expand"
