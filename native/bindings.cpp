@@ -86,6 +86,7 @@ void copy_planes(const std::vector<Address>& to, const std::vector<Address>& fro
 
 NB_MODULE(_native, m) {
     m.doc() = "The compiled part of shufflekit.";
+    nb::set_leak_warnings(false);  // what a traceback still holds when Python exits is no leak
     m.def("instruction_sets", &shufflekit::instruction_sets,
           "Instruction sets that kernels are compiled for and that run here, best first; the last is 'scalar'.");
     m.def("vector_features", &shufflekit::vector_features, "Vector instructions that the processor offers, used or not.");
@@ -124,6 +125,10 @@ NB_MODULE(_native, m) {
         }, "shape"_a, "order"_a, "instruction_set"_a,
              "shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. "
              "order: a permutation of the input's channels. No instruction set: the best.")
+        .def("mean", [](const TrainingLayer& l, Address in, Address out, bool is_back, int threads) {
+            const WithoutLock without_lock;
+            l.mean(at(in), at(out), is_back, threads);
+        }, "in_"_a, "out"_a, "is_back"_a, "threads"_a, "Average pooling of a depthwise layer's window, zeros beyond the border included; or back.")
         .def_prop_ro("out_size", [](const TrainingLayer& l) { return std::vector<int64_t>{l.out_height(), l.out_width()}; }, "(H, W)")
         .def("forward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address residual, Address z, Address y,
                            Address mean, Address inverse, Address running_mean, Address running_var, double epsilon, double momentum, float low,

@@ -458,6 +458,16 @@ void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t 
     });
 }
 
+void window_sum(const ConvNorm& layer, const float* in, float* out, const float* weights, bool is_back, int32_t first, int32_t last) {
+    const int64_t from = (is_back ? layer.out_pixels : layer.in_pixels) * layer.images, to = (is_back ? layer.in_pixels : layer.out_pixels) * layer.images;
+    for (int32_t channel = first; channel < last; ++channel) {
+        const int64_t in_offset = channel * from, out_offset = channel * to;
+        const Product product{in, &in_offset, weights, 1, layer.taps, {out, &out_offset}, {nullptr, nullptr, 0, 0}};
+        multiply_taps(product, 0, 1, layer.images, is_back ? layer.in_pixels : layer.out_pixels, is_back ? layer.first_back : layer.first_tap,
+                      is_back ? layer.back_taps : layer.forward_taps);
+    }
+}
+
 void conv_norm_sums(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, int32_t first, int32_t last, float* work) {
     const int64_t columns = layer.out_pixels * layer.images, length = int64_t{layer.depth} * layer.taps;
     int64_t* in = take_offsets(work, layer.depth);

@@ -79,6 +79,8 @@ inline int64_t conv_norm_backward_work(const ConvNorm& layer) {
     void conv_norm_sums(const ConvNorm&, const ConvNormBackward&, int32_t group, int32_t first, int32_t last, float* work);    \
     /* The rest for a group, after its sums; of a pointwise layer for some of its columns only. Adds to dweights. */           \
     void conv_norm_backward(const ConvNorm&, const ConvNormBackward&, int32_t group, int64_t first, int64_t last, float* work); \
+    /* Channels `first` to `last` of a depthwise convolution with the same weights for all, or back to x: the gradient. */      \
+    void window_sum(const ConvNorm&, const float* in, float* out, const float* weights, bool is_back, int32_t first, int32_t last); \
     }
 SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
 #undef SHUFFLEKIT_DECLARE

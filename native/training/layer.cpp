@@ -51,7 +51,7 @@ int64_t border(int64_t count, int part, int parts) { return count * part / parts
 
 }  // namespace
 
-#define SHUFFLEKIT_ENTRY(isa) {#isa, &isa::conv_norm_forward, &isa::conv_norm_sums, &isa::conv_norm_backward},
+#define SHUFFLEKIT_ENTRY(isa) {#isa, &isa::conv_norm_forward, &isa::conv_norm_sums, &isa::conv_norm_backward, &isa::window_sum},
 const TrainingLayer::Kernels TrainingLayer::every_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 
@@ -114,6 +114,16 @@ ConvNorm TrainingLayer::layer() const {
     layer.first_back = first_back_.data(), layer.back_taps = back_taps_.data();
     layer.order = order_.data();
     return layer;
+}
+
+void TrainingLayer::mean(const float* in, float* out, bool is_back, int threads) const {
+    const ConvNorm layer = this->layer();
+    require(layer.depth == 1 && layer.rows == 1 && !layer.is_pointwise, "mean: is of a depthwise layer");
+    const std::vector<float> weights(static_cast<size_t>(layer.taps), 1.0f / static_cast<float>(layer.taps));
+    on_threads(threads, [&](int thread) {
+        kernels_->window_sum(layer, in, out, weights.data(), is_back, static_cast<int32_t>(border(layer.groups, thread, threads)),
+                            static_cast<int32_t>(border(layer.groups, thread + 1, threads)));
+    });
 }
 
 // Threads share the groups, and the rows of each where there are fewer groups than threads.

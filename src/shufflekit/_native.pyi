@@ -71,6 +71,11 @@ class TrainingLayer:
         shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. order: a permutation of the input's channels. No instruction set: the best.
         """
 
+    def mean(self, in_: int, out: int, is_back: bool, threads: int) -> None:
+        """
+        Average pooling of a depthwise layer's window, zeros beyond the border included; or back.
+        """
+
     @property
     def out_size(self) -> list[int]:
         """(H, W)"""

@@ -198,6 +198,41 @@ class _Gather(Function):
         return (None, None, *results)
 
 
+class _AveragePool(Function):
+    """Zeros beyond the border count."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: Any) -> Tensor:
+        ctx.layer, ctx.shape = layer, x.shape
+        y = _empty(x.shape[0], x.shape[1], *layer.out_size)
+        layer.mean(x.data_ptr(), y.data_ptr(), False, torch.get_num_threads())
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None]:
+        dy, dx = to_batch_last(dy), _empty(*ctx.shape)
+        ctx.layer.mean(dy.data_ptr(), dx.data_ptr(), True, torch.get_num_threads())
+        return dx, None
+
+
+class _GlobalMean(Function):
+    """(N, C, H, W) to (N, C)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        n, c, h, w = ctx.shape = x.shape
+        return x.permute(1, 2, 3, 0).reshape(c, h * w, n).mean(1).t().contiguous()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
+        n, c, h, w = ctx.shape
+        dx = _empty(n, c, h, w)
+        dx.permute(1, 2, 3, 0).copy_((dy / (h * w)).t().contiguous()[:, None, None])
+        return dx
+
+
 @dataclass
 class _Part:
     """Some channels of a map: a tensor, or a step that has not run yet."""
@@ -393,7 +428,7 @@ class Map:
             return getattr(self.tensor(), name)
         if name.endswith("_"):
             raise UnfitError(f"{name} changes a map in place")
-        return lambda *args, **kwargs: _in_pytorch(found, (self, *args), kwargs)
+        return lambda *args, **kwargs: Map.__torch_function__(found, (), (self, *args), kwargs)
 
     @classmethod
     def __torch_function__(
@@ -476,7 +511,7 @@ def _convolve(
 ) -> Any:
     if not isinstance(x, Map) or bias is not None or isinstance(padding, str) or x.shape[1] != weight.shape[1] * groups:
         return NotImplemented
-    stride, padding, dilation = (tuple(v) if isinstance(v, Sequence) else (v, v) for v in (stride, padding, dilation))
+    stride, padding, dilation = (_pair(v) for v in (stride, padding, dilation))
     n, _, *size = x.shape
     h, w = (
         (side + 2 * pad - step * (kernel - 1) - 1) // stride_ + 1
@@ -549,6 +584,38 @@ def _concatenate(tensors: Any, dim: int = 0) -> Any:
     return Map(parts, order)
 
 
+def _average_pool(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    kernel, stride, padding = (_pair(v) for v in (kernel_size, stride or kernel_size, padding))
+    if kernel == (1, 1) or ceil_mode or not count_include_pad or divisor_override:
+        return _pool(F.avg_pool2d)(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    n, c, h, w = x.shape
+    layer = _layer((n, c, c, c, h, w, *kernel, *stride, *padding, 1, 1), tuple(range(c)))
+    return _pool(lambda planes: _AveragePool.apply(planes.transpose(0, 1), layer).transpose(0, 1))(x)
+
+
+def _mean(x: Any, dim: Any = None, keepdim: bool = False, **others: Any) -> Any:
+    if not isinstance(x, Map) or others or dim is None or sorted(d % 4 for d in _tuple(dim)) != [2, 3]:
+        return NotImplemented
+    found = _GlobalMean.apply(x.tensor())
+    return Map.of(found[:, :, None, None]) if keepdim else found
+
+
+def _tuple(values: Any) -> tuple[int, ...]:
+    return tuple(values) if isinstance(values, Sequence) else (values,)
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    return tuple(values) if isinstance(values, Sequence) else (values, values)  # type: ignore[return-value]
+
+
 def _pool(function: Callable[..., Any]) -> Callable[..., Any]:
     """A pooling of a batch-last tensor (N, C, H, W): to PyTorch its transpose (C, N, H, W) is one in channels_last."""
 
@@ -574,7 +641,9 @@ _HANDLERS: dict[Any, Callable[..., Any]] = {
     F.relu6: _relu6,
     F.hardtanh: _hardtanh,
     torch.cat: _concatenate,
-    F.avg_pool2d: _pool(F.avg_pool2d),
+    F.avg_pool2d: _average_pool,
+    torch.mean: _mean,
+    Tensor.mean: _mean,
     F.max_pool2d: _pool(F.max_pool2d),
     torch.max_pool2d: _pool(torch.max_pool2d),
     torch.add: lambda x, other: x._plus(other) if isinstance(x, Map) else other._plus(x),
