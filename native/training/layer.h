@@ -34,6 +34,8 @@ class TrainingLayer {
         decltype(&scalar::conv_norm_forward) forward;
         decltype(&scalar::conv_norm_sums) sums;
         decltype(&scalar::conv_norm_backward) backward;
+        decltype(&scalar::conv_norm_lean_forward) lean_forward;
+        decltype(&scalar::conv_norm_lean_backward) lean_backward;
         decltype(&scalar::window_sum) window_sum;
     };
     static const Kernels every_kernels[];

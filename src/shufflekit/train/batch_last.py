@@ -32,10 +32,6 @@ except ImportError:  # without the compiled part everything trains as PyTorch do
 
 IMAGES = 16
 "Batches are multiples of it: the widest vector."
-# A pointwise convolution of so few channels a group is computed again in the backward pass: that takes less time than to
-# write its result to memory and to read it back.
-_CHEAP_DEPTH = 16
-
 
 def is_compiled() -> bool:
     """Whether the native part is there."""
@@ -94,7 +90,8 @@ class _Settings:
 
     layer: Any
     out_shape: tuple[int, int, int, int]
-    keeps_sums: bool
+    moments: int
+    "How many numbers they are, where no sums are kept."
     running_mean: Tensor | None
     running_var: Tensor | None
     epsilon: float
@@ -116,17 +113,18 @@ class _ConvNorm(Function):
     ) -> tuple[Tensor, Tensor]:
         s = settings
         y = _empty(*s.out_shape)
-        z = _empty(*s.out_shape) if s.keeps_sums else None
+        z = None if s.moments else _empty(*s.out_shape)
+        moments = gamma.new_empty(s.moments) if s.moments else None
         mean, inverse = gamma.new_empty(2, gamma.numel())
         s.layer.forward(
-            *map(_address, (x, weight, gamma, beta, residual, z, y, mean, inverse, s.running_mean, s.running_var)),
+            *map(_address, (x, weight, gamma, beta, residual, z, moments, y, mean, inverse, s.running_mean, s.running_var)),
             s.epsilon,
             s.momentum,
             s.bounds.low,
             s.bounds.high,
             torch.get_num_threads(),
         )
-        ctx.save_for_backward(x, weight, gamma, beta, mean, inverse, z, y)
+        ctx.save_for_backward(x, weight, gamma, beta, mean, inverse, z, moments, y)
         ctx.settings, ctx.has_residual = s, residual is not None
         ctx.set_materialize_grads(False)
         return y, x
@@ -136,7 +134,7 @@ class _ConvNorm(Function):
     def backward(ctx: Any, dy: Tensor | None, added: Tensor | None) -> tuple[Tensor | None, ...]:
         if dy is None:
             return (added, *[None] * 5)
-        x, weight, gamma, beta, mean, inverse, z, y = ctx.saved_tensors
+        x, weight, gamma, beta, mean, inverse, z, moments, y = ctx.saved_tensors
         s: _Settings = ctx.settings
         dy = to_batch_last(dy)
         added = None if added is None else to_batch_last(added)
@@ -148,9 +146,9 @@ class _ConvNorm(Function):
         dresidual = _empty(*dy.shape) if wants_residual and is_masked else None
         masks_x = s.x_bounds is not None
         x_bounds = s.x_bounds or _Bounds()
-        mask = y if ctx.has_residual else None
+        mask = y if ctx.has_residual or moments is not None else None
         s.layer.backward(
-            *map(_address, (x, weight, gamma, beta, mean, inverse, z, mask, dy, added, dx, dweight, dgamma, dbeta, dresidual)),
+            *map(_address, (x, weight, gamma, beta, mean, inverse, z, moments, mask, dy, added, dx, dweight, dgamma, dbeta, dresidual)),
             s.bounds.low,
             s.bounds.high,
             x_bounds.low,
@@ -233,6 +231,16 @@ class _GlobalMean(Function):
         return dx
 
 
+def _moments(channels: int, depth: int, groups: int) -> int:
+    """How many moments stand in for the sums of a pointwise layer; none where sums are less work.
+
+    Threads share the groups of a layer with moments.
+    """
+    rows = channels // groups
+    is_less = rows >= depth if depth <= 16 else rows >= 4 * depth and depth <= 64
+    return groups * depth * (depth + 1) if is_less and groups >= torch.get_num_threads() else 0
+
+
 @dataclass
 class _Part:
     """Some channels of a map: a tensor, or a step that has not run yet."""
@@ -289,14 +297,14 @@ class _Part:
         n, c, h, w = part.shape
         shape = (n, c, self.shape[1], groups, h, w, *weight.shape[2:], *stride, *padding, *dilation)
         layer = _layer(shape, tuple(order))
-        is_cheap = weight.shape[2:] == (1, 1) and stride == (1, 1) and padding == (0, 0) and weight.shape[1] <= _CHEAP_DEPTH
+        is_pointwise = weight.shape[2:] == (1, 1) and stride == (1, 1) and padding == (0, 0)
         reads_alone = part.bounds.binds and not part.was_read and x.requires_grad
         if reads_alone:
             part.bounds.masked_by_reader = True
         settings = _Settings(
             layer,
             self.shape,
-            not is_cheap,
+            _moments(self.shape[1], weight.shape[1], groups) if is_pointwise else 0,
             running_mean,
             running_var,
             epsilon,
@@ -613,7 +621,7 @@ def _tuple(values: Any) -> tuple[int, ...]:
 
 
 def _pair(values: Any) -> tuple[int, int]:
-    return tuple(values) if isinstance(values, Sequence) else (values, values)  # type: ignore[return-value]
+    return tuple(values) if isinstance(values, Sequence) else (values, values)
 
 
 def _pool(function: Callable[..., Any]) -> Callable[..., Any]:
