@@ -387,13 +387,14 @@ void pointwise_weights(const float* dz, int64_t dz_stride, const float* x, const
 
 constexpr int weight_rows = vector_lanes == 8 ? 3 : 4, weight_depth = vector_lanes == 8 ? 4 : 6;
 
-void multiply_weights(const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, int64_t columns, int32_t rows, int32_t depth, float* to) {
+void multiply_weights(const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, int64_t columns, int32_t rows, int32_t depth, float* to,
+                      int64_t to_stride) {
     for (int32_t r = 0; r < rows;) {
         const int32_t height = smaller(rows - r, weight_rows);
         for (int32_t d = 0; d < depth;) {
             const int32_t width = smaller(depth - d, weight_depth);
             const auto call = [&]<int R, int D>() {
-                pointwise_weights<R, D>(dz + r * dz_stride, dz_stride, x, offsets + d, columns, to + int64_t{r} * depth + d, depth);
+                pointwise_weights<R, D>(dz + r * dz_stride, dz_stride, x, offsets + d, columns, to + r * to_stride + d, to_stride);
             };
             const auto with_width = [&]<int R>() {
                 with_rows(width, [&]<int D>() { call.template operator()<R, smaller(D, weight_depth)>(); });
@@ -487,8 +488,12 @@ void put_moments(const float* x, const int64_t* in, int32_t depth, int64_t colum
     for (int64_t c = 0; c < columns; c += block) {
         const int64_t count = smaller(block, columns - c);
         put_centred(x + c, in, moments, depth, count, centred, block);
-        multiply_weights(centred, block, centred, blocks, count, depth, depth, products);
+        for (int32_t d = 0; d < depth; d += weight_rows)  // from the diagonal on
+            multiply_weights(centred + d * block, block, centred, blocks + d, count, smaller(weight_rows, depth - d), depth - d,
+                             products + d * (depth + 1), depth);
     }
+    for (int32_t d = 0; d < depth; ++d)
+        for (int32_t e = 0; e < d; ++e) products[d * depth + e] = products[e * depth + d];
 }
 
 // Where rows of a block start.
@@ -561,7 +566,7 @@ void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, i
         put_centred(b.x + c, in, moments, depth, end - c, centred, block);
         if (b.is_masked) put_masked(c, end, true);
         const float* g = b.is_masked ? masked : b.dy + channel * columns + c;
-        multiply_weights(g, b.is_masked ? block : columns, centred, blocks, end - c, rows, wide, sums);
+        multiply_weights(g, b.is_masked ? block : columns, centred, blocks, end - c, rows, wide, sums, wide);
     }
     // matrix: what multiplies g and x in each channel of dx, [depth][rows + depth].
     for (int32_t i = 0; i < depth * (rows + depth); ++i) matrix[i] = 0;
@@ -694,7 +699,7 @@ void conv_norm_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_
             const Finish finish{b.added ? b.added + c : nullptr, masking ? masking + c : nullptr, b.x_low, b.x_high};
             multiply_columns({dz, out, packed_back, layer.rows, 1, {b.dx + c, in}, finish}, 0, layer.depth, 0, end - c);
         }
-        if (dweights) multiply_weights(dz, stride, b.x + c, in, end - c, layer.rows, layer.depth, dweights);
+        if (dweights) multiply_weights(dz, stride, b.x + c, in, end - c, layer.rows, layer.depth, dweights, layer.depth);
     }
 }
 

@@ -33,6 +33,7 @@ except ImportError:  # without the compiled part everything trains as PyTorch do
 IMAGES = 16
 "Batches are multiples of it: the widest vector."
 
+
 def is_compiled() -> bool:
     """Whether the native part is there."""
     return _native is not None
@@ -148,7 +149,8 @@ class _ConvNorm(Function):
         x_bounds = s.x_bounds or _Bounds()
         mask = y if ctx.has_residual or moments is not None else None
         s.layer.backward(
-            *map(_address, (x, weight, gamma, beta, mean, inverse, z, moments, mask, dy, added, dx, dweight, dgamma, dbeta, dresidual)),
+            *map(_address, (x, weight, gamma, beta, mean, inverse, z, moments, mask, dy, added)),
+            *map(_address, (dx, dweight, dgamma, dbeta, dresidual)),
             s.bounds.low,
             s.bounds.high,
             x_bounds.low,
@@ -189,6 +191,8 @@ class _Gather(Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         n, h, w = ctx.size
+        if len(grads) == 1 and grads[0] is not None and ctx.order == _identity(len(ctx.order)):  # nothing but a concatenation
+            return (None, None, *to_batch_last(grads[0]).split(ctx.channels, 1))
         filled = [_empty(n, c, h, w).zero_() if g is None else to_batch_last(g) for g, c in zip(grads, ctx.sizes, strict=True)]
         results = [_empty(n, c, h, w) for c in ctx.channels]
         planes = _planes(results)
