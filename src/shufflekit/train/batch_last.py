@@ -663,9 +663,10 @@ _HANDLERS: dict[Any, Callable[..., Any]] = {
 }
 
 
-# Of a gradient and of a statistic. A value at the corner of an activation can fall on its other side by rounding, which moved
-# gradients of the networks here by up to 0.6 % with 16 images; a mistake in what belongs together moves some by 100 %.
-_GRADIENT_OFF, _STATISTIC_OFF = 0.05, 1e-3
+# Of a gradient and of a statistic. A right step is off by 0.02 %. But rounding can put a value at the corner of an activation
+# on its other side, in PyTorch's own float32 as in ours: that moved gradients by up to 6 % in one trial of ten, and hence there
+# are several. A mistake in what belongs together moves some gradient by 100 % in all of them.
+_GRADIENT_OFF, _STATISTIC_OFF, _TRIALS = 0.02, 1e-3, 5
 _ZERO = 1e-3  # of the largest gradient: below it a gradient is the noise of one that is zero
 
 
@@ -682,16 +683,21 @@ def reason_against(model: nn.Module, input_shape: tuple[int, ...], classes: int)
     if input_shape[0] % IMAGES:
         return f"a batch must be a multiple of {IMAGES}, found {input_shape[0]}"
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn((IMAGES, *input_shape[1:]), generator=generator)
-    labels = torch.randint(classes, (IMAGES,), generator=generator)
-    with torch.random.fork_rng():
-        wanted_gradients, wanted_statistics = _step(model, images, labels)
-        try:
-            gradients, statistics = _step(model, Map.of(images), labels)
-        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-            return one_line(error)
-    off = _difference(gradients, wanted_gradients, _GRADIENT_OFF)
-    return off or _difference(statistics, wanted_statistics, _STATISTIC_OFF)
+    off = ""
+    for _ in range(_TRIALS):
+        images = torch.randn((IMAGES, *input_shape[1:]), generator=generator)
+        labels = torch.randint(classes, (IMAGES,), generator=generator)
+        with torch.random.fork_rng():
+            wanted_gradients, wanted_statistics = _step(model, images, labels)
+            try:
+                gradients, statistics = _step(model, Map.of(images), labels)
+            except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+                return one_line(error)
+        off = _difference(gradients, wanted_gradients, _GRADIENT_OFF)
+        off = off or _difference(statistics, wanted_statistics, _STATISTIC_OFF)
+        if not off:
+            break
+    return off
 
 
 def _difference(found: dict[str, Tensor], wanted: dict[str, Tensor], most: float) -> str:
