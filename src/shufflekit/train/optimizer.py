@@ -61,7 +61,7 @@ def build_average(model: nn.Module, decay: float) -> AveragedModel:
 
 
 class _Average(AveragedModel):
-    """Looks its tensors up once: to walk through all modules each time took 6 % of a small network's step.
+    """Looks its tensors up once: to walk through all modules took 3.6 ms an update of ShuffleNet V1 0.25x, now 0.9.
 
     Neither network may get other tensors meanwhile; values that are loaded into those that it has are fine.
     """
