@@ -137,6 +137,7 @@ void copy_planes(const std::vector<Address>& to, const std::vector<Address>& fro
 
 NB_MODULE(_native, m) {
     m.doc() = "The compiled part of shufflekit.";
+    nb::set_leak_warnings(false);  // what a traceback still holds when Python exits is no leak
     m.def("instruction_sets", &shufflekit::instruction_sets,
           "Instruction sets that kernels are compiled for and that run here, best first; the last is 'scalar'.");
     m.def("vector_features", &shufflekit::vector_features, "Vector instructions that the processor offers, used or not.");
@@ -186,22 +187,26 @@ NB_MODULE(_native, m) {
         }, "shape"_a, "order"_a, "instruction_set"_a,
              "shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. "
              "order: a permutation of the input's channels. No instruction set: the best.")
+        .def("mean", [](const TrainingLayer& l, Address in, Address out, bool is_back, int threads) {
+            const WithoutLock without_lock;
+            l.mean(at(in), at(out), is_back, threads);
+        }, "in_"_a, "out"_a, "is_back"_a, "threads"_a, "Average pooling of a depthwise layer's window, zeros beyond the border included; or back.")
         .def_prop_ro("out_size", [](const TrainingLayer& l) { return std::vector<int64_t>{l.out_height(), l.out_width()}; }, "(H, W)")
-        .def("forward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address residual, Address z, Address y,
+        .def("forward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address residual, Address z, Address moments, Address y,
                            Address mean, Address inverse, Address running_mean, Address running_var, double epsilon, double momentum, float low,
                            float high, int threads) {
             const WithoutLock without_lock;
-            l.forward({at(x), at(weights), at(gamma), at(beta), at(residual), at(z), at(y), at(mean), at(inverse), at(running_mean),
+            l.forward({at(x), at(weights), at(gamma), at(beta), at(residual), at(z), at(moments), at(y), at(mean), at(inverse), at(running_mean),
                        at(running_var), epsilon, momentum, low, high}, threads);
-        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "residual"_a, "z"_a, "y"_a, "mean"_a, "inverse"_a, "running_mean"_a, "running_var"_a,
-             "epsilon"_a, "momentum"_a, "low"_a, "high"_a, "threads"_a, "0: residual, z or the running statistics are not there.")
+        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "residual"_a, "z"_a, "moments"_a, "y"_a, "mean"_a, "inverse"_a, "running_mean"_a, "running_var"_a,
+             "epsilon"_a, "momentum"_a, "low"_a, "high"_a, "threads"_a, "0: residual, one of z and moments, or the running statistics are not there.")
         .def("backward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address mean, Address inverse, Address z,
-                            Address y, Address dy, Address added, Address dx, Address dweights, Address dgamma, Address dbeta, Address dresidual,
+                            Address moments, Address y, Address dy, Address added, Address dx, Address dweights, Address dgamma, Address dbeta, Address dresidual,
                             float low, float high, float x_low, float x_high, bool is_masked, bool masks_x, int threads) {
             const WithoutLock without_lock;
-            l.backward({at(x), at(weights), at(gamma), at(beta), at(mean), at(inverse), at(z), at(y), at(dy), at(added), at(dx), at(dweights),
+            l.backward({at(x), at(weights), at(gamma), at(beta), at(mean), at(inverse), at(z), at(moments), at(y), at(dy), at(added), at(dx), at(dweights),
                         at(dgamma), at(dbeta), at(dresidual), low, high, x_low, x_high, is_masked, masks_x}, threads);
-        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "mean"_a, "inverse"_a, "z"_a, "y"_a, "dy"_a, "added"_a, "dx"_a, "dweights"_a, "dgamma"_a,
+        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "mean"_a, "inverse"_a, "z"_a, "moments"_a, "y"_a, "dy"_a, "added"_a, "dx"_a, "dweights"_a, "dgamma"_a,
              "dbeta"_a, "dresidual"_a, "low"_a, "high"_a, "x_low"_a, "x_high"_a, "is_masked"_a, "masks_x"_a, "threads"_a,
-             "0: z, y, added, dx, dweights or dresidual are not there.");
+             "0: one of z and moments, y, added, dx, dweights or dresidual are not there.");
 }

@@ -103,12 +103,21 @@ class TrainingLayer:
         shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. order: a permutation of the input's channels. No instruction set: the best.
         """
 
+    def mean(self, in_: int, out: int, is_back: bool, threads: int) -> None:
+        """
+        Average pooling of a depthwise layer's window, zeros beyond the border included; or back.
+        """
+
     @property
     def out_size(self) -> list[int]:
         """(H, W)"""
 
-    def forward(self, x: int, weights: int, gamma: int, beta: int, residual: int, z: int, y: int, mean: int, inverse: int, running_mean: int, running_var: int, epsilon: float, momentum: float, low: float, high: float, threads: int) -> None:
-        """0: residual, z or the running statistics are not there."""
+    def forward(self, x: int, weights: int, gamma: int, beta: int, residual: int, z: int, moments: int, y: int, mean: int, inverse: int, running_mean: int, running_var: int, epsilon: float, momentum: float, low: float, high: float, threads: int) -> None:
+        """
+        0: residual, one of z and moments, or the running statistics are not there.
+        """
 
-    def backward(self, x: int, weights: int, gamma: int, beta: int, mean: int, inverse: int, z: int, y: int, dy: int, added: int, dx: int, dweights: int, dgamma: int, dbeta: int, dresidual: int, low: float, high: float, x_low: float, x_high: float, is_masked: bool, masks_x: bool, threads: int) -> None:
-        """0: z, y, added, dx, dweights or dresidual are not there."""
+    def backward(self, x: int, weights: int, gamma: int, beta: int, mean: int, inverse: int, z: int, moments: int, y: int, dy: int, added: int, dx: int, dweights: int, dgamma: int, dbeta: int, dresidual: int, low: float, high: float, x_low: float, x_high: float, is_masked: bool, masks_x: bool, threads: int) -> None:
+        """
+        0: one of z and moments, y, added, dx, dweights or dresidual are not there.
+        """
