@@ -101,6 +101,7 @@ def test_predicted_times_sum_to_the_predicted_whole():
     works = works_of_layers(found.layers, DEVICE, 1)
     assert found.latency.median_ms == pytest.approx(TWICE_THE_LIMIT.predict_total_ms(works))
     assert found.ms == pytest.approx(found.latency.median_ms)
+    assert found.latency.runs == 0, "nothing was run"
 
 
 def test_refuses_in_one_line():

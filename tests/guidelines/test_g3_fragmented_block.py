@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from shufflekit.cost import count
-from tests.guidelines.nets import Cells, Sum, layers_of, violations
+from shufflekit.guidelines import RULES
+from tests.guidelines.nets import DEVICE, Cells, Sum, layers_of, violations
 
 
 @pytest.mark.parametrize(("convolutions", "pieces"), [(1, []), (2, []), (3, [3]), (4, [4])])
@@ -17,6 +18,12 @@ def test_sums_as_in_the_papers_table_3(convolutions, pieces):
     found = violations("G3", count(Sum(convolutions), (1, 16, 8, 8)).layers)
     assert [one.value for one in found] == pieces
     assert all(len(one.layers) == 2 * convolutions - 1 for one in found)  # the convolutions and the sums
+
+
+def test_up_to_the_bound_it_is_silent():
+    (rule,) = [rule for rule in RULES if rule.code == "G3"]
+    layers = count(Sum(3), (1, 16, 8, 8)).layers
+    assert [len(list(rule.find(layers, DEVICE, bound))) for bound in (2, 3, 4, 5)] == [1, 0, 0, 0]
 
 
 def test_four_become_two_twice_as_large():

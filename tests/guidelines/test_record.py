@@ -20,6 +20,11 @@ def test_budget_is_for_each_finding():
     assert Audit(a_profile(), (a_finding(2.0), a_finding(0.5)), ("G4",), budget_ms=1.0).over_budget == (a_finding(2.0),)
 
 
+def test_what_is_no_number_is_no_json():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Audit(a_profile(), (a_finding(float("nan")),), ("G4",), budget_ms=1.0).to_json()
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"profile": {}}'])
 def test_another_file_is_refused_in_one_line(text):
     with pytest.raises(InputError, match="^audit: (not readable|no JSON)"):

@@ -45,6 +45,7 @@ def test_a_scaled_convolution_multiplies_as_many_times_as_often_and_stays_what_i
     [
         (nn.ReLU(), (1, 8, 6, 6)),
         (nn.AvgPool2d(2), (1, 8, 6, 6)),
+        (nn.Sigmoid(), (1, 2, 6, 6)),
         (nn.ChannelShuffle(2), (1, 8, 6, 6)),
         (nn.Linear(8, 16, bias=False), (4, 8)),
         (nn.ConvTranspose2d(8, 16, 2, 2), (1, 8, 6, 6)),
@@ -57,3 +58,8 @@ def test_other_operators_do_and_move_in_proportion(net, shape):
         assert (found.flops, found.mac, found.mac_bytes) == (factor * was.flops, factor * was.mac, factor * was.mac_bytes)
         assert found.output_shapes[0][1] == factor * was.output_shapes[0][1]
     assert scaled(was, 1e-9).mac > 0  # never to nothing
+
+
+def test_one_channel_becomes_two():
+    (was,) = count(nn.ReLU(), (1, 1, 6, 6)).layers
+    assert (scaled(was, 2.0).mac, scaled(was, 2.0).output_shapes) == (2 * was.mac, ((1, 2, 6, 6),))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from shufflekit.train import memory
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
 def test_freed_memory_stays_in_the_process() -> None:
@@ -41,3 +43,11 @@ print(max(int(line.split()[1]) for line in smaps if line.startswith("AnonHugePag
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 16 << 10, "KiB of one mapping"
+
+
+def test_elsewhere_nothing_takes_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())  # a library without the setting, as musl's
+    assert memory.keep_freed_memory() is False
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("looked for glibc"))
+    assert memory.keep_freed_memory() is False

@@ -4,8 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from shufflekit.data.sources import open_source
 from shufflekit.errors import UsageError
 from shufflekit.train.recipe import CIFAR, IMAGENET, RECIPES, recipe_named
 
@@ -51,3 +53,11 @@ def test_recipes_have_names() -> None:
     assert {name: recipe_named(name) for name in RECIPES} == RECIPES
     with pytest.raises(UsageError, match="recipe: must be one of imagenet, cifar, detect, found 'mnist'"):
         recipe_named("mnist")
+
+
+def test_cifar_images_become_zero_on_average_with_a_spread_of_one(shared_data: Path) -> None:
+    source = open_source(shared_data / "cifar10", split="test")
+    pixels = np.stack([source.read(index) for index in range(0, len(source), 5)])
+    ready = np.stack([CIFAR.preprocessing(image) for image in pixels])
+    assert np.abs(ready.mean((0, 2, 3))).max() < 0.03  # a fifth of the test images stands for the training images
+    assert np.abs(ready.std((0, 2, 3)) - 1).max() < 0.03

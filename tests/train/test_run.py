@@ -23,6 +23,7 @@ from shufflekit.train import batch_last, loop
 from shufflekit.train.checkpoint import load_checkpoint, save_checkpoint
 from shufflekit.train.lock import folder_lock
 from shufflekit.train.log import Silent
+from shufflekit.train.loop import Trainer
 from shufflekit.train.recipe import Recipe
 from shufflekit.train.run import Settings, run
 from shufflekit.train.score import Score
@@ -583,6 +584,34 @@ def test_the_classifier_of_other_classes_starts_anew_and_of_the_same_is_kept(
     )
 
 
+def test_a_run_puts_the_rows_of_its_weights_in_the_order_of_the_data(
+    make_images: MakeImages, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, first, seen = make_images(16), tmp_path / "first", []
+    assert run(settings(data, first), replace(recipe, epochs=1)) == 0
+    kept = Network.from_pretrained(first).get_classifier().weight.clone()
+    config = json.loads((first / "config.json").read_text())
+    names = config["pretrained_cfg"]["classes"]
+    config["pretrained_cfg"]["classes"] = [names[3], *names[:3]]
+    (first / "config.json").write_text(json.dumps(config))
+
+    def fit(self: Trainer) -> int:
+        seen.append(self.model.get_classifier().weight.clone())
+        return 0
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    assert run(settings(data, tmp_path / "second", weights=str(first / "model.safetensors")), replace(recipe, epochs=1)) == 0
+    assert torch.equal(seen[0], kept[[1, 2, 3, 0]])
+
+
+def test_names_of_classes_that_nobody_says_are_none(tmp_path: Path) -> None:
+    model = create_model("shufflenet_v2_x0_5", num_classes=4)
+    assert isinstance(model, Network)
+    for config in ("[]", '{"pretrained_cfg": null}', '{"pretrained_cfg": {}}', "{", '"a"'):
+        (tmp_path / "config.json").write_text(config)
+        assert known_classes(model, str(tmp_path)) == []
+
+
 def test_the_best_epoch_is_that_of_the_network_that_is_kept(
     make_images: MakeImages, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -671,4 +700,8 @@ def test_another_seed_holds_out_other_images(make_images: MakeImages, tmp_path: 
         out = tmp_path / str(seed)
         assert run(settings(data, out, holdout=8), replace(recipe, epochs=1, seed=seed)) == 0
         found.add(load_checkpoint(out / "checkpoints" / "last.pt")["identity"]["validation"])
+    assert len(found) == 2
+    for seed in (2, 3):  # unless they are asked for
+        assert run(settings(data, tmp_path / str(seed), holdout=8, holdout_seed=1), replace(recipe, epochs=1, seed=seed)) == 0
+        found.add(load_checkpoint(tmp_path / str(seed) / "checkpoints" / "last.pt")["identity"]["validation"])
     assert len(found) == 2
