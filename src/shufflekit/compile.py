@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from shufflekit.errors import UsageError
-from shufflekit.graph import capture, simplify
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
 from shufflekit.runtime import Engine
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from shufflekit.graph.graph import BATCH
-from shufflekit.graph.images import Images, RefusedError
+from shufflekit.graph.images import Images
+from shufflekit.graph.operator import BATCH, RefusedError
 
 ONE = Images((1, 8, 6, 5), 0)
 

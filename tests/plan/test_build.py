@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from shufflekit.errors import InputError, UsageError
-from shufflekit.graph import capture, simplify
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.models import build_model
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import Gather
@@ -137,8 +138,27 @@ class Of(nn.Module):
         (lambda x: nn.functional.local_response_norm(x, 3, beta=0.0), "beta must be a multiple of 0.25"),
         (lambda x: x * x[:, :, :1], "the smaller one must have the same size, or one pixel a channel"),
         (
+            lambda x: x.mean(1),
+            r"mean \(in .*\): only the mean over height and width is supported, found dim=\[1\] of \(N, 3, 4, 4\)",
+        ),
+        (
+            lambda x: x.clamp(0, 3) + x.mean(1, keepdim=True) + x.clamp(0, 3),
+            r"clamp \(2 times, in .*\): only the bounds of relu and relu6 are supported, found 0 and 3; mean \(in .*\): only",
+        ),
+        (lambda x: x - x.sigmoid(), r"sub \(in .*\): of two computed tensors is not supported"),
+        (lambda x: torch.ones(3, 1, 1) / x, r"div \(in .*\): a constant of shape \(3, 1, 1\) on the left is not supported"),
+        (lambda x: x * torch.arange(4.0), r"mul \(in .*\): a constant of shape \(4,\) is not supported"),
+        (
+            lambda x: nn.functional.conv2d(x, torch.ones(3, 1, 2, 2), padding="same", groups=3),
+            r"conv \(in .*\): the padding must be the same before and behind, found \(0, 0\) and \(1, 1\)",
+        ),
+        (
             lambda x: nn.functional.max_pool2d(x[:, 0], 2),
-            r"the input of max_pool \(in .*\) must be \(N, C, H, W\), found \(2, 4, 4\)",
+            r"aten.max_pool2d \(in .*\): the input must have 4 dimensions, found \(N, 4, 4\)",
+        ),
+        (
+            lambda x: nn.functional.local_response_norm(x.flatten(2), 3),
+            r"local_response_norm \(in .*\): the input must be \(N, C, H, W\), found \(N, 3, 16\)",
         ),
     ],
 )

@@ -6,7 +6,8 @@ import pytest
 import torch.nn.functional as F
 from torch import nn
 
-from shufflekit.graph import Graph, capture, simplify
+from shufflekit.graph import Graph, simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.plan.choose import Price, bytes_moved, choose, packed
 from shufflekit.plan.kernels import Convolution, Gemm, Kernel
 from shufflekit.plan.lower import lower

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from shufflekit.cost import count
-from shufflekit.graph import capture
+from shufflekit.graph.from_torch import capture
 from shufflekit.profile.calibrate import NETWORKS
 from shufflekit.profile.random_networks import random_network
 

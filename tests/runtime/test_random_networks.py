@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, note, settings
 
-from shufflekit.graph import capture, simplify
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
 from shufflekit.runtime import Engine
 from tests.plan.replay import assert_memory_holds

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from shufflekit.bench.runtimes import OURS, Engine, Torch
 from shufflekit.cost import count
-from shufflekit.cost.counts import plain_module, weight_of
+from shufflekit.cost.from_torch import plain_module, weight_of
 from shufflekit.errors import InputError, MissingExtraError, ShufflekitError
 from shufflekit.export import Format, Settings
 from shufflekit.export.format import Array, FromOnnx, Run, Shape

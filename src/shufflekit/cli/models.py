@@ -67,7 +67,7 @@ def models(
 def _rows(names: list[str]) -> Iterator[Row]:
     import torch
 
-    from shufflekit.cost.counts import count
+    from shufflekit.cost import count
     from shufflekit.models import build_model, model_entry
 
     gc.freeze()  # torch's own objects, a third of the time if each collection walks them again

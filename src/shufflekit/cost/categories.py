@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import get_args
 
-Category = Literal["convolution", "data movement", "element-wise", "other"]
-CATEGORIES: tuple[Category, ...] = ("convolution", "data movement", "element-wise", "other")
+from shufflekit.graph.operator import Category as Category
+from shufflekit.graph.ops import OPERATORS
 
-_CONVOLUTIONS = {"convolution", "convolution_pool", "depthwise", "gemm", "pointwise_depthwise"}
-# What only brings elements to another place; a split, and a shuffle's transposition, cost nothing until they are copied.
-_MOVES = {"cat", "stack", "clone", "copy_", "_to_copy", "roll", "flip", "channel_shuffle", "pixel_shuffle", "gather"}
-_MOVES |= {"index", "index_select", "embedding", "constant_pad_nd", "reflection_pad2d", "fill_", "zero_"}
-_OTHERS = {
-    "addmm",
-    "mm",
-    "bmm",
-    "baddbmm",
-    "linear",
-    "_softmax",
-    "_safe_softmax",
-    "_log_softmax",
-    "softmax",
-    "mean",
-    "sum",
-    "amax",
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+
+# What torch runs and no graph has, by category. What only brings elements to another place: a split, and a shuffle's
+# transposition, cost nothing until they are copied.
+_FOREIGN: Mapping[Category, str] = {
+    "data movement": "clone copy_ _to_copy roll flip channel_shuffle pixel_shuffle gather embedding constant_pad_nd"
+    " reflection_pad2d fill_ zero_",
+    "element-wise": "_prelu_kernel native_layer_norm native_group_norm",
+    "other": "bmm baddbmm _log_softmax sum amax amin max argmax std linalg_vector_norm",
 }
-_OTHERS |= {"amin", "max", "argmax", "std", "linalg_vector_norm", "pool", "resize", "local_response_norm"}
-_OTHERS |= {"max_pool2d_with_indices", "avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"}
-_OTHERS |= {"upsample_nearest2d", "upsample_bilinear2d"}
-_ELEMENT_WISE = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_prelu_kernel"}
-_ELEMENT_WISE |= {"affine", "binary", "hardswish", "hardswish_", "native_layer_norm", "native_group_norm"}
+# Those that are known; torch itself says which others compute each element by itself.
+OF_TORCH: Mapping[str, Category] = {
+    **{spelling: operator.category for operator in OPERATORS for spelling in operator.aten},
+    **{spelling: category for category, spellings in _FOREIGN.items() for spelling in spellings.split()},
+}
+_OF_KERNELS: Mapping[str, Category] = {
+    **dict.fromkeys(("convolution", "convolution_pool", "depthwise", "gemm", "pointwise_depthwise"), "convolution"),
+    **dict.fromkeys(("pool", "resize", "softmax", "local_response_norm"), "other"),
+    **dict.fromkeys(("affine", "binary"), "element-wise"),
+    "gather": "data movement",
+}
 
 
 def category_of(operator: str) -> Category:
@@ -39,13 +38,8 @@ def category_of(operator: str) -> Category:
         >>> [category_of(name) for name in ("convolution", "cat", "relu_", "addmm")]
         ['convolution', 'data movement', 'element-wise', 'other']
     """
-    if operator in _CONVOLUTIONS:
-        return "convolution"
-    if operator in _MOVES:
-        return "data movement"
-    if operator in _OTHERS:
-        return "other"
-    return "element-wise" if operator in _ELEMENT_WISE or _is_pointwise(operator) else "other"
+    found = OF_TORCH.get(operator) or _OF_KERNELS.get(operator)
+    return found or ("element-wise" if _is_pointwise(operator) else "other")
 
 
 def _is_pointwise(operator: str) -> bool:

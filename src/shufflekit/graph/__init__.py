@@ -1,8 +1,15 @@
-"""A network as plain data: captured by torch.export, simplified by rewrites."""
+"""A network as plain data: nodes, values and constants, simplified by rewrites. `from_torch` is a way in."""
 
-from shufflekit.graph.capture import capture
+from shufflekit.graph.builder import Builder
 from shufflekit.graph.graph import Graph, Node, Value
 from shufflekit.graph.interpret import interpret
+from shufflekit.graph.operator import BATCH, Operator
 from shufflekit.graph.simplify import simplify
 
-__all__ = ["Graph", "Node", "Value", "capture", "interpret", "simplify"]
+__all__ = ["BATCH", "Builder", "Graph", "Node", "Operator", "Value", "interpret", "simplify"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "capture":
+        raise ImportError("shufflekit.graph.capture is now shufflekit.graph.from_torch.capture")
+    raise AttributeError(f"module 'shufflekit.graph' has no attribute {name!r}")

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ACTIVATIONS = ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu")
-MOVES = ("reshape", "permute", "slice", "take", "concat")
-BATCH = 2  # what stands for the batch in the shapes of values
+from shufflekit.graph.operator import Operator, Shape, numbers
+from shufflekit.graph.ops.activations import Activation
 
 
 @dataclass(frozen=True)
 class Value:
-    """A float32 tensor between nodes; dimension 0 of its shape is the batch, written as `BATCH`."""
+    """A float32 tensor between nodes; dimension 0 of its shape counts the images, and is `BATCH` where any number will do."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of one image: the shape without dimension 0."""
+        return numbers(self.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -28,19 +32,46 @@ class Node:
     """One operator: reads values and constants by name, writes one value.
 
     Args:
-        op: conv, linear, batch_norm, max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool, add, mul, affine, softmax,
-            local_response_norm,
-            resize, one of `ACTIVATIONS` or one of `MOVES`.
+        operator: what it computes of its inputs.
         module: path of the module that called it.
-        attrs: the operator's numbers; after `simplify` also `activation`, `slope` and `residual`.
+        residual: a value of the same shape that is added to the operator's result, if any.
+        activation: what is done to that sum at last, if anything.
+
+    Example:
+        >>> from shufflekit.graph.ops.activations import LeakyRelu
+        >>> from shufflekit.graph.ops.conv import Conv
+        >>> node = Node(Conv(groups=2), "conv", "stage.0", ("x", "w"), "y", "x", LeakyRelu(0.2))
+        >>> node.op, node.reads
+        ('conv', ('x', 'w', 'x'))
     """
 
-    op: str
+    operator: Operator
     name: str
     module: str
     inputs: tuple[str, ...]
     output: str
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    residual: str = ""
+    activation: Activation | None = None
+
+    @property
+    def op(self) -> str:
+        """The operator's name."""
+        return self.operator.name
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """The operator's fields by name."""
+        return {each.name: getattr(self.operator, each.name) for each in fields(self.operator)}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All that it reads: inputs and residual."""
+        return (*self.inputs, self.residual) if self.residual else self.inputs
+
+    @property
+    def place(self) -> str:
+        """Where the network has it, for messages."""
+        return self.module or self.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,42 +82,41 @@ class Graph:
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     values: Mapping[str, Value]
-    constants: Mapping[str, NDArray[np.float32]]
+    constants: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def readers(self) -> Counter[str]:
         """How often each value is read, by nodes and as an output."""
-        return Counter([*(name for node in self.nodes for name in node.inputs), *self.outputs])
-
-    def producers(self) -> dict[str, Node]:
-        """The node that writes each value."""
-        return {node.output: node for node in self.nodes}
-
-    def with_nodes(self, nodes: Iterable[Node], constants: Mapping[str, NDArray[np.float32]] | None = None) -> Graph:
-        """The graph with other nodes, and more constants; nodes that nobody reads are left out."""
-        kept = live(tuple(nodes), self.outputs)
-        every = {**self.constants, **(constants or {})}
-        read = {name for node in kept for name in node.inputs}
-        return replace(self, nodes=kept, constants={name: array for name, array in every.items() if name in read})
+        return Counter([*(name for node in self.nodes for name in node.reads), *self.outputs])
 
     def __str__(self) -> str:
         rows = [("node", "op", "reads", "shape", "attributes")]
         for node in self.nodes:
             shape = "x".join(map(str, self.values[node.output].shape))
-            attrs = " ".join(f"{key}={_short(value)}" for key, value in node.attrs.items() if value not in ("none", 0.0))
-            rows.append((node.name, node.op, " ".join(name for name in node.inputs if name in self.values), shape, attrs))
+            reads = " ".join(name for name in node.reads if name in self.values)
+            rows.append((node.name, node.op, reads, shape, _attributes(node)))
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
-def live(nodes: tuple[Node, ...], outputs: Iterable[str]) -> tuple[Node, ...]:
+def live(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
     """The nodes that an output depends on, in the same order."""
     wanted = set(outputs)
     kept = []
-    for node in reversed(nodes):
+    for node in reversed(tuple(nodes)):
         if node.output in wanted:
             kept.append(node)
-            wanted |= set(node.inputs)
+            wanted |= set(node.reads)
     return tuple(reversed(kept))
+
+
+def _attributes(node: Node) -> str:
+    found = dict(node.attrs)
+    if node.residual:
+        found["residual"] = node.residual
+    if node.activation:
+        found["activation"] = node.activation.name
+        found |= {each.name: getattr(node.activation, each.name) for each in fields(node.activation)}
+    return " ".join(f"{key}={_short(value)}" for key, value in found.items())
 
 
 def _short(value: Any) -> str:

@@ -10,11 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shufflekit.graph.graph import BATCH
-
-
-class RefusedError(Exception):
-    """A use of an operator that the engine does not have; the message says which."""
+from shufflekit.graph.operator import BATCH, RefusedError, Shape
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Images:
         >>> x = Images((1, 8, 6, 5), 0)
         >>> pairs = x.reshaped((4, 2, 30), 0).permuted((1, 0, 2)).reshaped((2, 1, 4, 6, 5), 1)
         >>> pairs, pairs.stored
-        (Images(sizes=(2, 1, 4, 6, 5), axis=1, outer=1), (2, 2, 4, 6, 5))
+        (Images(sizes=(2, 1, 4, 6, 5), axis=1, outer=1), (N, 2, 4, 6, 5))
     """
 
     sizes: tuple[int, ...]
@@ -47,7 +43,7 @@ class Images:
         return self.axis == 0 and self.sizes[0] == 1
 
     @property
-    def stored(self) -> tuple[int, ...]:
+    def stored(self) -> Shape:
         """The shape of the graph's value: the batch first, then what each image has."""
         return (BATCH, *(size for d, size in enumerate(self.sizes) if d != self.axis or size != 1))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from shufflekit.cost import LayerCount, count
-from shufflekit.cost.counts import plain_module
+from shufflekit.cost.from_torch import plain_module
 from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers
 from shufflekit.device import Device, load_device

@@ -19,7 +19,8 @@ from shufflekit.device import Device, load_device
 from shufflekit.device.cache import record_path
 from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
-from shufflekit.graph import capture, simplify
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
 from shufflekit.profile.latency import Latency, measure_latency
 from shufflekit.profile.operators import time_operators

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from shufflekit.cost.counts import Counts, count_call, operator_by_operator
+from shufflekit.cost.counts import Counts
+from shufflekit.cost.from_torch import count_call, operator_by_operator
 from shufflekit.errors import InputError
 from shufflekit.profile.allocator import settle_allocator
 from shufflekit.profile.latency import Latency, summarize

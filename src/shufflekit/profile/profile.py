@@ -11,7 +11,8 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
-from shufflekit.cost.counts import Counts, count, plain_module, weight_of
+from shufflekit.cost.counts import Counts
+from shufflekit.cost.from_torch import count, plain_module, weight_of
 from shufflekit.device import Device, load_device
 from shufflekit.errors import InputError, UsageError, one_line
 from shufflekit.modes import evaluation

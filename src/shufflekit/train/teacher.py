@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import UsageError
-from shufflekit.graph import capture, simplify
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.models import Network
 from shufflekit.plan.build import build
 from shufflekit.runtime import Engine

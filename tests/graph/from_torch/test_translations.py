@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from shufflekit.graph.operators import input_steps
+from shufflekit.graph.from_torch.translations import input_steps
 
 FACTORS = (1.01, 1.1, 1.5, 2.0, 2.05, 2.1, 3.0, 0.5, 0.3)
 

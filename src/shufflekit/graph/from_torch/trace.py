@@ -22,7 +22,8 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.overrides import TorchFunctionMode
 
 from shufflekit.errors import ShufflekitError, UsageError, one_line
-from shufflekit.graph.operators import FRESH, is_in_place, operator_of
+from shufflekit.graph.from_torch.call import is_in_place, operator_of
+from shufflekit.graph.from_torch.translations import FRESH
 from shufflekit.modes import evaluation
 
 _LOCK = threading.RLock()  # torch.export keeps what it does in globals

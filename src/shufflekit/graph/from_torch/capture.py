@@ -1,22 +1,24 @@
-"""From any `nn.Module` to a graph: torch.export sees the operators, `operators.py` names them."""
+"""From any `nn.Module` to a graph: torch.export sees the operators, `translations.py` names them."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from shufflekit.errors import UsageError, one_line
-from shufflekit.graph.graph import Graph, Node, Value, live
-from shufflekit.graph.images import Images, RefusedError
-from shufflekit.graph.operators import CANONICAL, Call, Same, Step, operator_of
-from shufflekit.graph.trace import after_input, input_of, module_of, outputs_of, trace
+from shufflekit.graph.builder import Builder
+from shufflekit.graph.from_torch.call import Call, operator_of
+from shufflekit.graph.from_torch.trace import after_input, input_of, module_of, outputs_of, trace
+from shufflekit.graph.from_torch.translations import TRANSLATIONS, Same, Step
+from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.images import Images
+from shufflekit.graph.operator import RefusedError
+from shufflekit.graph.refusals import Refusals
 from shufflekit.shapes import image_shape
 
 
@@ -34,11 +36,11 @@ def capture(model: nn.Module, shape: Sequence[int]) -> Graph:
     Example:
         >>> print(capture(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), (1, 3, 4, 4)))
         node    op    reads   shape    attributes
-        conv2d  conv  input   2x8x4x4  stride=1,1 padding=0,0 dilation=1,1 groups=1
-        relu    relu  conv2d  2x8x4x4
+        conv2d  conv  input   Nx8x4x4  stride=1,1 padding=0,0,0,0 dilation=1,1 groups=1
+        relu    relu  conv2d  Nx8x4x4
     """
     _, *sizes = image_shape(shape)
-    return _Capture(trace(model, tuple(sizes), lambda node: operator_of(node) in CANONICAL)).graph()
+    return _Capture(trace(model, tuple(sizes), lambda node: operator_of(node) in TRANSLATIONS)).graph()
 
 
 class _Capture:
@@ -50,10 +52,8 @@ class _Capture:
         self.known: dict[fx.Node, Any] = {}
         self.origins: dict[fx.Node, str] = {}
         self.failed: set[fx.Node] = set()
-        self.refused: dict[tuple[str, str], list[str]] = defaultdict(list)  # modules by operator and reason
-        self.nodes: list[Node] = []
-        self.values: dict[str, Value] = {}
-        self.constants: dict[str, NDArray[np.float32]] = {}
+        self.refusals = Refusals()
+        self.builder = Builder()
 
     def graph(self) -> Graph:
         source = input_of(self.program)
@@ -70,11 +70,8 @@ class _Capture:
             elif node.op == "call_function" and node in wanted:
                 self._call(node) if node in computed else self._compute(node)
         names = tuple(self._output(number, each) for number, each in enumerate(outputs))
-        self._report()
-        nodes = live(tuple(self.nodes), names)
-        read = {name for node in nodes for name in node.inputs}
-        constants = {name: array for name, array in self.constants.items() if name in read}
-        return Graph((self.places[source][0],), names, nodes, self.values, constants)
+        self.refusals.check()
+        return self.builder.graph(names)
 
     def _sources(self, source: fx.Node) -> None:
         signature = self.program.graph_signature
@@ -86,7 +83,7 @@ class _Capture:
                 found = tensors[origins[node.name]]
                 self.known[node] = found.detach() if isinstance(found, Tensor) else found
         images = Images((1, *(int(size) for size in source.meta["val"].shape[1:])), 0)
-        self.places[source] = (self._value(source.name, images.stored), images)
+        self.places[source] = (self.builder.input(source.name, images.stored), images)
 
     def _check_state(self, wanted: set[fx.Node]) -> None:
         changed = set(self.program.graph_signature.buffers_to_mutate.values())
@@ -96,7 +93,7 @@ class _Capture:
                     f"compile: {self.origins[node]} changes at every call, and what the network returns depends on it"
                 )
 
-    # What operators ask, see `operators.Known`.
+    # What operators ask, see `call.Known`.
 
     def value(self, node: fx.Node) -> tuple[str, Images] | None:
         return self.places.get(node)
@@ -109,9 +106,7 @@ class _Capture:
 
     def keep(self, node: fx.Node) -> str:
         tensor = self.constant(node)
-        name = self.origins.get(node, node.name)
-        self.constants[name] = tensor.to("cpu", torch.float32).numpy()
-        return name
+        return self.builder.constant(self.origins.get(node, node.name), tensor.to("cpu", torch.float32).numpy())
 
     # The walk.
 
@@ -135,7 +130,7 @@ class _Capture:
 
     def _call(self, node: fx.Node) -> None:
         operator = operator_of(node)
-        translate = CANONICAL.get(operator)
+        translate = TRANSLATIONS.get(operator)
         if translate is None:
             self._refuse(node, "")
             return
@@ -148,32 +143,25 @@ class _Capture:
             if isinstance(found, Same):
                 self.places[node] = self.places[found.node]
                 return
-            images = found.images or Call(node, self).output
             name = self._add_all(node, found.steps)
+            images = found.images or Call(node, self).output
+            assert self.builder.shape(name) == images.stored, f"{node.name}: {self.builder.shape(name)} is {images} for torch"
             self.places[node] = (name, images)
         except RefusedError as error:
             self._refuse(node, str(error))
 
     def _add_all(self, node: fx.Node, steps: Sequence[Step]) -> str:
         names: list[str] = []
-        for number, (op, inputs, attrs, shape) in enumerate(steps, start=1):
+        for number, (operator, inputs) in enumerate(steps, start=1):
             name = node.name if number == len(steps) else f"{node.name}.{number}"
-            if 0 in shape:
-                raise RefusedError(f"its result is empty: {shape[1:]}")
             read = []
             for place, each in enumerate(inputs):
                 if isinstance(each, np.ndarray):
-                    self.constants[f"{name}.{place}"] = each
-                    read.append(f"{name}.{place}")
+                    read.append(self.builder.constant(f"{name}.{place}", each))
                 else:
                     read.append(names[each] if isinstance(each, int) else each)
-            self.nodes.append(Node(op, name, module_of(node), tuple(read), self._value(name, shape), attrs))
-            names.append(name)
+            names.append(self.builder.add(Node(operator, name, module_of(node), tuple(read), name)))
         return names[-1]
-
-    def _value(self, name: str, shape: Sequence[int]) -> str:
-        self.values[name] = Value(name, tuple(shape))
-        return name
 
     def _output(self, number: int, found: Any) -> str:
         if isinstance(found, fx.Node) and found in self.failed:
@@ -189,16 +177,7 @@ class _Capture:
     def _refuse(self, node: fx.Node, reason: str) -> None:
         """Goes on, so that one message can name all."""
         self.failed.add(node)
-        self.refused[operator_of(node), reason].append(module_of(node))
-
-    def _report(self) -> None:
-        missing = [f"{operator} ({_places(modules)})" for (operator, reason), modules in self.refused.items() if not reason]
-        wrong = [f"{operator} ({_places(modules)}): {reason}" for (operator, reason), modules in self.refused.items() if reason]
-        if missing:
-            word = "operator" if len(missing) == 1 else "operators"
-            wrong.insert(0, f"{word} {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not supported")
-        if wrong:
-            raise UsageError(f"compile: {'; '.join(wrong)}")
+        self.refusals.add(operator_of(node), module_of(node), reason)
 
 
 def _check_type(node: fx.Node) -> None:
@@ -206,13 +185,6 @@ def _check_type(node: fx.Node) -> None:
     first = found[0] if isinstance(found, tuple | list) else found
     if first.dtype != torch.float32:
         raise RefusedError(f"gives {str(first.dtype).removeprefix('torch.')}, and the engine computes in float32")
-
-
-def _places(modules: Sequence[str]) -> str:
-    """How often, and where."""
-    different = list(dict.fromkeys(modules))
-    shown = ", ".join(different[:3]) + (f" and {len(different) - 3} more" if len(different) > 3 else "")
-    return f"in {shown}" if len(modules) == 1 else f"{len(modules)} times, in {shown}"
 
 
 def _ancestors(nodes: Sequence[fx.Node]) -> set[fx.Node]:

@@ -1,0 +1,74 @@
+"""Graphs, made node by node: every value's shape follows from its operator's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shufflekit.graph.graph import Graph, Node, Value, live
+from shufflekit.graph.operator import Array, RefusedError, Shape
+
+
+class Builder:
+    """A graph in the making.
+
+    Example:
+        >>> from shufflekit.graph.operator import BATCH
+        >>> from shufflekit.graph.ops.activations import Relu
+        >>> from shufflekit.graph.ops.conv import Conv
+        >>> builder = Builder()
+        >>> x = builder.input("x", (BATCH, 3, 9, 9))
+        >>> w = builder.constant("w", np.zeros((8, 3, 3, 3), np.float32))
+        >>> y = builder.add(Node(Conv(), "conv", "", (x, w), "y"))
+        >>> print(builder.graph([builder.add(Node(Relu(), "relu", "", (y,), "z"))]))
+        node  op    reads  shape    attributes
+        conv  conv  x      Nx8x7x7  stride=1,1 padding=0,0,0,0 dilation=1,1 groups=1
+        relu  relu  y      Nx8x7x7
+    """
+
+    def __init__(self) -> None:
+        self.inputs: list[str] = []
+        self.nodes: dict[str, Node] = {}  # by what they write, in an order in which they can run
+        self.values: dict[str, Value] = {}
+        self.constants: dict[str, NDArray[np.float32]] = {}
+
+    def input(self, name: str, shape: Shape) -> str:
+        self.inputs.append(name)
+        self.values[name] = Value(name, shape)
+        return name
+
+    def constant(self, name: str, array: Array) -> str:
+        """Kept as float32."""
+        self.constants[name] = np.asarray(array, np.float32)
+        return name
+
+    def add(self, node: Node) -> str:
+        """Appends a node and returns what it writes.
+
+        Raises:
+            RefusedError: the operator cannot be computed of its inputs, or its result is empty.
+        """
+        shape = self.shape_after(node)
+        self.values[node.output] = Value(node.output, shape)
+        self.nodes[node.output] = node
+        return node.output
+
+    def shape_after(self, node: Node) -> Shape:
+        shape = node.operator.shape(*map(self.shape, node.inputs))
+        if 0 in shape:
+            raise RefusedError(f"its result is empty: {shape[1:]}")
+        return shape
+
+    def shape(self, name: str) -> Shape:
+        """Of a value or constant."""
+        return self.values[name].shape if name in self.values else self.constants[name].shape
+
+    def graph(self, outputs: Iterable[str]) -> Graph:
+        """Without nodes and constants that no output depends on."""
+        outputs = tuple(outputs)
+        nodes = live(self.nodes.values(), outputs)
+        read = {name for node in nodes for name in node.reads}
+        constants = {name: array for name, array in self.constants.items() if name in read}
+        return Graph(tuple(self.inputs), outputs, nodes, self.values, constants)

@@ -1,0 +1,415 @@
+"""What each operator of torch is in a graph.
+
+A translator takes a `Call` and returns the operators that it becomes, or what it passes on as it is. It only translates: what
+the engine lacks, lowering refuses, and rewrites find normal forms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import fx
+
+from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
+from shufflekit.graph.images import Images
+from shufflekit.graph.operator import Array, Operator, RefusedError
+from shufflekit.graph.ops.activations import Clamp, Hardsigmoid, Hardswish, LeakyRelu, Relu, Relu6, Sigmoid, Silu
+from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.expand import Expand
+from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
+from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from shufflekit.graph.ops.resize import Resize
+from shufflekit.graph.ops.softmax import Softmax
+
+Step = tuple[Operator, tuple[str | int | Array, ...]]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What an operator becomes.
+
+    Args:
+        steps: operator and inputs of each node; an input is a name, an array, or the number of a step before.
+        images: where the last one's images lie; by default dimension 0 counts them.
+    """
+
+    steps: Sequence[Step]
+    images: Images | None = None
+
+
+@dataclass(frozen=True)
+class Same:
+    """The value of another node of torch's graph."""
+
+    node: fx.Node
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    values = [int(v) for v in (value if isinstance(value, Sequence) else [value])]
+    return (values[0], values[-1])
+
+
+def _both_sides(value: Any) -> tuple[int, int, int, int]:
+    """The padding before both sides, and the same behind them."""
+    return (*_pair(value), *_pair(value))
+
+
+def _each(operator: Operator) -> Callable[[Call], Nodes]:
+    """An operator that takes element by element, wherever the images lie."""
+    return lambda call: _elementwise(call, operator)
+
+
+def _elementwise(call: Call, operator: Operator) -> Nodes:
+    name, images = call.place("self")
+    return Nodes([(operator, (name,))], images)
+
+
+def _linear(call: Call) -> Nodes:
+    return Nodes([(Linear(), (call.name("input"), *call.weights("weight", "bias")))])
+
+
+def _conv(call: Call) -> Nodes:
+    dilation, padding = _pair(call["dilation"]), call["padding"]
+    if padding == "same":
+        extents = [d * (k - 1) for d, k in zip(dilation, call.sizes("weight")[2:])]
+        around = (*(extent // 2 for extent in extents), *(extent - extent // 2 for extent in extents))
+    else:
+        around = _both_sides(0 if padding == "valid" else padding)
+    conv = Conv(_pair(call["stride"]), around, dilation, int(call["groups"]))
+    return Nodes([(conv, (call.name("input"), *call.weights("weight", "bias")))])
+
+
+def _batch_norm(call: Call) -> Nodes:
+    name, channels = call.name("input"), call.sizes("input")[1]
+    if (call.has("training") and call["training"]) or call["running_mean"] is None:
+        raise RefusedError("it must normalise by running statistics, not by those of the batch")
+    weight = call.weights("weight") or (np.ones(channels, np.float32),)
+    bias = call.weights("bias") or (np.zeros(channels, np.float32),)
+    inputs = (name, *weight, *bias, *call.weights("running_mean", "running_var"))
+    return Nodes([(BatchNorm(float(call["eps"])), inputs)])
+
+
+_CHUNKS = ("chunk", "split.Tensor", "split.sizes", "split_with_sizes", "unsafe_chunk", "unsafe_split.Tensor", "unbind.int")
+_SPLITS = tuple(f"aten.{op}" for op in _CHUNKS)
+
+
+def _getitem(call: Call) -> Nodes | Same:
+    source, index = call.node.args
+    assert isinstance(source, fx.Node)
+    assert isinstance(index, int)
+    whole = call.of(source)
+    if operator_of(source) not in _SPLITS:
+        if index != 0:
+            raise RefusedError("only an operator's first output can be used")
+        return Same(source)
+    dim, parts = whole.dim(), source.meta["val"]
+    if operator_of(source) == "aten.unbind.int":
+        return _selected(whole, dim, index)
+    start, size = (sum(int(part.shape[dim]) for part in some) for some in (parts[:index], parts[index : index + 1]))
+    return _sliced(whole, dim, slice(start, start + size, 1))
+
+
+def _window(call: Call) -> dict[str, Any]:
+    kernel = _pair(call["kernel_size"])
+    stride = _pair(call["stride"]) if call["stride"] else kernel
+    padding = _both_sides(call["padding"])
+    return {"kernel": kernel, "stride": stride, "padding": padding, "ceil_mode": bool(call["ceil_mode"])}
+
+
+def _max_pool(call: Call) -> Nodes:
+    return Nodes([(MaxPool(**_window(call), dilation=_pair(call["dilation"])), (call.name(),))])
+
+
+def _avg_pool(call: Call) -> Nodes:
+    if call["divisor_override"] is not None:
+        raise RefusedError("divisor_override is not supported")
+    return Nodes([(AvgPool(**_window(call), count_include_pad=bool(call["count_include_pad"])), (call.name(),))])
+
+
+def _adaptive(pool: type[AdaptiveAvgPool | AdaptiveMaxPool]) -> Callable[[Call], Nodes]:
+    return lambda call: Nodes([(pool(_pair(call["output_size"])), (call.name(),))])
+
+
+def _mean(call: Call) -> Nodes:
+    rank = len(call.sizes("self"))
+    dims = tuple(sorted(int(dim) % rank for dim in call["dim"] or range(rank)))
+    return Nodes([(Mean(dims, bool(call["keepdim"])), (call.name(),))])
+
+
+def _arithmetic(operator: Operator) -> Callable[[Call], Nodes]:
+    """Of two tensors, one of which may be a constant."""
+
+    def translate(call: Call) -> Nodes:
+        a, b = call.number("self"), call.number("other")
+        if call.has("alpha") and call["alpha"] != 1:
+            raise RefusedError(f"alpha must be 1, found {call['alpha']}")
+        if a is None and b is None:
+            return _of_two(call, operator)
+        name, x = call.place("other" if b is None else "self")
+        constant = _meeting(x, a if b is None else b)
+        images = x if constant.size == 1 else None
+        return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
+
+    return translate
+
+
+def _of_two(call: Call, operator: Operator) -> Nodes:
+    (a, x), (b, y) = call.place("self"), call.place("other")
+    if x == y:
+        return Nodes([(operator, (a, b))], x)
+    if len(x.sizes) != len(y.sizes):
+        raise RefusedError(f"of {x} and {y}: both must have as many dimensions")
+    return Nodes([(operator, (call.name("self"), call.name("other")))])
+
+
+def _meeting(x: Images, constant: Any) -> Array:
+    """A constant as what is stored of `x` can meet it: one number, or aligned with dimensions that begin with the batch."""
+    array: Array = constant.cpu().numpy()
+    if array.size == 1 and array.ndim <= len(x.sizes):
+        return array.reshape(())
+    if not x.is_first:
+        raise RefusedError(f"the constant must be one number where {x} does not count the images first, found {array.shape}")
+    return array
+
+
+def _clamp(call: Call) -> Nodes:
+    bounds = ("min", "max") if call.has("min") else ("min_val", "max_val")
+    low, high = (call[bound] if call.has(bound) else None for bound in bounds)
+    clamp = Clamp(-math.inf if low is None else float(low), math.inf if high is None else float(high))
+    return _elementwise(call, clamp)
+
+
+def _leaky_relu(call: Call) -> Nodes:
+    return _elementwise(call, LeakyRelu(float(call["negative_slope"])))
+
+
+def _softmax(call: Call) -> Nodes:
+    return Nodes([(Softmax(call.dim()), (call.name(),))])
+
+
+def _local_response_norm(call: Call) -> Nodes:
+    norm = LocalResponseNorm(int(call["size"]), *(float(call[name]) for name in ("alpha", "beta", "k")))
+    return Nodes([(norm, (call.name("input"),))])
+
+
+def _concat(call: Call) -> Nodes:
+    places = [call.place("tensors", number) for number in range(len(call.nodes("tensors")))]
+    x = places[0][1]
+    return _joined([name for name, _ in places], [images for _, images in places], int(call["dim"]) % len(x.sizes))
+
+
+def _joined(names: Sequence[str | int], parts: Sequence[Images], dim: int, steps: Sequence[Step] = ()) -> Nodes:
+    if len({(part.axis, part.outer, part.inner) for part in parts}) > 1:
+        raise RefusedError(f"of {', '.join(map(str, parts))}: all must count the images of the batch in the same way")
+    stored, x = parts[0].stored_dim(dim), parts[0]
+    images = Images((*x.sizes[:dim], sum(part.sizes[dim] for part in parts), *x.sizes[dim + 1 :]), x.axis, x.outer)
+    return Nodes([*steps, (Concat(stored), tuple(names))], images)
+
+
+def _stack(call: Call) -> Nodes:
+    places = [call.place("tensors", number) for number in range(len(call.nodes("tensors")))]
+    dim = int(call["dim"]) % (len(places[0][1].sizes) + 1)
+    parts = [images.unsqueezed(dim) for _, images in places]
+    steps: list[Step] = [(Reshape(part.stored), (name,)) for (name, _), part in zip(places, parts, strict=True)]
+    return _joined(range(len(steps)), parts, dim, steps)
+
+
+def _slice(call: Call) -> Nodes | Same:
+    return _sliced(call, call.dim(), slice(call["start"], call["end"], int(call["step"])))
+
+
+def _sliced(call: Call, dim: int, part: slice) -> Nodes | Same:
+    name, x = call.place()
+    size = x.sizes[dim]
+    if part.step == 1 and part.start in (None, 0) and (part.stop is None or part.stop >= (2**31 if dim == x.axis else size)):
+        return Same(call.nodes("self")[0])
+    stored = x.stored_dim(dim)
+    start, stop, step = part.indices(size)
+    images = Images((*x.sizes[:dim], len(range(start, stop, step)), *x.sizes[dim + 1 :]), x.axis, x.outer)
+    return Nodes([(Slice(stored, start, max(start, stop), step), (name,))], images)
+
+
+def _select(call: Call) -> Nodes:
+    return _selected(call, call.dim(), int(call["index"]))
+
+
+def _selected(call: Call, dim: int, index: int) -> Nodes:
+    name, x = call.place()
+    stored, index = x.stored_dim(dim), index % x.sizes[dim]
+    one = Images((*x.sizes[:dim], 1, *x.sizes[dim + 1 :]), x.axis, x.outer)
+    images = one.squeezed(dim)
+    return Nodes([(Slice(stored, index, index + 1), (name,)), (Reshape(images.stored), (0,))], images)
+
+
+def _index_select(call: Call) -> Nodes:
+    return _taken(call, call.dim(), call["index"])
+
+
+def _index(call: Call) -> Nodes:
+    found = {dim: index for dim, index in enumerate(call["indices"]) if index is not None}
+    if len(found) != 1:
+        raise RefusedError(f"an index in one dimension is supported, found {len(found)}")
+    return _taken(call, *next(iter(found.items())))
+
+
+def _taken(call: Call, dim: int, index: torch.Tensor) -> Nodes:
+    name, x = call.place()
+    if index.ndim != 1 or index.dtype not in (torch.int64, torch.int32):
+        raise RefusedError(f"an index must be a list of whole numbers, found {index.dtype} of shape {tuple(index.shape)}")
+    numbers = tuple(int(number) % x.sizes[dim] for number in index.tolist())
+    images = Images((*x.sizes[:dim], len(numbers), *x.sizes[dim + 1 :]), x.axis, x.outer)
+    return Nodes([(Take(x.stored_dim(dim), numbers), (name,))], images)
+
+
+def _reshape(call: Call) -> Nodes:
+    name, x = call.place()
+    sizes, axis = sizes_of(call.node.meta["val"])
+    if axis is None:
+        raise RefusedError("its result has no dimension that counts the images of the batch")
+    images = x.reshaped(sizes, axis)
+    return Nodes([(Reshape(images.stored), (name,))], images)
+
+
+def _permute(call: Call) -> Nodes:
+    return _permuted(call, [int(d) for d in call["dims"]])
+
+
+def _transpose(call: Call) -> Nodes:
+    dims = list(range(len(call.sizes("self"))))
+    a, b = call.dim("dim0"), call.dim("dim1")
+    dims[a], dims[b] = dims[b], dims[a]
+    return _permuted(call, dims)
+
+
+def _permuted(call: Call, dims: Sequence[int]) -> Nodes:
+    name, x = call.place()
+    dims = [d % len(x.sizes) for d in dims]
+    images = x.permuted(dims)
+    return Nodes([(Permute(x.stored_order(dims)), (name,))], images)
+
+
+def _expand(call: Call) -> Nodes:
+    name, x = call.place()
+    sizes, axis = sizes_of(call.node.meta["val"])
+    for _ in range(len(sizes) - len(x.sizes)):
+        x = x.unsqueezed(0)
+    assert axis == x.axis  # torch repeats only what is 1, and N is more
+    images = Images(sizes, axis, x.outer)
+    return Nodes([(Reshape(x.stored), (name,)), (Expand(images.stored), (0,))], images)
+
+
+def _channel_shuffle(call: Call) -> Nodes:
+    _, c, *rest = call.output.sizes
+    groups, shape = int(call["groups"]), call.shape
+    split = (shape[0], groups, c // groups, *rest)
+    order = (0, 2, 1, *range(3, len(split)))
+    return Nodes([(Reshape(split), (call.name(),)), (Permute(order), (0,)), (Reshape(shape), (1,))])
+
+
+def _resize(mode: Literal["nearest", "bilinear"]) -> Callable[[Call], Nodes]:
+    def translate(call: Call) -> Nodes:
+        source = "self" if call.has("self") else "input"
+        x, (_, _, height, width) = call.sizes(source), call.output.sizes
+        corners = bool(call.has("align_corners") and call["align_corners"])
+        factors = call["scale_factors"] if call.has("scale_factors") else (call["scales_h"], call["scales_w"])
+        down, across = input_steps(mode, x[2:], (height, width), factors, corners)
+        return Nodes([(Resize(mode, corners, (down, across), (height, width)), (call.name(source),))])
+
+    return translate
+
+
+def input_steps(
+    mode: str, sizes: Sequence[int], out: Sequence[int], factors: Sequence[float | None] | None, corners: bool
+) -> tuple[float, ...]:
+    """Input pixels for one output pixel, down and across, as torch computes them from the factors or else from the sizes."""
+    if corners:
+        return tuple((a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sizes, out))
+    # Whatever the factor, bilinear copies where a size stays; nearest copies and doubles in torch's kernel for small outputs.
+    exact = {"bilinear": (1,), "nearest": (1, 2) if sum(out) <= 128 else ()}[mode]
+    given = [None if b in [k * a for k in exact] else f for a, b, f in zip(sizes, out, factors or (None, None))]
+    return tuple(1.0 / f if f else a / b for a, b, f in zip(sizes, out, given))
+
+
+def _same(argument: str = "self") -> Callable[[Call], Same]:
+    return lambda call: Same(call.nodes(argument)[0])
+
+
+def _dropout(call: Call) -> Same:
+    if not call.is_off():
+        raise RefusedError("it drops at random, in evaluation too")
+    return Same(call.nodes("input")[0])
+
+
+TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
+    "aten.conv2d": _conv,
+    "aten.conv2d.padding": _conv,
+    "aten.linear": _linear,
+    "aten.batch_norm": _batch_norm,
+    "aten._native_batch_norm_legit_no_training": _batch_norm,
+    "<built-in function getitem>": _getitem,
+    "aten.max_pool2d": _max_pool,
+    "aten.avg_pool2d": _avg_pool,
+    "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
+    "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
+    "aten.adaptive_max_pool2d": _adaptive(AdaptiveMaxPool),
+    "aten.mean.dim": _mean,
+    "aten.add.Tensor": _arithmetic(Add()),
+    "aten.add.Scalar": _arithmetic(Add()),
+    "aten.mul.Tensor": _arithmetic(Mul()),
+    "aten.mul.Scalar": _arithmetic(Mul()),
+    "aten.sub.Tensor": _arithmetic(Sub()),
+    "aten.sub.Scalar": _arithmetic(Sub()),
+    "aten.div.Tensor": _arithmetic(Div()),
+    "aten.div.Scalar": _arithmetic(Div()),
+    **{f"aten.{each.name}": _each(each) for each in (Relu(), Relu6(), Hardswish(), Hardsigmoid(), Sigmoid(), Silu())},
+    "aten.clamp": _clamp,
+    "aten.clamp_min": _clamp,
+    "aten.hardtanh": _clamp,
+    "aten.leaky_relu": _leaky_relu,
+    "aten.softmax.int": _softmax,
+    "aten._softmax": _softmax,
+    "shufflekit.local_response_norm": _local_response_norm,
+    "aten.cat": _concat,
+    "aten.stack": _stack,
+    "aten.slice.Tensor": _slice,
+    "aten.select.int": _select,
+    "aten.index_select": _index_select,
+    "aten.index.Tensor": _index,
+    **{f"aten.{op}": _reshape for op in ("view", "_unsafe_view", "reshape", "flatten.using_ints", "view_as", "reshape_as")},
+    **{f"aten.{op}": _reshape for op in ("squeeze", "squeeze.dim", "squeeze.dims", "unsqueeze", "unflatten.int")},
+    "aten.expand": _expand,
+    "aten.expand_as": _expand,
+    "aten.permute": _permute,
+    "aten.transpose.int": _transpose,
+    "aten.channel_shuffle": _channel_shuffle,
+    "aten.native_channel_shuffle": _channel_shuffle,
+    "aten.upsample_nearest2d": _resize("nearest"),
+    "aten.upsample_nearest2d.vec": _resize("nearest"),
+    "aten.upsample_bilinear2d": _resize("bilinear"),
+    "aten.upsample_bilinear2d.vec": _resize("bilinear"),
+    **dict.fromkeys(_SPLITS, _same()),
+    **{f"aten.{op}": _same() for op in ("clone", "contiguous", "alias", "detach", "lift_fresh_copy")},
+    # Casts: a result of another type is refused before.
+    **{f"aten.{op}": _same() for op in ("to.dtype", "to.dtype_layout", "to.device", "to.other", "type_as", "_to_copy")},
+    **{f"aten.{op}": _dropout for op in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")},
+}
+
+# What computes a tensor of its own, which nothing else can be a view of.
+FRESH = (
+    *(
+        f"aten.{op}"
+        for op in ("conv2d", "conv2d.padding", "linear", "batch_norm", "max_pool2d", "avg_pool2d", "mean.dim", "cat")
+    ),
+    *(f"aten.{op}.Tensor" for op in ("add", "sub", "mul", "div")),
+    *(f"aten.{op}" for op in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu")),
+    *(f"aten.{op}" for op in ("clamp", "clamp_min", "hardtanh")),
+    "aten.adaptive_avg_pool2d",
+)

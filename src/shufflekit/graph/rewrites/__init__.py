@@ -1,0 +1,1 @@
+"""What makes a graph smaller and computes the same, one file a rewrite."""

@@ -1,0 +1,49 @@
+"""What rewrites have in common: a walk along the nodes, on which a rule may put others in the place of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from shufflekit.graph.builder import Builder
+from shufflekit.graph.graph import Graph, Node
+
+
+class Rewriting(Builder):
+    """The nodes before the one that a rule looks at, as they are by now.
+
+    A rule puts new nodes in the place of one, and may `take` nodes before it away whose work those do. A node that nobody reads
+    any more goes at the end.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.inputs = list(graph.inputs)
+        self.values, self.constants = dict(graph.values), dict(graph.constants)
+        self._readers = graph.readers()
+
+    def producer(self, value: str) -> Node | None:
+        """The node that writes a value, if nobody else reads it; None also for an input or a constant."""
+        return self.nodes.get(value) if self._readers[value] <= 1 else None  # 0: what read it was just taken away
+
+    def take(self, node: Node) -> None:
+        """Takes a node away."""
+        del self.nodes[node.output]
+        self._readers.subtract(node.reads)
+
+    def put(self, old: Node, new: Sequence[Node]) -> None:
+        """Appends nodes in the place of another; the last of them writes what that wrote."""
+        self._readers.subtract(old.reads)
+        for node in new:
+            self._readers.update(node.reads)
+            self.add(node)
+
+
+Rule = Callable[[Node, Rewriting], Sequence[Node]]  # what stands in the place of a node: nothing other if it is empty
+
+
+def rewritten(graph: Graph, rule: Rule) -> Graph:
+    """The graph with every node replaced by what the rule says."""
+    walk = Rewriting(graph)
+    for node in graph.nodes:
+        walk.put(node, rule(node, walk) or (node,))
+    return walk.graph(graph.outputs)
