@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from shufflekit.errors import InputError, UsageError
 from shufflekit.graph import Graph
 from shufflekit.graph.graph import Node, Value
+from shufflekit.graph.operator import BATCH
+from shufflekit.graph.ops.arithmetic import Add
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import Binary, Gather
 from shufflekit.plan.program import Program, Step, Tensor
@@ -27,8 +29,8 @@ def noise(*shape: int) -> Array:
 
 def sum_of(*shapes: tuple[int, ...], outputs: tuple[str, ...] = ("y",)) -> Program:
     """a + b, the second of a pixel a channel where it is smaller."""
-    values = {name: Value(name, (2, *shape)) for name, shape in zip(("a", "b", "y"), (*shapes, shapes[0]))}
-    node = Node("add", "sum", "", ("a", "b"), "y")
+    values = {name: Value(name, (BATCH, *shape)) for name, shape in zip(("a", "b", "y"), (*shapes, shapes[0]))}
+    node = Node(Add(), "sum", "", ("a", "b"), "y")
     return build(Graph(("a", "b"), outputs, (node,), values, {}), "sum")
 
 

@@ -106,6 +106,10 @@ class _Lowering:
             outputs.append((name, self._sizes(name)))
         return Lowered(tuple(self.drafts), self.space, tuple(outputs), dict(self.vanished))
 
+    def _input(self, shape: tuple[int, ...]) -> View:
+        """(C, ...) as planes, (C,) and () as single elements."""
+        return views.reshape(self.space.add(shape[0] if shape else 1, shape[1:]), shape)
+
     def _lower(self, node: Node) -> View:
         method = _LOWERINGS.get(type(node.operator))
         if method is not None:
@@ -115,10 +119,6 @@ class _Lowering:
         if isinstance(node.operator, moves.Move):
             return self._move(node, node.operator)
         raise RefusedError("")
-
-    def _input(self, shape: tuple[int, ...]) -> View:
-        """(C, ...) as planes, (C,) and () as single elements."""
-        return views.reshape(self.space.add(shape[0] if shape else 1, shape[1:]), shape)
 
     # What only moves elements.
 
