@@ -110,6 +110,10 @@ def with_gradients(function: Callable[[], Tensor]) -> Tensor:
         (lambda _, x: torch.cat([x, x]), "dimension 0 counts the images of the batch, which must stay apart"),
         (lambda _, x: x - x.mean(0, keepdim=True), r"aten.mean.dim \(.*\): needs the size of the batch"),
         (lambda _, x: x.transpose(0, 1), "dimension 0 must count the images of the batch"),
+        (
+            lambda _, x: (x[:, :, :4].permute(1, 2, 3, 0) * torch.arange(4).view(1, 4, 1, 1)).permute(3, 0, 1, 2),
+            r"aten.mul.Tensor \(.*\): the constant must be one number where \(4, 4, 5, N\) does not count the images first",
+        ),
     ],
 )
 def test_what_depends_on_the_batch_is_refused(function: Callable[[Any, Tensor], Tensor], message: str) -> None:

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
-from shufflekit.graph import Graph
+from shufflekit.graph import Builder, Graph, Node, interpret
 from shufflekit.graph.from_torch import capture
+from shufflekit.graph.ops.arithmetic import Mul
 from shufflekit.graph.rewrites.constants_to_affine import constants_to_affine
 from tests.graph.rewrites.networks import SHAPE, Of, check, ops
 
@@ -48,3 +50,10 @@ def test_vectors_of_one_number_an_image_have_one_channel() -> None:
 )
 def test_other_arithmetic_stays(forward, expected) -> None:
     assert ops(rewritten(Of(forward)))[-1] == expected
+
+
+def test_one_number_an_image_of_a_fixed_batch_is_none_a_channel() -> None:
+    builder = Builder()
+    x, c = builder.input("x", (2, 2)), builder.constant("c", np.array([[1], [2]]))
+    graph = constants_to_affine(builder.graph([builder.add(Node(Mul(), "mul", "", (x, c), "y"))]))
+    assert interpret(graph, np.ones((2, 2), np.float32))[0].tolist() == [[1, 1], [2, 2]]

@@ -1,9 +1,13 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from shufflekit.graph import Builder, Node
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.ops.activations import Relu
+from shufflekit.graph.ops.arithmetic import Add
+from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.rewrites.fuse_activations import fuse_activations
 from shufflekit.graph.rewrites.fuse_residuals import fuse_residuals
 from tests.graph.rewrites.networks import SHAPE, Of, check, ops
@@ -42,3 +46,11 @@ def test_what_cannot_ride_along_stays(forward, expected) -> None:
     graph = fuse_residuals(capture(network, SHAPE))
     assert ops(graph)[-len(expected) :] == expected or sorted(ops(graph)) == sorted(expected)
     check(graph, network)
+
+
+def test_a_constant_for_all_images_of_a_fixed_batch_is_no_residual() -> None:
+    builder = Builder()
+    x, w = builder.input("x", (2, 3)), builder.constant("w", np.ones((4, 3)))
+    y = builder.add(Node(Linear(), "linear", "", (x, w), "y"))
+    z = builder.add(Node(Add(), "add", "", (y, builder.constant("c", np.ones((2, 4)))), "z"))
+    assert ops(fuse_residuals(builder.graph([z]))) == ["linear", "add"]
