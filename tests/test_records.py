@@ -120,7 +120,7 @@ def test_a_finished_run_with_a_wrong_field_is_one_line(tmp_path: Path, value: An
     good = json.loads(one.to_json())
     for path in places(good):
         (tmp_path / f"{one.run_name}.json").write_text(json.dumps(with_value(good, path, value)))
-        assert "\n" not in refusal(lambda: [(read.error, read.training_loss) for read in read_runs(tmp_path)[0]])
+        assert "\n" not in refusal(lambda: [read.test.error for read in read_runs(tmp_path)])
 
 
 def test_numbers_are_not_rounded_and_texts_no_lists() -> None:
