@@ -1,8 +1,10 @@
 // The Python module shufflekit._native: thin, and the only file that includes nanobind.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "cpu.h"
 #include "engine.h"
 #include "microbenchmark.h"
+#include "plan_file.h"
 #include "training/layer.h"
 
 namespace nb = nanobind;
@@ -20,7 +23,8 @@ using namespace nb::literals;  // "name"_a
 namespace {
 
 using shufflekit::Engine;
-using Images = nb::ndarray<const float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using shufflekit::Tensor;
+using Input = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 using Result = nb::ndarray<nb::numpy, float>;
 
 // Other Python threads go on meanwhile. A daemon thread that comes back while Python exits is unwound by Python up to 3.13, which C++
@@ -42,34 +46,81 @@ class WithoutLock {
     PyThreadState* const state_;
 };
 
-void check_images(const Engine& engine, const Images& images) {
-    for (size_t i = 0; i < 3; ++i)
-        if (static_cast<int64_t>(images.shape(i + 1)) != engine.program().input().shape[i])
-            throw std::invalid_argument("images: must have the shape of the plan's input");
+// Where each input lies; all have the same number of images, which is set.
+std::vector<const void*> starts_of(const Engine& engine, const std::vector<Input>& arrays, int64_t& images) {
+    const auto& inputs = engine.program().inputs();
+    if (arrays.size() != inputs.size()) throw std::invalid_argument("inputs: must be as many as the plan has");
+    std::vector<const void*> starts;
+    images = 0;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+        const Input& array = arrays[i];
+        const Tensor& input = inputs[i];
+        bool fits = array.ndim() == input.shape.size() + input.batched;
+        for (size_t d = 0; fits && d < input.shape.size(); ++d) fits = static_cast<int64_t>(array.shape(d + input.batched)) == input.shape[d];
+        if (fits && input.batched) {
+            const auto count = static_cast<int64_t>(array.shape(0));
+            fits = images == 0 || images == count;
+            images = count;
+        }
+        if (!fits) throw std::invalid_argument(input.name + ": must have the shape of the plan's input, and as many images as the others");
+        starts.push_back(array.data());
+    }
+    if (!engine.program().batched()) images = 1;
+    return starts;
 }
 
-std::vector<Result> run(const Engine& engine, const Images& images) {
-    check_images(engine, images);
+std::vector<Result> run(const Engine& engine, const std::vector<Input>& arrays) {
+    int64_t images;
+    const auto inputs = starts_of(engine, arrays, images);
     std::vector<Result> results;
-    std::vector<float*> starts;
-    for (const auto& output : engine.program().outputs()) {
-        std::vector<size_t> shape{images.shape(0)};
-        shape.insert(shape.end(), output.shape.begin(), output.shape.end());
-        auto* memory = new float[images.shape(0) * output.floats];
+    std::vector<void*> outputs;
+    for (const Tensor& output : engine.program().outputs()) {
+        std::vector<size_t> shape(output.shape.begin(), output.shape.end());
+        if (output.batched) shape.insert(shape.begin(), static_cast<size_t>(images));
+        auto* memory = new float[static_cast<size_t>(images * output.elements)];
         nb::capsule owner(memory, [](void* p) noexcept { delete[] static_cast<float*>(p); });
         results.emplace_back(memory, shape.size(), shape.data(), owner);
-        starts.push_back(memory);
+        outputs.push_back(memory);
     }
     const WithoutLock without_lock;
-    engine.run(images.data(), static_cast<int64_t>(images.shape(0)), starts.data());
+    engine.run(inputs.data(), images, outputs.data());
     return results;
 }
 
-std::vector<std::vector<double>> profile(const Engine& engine, const Images& images, int repeats) {
-    check_images(engine, images);
-    if (images.shape(0) != 1 || repeats < 1) throw std::invalid_argument("profile: needs one image and at least one repeat");
+std::vector<std::vector<double>> profile(const Engine& engine, const std::vector<Input>& arrays, int repeats) {
+    int64_t images;
+    const auto inputs = starts_of(engine, arrays, images);
+    if (images != 1) throw std::invalid_argument("profile: needs one image");
     const WithoutLock without_lock;
-    return engine.profile(images.data(), repeats);
+    return engine.profile(inputs.data(), repeats);
+}
+
+template <size_t N>
+std::vector<std::string> all_of(const char* const (&words)[N]) {
+    return {words, words + N};
+}
+
+// What src/shufflekit/plan says too; a test compares them.
+
+std::map<std::string, std::vector<std::string>> words() {
+    using namespace shufflekit;
+    return {{"activation", all_of(activation_words)}, {"pooling", all_of(pooling_words)}, {"operation", all_of(operation_words)},
+            {"resizing", all_of(resizing_words)},     {"type", all_of(type_words)}};
+}
+
+std::map<std::string, int64_t> limits() {
+    using namespace shufflekit;
+    return {{"format", plan_format}, {"border", plane_border}, {"panel", gemm_panel}, {"threads", most_threads}};
+}
+
+std::vector<std::tuple<std::string, std::string, std::vector<std::string>>> kernels() {
+#define SHUFFLEKIT_NAME(isa) #isa,
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) {#kernel, #variant, {sets(SHUFFLEKIT_NAME)}},
+    return {
+#include "kernels/kernels.inc"
+    };
+#undef SHUFFLEKIT_KERNEL
+#undef SHUFFLEKIT_NAME
 }
 
 using Address = uintptr_t;  // of a tensor's floats; 0 where there is none
@@ -86,6 +137,7 @@ void copy_planes(const std::vector<Address>& to, const std::vector<Address>& fro
 
 NB_MODULE(_native, m) {
     m.doc() = "The compiled part of shufflekit.";
+    nb::set_leak_warnings(false);  // what a traceback still holds when Python exits is no leak
     m.def("instruction_sets", &shufflekit::instruction_sets,
           "Instruction sets that kernels are compiled for and that run here, best first; the last is 'scalar'.");
     m.def("vector_features", &shufflekit::vector_features, "Vector instructions that the processor offers, used or not.");
@@ -96,19 +148,30 @@ NB_MODULE(_native, m) {
           "repeats"_a, nb::call_guard<WithoutLock>(),
           "Bytes read plus bytes written a second of all threads together, each copying half of its own working set.");
 
+    m.def("words", &words, "The words of a plan, by what they say.");
+    m.def("limits", &limits, "The format of plans, the border of planes in bytes, rows of a panel, the most threads.");
+    m.def("plane_bytes", &shufflekit::plane_bytes, "pixels"_a, "element"_a, "Bytes that a plane of the arena owns.");
+    m.def("kernels", &kernels, "Kernel, variant and the instruction sets that have code for it, best first.");
+
+    nb::class_<Tensor>(m, "Tensor", "An input or output of a plan.")
+        .def_ro("name", &Tensor::name)
+        .def_prop_ro("type", [](const Tensor& t) { return std::string(shufflekit::type_words[static_cast<int32_t>(t.type)]); })
+        .def_ro("batched", &Tensor::batched, "By image: its first dimension is the number of images.")
+        .def_ro("shape", &Tensor::shape, "Without the batch.");
+
     nb::class_<Engine>(m, "Engine", "Runs a plan; several threads may use one at the same time.")
         .def_static("load", [](const std::string& path, int threads, std::string_view isa) {
             const WithoutLock without_lock;
-            return new Engine(shufflekit::Program::load(path), threads, isa);
+            return new Engine(shufflekit::load_program(path), threads, isa);
         }, "path"_a, "threads"_a, "instruction_set"_a, "From a file; ValueError where it is no sound plan. No instruction set: the best.")
         .def_static("parse", [](nb::bytes content, int threads, std::string_view isa) {
-            return new Engine(shufflekit::Program::parse(content.c_str(), content.size()), threads, isa);
+            return new Engine(shufflekit::Program({content.c_str(), content.size()}), threads, isa);
         }, "content"_a, "threads"_a, "instruction_set"_a, "From a file's content.")
-        .def("run", &run, "images"_a, "(N, C, H, W) in, each output with its N out.")
-        .def("profile", &profile, "image"_a, "repeats"_a, "Seconds of each step, for each repeat.")
+        .def("run", &run, "inputs"_a, "Each input with its N images in, each output with its N out.")
+        .def("profile", &profile, "inputs"_a, "repeats"_a, "Seconds of each step, for each repeat, of one image.")
         .def_prop_ro("content", [](const Engine& e) { return nb::bytes(e.program().content().data(), e.program().content().size()); },
                      "The plan's file.")
-        .def_prop_ro("input_shape", [](const Engine& e) { return e.program().input().shape; }, "(C, H, W)")
+        .def_prop_ro("inputs", [](const Engine& e) { return e.program().inputs(); })
         .def_prop_ro("threads", &Engine::threads)
         .def_prop_ro("instruction_set", [](const Engine& e) { return std::string(e.instruction_set()); });
 
@@ -124,22 +187,26 @@ NB_MODULE(_native, m) {
         }, "shape"_a, "order"_a, "instruction_set"_a,
              "shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. "
              "order: a permutation of the input's channels. No instruction set: the best.")
+        .def("mean", [](const TrainingLayer& l, Address in, Address out, bool is_back, int threads) {
+            const WithoutLock without_lock;
+            l.mean(at(in), at(out), is_back, threads);
+        }, "in_"_a, "out"_a, "is_back"_a, "threads"_a, "Average pooling of a depthwise layer's window, zeros beyond the border included; or back.")
         .def_prop_ro("out_size", [](const TrainingLayer& l) { return std::vector<int64_t>{l.out_height(), l.out_width()}; }, "(H, W)")
-        .def("forward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address residual, Address z, Address y,
+        .def("forward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address residual, Address z, Address moments, Address y,
                            Address mean, Address inverse, Address running_mean, Address running_var, double epsilon, double momentum, float low,
                            float high, int threads) {
             const WithoutLock without_lock;
-            l.forward({at(x), at(weights), at(gamma), at(beta), at(residual), at(z), at(y), at(mean), at(inverse), at(running_mean),
+            l.forward({at(x), at(weights), at(gamma), at(beta), at(residual), at(z), at(moments), at(y), at(mean), at(inverse), at(running_mean),
                        at(running_var), epsilon, momentum, low, high}, threads);
-        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "residual"_a, "z"_a, "y"_a, "mean"_a, "inverse"_a, "running_mean"_a, "running_var"_a,
-             "epsilon"_a, "momentum"_a, "low"_a, "high"_a, "threads"_a, "0: residual, z or the running statistics are not there.")
+        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "residual"_a, "z"_a, "moments"_a, "y"_a, "mean"_a, "inverse"_a, "running_mean"_a, "running_var"_a,
+             "epsilon"_a, "momentum"_a, "low"_a, "high"_a, "threads"_a, "0: residual, one of z and moments, or the running statistics are not there.")
         .def("backward", [](const TrainingLayer& l, Address x, Address weights, Address gamma, Address beta, Address mean, Address inverse, Address z,
-                            Address y, Address dy, Address added, Address dx, Address dweights, Address dgamma, Address dbeta, Address dresidual,
+                            Address moments, Address y, Address dy, Address added, Address dx, Address dweights, Address dgamma, Address dbeta, Address dresidual,
                             float low, float high, float x_low, float x_high, bool is_masked, bool masks_x, int threads) {
             const WithoutLock without_lock;
-            l.backward({at(x), at(weights), at(gamma), at(beta), at(mean), at(inverse), at(z), at(y), at(dy), at(added), at(dx), at(dweights),
+            l.backward({at(x), at(weights), at(gamma), at(beta), at(mean), at(inverse), at(z), at(moments), at(y), at(dy), at(added), at(dx), at(dweights),
                         at(dgamma), at(dbeta), at(dresidual), low, high, x_low, x_high, is_masked, masks_x}, threads);
-        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "mean"_a, "inverse"_a, "z"_a, "y"_a, "dy"_a, "added"_a, "dx"_a, "dweights"_a, "dgamma"_a,
+        }, "x"_a, "weights"_a, "gamma"_a, "beta"_a, "mean"_a, "inverse"_a, "z"_a, "moments"_a, "y"_a, "dy"_a, "added"_a, "dx"_a, "dweights"_a, "dgamma"_a,
              "dbeta"_a, "dresidual"_a, "low"_a, "high"_a, "x_low"_a, "x_high"_a, "is_masked"_a, "masks_x"_a, "threads"_a,
-             "0: z, y, added, dx, dweights or dresidual are not there.");
+             "0: one of z and moments, y, added, dx, dweights or dresidual are not there.");
 }

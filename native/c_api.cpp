@@ -1,10 +1,14 @@
 // The C interface: the engine, with exceptions turned into a line of text.
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 #include <string>
 
 #include "engine.h"
+#include "plan_file.h"
 #include "shufflekit.h"
+
+static_assert(SHUFFLEKIT_FLOAT32 == static_cast<int>(shufflekit::Type::float32));
 
 struct shufflekit_engine {
     shufflekit::Engine engine;
@@ -32,16 +36,22 @@ shufflekit_engine* make(shufflekit::Program program, int threads, const char* in
     return new shufflekit_engine{{std::move(program), threads, instruction_set ? instruction_set : ""}, std::move(info)};
 }
 
-const shufflekit::Tensor& output_of(const shufflekit_engine* engine, int output) { return engine->engine.program().outputs()[output]; }
+shufflekit_tensor described(const shufflekit::Tensor& tensor) {
+    shufflekit_tensor result{tensor.name.c_str(), static_cast<shufflekit_type>(tensor.type), static_cast<int>(tensor.shape.size() + tensor.batched), {},
+                             static_cast<size_t>(tensor.bytes())};
+    if (tensor.batched) result.shape[0] = SHUFFLEKIT_ANY;
+    std::ranges::copy(tensor.shape, result.shape + tensor.batched);
+    return result;
+}
 
 }  // namespace
 
 shufflekit_engine* shufflekit_load(const char* path, int threads, const char* instruction_set) {
-    return guarded<shufflekit_engine*>(nullptr, [&] { return make(shufflekit::Program::load(path), threads, instruction_set); });
+    return guarded<shufflekit_engine*>(nullptr, [&] { return make(shufflekit::load_program(path), threads, instruction_set); });
 }
 
 shufflekit_engine* shufflekit_load_memory(const void* content, size_t bytes, int threads, const char* instruction_set) {
-    return guarded<shufflekit_engine*>(nullptr, [&] { return make(shufflekit::Program::parse(content, bytes), threads, instruction_set); });
+    return guarded<shufflekit_engine*>(nullptr, [&] { return make(shufflekit::Program({static_cast<const char*>(content), bytes}), threads, instruction_set); });
 }
 
 void shufflekit_free(shufflekit_engine* engine) { delete engine; }
@@ -54,39 +64,30 @@ const char* shufflekit_instruction_set(const shufflekit_engine* engine) { return
 
 const char* shufflekit_info(const shufflekit_engine* engine) { return engine->info.c_str(); }
 
-void shufflekit_input_shape(const shufflekit_engine* engine, int64_t shape[3]) {
-    std::ranges::copy(engine->engine.program().input().shape, shape);
-}
+int shufflekit_inputs(const shufflekit_engine* engine) { return static_cast<int>(engine->engine.program().inputs().size()); }
+
+shufflekit_tensor shufflekit_input_at(const shufflekit_engine* engine, int input) { return described(engine->engine.program().inputs()[input]); }
 
 int shufflekit_outputs(const shufflekit_engine* engine) { return static_cast<int>(engine->engine.program().outputs().size()); }
 
-const char* shufflekit_output_name(const shufflekit_engine* engine, int output) { return output_of(engine, output).name.c_str(); }
-
-int shufflekit_output_shape(const shufflekit_engine* engine, int output, int64_t shape[8]) {
-    std::ranges::copy(output_of(engine, output).shape, shape);
-    return static_cast<int>(output_of(engine, output).shape.size());
+shufflekit_tensor shufflekit_output_at(const shufflekit_engine* engine, int output) {
+    return described(engine->engine.program().outputs()[output]);
 }
 
-size_t shufflekit_output_floats(const shufflekit_engine* engine, int output) { return static_cast<size_t>(output_of(engine, output).floats); }
-
-int shufflekit_run(const shufflekit_engine* engine, const float* images, int64_t count, float* const* outputs) {
-    return guarded(-1, [&] {
-        if (count < 1) throw std::invalid_argument("count: must be 1 or more, found " + std::to_string(count));
-        return engine->engine.run(images, count, outputs), 0;
-    });
+int shufflekit_run(const shufflekit_engine* engine, const void* const* inputs, int64_t count, void* const* outputs) {
+    return guarded(-1, [&] { return engine->engine.run(inputs, count, outputs), 0; });
 }
 
 int shufflekit_steps(const shufflekit_engine* engine) { return static_cast<int>(engine->engine.program().steps().size()); }
 
 shufflekit_step shufflekit_step_at(const shufflekit_engine* engine, int step) {
     const shufflekit::Step& found = engine->engine.program().steps()[step];
-    return {found.name.c_str(), found.kernel.c_str(), found.flops, found.bytes};
+    return {found.name.c_str(), found.kernel.c_str(), found.variant.c_str(), found.flops, found.bytes};
 }
 
-int shufflekit_profile(const shufflekit_engine* engine, const float* image, int repeats, double* seconds) {
+int shufflekit_profile(const shufflekit_engine* engine, const void* const* inputs, int repeats, double* seconds) {
     return guarded(-1, [&] {
-        if (repeats < 1) throw std::invalid_argument("repeats: must be 1 or more, found " + std::to_string(repeats));
-        for (const auto& repeat : engine->engine.profile(image, repeats)) seconds = std::ranges::copy(repeat, seconds).out;
+        for (const auto& repeat : engine->engine.profile(inputs, repeats)) seconds = std::ranges::copy(repeat, seconds).out;
         return 0;
     });
 }

@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +11,8 @@
 #include "thread_pool.h"
 
 namespace shufflekit {
+
+inline constexpr int most_threads = 256;
 
 class Engine {
   public:
@@ -25,30 +26,31 @@ class Engine {
     int threads() const { return threads_; }
     std::string_view instruction_set() const { return kernels_.isa; }
 
-    // images x (C, H, W) in, images x shape out for each output, dense. Any number of threads may call it at the same time: one of
+    // For each input and output its images, one after another, dense; one that is not there image by image, once. Any number of threads may call it at the same time: one of
     // them has the engine's threads, the others do without. So may forked children, whatever the parent's threads were doing.
-    // A batch of at least `threads` images is shared out image by image, a smaller one step by step.
-    void run(const float* input, int64_t images, float* const* outputs) const;
+    // A batch of at least `threads` images is shared out image by image, a smaller one step by step. Throws std::invalid_argument for
+    // a number of images that the plan does not take.
+    void run(const void* const* inputs, int64_t images, void* const* outputs) const;
 
-    // Seconds of each step, for each repeat, of the first image of `input`.
-    std::vector<std::vector<double>> profile(const float* input, int repeats) const;
+    // Seconds of each step, for each repeat, of the first image. Throws std::invalid_argument for less than one repeat.
+    std::vector<std::vector<double>> profile(const void* const* inputs, int repeats) const;
 
   private:
     struct Context;  // memory for one call
     struct Image {
-        const float* input;
-        float* const* outputs;  // of the batch
-        int64_t number;         // in the batch
+        const void* const* inputs;  // of the batch
+        void* const* outputs;
+        int64_t number;  // in the batch
     };
 
     ThreadPool* pool_here() const;
     std::unique_ptr<Context> take_context() const;
     void give_back(std::unique_ptr<Context> context) const;
-    Image image(const float* input, int64_t number, float* const* outputs) const;
-    void run_step(const Step& step, float* arena, float* scratch, const Image& image, int part, int parts) const;
+    void check(int64_t images) const;
+    void run_step(const Step& step, char* arena, char* scratch, const Image& image, int part, int parts) const;
 
     const Program program_;
-    const Kernels& kernels_;
+    const Kernels kernels_;
     const int threads_;
     // Without locks: one that is held when the process forks is held in the child for ever.
     mutable std::atomic<ThreadPool*> pool_ = nullptr;  // of more than one thread

@@ -4,7 +4,8 @@
 #include <cstdio>
 #include <locale>
 #include <sstream>
-#include <stdexcept>
+
+#include "fail.h"
 
 namespace shufflekit {
 namespace {
@@ -24,7 +25,7 @@ class Parser {
 
   private:
     [[noreturn]] void fail(const char* problem) const {
-        throw std::invalid_argument(std::string("JSON: ") + problem + " at byte " + std::to_string(at_));
+        shufflekit::fail(std::string("JSON: ") + problem + " at byte " + std::to_string(at_));
     }
 
     char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }

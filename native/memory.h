@@ -4,11 +4,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
+
+#include "fail.h"
 
 namespace shufflekit {
 
@@ -24,11 +25,15 @@ class Memory {
         // Kernels may read past the end: a vector, or gemm_operands_ahead entries of a table.
         const size_t bytes = (wanted + line + border - 1) / border * border;
         start_.reset(static_cast<T*>(std::aligned_alloc(border, bytes)));
-        if (!start_) throw std::bad_alloc();
+        if (!start_) fail_out_of_memory();
 #ifdef __linux__
         if (border == huge) madvise(start_.get(), bytes, MADV_HUGEPAGE);
 #endif
         std::memset(start_.get(), 0, bytes);
+    }
+
+    Memory(const void* content, size_t count) : Memory(count) {
+        if (count) std::memcpy(start_.get(), content, count * sizeof(T));
     }
 
     T* data() { return start_.get(); }

@@ -1,12 +1,13 @@
-/* The engine's C interface: load a plan, run images through it, time its steps. Link libshufflekit.a and the C++ library.
+/* The engine's C interface, version 2: load a plan, run images through it, time its steps. Link libshufflekit.a and the C++ library.
  *
  * Plans are made by `shufflekit compile`. Functions that can fail return NULL or -1; shufflekit_error() then says why. Several
  * threads may use one engine at the same time. Pointers that a function returns live as long as the engine.
  *
  *     shufflekit_engine *engine = shufflekit_load("net.plan", 1, NULL);
  *     if (!engine) { fprintf(stderr, "%s\n", shufflekit_error()); return 1; }
- *     float *scores = malloc(shufflekit_output_floats(engine, 0) * sizeof(float)), *outputs[] = {scores};
- *     if (shufflekit_run(engine, image, 1, outputs)) ...
+ *     const void *inputs[] = {image};
+ *     void *outputs[] = {malloc(shufflekit_output_at(engine, 0).bytes)};
+ *     if (shufflekit_run(engine, inputs, 1, outputs)) ...
  *     shufflekit_free(engine);
  */
 #ifndef SHUFFLEKIT_H
@@ -18,6 +19,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#define SHUFFLEKIT_VERSION 2 /* of this interface */
 
 typedef struct shufflekit_engine shufflekit_engine;
 
@@ -35,20 +38,30 @@ const char *shufflekit_instruction_set(const shufflekit_engine *engine);
 /* What was kept beside the network, as JSON: preprocessing, class names. */
 const char *shufflekit_info(const shufflekit_engine *engine);
 
-/* Channels, height, width. */
-void shufflekit_input_shape(const shufflekit_engine *engine, int64_t shape[3]);
+typedef enum { SHUFFLEKIT_FLOAT32 = 0 } shufflekit_type;
 
-/* `output`: 0 to shufflekit_outputs(engine) - 1. The shape is without the batch; the rank, which is returned, is at most 8. */
-int shufflekit_outputs(const shufflekit_engine *engine);
-const char *shufflekit_output_name(const shufflekit_engine *engine, int output);
-int shufflekit_output_shape(const shufflekit_engine *engine, int output, int64_t shape[8]);
-size_t shufflekit_output_floats(const shufflekit_engine *engine, int output); /* of one image */
-
-/* images: count x channels x height x width, without gaps. outputs: for each output, room for count x its floats. 0 is success. */
-int shufflekit_run(const shufflekit_engine *engine, const float *images, int64_t count, float *const *outputs);
+#define SHUFFLEKIT_ANY (-1)
 
 typedef struct {
-    const char *name, *kernel;
+    const char *name;
+    shufflekit_type type; /* of its elements */
+    int rank;             /* of an input 1 to 5, of an output up to 9 */
+    int64_t shape[9];     /* the first is SHUFFLEKIT_ANY where the tensor has the images one after another, as most have */
+    size_t bytes;         /* of one image, or of the whole */
+} shufflekit_tensor;
+
+/* 0 to shufflekit_inputs(engine) - 1, in the network's order; outputs likewise. */
+int shufflekit_inputs(const shufflekit_engine *engine);
+shufflekit_tensor shufflekit_input_at(const shufflekit_engine *engine, int input);
+int shufflekit_outputs(const shufflekit_engine *engine);
+shufflekit_tensor shufflekit_output_at(const shufflekit_engine *engine, int output);
+
+/* For each input its `count` images, without gaps, and for each output room for as many; a tensor that does not begin with
+ * SHUFFLEKIT_ANY is there once. A plan without such a dimension takes a count of 1. 0 is success. */
+int shufflekit_run(const shufflekit_engine *engine, const void *const *inputs, int64_t count, void *const *outputs);
+
+typedef struct {
+    const char *name, *kernel, *variant; /* the kernel, and which way of computing it */
     int64_t flops, bytes; /* multiply-adds, and bytes read and written, of one image */
 } shufflekit_step;
 
@@ -57,7 +70,7 @@ int shufflekit_steps(const shufflekit_engine *engine);
 shufflekit_step shufflekit_step_at(const shufflekit_engine *engine, int step);
 
 /* Runs one image `repeats` times; seconds[repeat * steps + step]. 0 is success. */
-int shufflekit_profile(const shufflekit_engine *engine, const float *image, int repeats, double *seconds);
+int shufflekit_profile(const shufflekit_engine *engine, const void *const *inputs, int repeats, double *seconds);
 
 #ifdef __cplusplus
 }

@@ -23,7 +23,7 @@ constexpr const char* usage =
 Runs a plan of `shufflekit compile` and prints the milliseconds of one image.
 
   --image FILE     a photo (binary PPM) in, the five likeliest classes out
-  --input FILE     raw float32 in, as the network takes it; without --image and --input, noise
+  --input FILE     raw float32 in, as the network takes it, several inputs one after another; without --image and --input, noise
   --output FILE    raw float32 out, all outputs one after another
   --classes FILE   names of the classes, one a line; by default those kept in the plan
   --repeat N       timed runs, after one that is not timed (20); 0 for none
@@ -159,10 +159,10 @@ struct StepTime {
     double ms;
 };
 
-std::vector<StepTime> profile(const shufflekit_engine* engine, const std::vector<float>& image, int repeats) {
+std::vector<StepTime> profile(const shufflekit_engine* engine, const void* const* inputs, int repeats) {
     const auto steps = static_cast<size_t>(shufflekit_steps(engine));
     std::vector<double> seconds(steps * static_cast<size_t>(repeats));
-    if (shufflekit_profile(engine, image.data(), repeats, seconds.data())) throw std::runtime_error(shufflekit_error());
+    if (shufflekit_profile(engine, inputs, repeats, seconds.data())) throw std::runtime_error(shufflekit_error());
     std::vector<StepTime> times;
     for (size_t step = 0; step < steps; ++step) {
         std::vector<double> own;
@@ -179,10 +179,14 @@ struct Results {
     std::vector<StepTime> steps;
 };
 
-std::string shape_of_output(const shufflekit_engine* engine, int output) {
-    int64_t shape[8];
+// Of one image.
+std::vector<int64_t> shape_of(const shufflekit_tensor& tensor) {
+    return {tensor.shape + (tensor.rank > 0 && tensor.shape[0] == SHUFFLEKIT_ANY), tensor.shape + tensor.rank};
+}
+
+std::string joined(const std::vector<int64_t>& sizes, const char* between) {
     std::string text;
-    for (int i = 0, rank = shufflekit_output_shape(engine, output, shape); i < rank; ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+    for (const int64_t size : sizes) text += (text.empty() ? "" : between) + std::to_string(size);
     return text;
 }
 
@@ -192,30 +196,32 @@ void print_json(const shufflekit_engine* engine, const Options& options, const R
     if (!results.ms.empty())
         std::printf(", \"repeat\": %d, \"median_ms\": %.6g, \"min_ms\": %.6g", options.repeat, median(results.ms), *std::ranges::min_element(results.ms));
     std::printf(", \"outputs\": [");
-    for (size_t i = 0; i < results.outputs.size(); ++i)
-        std::printf("%s{\"name\": %s, \"shape\": [%s]}", i ? ", " : "", quoted(shufflekit_output_name(engine, static_cast<int>(i))).c_str(),
-                    shape_of_output(engine, static_cast<int>(i)).c_str());
+    for (size_t i = 0; i < results.outputs.size(); ++i) {
+        const shufflekit_tensor output = shufflekit_output_at(engine, static_cast<int>(i));
+        std::printf("%s{\"name\": %s, \"shape\": [%s]}", i ? ", " : "", quoted(output.name).c_str(), joined(shape_of(output), ", ").c_str());
+    }
     std::printf("]");
     for (size_t i = 0; i < results.top.size(); ++i)
         std::printf("%s{\"class\": %zu, \"name\": %s, \"score\": %.6g}%s", i ? ", " : ", \"top\": [", results.top[i].number,
                     quoted(results.top[i].name).c_str(), results.top[i].score, i + 1 == results.top.size() ? "]" : "");
     for (size_t i = 0; i < results.steps.size(); ++i) {
         const auto& [step, ms] = results.steps[i];
-        std::printf("%s{\"name\": %s, \"kernel\": \"%s\", \"ms\": %.6g, \"flops\": %lld, \"bytes\": %lld}%s", i ? ", " : ", \"steps\": [",
-                    quoted(step.name).c_str(), step.kernel, ms, static_cast<long long>(step.flops), static_cast<long long>(step.bytes),
+        std::printf("%s{\"name\": %s, \"kernel\": \"%s\", \"variant\": \"%s\", \"ms\": %.6g, \"flops\": %lld, \"bytes\": %lld}%s", i ? ", " : ", \"steps\": [",
+                    quoted(step.name).c_str(), step.kernel, step.variant, ms, static_cast<long long>(step.flops), static_cast<long long>(step.bytes),
                     i + 1 == results.steps.size() ? "]" : "");
     }
     std::printf("}\n");
 }
 
 void print_text(const shufflekit_engine* engine, const Options& options, const Results& results) {
-    int64_t shape[3];
-    shufflekit_input_shape(engine, shape);
-    std::printf("%s, %lldx%lldx%lld, %s, %d thread%s\n", shufflekit_name(engine), static_cast<long long>(shape[0]), static_cast<long long>(shape[1]),
-                static_cast<long long>(shape[2]), shufflekit_instruction_set(engine), options.threads, options.threads > 1 ? "s" : "");
+    std::string shapes;
+    for (int i = 0; i < shufflekit_inputs(engine); ++i) shapes += joined(shape_of(shufflekit_input_at(engine, i)), "x") + ", ";
+    std::printf("%s, %s%s, %d thread%s\n", shufflekit_name(engine), shapes.c_str(), shufflekit_instruction_set(engine), options.threads,
+                options.threads > 1 ? "s" : "");
     if (results.top.empty())
         for (size_t i = 0; i < results.outputs.size(); ++i) {
-            std::printf("%s (%s):", shufflekit_output_name(engine, static_cast<int>(i)), shape_of_output(engine, static_cast<int>(i)).c_str());
+            const shufflekit_tensor output = shufflekit_output_at(engine, static_cast<int>(i));
+            std::printf("%s (%s):", output.name, joined(shape_of(output), ", ").c_str());
             for (size_t j = 0; j < std::min<size_t>(5, results.outputs[i].size()); ++j) std::printf(" %.6g", results.outputs[i][j]);
             std::printf(results.outputs[i].size() > 5 ? " ...\n" : "\n");
         }
@@ -237,29 +243,36 @@ int run(const Options& options) {
     const shufflekit_engine* engine = owner.get();
     if (!engine) throw std::runtime_error(options.plan + ": " + shufflekit_error());
     const shufflekit::Json info = shufflekit::parse_json(shufflekit_info(engine));
-    int64_t shape[3];
-    shufflekit_input_shape(engine, shape);
-    const auto floats = static_cast<size_t>(shape[0] * shape[1] * shape[2]);
-    std::vector<float> image;
-    if (options.image.empty()) {
-        image = options.input.empty() ? noise(floats) : read_floats(options.input, floats);
-    } else {
-        if (shape[0] != 3) throw std::invalid_argument("--image: the network takes " + std::to_string(shape[0]) + " channels, a photo has 3");
-        image = shufflekit::prepare(shufflekit::read_ppm(options.image), info, shape[1], shape[2]);
+    std::vector<size_t> places{0};  // of each input among all floats
+    for (int i = 0; i < shufflekit_inputs(engine); ++i) {
+        const shufflekit_tensor input = shufflekit_input_at(engine, i);
+        if (input.type != SHUFFLEKIT_FLOAT32) throw std::invalid_argument(std::string(input.name) + ": must be float32 to be read here");
+        places.push_back(places.back() + input.bytes / sizeof(float));
     }
+    std::vector<float> floats;
+    if (options.image.empty()) {
+        floats = options.input.empty() ? noise(places.back()) : read_floats(options.input, places.back());
+    } else {
+        const auto shape = shape_of(shufflekit_input_at(engine, 0));
+        if (shufflekit_inputs(engine) != 1 || shape.size() != 3) throw std::invalid_argument("--image: the network does not take one image");
+        if (shape[0] != 3) throw std::invalid_argument("--image: the network takes " + std::to_string(shape[0]) + " channels, a photo has 3");
+        floats = shufflekit::prepare(shufflekit::read_ppm(options.image), info, shape[1], shape[2]);
+    }
+    std::vector<const void*> inputs;
+    for (size_t i = 0; i + 1 < places.size(); ++i) inputs.push_back(floats.data() + places[i]);
 
     Results results;
-    std::vector<float*> places;
-    for (int i = 0; i < shufflekit_outputs(engine); ++i) results.outputs.emplace_back(shufflekit_output_floats(engine, i));
-    for (auto& output : results.outputs) places.push_back(output.data());
+    std::vector<void*> outputs;
+    for (int i = 0; i < shufflekit_outputs(engine); ++i) results.outputs.emplace_back(shufflekit_output_at(engine, i).bytes / sizeof(float));
+    for (auto& output : results.outputs) outputs.push_back(output.data());
     for (int i = 0; i <= options.repeat; ++i) {
         const auto begin = std::chrono::steady_clock::now();
-        if (shufflekit_run(engine, image.data(), 1, places.data())) throw std::runtime_error(shufflekit_error());
+        if (shufflekit_run(engine, inputs.data(), 1, outputs.data())) throw std::runtime_error(shufflekit_error());
         const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
         if (i > 0) results.ms.push_back(took.count());
     }
     if (!options.image.empty() && results.outputs.size() == 1) results.top = likeliest(results.outputs[0], class_names(options.classes, info));
-    if (options.profile) results.steps = profile(engine, image, std::max(1, options.repeat));
+    if (options.profile) results.steps = profile(engine, inputs.data(), std::max(1, options.repeat));
     if (!options.output.empty()) {
         std::ofstream file(options.output, std::ios::binary);
         for (const auto& output : results.outputs)

@@ -1,5 +1,10 @@
-// Threads that wait for work between runs, and a barrier for those that run together.
+// Threads that wait for work between runs, and a barrier for those that run together. With SHUFFLEKIT_ONE_THREAD the twin of one_thread.h,
+// which starts none.
 #pragma once
+
+#ifdef SHUFFLEKIT_ONE_THREAD
+#include "one_thread.h"
+#else
 
 #include <atomic>
 #include <functional>
@@ -23,17 +28,21 @@ class SpinBarrier {
 
 class ThreadPool {
   public:
-    // The caller of `run` is the first of them. Throws std::invalid_argument where the system starts fewer.
+    // The caller of `run` is the first of them.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
+    // Those that it has, which are fewer than were asked for where the system starts no more.
+    int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
     // Whether its threads are in this process: not in a forked child, where nothing but this may be asked of it.
     bool is_here() const;
 
     // Whoever takes it may `run` until the lock goes; a lock that owns nothing while somebody else has it.
-    std::unique_lock<std::mutex> try_take() { return std::unique_lock(in_use_, std::try_to_lock); }
+    using Lock = std::unique_lock<std::mutex>;
+    Lock try_take() { return Lock(in_use_, std::try_to_lock); }
 
     // Calls task(0), ..., task(threads - 1) at the same time and returns when all have returned. `task` must not throw.
     void run(const std::function<void(int)>& task);
@@ -52,3 +61,5 @@ class ThreadPool {
 };
 
 }  // namespace shufflekit
+
+#endif

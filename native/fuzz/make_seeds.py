@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shufflekit.graph import capture, simplify
-from shufflekit.plan import lower
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
+from shufflekit.plan import choose
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import KERNELS
 from shufflekit.plan.program import Program
@@ -64,12 +65,12 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
 def roomy(program: Program) -> Program:
     """With an arena, tables and weights that changed sizes and offsets still fit into."""
     random = np.random.default_rng(0)
-    offsets = (np.arange(1024) * 128 + program.arena + 16).astype(np.int32)
+    offsets = (np.arange(1024) * 128 + program.arena // 4 + 16).astype(np.int32)
     return replace(
         program,
-        arena=program.arena + 1024 * 128 + 4096,
+        arena=program.arena + 4 * (1024 * 128 + 4096),
         tables=np.concatenate([program.tables, offsets]),
-        weights=np.concatenate([program.weights, random.standard_normal(4096, np.float32)]),
+        weights=np.concatenate([program.weights, random.standard_normal(4096, np.float32).view(np.uint8)]),
     )
 
 
@@ -78,7 +79,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     used = set()
     for name, (network, shape) in networks().items():
-        with patch.object(lower, "_FUSED_FLOATS", 0 if name == "fused" else lower._FUSED_FLOATS):  # else only large planes are
+        with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
             program = build(simplify(capture(network.eval(), shape)), name)
         used |= {step.kernel for step in program.steps}
         (folder / f"{name}.plan").write_bytes(program.to_bytes())

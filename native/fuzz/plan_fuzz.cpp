@@ -19,6 +19,12 @@
 #include "cpu.h"
 #include "engine.h"
 
+#undef SHUFFLEKIT_HEADER
+#define SHUFFLEKIT_HEADER(kernel) SHUFFLEKIT_TEXT(kernels/kernel/twin.h)
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets)
+#include "kernels/kernels.inc"
+#undef SHUFFLEKIT_KERNEL
+
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
 
 namespace shufflekit::fuzz {
@@ -98,11 +104,19 @@ int64_t other_number(Random& random, int64_t number) {
     }
 }
 
-constexpr const char* kernels[] = {"gemm",   "convolution", "convolution_pool", "depthwise", "pool",  "affine",
-                                   "binary", "softmax",     "resize",           "gather",    "local_response_norm", "pointwise_depthwise"};
-constexpr const char* words[] = {"none", "relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "maximum", "average",
-                                 "adaptive_average", "adaptive_maximum", "add", "multiply", "nearest", "bilinear", "bilinear_corners", "",
-                                 "no such word"};
+// Of kernels and variants.
+constexpr const char* names[] = {
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) #kernel, #variant,
+#include "kernels/kernels.inc"
+#undef SHUFFLEKIT_KERNEL
+};
+
+std::vector<std::string> all_words() {
+    std::vector<std::string> words = {"", "no such word", "N"};
+    const auto add = [&](const auto& list) { words.insert(words.end(), std::begin(list), std::end(list)); };
+    add(activation_words), add(pooling_words), add(operation_words), add(resizing_words), add(type_words);
+    return words;
+}
 
 void change(Random& random, Json& json) {
     if (once_in(random, 25)) {  // another type
@@ -116,7 +130,8 @@ void change(Random& random, Json& json) {
     } else if (auto* truth = std::get_if<bool>(&json.value)) {
         *truth = !*truth;
     } else if (auto* text = std::get_if<std::string>(&json.value)) {
-        *text = once_in(random, 3) ? kernels[below(random, std::size(kernels))] : words[below(random, std::size(words))];
+        static const std::vector<std::string> words = all_words();
+        *text = once_in(random, 3) ? names[below(random, std::size(names))] : words[static_cast<size_t>(below(random, static_cast<int64_t>(words.size())))];
     } else if (auto* list = std::get_if<Json::Array>(&json.value); list && !list->empty()) {
         if (once_in(random, 12))
             list->push_back(list->front());
@@ -158,7 +173,8 @@ void change_step(Random& random, Json::Array& steps) {
             return;
         case 5:
         case 6:
-            if (Json* window = member(step, once_in(random, 4) ? "pool_window" : "window")) return change(random, *window);
+            if (Json* window = member(step, once_in(random, 4) ? "pool_window" : "window"))
+                if (Json* number = any_member(random, *window)) return change(random, *number);
             break;
         default: break;
     }
@@ -212,12 +228,14 @@ void change_file(Random& random, File& file) {
         return;
     }
     if (choice == 18) {
-        Json* input = member(file.plan, "input");
-        if (Json* shape = input ? member(*input, "shape") : nullptr) return change(random, *shape);
+        Json* inputs = member(file.plan, "inputs");
+        auto* all = inputs ? std::get_if<Json::Array>(&inputs->value) : nullptr;
+        if (all && !all->empty())
+            if (Json* shape = member((*all)[below(random, static_cast<int64_t>(all->size()))], "shape")) return change(random, *shape);
     }
     if (Json* field = any_member(random, file.plan); field && field != steps) {
-        if (auto* outputs = std::get_if<Json::Array>(&field->value); outputs && !outputs->empty() && !once_in(random, 4))
-            if (Json* inside = any_member(random, (*outputs)[below(random, static_cast<int64_t>(outputs->size()))])) return change(random, *inside);
+        if (auto* tensors = std::get_if<Json::Array>(&field->value); tensors && !tensors->empty() && !once_in(random, 4))
+            if (Json* inside = any_member(random, (*tensors)[below(random, static_cast<int64_t>(tensors->size()))])) return change(random, *inside);
         change(random, *field);
     }
 }
@@ -253,7 +271,7 @@ std::string kind(const std::string& message, const uint8_t* content, size_t size
         const auto* list = steps ? steps->as<Json::Array>() : nullptr;
         const Json* name = list && place < list->size() ? (*list)[place].find("kernel") : nullptr;
         const auto* text = name ? name->as<std::string>() : nullptr;
-        const bool known = text && std::ranges::find(kernels, *text) != std::end(kernels);
+        const bool known = text && std::ranges::find(names, *text) != std::end(names);
         kernel = (known ? *text : "step") + ": ";
     }
     rest = std::regex_replace(rest, std::regex(" at byte \\d+$"), "");
@@ -263,85 +281,52 @@ std::string kind(const std::string& message, const uint8_t* content, size_t size
     return kernel + rest.substr(0, 120);
 }
 
-double work(const Window& w) {
-    const double taps = double(w.kernel_y) * w.kernel_x, in = double(w.in_height) * w.in_width, out = double(w.out_height) * w.out_width;
-    return taps * (in + out * w.dilation_y) + out * w.stride_y * w.stride_x;
+// of(arguments), of whatever kernel they are.
+double sum_of(const Program& program, const auto& of) {
+    double sum = 0;
+    for (const Step& step : program.steps())
+        std::visit(
+            [&]<class T>(const T& arguments) {
+                if constexpr (!std::is_same_v<T, std::monostate>) sum += of(arguments);
+            },
+            step.arguments);
+    return sum;
 }
 
-// Multiply-adds and moves of one image, roughly and rather too many.
-template <class T>
-double work(const T& a) {
-    if constexpr (requires { a.depth; })
-        return double(a.groups) * a.rows * a.depth * a.pixels;
-    else if constexpr (requires { a.in_channels; })
-        return double(a.groups) * (a.rows + 1) * a.in_channels * work(a.window);
-    else if constexpr (requires { a.convolution; })
-        return work(a.convolution);
-    else if constexpr (requires { a.pointwise; })
-        return work(a.pointwise) + work(a.depthwise);
-    else if constexpr (requires { a.window; })
-        return double(a.channels) * work(a.window);
-    else if constexpr (requires { a.size; })
-        return double(a.channels) * a.pixels * a.size;
-    else if constexpr (requires { a.pixels; })
-        return double(a.channels) * a.pixels * 16;
-    else
-        return double(a.channels) * a.out_height * a.out_width * 4;
-}
-
-// Floats of one image that a step writes.
-template <class T>
-double written(const T& a) {
-    const auto out = [](const Window& w) { return double(w.out_height) * w.out_width; };
-    if constexpr (requires { a.depth; })
-        return double(a.groups) * a.rows * a.pixels;
-    else if constexpr (requires { a.in_channels; })
-        return double(a.groups) * a.rows * out(a.window);
-    else if constexpr (requires { a.convolution; })
-        return double(a.convolution.rows) * out(a.pool);
-    else if constexpr (requires { a.pointwise; })
-        return written(a.depthwise);
-    else if constexpr (requires { a.window; })
-        return double(a.channels) * out(a.window);
-    else if constexpr (requires { a.pixels; })
-        return double(a.channels) * a.pixels;
-    else
-        return double(a.channels) * a.out_height * a.out_width;
-}
-
-// A plan that was accepted asks for 4 MB, or for what is written, rounded up to planes (of 16 floats at least).
+// A plan that was accepted asks for 4 MB, or for what is written, rounded up to planes (of 64 bytes at least).
 void check_memory(const Program& program) {
-    double floats = 0;
-    for (const Step& step : program.steps()) floats += std::visit([](const auto& a) { return written(a); }, step.arguments);
-    if (static_cast<double>(program.arena()) <= std::max(1048576.0, 32 * floats)) return;
-    std::fprintf(stderr, "an arena of %lld floats for %.0f that are written\n", static_cast<long long>(program.arena()), floats);
+    const double elements = sum_of(program, [](const auto& arguments) { return testing::written(arguments); });
+    if (static_cast<double>(program.arena()) <= std::max(4194304.0, 2 * plane_border * elements)) return;
+    std::fprintf(stderr, "an arena of %lld bytes for %.0f elements that are written\n", static_cast<long long>(program.arena()), elements);
     std::abort();
 }
 
 bool too_large(const Program& program) {
-    double floats = static_cast<double>(program.arena() + 2 * program.scratch() + 3 * program.input().floats), steps = 0;
-    for (const Tensor& output : program.outputs()) floats += 3 * static_cast<double>(output.floats);
-    for (const Step& step : program.steps()) steps += std::visit([](const auto& a) { return work(a); }, step.arguments);
-    return floats > 4e6 || steps > 2e7;
+    int64_t bytes = program.arena() + 2 * program.scratch();
+    for (const auto* tensors : {&program.inputs(), &program.outputs()})
+        for (const Tensor& tensor : *tensors) bytes += 3 * tensor.bytes();
+    return bytes > 16'000'000 || sum_of(program, [](const auto& arguments) { return testing::work(arguments); }) > 2e7;
 }
 
 // The caller's memory is as large as it must be and no larger.
 void run(Program program, Random& random) {
     const auto sets = instruction_sets();
     const int threads = once_in(random, 50) ? 2 : 1;
-    const int64_t images = once_in(random, 4) ? 3 : 1;
+    const int64_t images = program.batched() && once_in(random, 4) ? 3 : 1;
     const Engine engine(std::move(program), threads, sets[below(random, static_cast<int64_t>(sets.size()))]);
-    const auto floats = static_cast<size_t>(images * engine.program().input().floats);
-    const auto input = std::make_unique<float[]>(floats);
-    for (size_t i = 0; i < floats; ++i) input[i] = static_cast<float>(random()) * 0x1p-31f - 1;
-    std::vector<std::unique_ptr<float[]>> outputs;
-    std::vector<float*> places;
-    for (const Tensor& output : engine.program().outputs()) {
-        outputs.push_back(std::make_unique<float[]>(static_cast<size_t>(images * output.floats)));
-        places.push_back(outputs.back().get());
-    }
-    engine.run(input.get(), images, places.data());
-    if (once_in(random, 16)) engine.profile(input.get(), 1);
+    std::vector<std::unique_ptr<float[]>> memory;
+    const auto take = [&](const Tensor& tensor) {
+        const auto floats = static_cast<size_t>((tensor.batched ? images : 1) * tensor.elements);
+        memory.push_back(std::make_unique<float[]>(floats));
+        for (size_t i = 0; i < floats; ++i) memory.back()[i] = static_cast<float>(random()) * 0x1p-31f - 1;
+        return memory.back().get();
+    };
+    std::vector<const void*> inputs;
+    std::vector<void*> outputs;
+    for (const Tensor& input : engine.program().inputs()) inputs.push_back(take(input));
+    for (const Tensor& output : engine.program().outputs()) outputs.push_back(take(output));
+    engine.run(inputs.data(), images, outputs.data());
+    if (once_in(random, 16)) engine.profile(inputs.data(), 1);
 }
 
 }  // namespace
@@ -368,7 +353,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ++counts.inputs, counts.by_field += by_field;
     const auto reached_step_checks = [&] { ++counts.json, ++counts.step_checks, counts.by_field_step_checks += by_field; };
     try {
-        Program program = Program::parse(data, size);
+        Program program(Memory<char>(reinterpret_cast<const char*>(data), size));
         ++counts.accepted;
         check_memory(program);
         reached_step_checks();

@@ -5,7 +5,7 @@
 
 namespace shufflekit {
 
-// The numbers are part of the plan's format.
+// A plan has the words.
 enum class Activation : int32_t {
     none = 0,
     relu = 1,         // max(x, 0)
@@ -16,7 +16,8 @@ enum class Activation : int32_t {
     silu = 6,         // x * sigmoid(x)
     leaky_relu = 7,   // x < 0 ? slope * x : x
 };
-inline constexpr int32_t activations = 8;
+inline constexpr const char* activation_words[] = {"none", "relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu"};
+inline constexpr int32_t activations = sizeof(activation_words) / sizeof(*activation_words);
 
 struct Epilogue {
     Activation activation = Activation::none;

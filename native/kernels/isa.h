@@ -1,23 +1,25 @@
 // The instruction sets that kernels are compiled for, and the vector of the one being compiled.
 //
-// CMake's add_kernel compiles a kernel's source once per set, with SHUFFLEKIT_ISA (its name, also the namespace) and
-// SHUFFLEKIT_VECTOR_BYTES defined. Sources compiled so include nothing with inline functions from the standard library:
+// CMake's add_kernel compiles a kernel's source once per set, with SHUFFLEKIT_ISA (its name, also the namespace),
+// SHUFFLEKIT_VECTOR_BYTES and SHUFFLEKIT_VECTOR_REGISTERS defined. Sources compiled so include nothing with inline functions from the standard library:
 // the linker keeps one copy of those, and it could be the one with AVX-512 instructions in it.
 #pragma once
 
-// Best first; the list of CMakeLists.txt in C++.
+// Best first; the list of CMakeLists.txt in C++. X(set, what follows X...) for each.
 #if defined(__x86_64__)
-#define SHUFFLEKIT_EACH_ISA(X) X(avx512) X(avx2) X(scalar)
+#define SHUFFLEKIT_EACH_ISA(X, ...) \
+    X(avx512 __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #elif defined(__aarch64__)
-#define SHUFFLEKIT_EACH_ISA(X) X(neon) X(scalar)
+#define SHUFFLEKIT_EACH_ISA(X, ...) X(neon __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #else
-#define SHUFFLEKIT_EACH_ISA(X) X(scalar)
+#define SHUFFLEKIT_EACH_ISA(X, ...) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #endif
 
 #ifdef SHUFFLEKIT_ISA
 namespace shufflekit::SHUFFLEKIT_ISA {
 
 inline constexpr int vector_lanes = SHUFFLEKIT_VECTOR_BYTES / sizeof(float);
+inline constexpr int vector_registers = SHUFFLEKIT_VECTOR_REGISTERS;
 
 #if SHUFFLEKIT_VECTOR_BYTES == 4
 using vector = float;

@@ -1,43 +1,65 @@
-// The kernels of each instruction set, best first.
+// The kernels of kernels.inc: their arguments, their code for each instruction set, and the best code that runs here.
 #pragma once
 
 #include <string_view>
 
-#include "kernels/affine/affine.h"
-#include "kernels/binary/binary.h"
-#include "kernels/convolution/convolution.h"
-#include "kernels/convolution_pool/convolution_pool.h"
-#include "kernels/depthwise/depthwise.h"
-#include "kernels/gather/gather.h"
-#include "kernels/gemm/gemm.h"
-#include "kernels/local_response_norm/local_response_norm.h"
-#include "kernels/pointwise_depthwise/pointwise_depthwise.h"
-#include "kernels/pool/pool.h"
-#include "kernels/resize/resize.h"
-#include "kernels/softmax/softmax.h"
+#include "cpu.h"
+#include "kernels/isa.h"
+
+#define SHUFFLEKIT_TEXT(x) #x
+#define SHUFFLEKIT_HEADER(kernel) SHUFFLEKIT_TEXT(kernels/kernel/kernel.h)
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets)
+#include "kernels/kernels.inc"
+#undef SHUFFLEKIT_KERNEL
 
 namespace shufflekit {
 
-struct Kernels {
+#define SHUFFLEKIT_DECLARE(isa, Arguments, function) \
+    namespace isa {                                  \
+    Arguments::Function function;                    \
+    }
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) sets(SHUFFLEKIT_DECLARE, Arguments, function)
+#include "kernels/kernels.inc"
+#undef SHUFFLEKIT_KERNEL
+#undef SHUFFLEKIT_DECLARE
+
+template <class Function>
+struct Code {
     std::string_view isa;
-    decltype(&scalar::gemm) gemm;
-    decltype(&scalar::convolution) convolution;
-    decltype(&scalar::convolution_pool) convolution_pool;
-    decltype(&scalar::depthwise) depthwise;
-    decltype(&scalar::pointwise_depthwise) pointwise_depthwise;
-    decltype(&scalar::pool) pool;
-    decltype(&scalar::affine) affine;
-    decltype(&scalar::binary) binary;
-    decltype(&scalar::softmax) softmax;
-    decltype(&scalar::resize) resize;
-    decltype(&scalar::gather) gather;
-    decltype(&scalar::local_response_norm) local_response_norm;
+    Function* function;
 };
 
-#define SHUFFLEKIT_ENTRY(isa)                                                                                                  \
-    Kernels{#isa,        &isa::gemm,   &isa::convolution, &isa::convolution_pool, &isa::depthwise, &isa::pointwise_depthwise, &isa::pool, &isa::affine, \
-            &isa::binary, &isa::softmax, &isa::resize,      &isa::gather,    &isa::local_response_norm},
-inline constexpr Kernels every_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
-#undef SHUFFLEKIT_ENTRY
+inline constexpr std::string_view every_set[] = {
+#define SHUFFLEKIT_NAME(isa) #isa,
+    SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_NAME)
+#undef SHUFFLEKIT_NAME
+};
+
+// Of some sets' code, the scalar one last: that of the first set from `best` on that runs here and has some.
+template <class Function, size_t N>
+Function* best_code(const Code<Function> (&codes)[N], std::string_view best) {
+    bool reached = false;
+    for (const std::string_view isa : every_set) {
+        reached |= isa == best;
+        if (!reached || !runs_here(isa)) continue;
+        for (const auto& code : codes)
+            if (code.isa == isa) return code.function;
+    }
+    return codes[N - 1].function;
+}
+
+// For each kernel the code of one instruction set, which need not be the same for all.
+struct Kernels {
+    // The best that runs here; with `asked`, a name of SHUFFLEKIT_EACH_ISA, none that is better than that set. Throws
+    // std::invalid_argument where that does not run here.
+    explicit Kernels(std::string_view asked);
+
+    std::string_view isa;  // the best of them
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) \
+    Arguments::Function* function;                                    \
+    Arguments::Function* of(const Arguments&) const { return function; }
+#include "kernels/kernels.inc"
+#undef SHUFFLEKIT_KERNEL
+};
 
 }  // namespace shufflekit

@@ -25,9 +25,8 @@ static char *read_file(const char *path, size_t *bytes) {
 
 int main(int count, char **arguments) {
     enum { images = 3, repeats = 2 };
-    int64_t in[3], shape[8];
-    size_t bytes, floats, i;
-    int output, step, outputs, steps;
+    size_t bytes, i;
+    int input, output, step, inputs, outputs, steps;
     if (count != 2) return 2;
     char *content = read_file(arguments[1], &bytes);
     shufflekit_engine *engine = shufflekit_load(arguments[1], 1, NULL);
@@ -49,47 +48,57 @@ int main(int count, char **arguments) {
     memset(content, 0, bytes); /* it was copied */
     free(content);
 
-    shufflekit_input_shape(engine, in);
-    printf("%s %lld %lld %lld\n", shufflekit_name(engine), (long long)in[0], (long long)in[1], (long long)in[2]);
-    floats = (size_t)(in[0] * in[1] * in[2]);
-    float *input = malloc(images * floats * sizeof(float));
-    for (i = 0; i < images * floats; ++i) input[i] = (float)(i % 17) / 17 - 0.5f;
+    printf("%s", shufflekit_name(engine));
+    inputs = shufflekit_inputs(engine);
+    const void **in = calloc((size_t)inputs, sizeof(void *));
+    for (input = 0; input < inputs; ++input) {
+        const shufflekit_tensor at = shufflekit_input_at(engine, input);
+        const size_t floats = images * at.bytes / sizeof(float);
+        float *values = malloc(floats * sizeof(float));
+        check(at.type == SHUFFLEKIT_FLOAT32 && at.shape[0] == SHUFFLEKIT_ANY && at.name[0], "an input is not described");
+        for (i = 0; i < floats; ++i) values[i] = (float)(i % 17) / 17 - 0.5f;
+        in[input] = values;
+        for (step = 1; step < at.rank; ++step) printf(" %lld", (long long)at.shape[step]);
+    }
+    printf("\n");
 
     outputs = shufflekit_outputs(engine);
-    float **first = calloc((size_t)outputs, sizeof(float *)), **second = calloc((size_t)outputs, sizeof(float *));
+    void **first = calloc((size_t)outputs, sizeof(void *)), **second = calloc((size_t)outputs, sizeof(void *));
     for (output = 0; output < outputs; ++output) {
-        first[output] = malloc(images * shufflekit_output_floats(engine, output) * sizeof(float));
-        second[output] = malloc(images * shufflekit_output_floats(engine, output) * sizeof(float));
+        first[output] = malloc(images * shufflekit_output_at(engine, output).bytes);
+        second[output] = malloc(images * shufflekit_output_at(engine, output).bytes);
     }
-    check(shufflekit_run(engine, input, 0, first) == -1, "a run of no image succeeded");
-    check(shufflekit_run(engine, input, images, first) == 0, "run failed");
-    check(shufflekit_run(copy, input, images, second) == 0, "run of the copy failed");
+    check(shufflekit_run(engine, in, 0, first) == -1, "a run of no image succeeded");
+    check(shufflekit_run(engine, in, images, first) == 0, "run failed");
+    check(shufflekit_run(copy, in, images, second) == 0, "run of the copy failed");
     for (output = 0; output < outputs; ++output) {
+        const shufflekit_tensor at = shufflekit_output_at(engine, output);
+        const float *one = first[output], *other = second[output];
         double sum = 0;
         int64_t product = 1;
-        const int rank = shufflekit_output_shape(engine, output, shape);
-        for (step = 0; step < rank; ++step) product *= shape[step];
-        check((size_t)product == shufflekit_output_floats(engine, output), "shape and floats disagree");
+        for (step = 1; step < at.rank; ++step) product *= at.shape[step];
+        check((size_t)product * sizeof(float) == at.bytes && at.shape[0] == SHUFFLEKIT_ANY, "shape and bytes disagree");
         for (i = 0; i < images * (size_t)product; ++i) {
-            const float difference = first[output][i] - second[output][i];
+            const float difference = one[i] - other[i];
             check(difference < 1e-3f && difference > -1e-3f, "instruction sets disagree");
-            sum += first[output][i];
+            sum += one[i];
         }
-        printf("%s %d %.9g\n", shufflekit_output_name(engine, output), rank, sum);
+        printf("%s %d %.9g\n", at.name, at.rank, sum);
     }
 
     steps = shufflekit_steps(engine);
     double *seconds = malloc((size_t)steps * repeats * sizeof(double));
-    check(shufflekit_profile(engine, input, 0, seconds) == -1, "a profile of no run succeeded");
-    check(shufflekit_profile(engine, input, repeats, seconds) == 0, "profile failed");
+    check(shufflekit_profile(engine, in, 0, seconds) == -1, "a profile of no run succeeded");
+    check(shufflekit_profile(engine, in, repeats, seconds) == 0, "profile failed");
     for (step = 0; step < steps * repeats; ++step) check(seconds[step] >= 0, "a step took less than no time");
     for (step = 0; step < steps; ++step) {
         const shufflekit_step at = shufflekit_step_at(engine, step);
-        check(at.name && at.kernel && at.flops >= 0 && at.bytes > 0, "a step without a name or bytes");
+        check(at.name && at.kernel && at.variant && at.flops >= 0 && at.bytes > 0, "a step without a name or bytes");
     }
 
     for (output = 0; output < outputs; ++output) free(first[output]), free(second[output]);
-    free(first), free(second), free(seconds), free(input);
+    for (input = 0; input < inputs; ++input) free((void *)in[input]);
+    free(first), free(second), free(seconds), free(in);
     shufflekit_free(engine), shufflekit_free(copy), shufflekit_free(NULL);
     return failed;
 }

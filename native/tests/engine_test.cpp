@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "plan_file.h"
 
 namespace {
 
@@ -37,37 +38,44 @@ using namespace shufflekit;
 
 struct Outputs {
     std::vector<std::vector<float>> values;
-    std::vector<float*> places;
+    std::vector<void*> places;
 
     Outputs(const Engine& engine, int64_t images) {
-        for (const Tensor& output : engine.program().outputs()) values.emplace_back(static_cast<size_t>(images * output.floats));
+        for (const Tensor& output : engine.program().outputs()) values.emplace_back(static_cast<size_t>(images * output.elements));
         for (auto& output : values) places.push_back(output.data());
     }
 };
 
-std::vector<float> inputs(const Engine& engine, int64_t images) {
-    std::vector<float> input(static_cast<size_t>(images * engine.program().input().floats));
-    for (size_t i = 0; i < input.size(); ++i) input[i] = static_cast<float>(i % 17) / 17 - 0.5f;
-    return input;
-}
+struct Inputs {
+    std::vector<std::vector<float>> values;
+    std::vector<const void*> places;
+
+    Inputs(const Engine& engine, int64_t images) {
+        for (const Tensor& input : engine.program().inputs()) {
+            auto& own = values.emplace_back(static_cast<size_t>(images * input.elements));
+            for (size_t i = 0; i < own.size(); ++i) own[i] = static_cast<float>(i % 17) / 17 - 0.5f;
+        }
+        for (auto& input : values) places.push_back(input.data());
+    }
+};
 
 int heap(const char* plan) {
     int failed = 0;
     for (const int threads : {1, 2, 3, 6, 12}) {
-        const Engine engine(Program::load(plan), threads, "");
+        const Engine engine(load_program(plan), threads, "");
         const int64_t most = 2 * threads + 1;
-        const auto input = inputs(engine, most);
+        const Inputs input(engine, most);
         const Outputs outputs(engine, most);
         const auto bytes_of = [&](int64_t images) {
             const long long before = taken_bytes;
-            engine.run(input.data(), images, outputs.places.data());
+            engine.run(input.places.data(), images, outputs.places.data());
             return taken_bytes - before;
         };
         const long long one = bytes_of(1), batch = bytes_of(most), blocks = taken_blocks;
         for (const int64_t images : {int64_t{1}, int64_t{2}, most - 1, most}) bytes_of(images);
         const long long more = taken_blocks - blocks;
-        const auto arena = static_cast<long long>(engine.program().arena() * sizeof(float));
-        const auto scratch = static_cast<long long>(engine.program().scratch() * sizeof(float));
+        const auto arena = static_cast<long long>(engine.program().arena());
+        const auto scratch = static_cast<long long>(engine.program().scratch());
         std::printf("threads %d: arena %lld, scratch %lld, first image %lld, batch %lld, later blocks %lld\n", threads, arena, scratch, one, batch, more);
         failed |= more != 0;
     }
@@ -75,14 +83,14 @@ int heap(const char* plan) {
 }
 
 // Whether a batch and an image come out right in a child, in five seconds.
-bool child_is_right(const Engine& engine, const std::vector<float>& input, const Outputs& needed) {
+bool child_is_right(const Engine& engine, const Inputs& input, const Outputs& needed) {
     const pid_t child = fork();
     if (child == 0) {
         alarm(5);
         const Outputs found(engine, 3);
-        engine.run(input.data(), 3, found.places.data());
+        engine.run(input.places.data(), 3, found.places.data());
         const bool equal = found.values == needed.values;
-        engine.run(input.data(), 1, found.places.data());
+        engine.run(input.places.data(), 1, found.places.data());
         _exit(equal && found.values == needed.values ? 0 : 1);
     }
     int status = 1;
@@ -91,15 +99,15 @@ bool child_is_right(const Engine& engine, const std::vector<float>& input, const
 
 int forks(const char* plan, int count) {
     for (const int threads : {1, 2}) {
-        const Engine engine(Program::load(plan), threads, "");
-        const auto input = inputs(engine, 3);
+        const Engine engine(load_program(plan), threads, "");
+        const Inputs input(engine, 3);
         const Outputs needed(engine, 3);
-        engine.run(input.data(), 3, needed.places.data());
+        engine.run(input.places.data(), 3, needed.places.data());
         std::atomic<bool> stop = false;
         std::vector<std::thread> runners;
         for (int i = 0; i < 3; ++i)
             runners.emplace_back([&] {
-                for (const Outputs own(engine, 1); !stop;) engine.run(input.data(), 1, own.places.data());
+                for (const Outputs own(engine, 1); !stop;) engine.run(input.places.data(), 1, own.places.data());
             });
         int done = 0;
         while (done < count && child_is_right(engine, input, needed)) ++done;

@@ -3,25 +3,26 @@
 // to the normalised result.
 #include "training/conv_norm.h"
 
+#include "kernels/activation_math.h"
+
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
 constexpr int tile_vectors = vector_lanes == 8 ? 2 : 4;
 
-inline vector broadcast(float x) { return x - vector{}; }  // x + 0 is another value where x is -0, so it would be computed
+inline vector broadcast(float x) { return SHUFFLEKIT_ISA::broadcast<vector>(x); }
+
+constexpr float infinity = __builtin_inff();
 
 template <class T>
 constexpr T smaller(T a, T b) { return a < b ? a : b; }
 
-inline vector between(vector x, vector low, vector high) {
-    x = x < low ? low : x;
-    return x > high ? high : x;
-}
-
-// x where value is strictly between, else 0.
-inline vector where_between(vector x, vector value, vector low, vector high) {
+// x where value is strictly between, else 0; High: where there is an upper bound at all.
+template <bool High>
+[[gnu::always_inline]] inline vector where_between(vector x, vector value, vector low, vector high) {
     x = value > low ? x : vector{};
-    return value < high ? x : vector{};
+    if constexpr (High) x = value < high ? x : vector{};
+    return x;
 }
 
 inline float sum_of_lanes(vector x) {
@@ -47,6 +48,8 @@ struct Finish {
     const float* added;  // may be null; lies like the output
     const float* x;      // may be null: the output is 0 where this is not strictly between
     float low, high;
+    const float* start = nullptr;  // of each row's sum; may be null: 0
+    bool clamps = false;           // to low and high
 };
 
 struct Product {
@@ -62,19 +65,40 @@ template <int R, int V>
 [[gnu::always_inline]] inline void finish(const Product& product, int32_t row, int64_t column, vector (&sum)[R][V]) {
     const Finish& f = product.finish;
     const int64_t* offsets = product.out.offsets + row;
+    if (f.start) {
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[r][v] += broadcast(f.start[row + r]);
+    }
     if (f.added) {
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) sum[r][v] += load(f.added + offsets[r] + column + v * vector_lanes);
     }
-    if (f.x) {
-        const vector low = broadcast(f.low), high = broadcast(f.high);
+    if (f.clamps && f.low > -infinity) {
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-            for (int v = 0; v < V; ++v)
-                sum[r][v] = where_between(sum[r][v], load(f.x + offsets[r] + column + v * vector_lanes), low, high);
+            for (int v = 0; v < V; ++v) sum[r][v] = at_least(sum[r][v], f.low);
+    }
+    if (f.clamps && f.high < infinity) {
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+            for (int v = 0; v < V; ++v) sum[r][v] = at_most(sum[r][v], f.high);
+    }
+    if (f.x) {
+        const vector low = broadcast(f.low), high = broadcast(f.high);
+        const auto mask = [&]<bool High>() __attribute__((always_inline)) {
+#pragma GCC unroll 6
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+                for (int v = 0; v < V; ++v)
+                    sum[r][v] = where_between<High>(sum[r][v], load(f.x + offsets[r] + column + v * vector_lanes), low, high);
+        };
+        f.high < infinity ? mask.template operator()<true>() : mask.template operator()<false>();
     }
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
@@ -235,6 +259,15 @@ void sum_plane(int64_t columns, double (&total)[K], At at) {
     for (int k = 0; k < K; ++k) total[k] += sum_of_lanes(outer[k]);
 }
 
+void put_statistics(const ConvNormForward& f, int64_t channel, double mean, double variance, int64_t columns) {
+    f.mean[channel] = static_cast<float>(mean);
+    f.inverse[channel] = static_cast<float>(1 / __builtin_sqrt(variance + f.epsilon));
+    if (!f.running_mean) return;
+    const double unbiased = variance * columns / (columns - 1), m = f.momentum;
+    f.running_mean[channel] = static_cast<float>((1 - m) * f.running_mean[channel] + m * mean);
+    f.running_var[channel] = static_cast<float>((1 - m) * f.running_var[channel] + m * unbiased);
+}
+
 // Statistics and result of one channel whose convolution is in `z`.
 void normalise(const ConvNormForward& f, const float* z, int64_t channel, int64_t columns) {
     double sum[1] = {0}, off[2] = {0, 0};
@@ -245,24 +278,25 @@ void normalise(const ConvNormForward& f, const float* z, int64_t channel, int64_
         value[0] = load(z + c) - middle;
         value[1] = value[0] * value[0];
     });
-    const double rest = off[0] / columns, variance = off[1] / columns - rest * rest;  // of the mean's own rounding
-    const double inverse = 1 / __builtin_sqrt(variance + f.epsilon);
-    f.mean[channel] = mean;
-    f.inverse[channel] = static_cast<float>(inverse);
-    if (f.running_mean) {
-        const double unbiased = variance * columns / (columns - 1), m = f.momentum;
-        f.running_mean[channel] = static_cast<float>((1 - m) * f.running_mean[channel] + m * (sum[0] / columns));
-        f.running_var[channel] = static_cast<float>((1 - m) * f.running_var[channel] + m * unbiased);
-    }
+    const double rest = off[0] / columns;  // of the mean's own rounding
+    put_statistics(f, channel, sum[0] / columns, off[1] / columns - rest * rest, columns);
     const vector scale = broadcast(f.inverse[channel] * f.gamma[channel]), shift = broadcast(f.beta[channel]);
-    const vector low = broadcast(f.low), high = broadcast(f.high);
     const float* residual = f.residual ? f.residual + channel * columns : nullptr;
     float* y = f.y + channel * columns;
+    const auto put = [&]<bool Residual, bool High>() {
+        for (int64_t c = 0; c < columns; c += vector_lanes) {
+            vector value = (load(z + c) - middle) * scale + shift;
+            if constexpr (Residual) value += load(residual + c);
+            value = at_least(value, f.low);
+            if constexpr (High) value = at_most(value, f.high);
+            store(y + c, value);
+        }
+    };
+    const bool is_high = f.high < infinity;
     if (residual)
-        for (int64_t c = 0; c < columns; c += vector_lanes)
-            store(y + c, between((load(z + c) - middle) * scale + shift + load(residual + c), low, high));
+        is_high ? put.template operator()<true, true>() : put.template operator()<true, false>();
     else
-        for (int64_t c = 0; c < columns; c += vector_lanes) store(y + c, between((load(z + c) - middle) * scale + shift, low, high));
+        is_high ? put.template operator()<false, true>() : put.template operator()<false, false>();
 }
 
 // Where the planes of a group's input start.
@@ -283,28 +317,31 @@ struct Channel {
     const float* dy;
     const float* y;  // null: the mask comes from z
     vector mean, scale, shift, low, high;
-    bool is_masked;
+    bool is_masked, is_high;
 
     Channel(const ConvNormBackward& b, int64_t channel, int64_t columns)
         : dy(b.dy + channel * columns), y(b.y ? b.y + channel * columns : nullptr), mean(broadcast(b.mean[channel])),
           scale(broadcast(b.inverse[channel] * b.gamma[channel])), shift(broadcast(b.beta[channel])), low(broadcast(b.low)),
-          high(broadcast(b.high)), is_masked(b.is_masked) {}
+          high(broadcast(b.high)), is_masked(b.is_masked), is_high(b.high < infinity) {}
 };
 
 enum class Mask { none, from_z, from_y };
 
-template <Mask M>
+template <Mask M, bool High>
 [[gnu::always_inline]] inline vector gradient(const Channel& c, int64_t column, vector centred) {
     const vector dy = load(c.dy + column);
     if constexpr (M == Mask::none) return dy;
     const vector value = M == Mask::from_y ? load(c.y + column) : centred * c.scale + c.shift;
-    return where_between(dy, value, c.low, c.high);
+    return where_between<High>(dy, value, c.low, c.high);
 }
 
 template <class Call>
 void with_mask(const Channel& channel, Call call) {
-    if (!channel.is_masked) return call.template operator()<Mask::none>();
-    channel.y ? call.template operator()<Mask::from_y>() : call.template operator()<Mask::from_z>();
+    if (!channel.is_masked) return call.template operator()<Mask::none, false>();
+    if (channel.y)
+        channel.is_high ? call.template operator()<Mask::from_y, true>() : call.template operator()<Mask::from_y, false>();
+    else
+        channel.is_high ? call.template operator()<Mask::from_z, true>() : call.template operator()<Mask::from_z, false>();
 }
 
 // dz of some columns of a channel; z and dz start at the first one, and may be the same.
@@ -315,10 +352,10 @@ void put_dz(const ConvNorm& layer, const ConvNormBackward& b, int64_t number, co
     const vector from_sum = broadcast(static_cast<float>(b.dbeta[number] / count));
     const vector from_z = broadcast(static_cast<float>(inverse * b.dgamma[number] / count));
     float* residual = b.dresidual ? b.dresidual + number * columns : nullptr;
-    with_mask(channel, [&]<Mask M>() {
+    with_mask(channel, [&]<Mask M, bool High>() {
         for (int64_t c = first; c < last; c += vector_lanes) {
             const vector centred = load(z + c - first) - channel.mean;
-            const vector g = gradient<M>(channel, c, centred);
+            const vector g = gradient<M, High>(channel, c, centred);
             if (residual) store(residual + c, g);
             store(dz + c - first, channel.scale * (g - from_sum - centred * from_z));
         }
@@ -350,13 +387,14 @@ void pointwise_weights(const float* dz, int64_t dz_stride, const float* x, const
 
 constexpr int weight_rows = vector_lanes == 8 ? 3 : 4, weight_depth = vector_lanes == 8 ? 4 : 6;
 
-void multiply_weights(const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, int64_t columns, int32_t rows, int32_t depth, float* to) {
+void multiply_weights(const float* dz, int64_t dz_stride, const float* x, const int64_t* offsets, int64_t columns, int32_t rows, int32_t depth, float* to,
+                      int64_t to_stride) {
     for (int32_t r = 0; r < rows;) {
         const int32_t height = smaller(rows - r, weight_rows);
         for (int32_t d = 0; d < depth;) {
             const int32_t width = smaller(depth - d, weight_depth);
             const auto call = [&]<int R, int D>() {
-                pointwise_weights<R, D>(dz + r * dz_stride, dz_stride, x, offsets + d, columns, to + int64_t{r} * depth + d, depth);
+                pointwise_weights<R, D>(dz + r * dz_stride, dz_stride, x, offsets + d, columns, to + r * to_stride + d, to_stride);
             };
             const auto with_width = [&]<int R>() {
                 with_rows(width, [&]<int D>() { call.template operator()<R, smaller(D, weight_depth)>(); });
@@ -429,7 +467,147 @@ void tapped_weights_of_group(const ConvNorm& layer, const float* dz, int64_t dz_
     }
 }
 
+// The operands of some columns around their means, and behind them a row of ones.
+void put_centred(const float* x, const int64_t* in, const float* means, int32_t depth, int64_t columns, float* to, int64_t stride) {
+    for (int32_t d = 0; d < depth; ++d) {
+        const vector mean = broadcast(means[d]);
+        for (int64_t c = 0; c < columns; c += vector_lanes) store(to + d * stride + c, load(x + in[d] + c) - mean);
+    }
+    for (int64_t c = 0; c < columns; c += vector_lanes) store(to + depth * stride + c, broadcast(1));
+}
+
+// Means and products of a group's operands.
+void put_moments(const float* x, const int64_t* in, int32_t depth, int64_t columns, float* moments, const int64_t* blocks, int64_t block, float* centred) {
+    float* products = moments + depth;
+    for (int32_t d = 0; d < depth; ++d) {
+        double sum[1] = {0};
+        sum_plane(columns, sum, [&](int64_t c, vector (&value)[1]) { value[0] = load(x + in[d] + c); });
+        moments[d] = static_cast<float>(sum[0] / columns);
+    }
+    for (int32_t i = 0; i < depth * depth; ++i) products[i] = 0;
+    for (int64_t c = 0; c < columns; c += block) {
+        const int64_t count = smaller(block, columns - c);
+        put_centred(x + c, in, moments, depth, count, centred, block);
+        for (int32_t d = 0; d < depth; d += weight_rows)  // from the diagonal on
+            multiply_weights(centred + d * block, block, centred, blocks + d, count, smaller(weight_rows, depth - d), depth - d,
+                             products + d * (depth + 1), depth);
+    }
+    for (int32_t d = 0; d < depth; ++d)
+        for (int32_t e = 0; e < d; ++e) products[d * depth + e] = products[e * depth + d];
+}
+
+// Where rows of a block start.
+int64_t* take_blocks(float*& work, int32_t rows, int64_t block) {
+    int64_t* blocks = take_offsets(work, rows);
+    for (int32_t r = 0; r < rows; ++r) blocks[r] = r * block;
+    return blocks;
+}
+
+// C w of a group's row.
+void multiply_products(const float* products, const float* weights, int32_t depth, double* to) {
+    for (int32_t d = 0; d < depth; ++d) {
+        to[d] = 0;
+        for (int32_t e = 0; e < depth; ++e) to[d] += double{products[d * depth + e]} * weights[e];
+    }
+}
+
 }  // namespace
+
+void conv_norm_lean_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t group, float* work) {
+    const int64_t columns = layer.out_pixels * layer.images, channel = int64_t{group} * layer.rows, block = conv_norm_block(layer);
+    const int32_t depth = layer.depth;
+    int64_t *in = take_offsets(work, depth), *out = take_offsets(work, layer.rows), *blocks = take_blocks(work, depth, block);
+    auto* products = reinterpret_cast<double*>(take(work, 2 * depth));
+    float *start = take(work, layer.rows), *scaled = take(work, layer.rows * depth), *packed = take(work, layer.rows * depth);
+    float* moments = f.moments + group * depth * (depth + int64_t{1});
+    const float* weights = f.weights + channel * depth;
+    input_offsets(layer, group, in);
+    put_moments(f.x, in, depth, columns, moments, blocks, block, work);
+    for (int32_t r = 0; r < layer.rows; ++r) {
+        const float* row = weights + r * depth;
+        double mean = 0, variance = 0;
+        multiply_products(moments + depth, row, depth, products);
+        for (int32_t d = 0; d < depth; ++d) mean += double{row[d]} * moments[d], variance += row[d] * products[d] / columns;
+        put_statistics(f, channel + r, mean, variance > 0 ? variance : 0, columns);
+        const double scale = double{f.gamma[channel + r]} * f.inverse[channel + r];
+        start[r] = static_cast<float>(f.beta[channel + r] - mean * scale);
+        for (int32_t d = 0; d < depth; ++d) scaled[r * depth + d] = static_cast<float>(row[d] * scale);
+        out[r] = (channel + r) * columns;
+    }
+    pack_forward(layer, scaled, 0, layer.rows, packed);
+    const Product product{f.x, in, packed, depth, 1, {f.y, out}, {f.residual, nullptr, f.low, f.high, start, true}};
+    for (int64_t c = 0; c < columns; c += block) multiply_columns(product, 0, layer.rows, c, smaller(c + block, columns));
+}
+
+void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, float* work) {
+    const int64_t columns = layer.out_pixels * layer.images, channel = int64_t{group} * layer.rows, block = conv_norm_block(layer);
+    const int32_t depth = layer.depth, rows = layer.rows, wide = depth + 1;
+    const double count = static_cast<double>(columns);
+    int64_t *in = take_offsets(work, depth), *operands = take_offsets(work, rows + depth), *blocks = take_blocks(work, wide, block);
+    auto* products = reinterpret_cast<double*>(take(work, 2 * depth));
+    float *sums = take(work, rows * wide), *start = take(work, depth), *matrix = take(work, depth * (rows + depth));
+    float *packed = take(work, depth * (rows + depth)), *centred = take(work, wide * block), *masked = work;
+    const float *moments = b.moments + group * depth * int64_t{wide}, *weights = b.weights + channel * depth;
+    input_offsets(layer, group, in);
+    for (int32_t i = 0; i < rows * wide; ++i) sums[i] = 0;
+    const auto put_masked = [&](int64_t c, int64_t end, bool keeps) {
+        for (int32_t r = 0; r < rows; ++r) {
+            const Channel from(b, channel + r, columns);
+            float* residual = keeps && b.dresidual ? b.dresidual + (channel + r) * columns : nullptr;
+            for (int64_t i = c; i < end; i += vector_lanes) {
+                const vector g = gradient<Mask::from_y, true>(from, i, vector{});
+                if (residual) store(residual + i, g);
+                store(masked + r * block + i - c, g);
+            }
+        }
+    };
+    for (int64_t c = 0; c < columns; c += block) {
+        const int64_t end = smaller(c + block, columns);
+        put_centred(b.x + c, in, moments, depth, end - c, centred, block);
+        if (b.is_masked) put_masked(c, end, true);
+        const float* g = b.is_masked ? masked : b.dy + channel * columns + c;
+        multiply_weights(g, b.is_masked ? block : columns, centred, blocks, end - c, rows, wide, sums, wide);
+    }
+    // matrix: what multiplies g and x in each channel of dx, [depth][rows + depth].
+    for (int32_t i = 0; i < depth * (rows + depth); ++i) matrix[i] = 0;
+    for (int32_t d = 0; d < depth; ++d) start[d] = 0;
+    for (int32_t r = 0; r < rows; ++r) {
+        const float *row = weights + r * depth, *sum = sums + r * wide;
+        double along = 0;
+        for (int32_t d = 0; d < depth; ++d) along += double{row[d]} * sum[d];
+        const double inverse = b.inverse[channel + r], scale = b.gamma[channel + r] * inverse, slope = inverse * inverse * along / count;
+        b.dbeta[channel + r] = sum[depth];
+        b.dgamma[channel + r] = static_cast<float>(inverse * along);
+        multiply_products(moments + depth, row, depth, products);
+        for (int32_t d = 0; d < depth; ++d) {
+            if (b.dweights) b.dweights[(channel + r) * depth + d] = static_cast<float>(scale * (sum[d] - slope * products[d]));
+            float* to = matrix + d * (rows + depth);
+            to[r] = static_cast<float>(row[d] * scale);
+            double constant = -row[d] * scale * sum[depth] / count;
+            for (int32_t e = 0; e < depth; ++e) {
+                const double factor = row[d] * scale * slope * row[e];
+                to[rows + e] -= static_cast<float>(factor);
+                constant += factor * moments[e];
+            }
+            start[d] += static_cast<float>(constant);
+        }
+    }
+    if (!b.dx) return;
+    float* to = packed;
+    each_tile(0, depth, [&](int32_t first, int32_t channels) {
+        for (int32_t k = 0; k < rows + depth; ++k)
+            for (int32_t d = 0; d < channels; ++d) *to++ = matrix[(first + d) * (rows + depth) + k];
+    });
+    for (int64_t c = 0; c < columns; c += block) {
+        const int64_t end = smaller(c + block, columns);
+        if (b.is_masked) put_masked(c, end, false);
+        const float* g = b.is_masked ? masked : b.dy + channel * columns + c;
+        for (int32_t r = 0; r < rows; ++r) operands[r] = r * (b.is_masked ? block : columns);
+        for (int32_t d = 0; d < depth; ++d) operands[rows + d] = b.x + c + in[d] - g;
+        const Finish finish{b.added ? b.added + c : nullptr, b.masks_x ? b.x + c : nullptr, b.x_low, b.x_high, start};
+        multiply_columns({g, operands, packed, rows + depth, 1, {b.dx + c, in}, finish}, 0, depth, 0, end - c);
+    }
+}
 
 void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t group, int32_t first, int32_t last, float* work) {
     const int64_t columns = layer.out_pixels * layer.images, length = int64_t{layer.depth} * layer.taps;
@@ -439,17 +617,17 @@ void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t 
     input_offsets(layer, group, in);
     const float* weights = f.weights + group * layer.rows * length;
     // All rows together read a deep input once; a tile at a time keeps what it wrote in cache.
-    const bool is_deep = layer.is_pointwise && f.z && layer.depth > 2 * conv_norm_tile && last - first > conv_norm_tile;
+    const int64_t block = conv_norm_block(layer);
+    const bool is_deep = layer.is_pointwise && layer.depth > 2 * conv_norm_tile && last - first > conv_norm_tile;
     each_tile(first, is_deep ? first + 1 : last, [&](int32_t row, int32_t rows) {
         if (is_deep) row = first, rows = last - first;
         const int64_t channel = int64_t{group} * layer.rows + row;
-        float* z = f.z ? f.z + channel * columns : work;
+        float* z = f.z + channel * columns;
         for (int32_t r = 0; r < rows; ++r) out[r] = r * columns;
         pack_forward(layer, weights, row, row + rows, packed);
         const Product product{f.x, in, packed, layer.depth, layer.taps, {z, out}, {nullptr, nullptr, 0, 0}};
         if (is_deep)
-            for (int64_t c = 0; c < columns; c += conv_norm_block)
-                multiply_columns(product, 0, rows, c, smaller(c + conv_norm_block, columns));
+            for (int64_t c = 0; c < columns; c += block) multiply_columns(product, 0, rows, c, smaller(c + block, columns));
         else if (layer.is_pointwise)
             multiply_columns(product, 0, rows, 0, columns);
         else
@@ -458,37 +636,32 @@ void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t 
     });
 }
 
-void conv_norm_sums(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, int32_t first, int32_t last, float* work) {
-    const int64_t columns = layer.out_pixels * layer.images, length = int64_t{layer.depth} * layer.taps;
-    int64_t* in = take_offsets(work, layer.depth);
-    int64_t* out = take_offsets(work, layer.rows);
-    float* packed = take(work, layer.rows * length);
-    input_offsets(layer, group, in);
+void window_sum(const ConvNorm& layer, const float* in, float* out, const float* weights, bool is_back, int32_t first, int32_t last) {
+    const int64_t from = (is_back ? layer.out_pixels : layer.in_pixels) * layer.images, to = (is_back ? layer.in_pixels : layer.out_pixels) * layer.images;
+    for (int32_t channel = first; channel < last; ++channel) {
+        const int64_t in_offset = channel * from, out_offset = channel * to;
+        const Product product{in, &in_offset, weights, 1, layer.taps, {out, &out_offset}, {nullptr, nullptr, 0, 0}};
+        multiply_taps(product, 0, 1, layer.images, is_back ? layer.in_pixels : layer.out_pixels, is_back ? layer.first_back : layer.first_tap,
+                      is_back ? layer.back_taps : layer.forward_taps);
+    }
+}
+
+void conv_norm_sums(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, int32_t first, int32_t last) {
+    const int64_t columns = layer.out_pixels * layer.images;
     each_tile(first, last, [&](int32_t row, int32_t rows) {
         const int64_t channel = int64_t{group} * layer.rows + row;
         double sums[conv_norm_tile][2] = {};
-        const auto add = [&](int32_t r, const float* z, int64_t from, int64_t to) {
+        const auto add = [&](int32_t r, const float* z) {
             const Channel c(b, channel + r, columns);
-            with_mask(c, [&]<Mask M>() {
-                sum_plane(to - from, sums[r], [&](int64_t column, vector (&value)[2]) {
+            with_mask(c, [&]<Mask M, bool High>() {
+                sum_plane(columns, sums[r], [&](int64_t column, vector (&value)[2]) {
                     const vector centred = load(z + column) - c.mean;
-                    value[0] = gradient<M>(c, from + column, centred);
+                    value[0] = gradient<M, High>(c, column, centred);
                     value[1] = value[0] * centred;
                 });
             });
         };
-        if (b.z) {
-            for (int32_t r = 0; r < rows; ++r) add(r, b.z + (channel + r) * columns, 0, columns);
-        } else {
-            for (int32_t r = 0; r < rows; ++r) out[r] = r * conv_norm_block;
-            pack_forward(layer, b.weights + group * layer.rows * length, row, row + rows, packed);
-            for (int64_t c = 0; c < columns; c += conv_norm_block) {
-                const int64_t end = smaller(c + conv_norm_block, columns);
-                const Product product{b.x + c, in, packed, layer.depth, 1, {work, out}, {nullptr, nullptr, 0, 0}};
-                multiply_columns(product, 0, rows, 0, end - c);
-                for (int32_t r = 0; r < rows; ++r) add(r, work + r * conv_norm_block, c, end);
-            }
-        }
+        for (int32_t r = 0; r < rows; ++r) add(r, b.z + (channel + r) * columns);
         for (int32_t r = 0; r < rows; ++r) {
             b.dbeta[channel + r] = static_cast<float>(sums[r][0]);
             b.dgamma[channel + r] = static_cast<float>(sums[r][1] * b.inverse[channel + r]);
@@ -501,15 +674,13 @@ void conv_norm_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_
     const int64_t channel = int64_t{group} * layer.rows;
     int64_t* in = take_offsets(work, layer.depth);
     int64_t* out = take_offsets(work, layer.rows);
-    float* packed = take(work, layer.rows * length);
     float* packed_back = take(work, layer.rows * length);
     input_offsets(layer, group, in);
     const float* weights = b.weights + channel * length;
     float* dweights = b.dweights ? b.dweights + channel * length : nullptr;
-    const int64_t stride = layer.is_pointwise ? conv_norm_block : columns;
+    const int64_t block = conv_norm_block(layer), stride = layer.is_pointwise ? block : columns;
     for (int32_t r = 0; r < layer.rows; ++r) out[r] = r * stride;
     if (b.dx) pack_back(layer, weights, packed_back);
-    if (!b.z) pack_forward(layer, weights, 0, layer.rows, packed);
     float* dz = take(work, layer.rows * stride);
     const float* masking = b.masks_x ? b.x : nullptr;
     if (!layer.is_pointwise) {
@@ -521,19 +692,14 @@ void conv_norm_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_
         if (dweights) tapped_weights_of_group(layer, dz, stride, b.x, in, work, dweights);
         return;
     }
-    for (int64_t c = first; c < last; c += conv_norm_block) {
-        const int64_t end = smaller(c + conv_norm_block, last);
-        if (!b.z) {
-            const Product again{b.x + c, in, packed, layer.depth, 1, {dz, out}, {nullptr, nullptr, 0, 0}};
-            multiply_columns(again, 0, layer.rows, 0, end - c);
-        }
-        for (int32_t r = 0; r < layer.rows; ++r)
-            put_dz(layer, b, channel + r, b.z ? b.z + (channel + r) * columns + c : dz + r * stride, dz + r * stride, c, end);
+    for (int64_t c = first; c < last; c += block) {
+        const int64_t end = smaller(c + block, last);
+        for (int32_t r = 0; r < layer.rows; ++r) put_dz(layer, b, channel + r, b.z + (channel + r) * columns + c, dz + r * stride, c, end);
         if (b.dx) {
             const Finish finish{b.added ? b.added + c : nullptr, masking ? masking + c : nullptr, b.x_low, b.x_high};
             multiply_columns({dz, out, packed_back, layer.rows, 1, {b.dx + c, in}, finish}, 0, layer.depth, 0, end - c);
         }
-        if (dweights) multiply_weights(dz, stride, b.x + c, in, end - c, layer.rows, layer.depth, dweights);
+        if (dweights) multiply_weights(dz, stride, b.x + c, in, end - c, layer.rows, layer.depth, dweights, layer.depth);
     }
 }
 

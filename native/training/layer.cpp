@@ -49,9 +49,19 @@ void on_threads(int threads, const std::function<void(int)>& task) {
 
 int64_t border(int64_t count, int part, int parts) { return count * part / parts; }
 
+// Shares the groups among threads; `task` gets a group and scratch.
+template <class Task>
+void each_group(const ConvNorm& layer, int threads, int64_t floats, Task task) {
+    const int shares = static_cast<int>(std::min<int64_t>(threads, layer.groups));
+    on_threads(shares, [&](int thread) {
+        float* work = work_of_thread(floats);
+        for (int64_t g = border(layer.groups, thread, shares); g < border(layer.groups, thread + 1, shares); ++g) task(static_cast<int32_t>(g), work);
+    });
+}
+
 }  // namespace
 
-#define SHUFFLEKIT_ENTRY(isa) {#isa, &isa::conv_norm_forward, &isa::conv_norm_sums, &isa::conv_norm_backward},
+#define SHUFFLEKIT_ENTRY(isa) {#isa, &isa::conv_norm_forward, &isa::conv_norm_sums, &isa::conv_norm_backward, &isa::conv_norm_lean_forward, &isa::conv_norm_lean_backward, &isa::window_sum},
 const TrainingLayer::Kernels TrainingLayer::every_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 
@@ -116,9 +126,24 @@ ConvNorm TrainingLayer::layer() const {
     return layer;
 }
 
+void TrainingLayer::mean(const float* in, float* out, bool is_back, int threads) const {
+    const ConvNorm layer = this->layer();
+    require(layer.depth == 1 && layer.rows == 1 && !layer.is_pointwise, "mean: is of a depthwise layer");
+    const std::vector<float> weights(static_cast<size_t>(layer.taps), 1.0f / static_cast<float>(layer.taps));
+    on_threads(threads, [&](int thread) {
+        kernels_->window_sum(layer, in, out, weights.data(), is_back, static_cast<int32_t>(border(layer.groups, thread, threads)),
+                            static_cast<int32_t>(border(layer.groups, thread + 1, threads)));
+    });
+}
+
 // Threads share the groups, and the rows of each where there are fewer groups than threads.
 void TrainingLayer::forward(const ConvNormForward& pass, int threads) const {
     const ConvNorm layer = this->layer();
+    if (pass.moments) {
+        require(layer.is_pointwise, "moments: are of a pointwise layer");
+        each_group(layer, threads, conv_norm_lean_work(layer), [&](int32_t g, float* work) { kernels_->lean_forward(layer, pass, g, work); });
+        return;
+    }
     const int64_t floats = conv_norm_forward_work(layer);
     const int parts = layer.groups >= threads ? 1 : threads;
     on_threads(threads, [&](int thread) {
@@ -136,34 +161,33 @@ void TrainingLayer::forward(const ConvNormForward& pass, int threads) const {
 // Threads share the groups; of fewer groups than threads, the rows while summing and then the columns, with weight gradients of their own.
 void TrainingLayer::backward(const ConvNormBackward& pass, int threads) const {
     const ConvNorm layer = this->layer();
+    if (pass.moments) {
+        require(layer.is_pointwise, "moments: are of a pointwise layer");
+        each_group(layer, threads, conv_norm_lean_work(layer), [&](int32_t g, float* work) { kernels_->lean_backward(layer, pass, g, work); });
+        return;
+    }
     const int64_t floats = conv_norm_backward_work(layer), columns = layer.out_pixels * layer.images;
     const int64_t weights = int64_t{layer.groups} * layer.rows * layer.depth * layer.taps;
     if (pass.dweights) std::fill_n(pass.dweights, weights, 0.0f);
     if (layer.groups >= threads || !layer.is_pointwise) {
-        const int shares = static_cast<int>(std::min<int64_t>(threads, layer.groups));
-        on_threads(shares, [&](int thread) {
-            float* work = work_of_thread(floats);
-            for (int64_t g = border(layer.groups, thread, shares); g < border(layer.groups, thread + 1, shares); ++g) {
-                kernels_->sums(layer, pass, static_cast<int32_t>(g), 0, layer.rows, work);
-                kernels_->backward(layer, pass, static_cast<int32_t>(g), 0, columns, work);
-            }
+        each_group(layer, threads, floats, [&](int32_t g, float* work) {
+            kernels_->sums(layer, pass, g, 0, layer.rows);
+            kernels_->backward(layer, pass, g, 0, columns, work);
         });
         return;
     }
     on_threads(threads, [&](int thread) {
-        float* work = work_of_thread(floats);
         for (int32_t g = 0; g < layer.groups; ++g)
             kernels_->sums(layer, pass, g, static_cast<int32_t>(border(layer.rows, thread, threads)),
-                           static_cast<int32_t>(border(layer.rows, thread + 1, threads)), work);
+                           static_cast<int32_t>(border(layer.rows, thread + 1, threads)));
     });
     std::vector<std::vector<float>> own(static_cast<size_t>(threads));
     on_threads(threads, [&](int thread) {
         float* work = work_of_thread(floats);
         ConvNormBackward mine = pass;
         if (pass.dweights) own[static_cast<size_t>(thread)].assign(static_cast<size_t>(weights), 0.0f), mine.dweights = own[static_cast<size_t>(thread)].data();
-        const int64_t blocks = (columns + conv_norm_block - 1) / conv_norm_block;
-        const int64_t first = border(blocks, thread, threads) * conv_norm_block;
-        const int64_t last = std::min(columns, border(blocks, thread + 1, threads) * conv_norm_block);
+        const int64_t unit = 64, units = (columns + unit - 1) / unit;
+        const int64_t first = border(units, thread, threads) * unit, last = std::min(columns, border(units, thread + 1, threads) * unit);
         for (int32_t g = 0; g < layer.groups; ++g) kernels_->backward(layer, mine, g, first, last, work);
     });
     if (pass.dweights)

@@ -22,6 +22,8 @@ class TrainingLayer {
 
     void forward(const ConvNormForward& pass, int threads) const;
     void backward(const ConvNormBackward& pass, int threads) const;
+    // The mean over the kernel's window of each channel of a depthwise layer, where zeros beyond the border count; or its gradient.
+    void mean(const float* in, float* out, bool is_back, int threads) const;
 
     int64_t out_height() const { return out_height_; }
     int64_t out_width() const { return out_width_; }
@@ -32,6 +34,9 @@ class TrainingLayer {
         decltype(&scalar::conv_norm_forward) forward;
         decltype(&scalar::conv_norm_sums) sums;
         decltype(&scalar::conv_norm_backward) backward;
+        decltype(&scalar::conv_norm_lean_forward) lean_forward;
+        decltype(&scalar::conv_norm_lean_backward) lean_backward;
+        decltype(&scalar::window_sum) window_sum;
     };
     static const Kernels every_kernels[];
 

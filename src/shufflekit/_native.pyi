@@ -25,6 +25,39 @@ def copy_rates(instruction_set: str, threads: int, working_set_bytes: int, windo
     Bytes read plus bytes written a second of all threads together, each copying half of its own working set.
     """
 
+def words() -> dict[str, list[str]]:
+    """The words of a plan, by what they say."""
+
+def limits() -> dict[str, int]:
+    """
+    The format of plans, the border of planes in bytes, rows of a panel, the most threads.
+    """
+
+def plane_bytes(pixels: int, element: int) -> int:
+    """Bytes that a plane of the arena owns."""
+
+def kernels() -> list[tuple[str, str, list[str]]]:
+    """
+    Kernel, variant and the instruction sets that have code for it, best first.
+    """
+
+class Tensor:
+    """An input or output of a plan."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def batched(self) -> bool:
+        """By image: its first dimension is the number of images."""
+
+    @property
+    def shape(self) -> list[int]:
+        """Without the batch."""
+
 class Engine:
     """Runs a plan; several threads may use one at the same time."""
 
@@ -38,19 +71,18 @@ class Engine:
     def parse(content: bytes, threads: int, instruction_set: str) -> Engine:
         """From a file's content."""
 
-    def run(self, images: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order='C', device='cpu', writable=False)]) -> list[NDArray[numpy.float32]]:
-        """(N, C, H, W) in, each output with its N out."""
+    def run(self, inputs: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]]) -> list[NDArray[numpy.float32]]:
+        """Each input with its N images in, each output with its N out."""
 
-    def profile(self, image: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None, None), order='C', device='cpu', writable=False)], repeats: int) -> list[list[float]]:
-        """Seconds of each step, for each repeat."""
+    def profile(self, inputs: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]], repeats: int) -> list[list[float]]:
+        """Seconds of each step, for each repeat, of one image."""
 
     @property
     def content(self) -> bytes:
         """The plan's file."""
 
     @property
-    def input_shape(self) -> list[int]:
-        """(C, H, W)"""
+    def inputs(self) -> list[Tensor]: ...
 
     @property
     def threads(self) -> int: ...
@@ -71,12 +103,21 @@ class TrainingLayer:
         shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. order: a permutation of the input's channels. No instruction set: the best.
         """
 
+    def mean(self, in_: int, out: int, is_back: bool, threads: int) -> None:
+        """
+        Average pooling of a depthwise layer's window, zeros beyond the border included; or back.
+        """
+
     @property
     def out_size(self) -> list[int]:
         """(H, W)"""
 
-    def forward(self, x: int, weights: int, gamma: int, beta: int, residual: int, z: int, y: int, mean: int, inverse: int, running_mean: int, running_var: int, epsilon: float, momentum: float, low: float, high: float, threads: int) -> None:
-        """0: residual, z or the running statistics are not there."""
+    def forward(self, x: int, weights: int, gamma: int, beta: int, residual: int, z: int, moments: int, y: int, mean: int, inverse: int, running_mean: int, running_var: int, epsilon: float, momentum: float, low: float, high: float, threads: int) -> None:
+        """
+        0: residual, one of z and moments, or the running statistics are not there.
+        """
 
-    def backward(self, x: int, weights: int, gamma: int, beta: int, mean: int, inverse: int, z: int, y: int, dy: int, added: int, dx: int, dweights: int, dgamma: int, dbeta: int, dresidual: int, low: float, high: float, x_low: float, x_high: float, is_masked: bool, masks_x: bool, threads: int) -> None:
-        """0: z, y, added, dx, dweights or dresidual are not there."""
+    def backward(self, x: int, weights: int, gamma: int, beta: int, mean: int, inverse: int, z: int, moments: int, y: int, dy: int, added: int, dx: int, dweights: int, dgamma: int, dbeta: int, dresidual: int, low: float, high: float, x_low: float, x_high: float, is_masked: bool, masks_x: bool, threads: int) -> None:
+        """
+        0: one of z and moments, y, added, dx, dweights or dresidual are not there.
+        """

@@ -15,7 +15,7 @@ import shufflekit as sk
 from shufflekit.cost import count
 from shufflekit.cost.works import works_of_layers, works_of_steps
 from shufflekit.device import Device
-from shufflekit.plan import lower
+from shufflekit.plan import choose
 from shufflekit.plan.kernels import KERNELS, Window
 from shufflekit.plan.program import Step
 
@@ -105,7 +105,7 @@ def test_every_kernel_of_the_engine_has_a_family():
         nn.Softmax(1),
     )
     steps = sk.compile(net, (1, 3, 64, 64)).program.steps
-    with patch.object(lower, "_FUSED_FLOATS", 0):  # else only large planes are computed by pointwise_depthwise
+    with patch.object(choose, "_CACHE", 0):  # else only large planes are computed by pointwise_depthwise
         others = sk.compile(Others(), (1, 3, 64, 64)).program.steps
     assert {step.kernel for step in (*steps, *others)} == set(KERNELS)
     works = works_of_steps(others, DEVICE, 1)

@@ -10,7 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from shufflekit.plan.program import Output, Program, Step, plane_floats
+from shufflekit.plan.kernels import Gather, Resize, Resizing
+from shufflekit.plan.program import Program, Step, Tensor, plane_bytes
 from shufflekit.runtime import Engine
 
 native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
@@ -18,25 +19,18 @@ native = pytest.importorskip("shufflekit._native", reason="the compiled part is 
 Size = tuple[int, int]
 
 
-def a_plan(size: Size, out: Size, resizing: str, scale: tuple[float, float]) -> bytes:
+def a_plan(size: Size, out: Size, resizing: Resizing, scale: tuple[float, float]) -> bytes:
     """Of one channel, resized."""
-    places = [0, plane_floats(size[0] * size[1])]
     tables = np.zeros(32, np.int32)
-    tables[16] = places[1]
-    sizes = {"in_height": size[0], "in_width": size[1], "out_height": out[0], "out_width": out[1]}
-    resize = {"in": 0, "out": 16, "channels": 1, **sizes, "resizing": resizing, "scale_y": scale[0], "scale_x": scale[1]}
-
-    def move(table_in: int, table_out: int, size: Size) -> dict[str, int]:
-        sides = dict(zip(("in_height", "in_width", "out_height", "out_width"), size * 2))
-        return {"in": table_in, "out": table_out, "channels": 1, **sides, "first_y": 0, "first_x": 0, "step_y": 1, "step_x": 1}
-
+    tables[16] = plane_bytes(size[0] * size[1]) // 4
     steps = (
-        Step("gather", "in", move(0, 0, size), in_buffer=1),
-        Step("resize", "resize", resize),
-        Step("gather", "out", move(16, 0, out), out_buffer=1),
+        Step(Gather(1, *size, *size), "in", {"in": 0, "out": 0}, in_buffer=1),
+        Step(Resize(1, *size, *out, resizing, *scale), "resize", {"in": 0, "out": 16}),
+        Step(Gather(1, *out, *out), "out", {"in": 16, "out": 0}, out_buffer=1),
     )
-    arena = places[1] + plane_floats(out[0] * out[1])
-    return Program("resized", (1, *size), (Output("y", (1, *out)),), arena, steps, tables, np.zeros(0, np.float32)).to_bytes()
+    arena = plane_bytes(size[0] * size[1]) + plane_bytes(out[0] * out[1])
+    inputs, outputs = (Tensor("x", (1, *size)),), (Tensor("y", (1, *out)),)
+    return Program("resized", inputs, outputs, arena, steps, tables, np.zeros(0, np.uint8)).to_bytes()
 
 
 def drawn(seed: int) -> tuple[torch.Tensor, dict[str, Any], tuple[float, float]]:
@@ -64,7 +58,7 @@ def test_pixels_are_those_of_pytorch(instruction_set: str) -> None:
     for seed in range(400):
         x, how, scale = drawn(seed)
         expected = F.interpolate(x, **how).numpy()
-        resizing = "bilinear_corners" if how.get("align_corners") else how["mode"]
+        resizing: Resizing = "bilinear_corners" if how.get("align_corners") else how["mode"]
         plan = a_plan(tuple(x.shape[2:]), expected.shape[2:], resizing, scale)
         found = Engine(plan, instruction_set=instruction_set)(x.numpy())
         message = f"seed {seed}: {tuple(x.shape[2:])} to {expected.shape[2:]}, {how}"

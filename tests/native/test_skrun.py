@@ -15,6 +15,7 @@ from torch import nn
 
 import shufflekit as sk
 from shufflekit.data.preprocess import Preprocessing
+from tests.runtime.test_inputs import noise, sum_of
 
 pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
 
@@ -55,6 +56,7 @@ def test_json_says_what_was_run_and_how_long(native_folder: Path, run: Callable[
     assert 0 < found["min_ms"] <= found["median_ms"]
     assert found["outputs"][0]["shape"] == [7]
     assert [step["kernel"] for step in found["steps"]] == ["convolution", "pool", "gemm", "gather"]
+    assert found["steps"][0]["variant"] == "any"
     assert found["steps"][2]["flops"] == 8 * 7
     text = run(native_folder / "skrun", plan, "--profile")
     assert "ms median" in text
@@ -142,4 +144,17 @@ def test_c_interface_from_c(native_folder: Path, run: Callable[..., str], plan: 
     images = (np.arange(3 * 3 * 20 * 24) % 17).astype(np.float32).reshape(3, 3, 20, 24) / np.float32(17) - np.float32(0.5)
     first, second = run(native_folder / "c_api_test", plan).splitlines()
     assert first == "small 3 20 24"
+    assert second.split()[1] == "2"
     assert float(second.split()[2]) == pytest.approx(engine(images).sum(), abs=1e-4)
+
+
+def test_skrun_reads_inputs_one_after_another(native_folder: Path, run: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "sum.plan").write_bytes(sum_of((3, 4, 5), (3, 4, 5)).to_bytes())
+    a, b = noise(1, 3, 4, 5), 2 * noise(1, 3, 4, 5)
+    np.concatenate([a, b]).tofile(tmp_path / "x.f32")
+    said = run(native_folder / "skrun", tmp_path / "sum.plan", "--input", tmp_path / "x.f32", "--output", tmp_path / "y.f32")
+    assert said.startswith("sum, 3x4x5, 3x4x5, ")
+    np.testing.assert_allclose(np.fromfile(tmp_path / "y.f32", np.float32).reshape(a.shape), a + b, rtol=1e-6)
+    photo = [native_folder / "skrun", tmp_path / "sum.plan", "--image", tmp_path / "x.f32"]
+    done = subprocess.run(photo, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "skrun: --image: the network does not take one image\n")

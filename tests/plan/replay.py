@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.plan.program import Program, Step, plane_floats
+from shufflekit.plan.program import Program, Step, plane_bytes
 
 PADDING, SINGLE = -1, -2  # in place of a pixel's number: nobody's, and that of an element written by itself
 
@@ -40,7 +40,7 @@ def planes(program: Program, step: Step) -> dict[str, Planes]:
 
 def assert_memory_holds(program: Program) -> None:
     """Every plane that a step reads is whole, as one step wrote it, and nothing is written over what the step still reads."""
-    writer, pixel = np.full(program.arena, -1), np.zeros(program.arena, int)
+    writer, pixel = np.full(program.arena // 4, -1), np.zeros(program.arena // 4, int)
     outputs = [np.zeros(math.prod(output.shape), bool) for output in program.outputs]
     for number, step in enumerate(program.steps):
         tables = planes(program, step)
@@ -50,9 +50,9 @@ def assert_memory_holds(program: Program) -> None:
             floats = read.floats
             assert floats.min() >= 0, where
             if step.in_buffer:
-                assert floats.max() < math.prod(program.input_shape), where
+                assert floats.max() < math.prod(program.inputs[step.in_buffer - 1].shape), where
                 continue
-            assert floats.max() < program.arena, where
+            assert floats.max() < len(writer), where
             assert (pixel[floats] != PADDING).all(), f"{where} reads in {table} beyond the end of a plane"
             assert (writer[floats] >= 0).all(), f"{where} reads in {table} what no step has written"
             assert (writer[floats] == writer[floats[:, :1]]).all(), f"{where} reads in {table} what two steps have written"
@@ -76,7 +76,7 @@ def _write(
     pixel: NDArray[np.int64],
     where: str,
 ) -> None:
-    owned = out.offsets[:, None] + np.arange(plane_floats(out.pixels))
+    owned = out.offsets[:, None] + np.arange(plane_bytes(out.pixels) // 4)
     assert len(np.unique(owned)) == owned.size, f"{where} writes a place twice"
     assert owned.min() >= 0, where
     assert owned.max() < len(writer), where

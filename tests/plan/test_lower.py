@@ -85,6 +85,9 @@ PAIRS = {
     "groups": (nn.Sequential(conv(2, 8, groups=2), depthwise()), LARGE, APART),
     "twice as many channels": (nn.Sequential(conv(2, 8), conv(8, 16, 3, groups=8)), LARGE, ["gemm", "convolution"]),
     "shuffled between": (nn.Sequential(conv(2, 8), nn.ChannelShuffle(2), depthwise()), LARGE, APART),
+    "transposed between": (
+        Net(lambda x, a, b: b(a(x).transpose(2, 3)), conv(2, 8), depthwise()), LARGE, ["gemm", "gather", "depthwise"],
+    ),
     "the first channels of 16": (Net(lambda x, a, b: b(a(x)[:, :8]), conv(2, 16), depthwise()), LARGE, APART),
     "others read it": (Net(lambda x, a, b: (b(y := a(x)), y), conv(2, 8), depthwise()), LARGE, APART),
     "a sum first": (Net(lambda x, a, b, c: c(b(x) + a(x)), conv(2, 8), conv(2, 8), depthwise()), LARGE, ["gemm", *APART]),
@@ -123,6 +126,11 @@ STEMS = {
     "pointwise": (nn.Sequential(conv(3, 8), nn.MaxPool2d(3, 2, 1)), (3, 40, 34), ["gemm", "pool"]),
     "a sum": (Net(lambda x, a, p: p(x + a(x)), conv(3, 3, 3, padding=1), nn.MaxPool2d(3, 2, 1)), (3, 40, 34), POOL),
     "others read it": (Net(lambda x, a, p: (p(y := a(x)), y), conv(3, 8, 3), nn.MaxPool2d(3, 2, 1)), (3, 40, 34), POOL),
+    "transposed": (
+        Net(lambda x, a, p: p(a(x).transpose(2, 3)), conv(3, 8, 3), nn.MaxPool2d(3, 2, 1)),
+        (3, 36, 36),
+        ["convolution", "gather", "pool"],
+    ),
     "half of it": (Net(lambda x, a, p: p(a(x)[:, :4]), conv(3, 8, 3), nn.MaxPool2d(3, 2, 1)), (3, 40, 34), POOL),
     "global maximum": (nn.Sequential(conv(3, 8, 3), nn.AdaptiveMaxPool2d(1)), (3, 40, 34), POOL),
 }
@@ -266,6 +274,14 @@ VIEWS = {
     "only the input's channels in another order": (Net(lambda x: torch.cat([x[:, 1:], x[:, :1]], 1)), 0),
     "rows and columns": (Net(lambda x, a: a(x)[:, :, 1:5:2, 2:], conv(3, 4)), 2),
     "rows of a tensor of five dimensions": (Net(lambda x, a: a(x).reshape(-1, 2, 2, 6, 5)[:, :, :, 1::2], conv(3, 4)), 0),
+    "tokens, cut and joined, back as a map": (
+        Net(
+            lambda x, a, b: b(torch.cat([(y := a(x).flatten(2).transpose(1, 2))[:, :, 2:], y[:, :, :2]], 2)
+            .transpose(1, 2).reshape(-1, 4, 6, 5)),
+            conv(3, 4), conv(4, 4),
+        ), 0,
+    ),
+    "columns of transposed planes": (Net(lambda x, a: a(x).transpose(2, 3)[:, :, :, 1:3], conv(3, 4)), 0),
     "a channel as a sequence": (Net(lambda x, a: torch.sigmoid(a(x)[:, 1]), conv(3, 4)), 0),
     "the last chunk, counted from the end": (Net(lambda x, a, b: b(a(x).chunk(2, -3)[-1]), conv(3, 4), conv(2, 4)), 0),
     "the last columns, counted from the end": (Net(lambda x, a: a(x).split([2, 3], -1)[1], conv(3, 4)), 1),

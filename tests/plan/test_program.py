@@ -109,7 +109,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 def test_an_arena_is_no_larger_than_what_the_steps_use(program: Program, tmp_path: Path) -> None:
-    asks = replace(program, arena=2**30).to_bytes()
+    asks = replace(program, arena=2**32).to_bytes()
     assert len(asks) < 9000
     assert int(run_in_little_memory(asks, tmp_path / "net.plan")) < 16
 
@@ -119,8 +119,8 @@ def test_a_plane_far_behind_the_others_is_refused(program: Program) -> None:
     convolution, depthwise = program.steps[:2]
     for table in (convolution.tables["out"], depthwise.tables["in"]):
         tables[table] = 2**30 - 1024
-    with pytest.raises(InputError, match=r"plan: arena must be laid out without gaps: its planes reach up to float \d+, and"):
-        Engine(replace(program, arena=2**30, tables=tables).to_bytes())
+    with pytest.raises(InputError, match=r"plan: arena must be laid out without gaps: its planes reach up to byte \d+, and"):
+        Engine(replace(program, arena=2**32, tables=tables).to_bytes())
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,31 @@ def test_scratch_is_in_proportion_to_what_a_step_reads_and_writes(program: Progr
     assert isinstance(depthwise.arguments, Depthwise)
     larger = replace(depthwise.arguments, window=replace(depthwise.arguments.window, **change))
     steps = (program.steps[0], replace(depthwise, arguments=larger), program.steps[2])
-    weights = np.zeros(1 << 16, np.float32)  # as many as the larger kernel takes
+    weights = np.zeros(1 << 18, np.uint8)  # as many as the larger kernel takes
     with pytest.raises(InputError, match=r"plan: step 1 .*: window must be smaller"):
         Engine(replace(program, steps=steps, weights=weights).to_bytes())
+
+
+@pytest.mark.parametrize("read", readers())
+def test_a_plan_of_another_format_says_what_to_do(program: Program, read: Callable[[bytes], object]) -> None:
+    def to_format_1(header: dict[str, Any]) -> None:
+        plan = json.loads(header["__metadata__"]["plan"])
+        header["__metadata__"] = {"plan": json.dumps({**plan, "format": 1})}
+
+    with pytest.raises(InputError, match=r"^plan: format must be 2, found 1; compile the network again$"):
+        read(rewritten(program.to_bytes(), to_format_1))
+
+
+@pytest.mark.parametrize("place", ["plan", "step", "window", "input"])
+def test_a_field_that_the_engine_does_not_know_is_refused(program: Program, place: str) -> None:
+    """It may change what a step should do."""
+
+    def add(header: dict[str, Any]) -> None:
+        plan = json.loads(header["__metadata__"]["plan"])
+        places = {"plan": plan, "step": plan["steps"][0], "window": plan["steps"][0]["window"], "input": plan["inputs"][0]}
+        places[place]["zero_point"] = 3
+        header["__metadata__"] = {"plan": json.dumps(plan)}
+
+    Engine(rewritten(program.to_bytes(), lambda header: header.update(__metadata__={"plan": header["__metadata__"]["plan"]})))
+    with pytest.raises(InputError, match=r"zero_point must be left out: this engine does not know it"):
+        Engine(rewritten(program.to_bytes(), add))

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import shufflekit as sk
-from shufflekit.plan import lower
+from shufflekit.plan import choose
 from shufflekit.plan.kernels import KERNELS, Activation, Operation, Pooling, Resizing
 from shufflekit.runtime import Engine
 from tests.runtime.random_networks import ACTIVATIONS
@@ -114,7 +114,7 @@ def case(name: str, side: str) -> tuple[nn.Module, Tensor]:
 
 
 def compiled(network: nn.Module, x: Tensor) -> Engine:
-    with patch.object(lower, "_FUSED_FLOATS", 0):  # else only large planes are computed by pointwise_depthwise
+    with patch.object(choose, "_CACHE", 0):  # else only large planes are computed by pointwise_depthwise
         return sk.compile(network, (1, *x.shape[1:]))
 
 

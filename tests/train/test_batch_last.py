@@ -142,6 +142,10 @@ CASES: dict[str, Callable[..., Any]] = {
     "pools": lambda m, x: F.relu(
         torch.cat((F.avg_pool2d(y := F.relu(m.first(x)), 3, 2, 1), F.max_pool2d(m.depthwise(y), 3, 2, 1)), 1)
     ),
+    "average pools": lambda m, x: (
+        m.second(F.avg_pool2d(m.first(x), 3, 2, 1)) + F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
+    ),
+    "whole mean": lambda m, x: m.first(x).mean((2, 3)),
     "mean and gate": lambda m, x: (y := m.first(x)) * torch.sigmoid(m.second(y).mean((2, 3), keepdim=True)),
     "no norm": lambda m, x: F.relu(m.first.conv(x)),
     "unknown operators": lambda m, x: torch.sigmoid(m.first(x)).flatten(1).square() - 1,

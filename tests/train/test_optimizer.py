@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from shufflekit.models import build_model
 from shufflekit.train.optimizer import build_average, build_optimizer
@@ -70,3 +71,24 @@ def test_orthogonal_steps_have_a_learning_rate_of_their_own() -> None:
     groups = build_optimizer(_network(), recipe).param_groups
     rates = {group.get("orthogonal", False): group["lr_factor"] * recipe.learning_rate for group in groups}
     assert rates == {False: pytest.approx(0.1), True: pytest.approx(0.02)}
+
+
+def test_average_is_bit_for_bit_that_of_pytorch_after_loading_too() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    ours = build_average(network, decay=0.9)
+    assert ours.multi_avg_fn is not None
+    theirs = AveragedModel(network, multi_avg_fn=ours.multi_avg_fn, use_buffers=True)
+    for number in range(5):
+        network(torch.randn(8, 3)).sum().backward()
+        with torch.no_grad():
+            for p in network.parameters():
+                p.add_(torch.randn_like(p))
+        if number == 3:  # a run that is resumed
+            ours.load_state_dict(theirs.state_dict())
+            network.load_state_dict({name: x + 1 for name, x in network.state_dict().items()})
+        for average in (ours, theirs):
+            average.update_parameters(network)
+    wanted = theirs.state_dict()
+    assert wanted["n_averaged"] == 5
+    assert all(torch.equal(x, wanted[name]) for name, x in ours.state_dict().items())

@@ -7,8 +7,8 @@
 #pragma once
 
 #include "kernels/activation.h"
-#include "kernels/isa.h"
 #include "kernels/plane.h"
+#include "kernels/step.h"
 
 namespace shufflekit {
 
@@ -19,13 +19,19 @@ struct Affine {
     const float* shift;
     int32_t channels, pixels;
     Epilogue epilogue;
-};
 
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void affine(const Affine&, int32_t first_channel, int32_t last_channel); \
+    using Function = void(const Affine&, int32_t first_channel, int32_t last_channel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels), step.pixels("pixels", pixels);
+        step.written(out, channels, pixels);
+        step.read("in", in, channels, pixels, Overlap::same_channel, Reach::whole_vectors);
+        step.weights("scale", scale, channels), step.weights("shift", shift, channels);
+        step.epilogue(epilogue);
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
+    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
+};
 
 }  // namespace shufflekit

@@ -7,14 +7,15 @@
 #pragma once
 
 #include "kernels/activation.h"
-#include "kernels/isa.h"
 #include "kernels/plane.h"
+#include "kernels/step.h"
 
 namespace shufflekit {
 
-// The numbers are part of the plan's format.
+// A plan has the words.
 enum class Operation : int32_t { add = 0, multiply = 1 };
-inline constexpr int32_t operations = 2;
+inline constexpr const char* operation_words[] = {"add", "multiply"};
+inline constexpr int32_t operations = sizeof(operation_words) / sizeof(*operation_words);
 
 struct Binary {
     Planes a, b;
@@ -23,13 +24,21 @@ struct Binary {
     bool b_is_scalar;
     int32_t channels, pixels;
     Epilogue epilogue;
-};
 
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void binary(const Binary&, int32_t first_channel, int32_t last_channel); \
+    using Function = void(const Binary&, int32_t first_channel, int32_t last_channel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels), step.pixels("pixels", pixels);
+        step.truth("b_is_scalar", b_is_scalar);
+        step.written(out, channels, pixels);
+        step.read("a", a, channels, pixels, Overlap::same_channel, Reach::whole_vectors);
+        step.read("b", b, channels, b_is_scalar ? 1 : pixels, b_is_scalar ? Overlap::never : Overlap::same_channel, Reach::whole_vectors);
+        step.word("operation", operation, operation_words);
+        step.epilogue(epilogue);
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    void at(const void* from, void* to, const void*) { a.at(from), b.at(from), out.at(to); }
+    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
+};
 
 }  // namespace shufflekit

@@ -6,14 +6,24 @@
 // with zeros outside of the input. in_channels is that of one group. Weights and bias are packed as for the GEMM (gemm.h) with
 // depth = in_channels * kernel_y * kernel_x and k = (c * kernel_y + i) * kernel_x + j.
 //
-// scratch: convolution_scratch(...) floats of the calling thread, on a 64-byte border.
-// A call works on output pixels [first_pixel, last_pixel), each a multiple of convolution_unit or the end, and on panels
-// [first_panel, last_panel), as in gemm.h.
+// scratch: the variant's scratch() floats of the calling thread, on a 64-byte border.
+// A call works on output pixels [first_pixel, last_pixel), each a multiple of the width (rows) or of 16 (any) or the end, and on
+// panels [first_panel, last_panel), as in gemm.h.
 #pragma once
 
 #include "kernels/gemm/gemm.h"
 
 namespace shufflekit {
+
+// Pixels whose patches the variant `any` gathers together.
+inline constexpr int32_t convolution_block = 48;
+
+// Columns of one of the stride_x phases into which an input row is split: phase f holds columns f, f + stride_x, ...; those that
+// are read, and the pitch, which keeps every phase's start aligned.
+constexpr int64_t convolution_read_columns(const Window& w) { return w.out_width + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x; }
+constexpr int64_t convolution_columns(const Window& w) {
+    return (convolution_read_columns(w) + plane_alignment - 1) / plane_alignment * plane_alignment;
+}
 
 struct Convolution {
     Planes in;
@@ -24,38 +34,76 @@ struct Convolution {
     int32_t groups, rows, in_channels;
     Window window;
     Epilogue epilogue;
+
+    using Function = void(const Convolution&, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
+
+    constexpr int64_t depth() const { return int64_t{in_channels} * window.kernel_y * window.kernel_x; }
+    constexpr int64_t panels() const { return int64_t{groups} * gemm_panels(rows); }
+
+    // All but the planes that are written and added.
+    template <class Step>
+    void read_operands(Step& step) {
+        const int64_t channels = step.product("in_channels", groups, in_channels), panels = step.product("rows", groups, gemm_panels(rows));
+        const int64_t taps = step.product("window", in_channels, int64_t{window.kernel_y} * window.kernel_x);
+        step.product("window", step.product("window", taps, window.stride_x), convolution_block + convolution_columns(window));
+        step.product("window", window.out_height, window.out_width);
+        step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::pixels);
+        step.weights("weights", weights, step.product("window", panels * gemm_panel, taps));
+        step.weights("bias", bias, panels * gemm_panel);
+        step.epilogue(epilogue);
+    }
+    template <class Step>
+    void read_all(Step& step) {
+        step.count("groups", groups), step.count("rows", rows), step.count("in_channels", in_channels);
+        step.window("window", window);
+        const int64_t channels = step.product("rows", groups, rows), pixels = step.product("window", window.out_height, window.out_width);
+        step.written(out, channels, pixels);
+        read_operands(step);
+        step.residual(residual, channels, pixels);
+    }
+    void at(const void* from, void* to, const void* arena) {
+        in.at(from), out.at(to);
+        if (residual.offsets) residual.at(arena);
+    }
+
+  protected:
+    void run_by(int64_t unit, Function* kernel, void* scratch, int part, int parts) const {
+        const auto [own_pixels, own_panels] = share_gemm(int64_t{window.out_height} * window.out_width, panels(), unit, part, parts);
+        if (own_pixels.first < own_pixels.last)
+            run_share(own_panels, kernel, *this, static_cast<float*>(scratch), own_pixels.first, own_pixels.last);
+    }
 };
 
-// Wide outputs are computed row by row: their operands are the input's rows themselves, copied once with a border and split by
-// stride. Rows shorter than a vector would waste lanes, and a pixel computed twice must not find its result where its residual was:
-// there the patches of some pixels are gathered together.
-inline constexpr int32_t convolution_block = 48;
+// Variant `rows`, of wide outputs: their operands are the input's rows themselves, copied once with a border and split by stride.
+// Rows shorter than a vector would waste lanes, and a pixel computed twice must not find its result where its residual was.
+struct ConvolutionRows : Convolution {
+    bool takes() const { return window.out_width >= plane_alignment && !residual.offsets; }
 
-inline bool convolution_by_rows(const Convolution& c) { return c.window.out_width >= plane_alignment && !c.residual.offsets; }
-
-// Shares of the output start at multiples of this, in pixels.
-inline int64_t convolution_unit(const Convolution& c) { return convolution_by_rows(c) ? c.window.out_width : plane_alignment; }
-
-// Columns of one of the stride_x phases into which an input row is split: phase f holds columns f, f + stride_x, ...; those that
-// are read, and the pitch, which keeps every phase's start aligned.
-constexpr int64_t convolution_read_columns(const Window& w) { return w.out_width + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x; }
-constexpr int64_t convolution_columns(const Window& w) {
-    return (convolution_read_columns(w) + plane_alignment - 1) / plane_alignment * plane_alignment;
-}
-
-// Floats: operands, where the row of each starts, the taps of a row, and what a GEMM may read behind its table.
-inline int64_t convolution_scratch(const Convolution& c) {
-    const Window& w = c.window;
-    const int64_t depth = int64_t{c.in_channels} * w.kernel_y * w.kernel_x;
-    const int64_t rows = int64_t{c.in_channels} * w.kernel_y * w.stride_x * convolution_columns(w);
-    return depth + w.kernel_x + gemm_operands_ahead + (convolution_by_rows(c) ? rows : depth * convolution_block);
-}
-
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void convolution(const Convolution&, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel); \
+    // Floats: operands, where the row of each starts, the taps of a row, and what a GEMM may read behind its table.
+    int64_t scratch() const {
+        const int64_t rows = int64_t{in_channels} * window.kernel_y * window.stride_x * convolution_columns(window);
+        return depth() + window.kernel_x + gemm_operands_ahead + rows;
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    template <class Step>
+    void read(Step& step) {
+        read_all(step);
+        step.require(takes(), "variant", "any for outputs less than 16 pixels wide and those with a residual");
+        step.scratch(scratch());
+    }
+    // Shares of the output start at multiples of its width, in pixels.
+    void run(Function* kernel, void* scratch, int part, int parts) const { run_by(window.out_width, kernel, scratch, part, parts); }
+};
+
+// Variant `any`: the patches of some pixels are gathered together.
+struct ConvolutionPatches : Convolution {
+    int64_t scratch() const { return depth() * (1 + convolution_block) + gemm_operands_ahead; }
+
+    template <class Step>
+    void read(Step& step) {
+        read_all(step);
+        step.scratch(scratch());
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const { run_by(plane_alignment, kernel, scratch, part, parts); }
+};
 
 }  // namespace shufflekit

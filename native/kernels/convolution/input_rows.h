@@ -7,6 +7,14 @@
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 
+Gemm::Function gemm;
+
+// Of the group's panels.
+inline Range panels_of(const Convolution& c, int32_t group, int32_t first_panel, int32_t last_panel) {
+    const int32_t panels = gemm_panels(c.rows), first = group * panels;
+    return {first_panel > first ? first_panel - first : 0, last_panel < first + panels ? last_panel - first : panels};
+}
+
 // to[x] = from[first + x * step] for 0 <= x < count, zero where that is outside of [0, size).
 inline void copy_row(const float* from, int64_t size, int64_t first, int64_t step, int64_t count, float* to) {
     int64_t before = first < 0 ? (-first + step - 1) / step : 0;

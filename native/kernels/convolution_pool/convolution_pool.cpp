@@ -28,7 +28,7 @@ Operand operands_of_row(const MutablePlanes& row, int32_t channels, int32_t widt
 class PooledRow {
   public:
     explicit PooledRow(const ConvolutionPool& c)
-        : out_width_(c.pool.out_width), pitch_(convolution_pool_pitch(c)), last_(out_width_ - vector_lanes),
+        : out_width_(c.pool.out_width), pitch_(c.pitch()), last_(out_width_ - vector_lanes),
           inside_(every_lane((last_ > 0 ? last_ : 0) * 2 + 1, 2) < c.pool.in_width) {}
 
     template <Operand O>
@@ -66,12 +66,12 @@ class PooledRow {
 }  // namespace
 
 void convolution_pool(const ConvolutionPool& c, float* scratch, int32_t first_row, int32_t last_row) {
-    const Convolution& conv = c.convolution;
-    const int64_t pitch = convolution_pool_pitch(c);
+    const ConvolutionRows& conv = c.convolution;
+    const int64_t pitch = c.pitch();
     float* const ring = scratch + plane_alignment;
     float* const behind = ring + conv.rows * 3 * pitch;
     InputRows rows(conv, 0, behind);
-    auto* offsets = reinterpret_cast<int32_t*>(behind + convolution_scratch(conv));
+    auto* offsets = reinterpret_cast<int32_t*>(behind + conv.scratch());
     for (int32_t channel = 0; channel < conv.rows; ++channel) offsets[channel] = static_cast<int32_t>(channel * 3 * pitch);
     const PooledRow pool(c);
     Operand operands[3] = {};  // of the ring's rows

@@ -9,21 +9,10 @@
 #pragma once
 
 #include "kernels/activation.h"
-#include "kernels/isa.h"
 #include "kernels/plane.h"
+#include "kernels/step.h"
 
 namespace shufflekit {
-
-struct Depthwise {
-    Planes in;
-    MutablePlanes out;
-    Planes residual;  // base is null: none
-    const float* weights;
-    const float* bias;
-    int32_t channels;
-    Window window;
-    Epilogue epilogue;
-};
 
 // Columns of one of the stride_x phases into which a plane's bordered copy is split: phase f holds columns f, f + stride_x, ...
 constexpr int64_t depthwise_phase_columns(const Window& w) {
@@ -34,11 +23,39 @@ constexpr int64_t depthwise_rows(const Window& w) {
 }
 constexpr int64_t depthwise_scratch(const Window& w) { return depthwise_rows(w) * w.stride_x * depthwise_phase_columns(w); }
 
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void depthwise(const Depthwise&, float* scratch, int32_t first_channel, int32_t last_channel); \
+struct Depthwise {
+    Planes in;
+    MutablePlanes out;
+    Planes residual;  // base is null: none
+    const float* weights;
+    const float* bias;
+    int32_t channels;
+    Window window;
+    Epilogue epilogue;
+
+    using Function = void(const Depthwise&, float* scratch, int32_t first_channel, int32_t last_channel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels);
+        step.window("window", window);
+        step.product("window", step.product("window", depthwise_rows(window), window.stride_x), depthwise_phase_columns(window));
+        step.scratch(depthwise_scratch(window));
+        const int64_t pixels = step.product("window", window.out_height, window.out_width);
+        step.written(out, channels, pixels);
+        step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::whole_vectors);
+        step.residual(residual, channels, pixels);
+        step.weights("weights", weights, step.product("window", channels, int64_t{window.kernel_y} * window.kernel_x));
+        step.weights("bias", bias, channels);
+        step.epilogue(epilogue);
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    void at(const void* from, void* to, const void* arena) {
+        in.at(from), out.at(to);
+        if (residual.offsets) residual.at(arena);
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        run_share(share(channels, 1, part, parts), kernel, *this, static_cast<float*>(scratch));
+    }
+};
 
 }  // namespace shufflekit

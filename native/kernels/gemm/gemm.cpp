@@ -14,7 +14,7 @@ namespace {
 using rows_vector = float __attribute__((vector_size(gemm_panel * sizeof(float)), aligned(4), may_alias));
 
 constexpr int tile_vectors = 3;
-constexpr int tile_rows = vector_lanes == 16 || vector_lanes == 4 ? 8 : 4;
+constexpr int tile_rows = vector_registers >= 32 ? 8 : 4;
 // 4 KiB, into the L2 cache: 1.5 % (ShuffleNet V2 1x) to 4 % (2x) of a network; 1 to 8 KiB are alike.
 constexpr int weights_ahead = 1024;
 // Planes of more pixels lie beyond the L2 cache, too many of them at once for the hardware to follow: what the next block of pixels

@@ -5,8 +5,8 @@
 // Powers of a quarter need square roots only. A call works on channels [first_channel, last_channel).
 #pragma once
 
-#include "kernels/isa.h"
 #include "kernels/plane.h"
+#include "kernels/step.h"
 
 namespace shufflekit {
 
@@ -15,13 +15,19 @@ struct LocalResponseNorm {
     MutablePlanes out;
     int32_t channels, pixels, size, quarters;
     float scale, bias;
-};
 
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void local_response_norm(const LocalResponseNorm&, int32_t first_channel, int32_t last_channel); \
+    using Function = void(const LocalResponseNorm&, int32_t first_channel, int32_t last_channel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels), step.pixels("pixels", pixels);
+        step.written(out, channels, pixels);
+        step.read("in", in, channels, pixels, Overlap::never, Reach::whole_vectors);
+        step.count("size", size), step.whole("quarters", quarters, 1, 16);
+        step.real("scale", scale), step.real("bias", bias);
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
+    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
+};
 
 }  // namespace shufflekit

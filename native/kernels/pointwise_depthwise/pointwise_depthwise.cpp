@@ -4,6 +4,9 @@
 #include "kernels/depthwise/convolve_3x3.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
+
+Gemm::Function gemm;
+
 namespace {
 
 void zero_rows(float* band, int64_t first, int64_t last, int64_t width) {

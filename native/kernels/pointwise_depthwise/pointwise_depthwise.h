@@ -6,7 +6,7 @@
 // `depthwise` has a window that window_3x3.h does, output rows of at least 16 pixels, and no residual; neither has `pointwise`. Both
 // activations are bounds (Epilogue::is_bounds). The `out` of `pointwise` and the `in` of `depthwise` are not read.
 //
-// scratch: pointwise_depthwise_scratch(...) floats of the calling thread, on a 64-byte border.
+// scratch: scratch() floats of the calling thread, on a 64-byte border.
 // A call works on rows [first_row, last_row) of the output.
 #pragma once
 
@@ -15,34 +15,54 @@
 
 namespace shufflekit {
 
-struct PointwiseDepthwise {
-    Gemm pointwise;
-    Depthwise depthwise;
-};
-
 inline constexpr int64_t fused_rows = 8;  // output rows at a time: 4 and 16 are slower
-
-inline bool fuses(const PointwiseDepthwise& f) {
-    const Window& w = f.depthwise.window;
-    return f.pointwise.groups == 1 && f.pointwise.rows == f.depthwise.channels && slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 &&
-           w.out_width >= plane_alignment && f.pointwise.pixels == w.in_height * w.in_width && f.pointwise.epilogue.is_bounds() &&
-           f.depthwise.epilogue.is_bounds();
-}
 
 // The rows that `fused_rows` rows of output see, of one channel, and room for the GEMM's last vector.
 constexpr int64_t fused_pitch(const Window& w) {
     const int64_t floats = ((fused_rows - 1) * w.stride_y + 3) * w.in_width + plane_alignment;
     return plane_floats((floats + plane_alignment - 1) / plane_alignment * plane_alignment);
 }
-inline int64_t pointwise_depthwise_scratch(const PointwiseDepthwise& f) {
-    return f.depthwise.channels * (fused_pitch(f.depthwise.window) + 1) + 2 * window_slack;
-}
 
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void pointwise_depthwise(const PointwiseDepthwise&, float* scratch, int32_t first_row, int32_t last_row); \
+struct PointwiseDepthwise {
+    Gemm pointwise;
+    Depthwise depthwise;
+
+    using Function = void(const PointwiseDepthwise&, float* scratch, int32_t first_row, int32_t last_row);
+
+    bool takes() const {
+        const Window& w = depthwise.window;
+        return slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 && w.out_width >= plane_alignment && pointwise.epilogue.is_bounds() &&
+               depthwise.epilogue.is_bounds();
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    int64_t scratch() const { return depthwise.channels * (fused_pitch(depthwise.window) + 1) + 2 * window_slack; }
+
+    template <class Step>
+    void read(Step& step) {
+        Gemm& g = pointwise;
+        Depthwise& d = depthwise;
+        const Window& w = d.window;
+        g.groups = 1;
+        step.count("rows", g.rows), step.count("depth", g.depth);
+        d.channels = g.rows;
+        step.window("window", d.window);
+        const int64_t in_pixels = step.product("window", w.in_height, w.in_width), panels = gemm_panels(g.rows);
+        g.pixels = static_cast<int32_t>(in_pixels);
+        step.written(d.out, d.channels, step.product("window", w.out_height, w.out_width));
+        step.read("in", g.in, g.depth, in_pixels, Overlap::never, Reach::whole_vectors);
+        step.weights("weights", g.weights, step.product("depth", panels * gemm_panel, g.depth));
+        step.weights("bias", g.bias, panels * gemm_panel);
+        step.weights("depthwise_weights", d.weights, step.product("rows", d.channels, 9));
+        step.weights("depthwise_bias", d.bias, d.channels);
+        step.epilogue(g.epilogue);
+        step.word("depthwise_activation", d.epilogue.activation, activation_words);
+        step.require(takes(), "window", "3x3 with padding 1, at least 16 pixels wide behind it, and activations bounds");
+        step.product("rows", d.channels, fused_pitch(w) + 1);
+        step.scratch(scratch());
+    }
+    void at(const void* from, void* to, const void*) { pointwise.in.at(from), depthwise.out.at(to); }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        run_share(share(depthwise.window.out_height, 1, part, parts), kernel, *this, static_cast<float*>(scratch));
+    }
+};
 
 }  // namespace shufflekit

@@ -12,14 +12,15 @@
 #pragma once
 
 #include "kernels/activation.h"
-#include "kernels/isa.h"
 #include "kernels/plane.h"
+#include "kernels/step.h"
 
 namespace shufflekit {
 
-// The numbers are part of the plan's format.
+// A plan has the words.
 enum class Pooling : int32_t { maximum = 0, average = 1, adaptive_average = 2, adaptive_maximum = 3 };
-inline constexpr int32_t poolings = 4;
+inline constexpr const char* pooling_words[] = {"maximum", "average", "adaptive_average", "adaptive_maximum"};
+inline constexpr int32_t poolings = sizeof(pooling_words) / sizeof(*pooling_words);
 
 struct Pool {
     Planes in;
@@ -30,13 +31,25 @@ struct Pool {
     bool count_padding;
     bool tight_input;
     Epilogue epilogue;
-};
 
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void pool(const Pool&, int32_t first_channel, int32_t last_channel); \
+    using Function = void(const Pool&, int32_t first_channel, int32_t last_channel);
+
+    constexpr bool slides() const { return pooling == Pooling::maximum || pooling == Pooling::average; }
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels);
+        step.window("window", window);
+        step.word("pooling", pooling, pooling_words);
+        step.require(!slides() || sees_input(window), "window", "one that sees a pixel of the input everywhere");
+        step.written(out, channels, step.product("window", window.out_height, window.out_width));
+        step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::pixels);
+        step.truth("count_padding", count_padding);
+        tight_input = step.reads_input();
+        step.epilogue(epilogue);
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
+    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
+};
 
 }  // namespace shufflekit

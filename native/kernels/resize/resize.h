@@ -11,14 +11,15 @@
 // once. A call works on channels [first_channel, last_channel).
 #pragma once
 
-#include "kernels/isa.h"
 #include "kernels/plane.h"
+#include "kernels/step.h"
 
 namespace shufflekit {
 
-// The numbers are part of the plan's format.
+// A plan has the words.
 enum class Resizing : int32_t { nearest = 0, bilinear = 1, bilinear_corners = 2 };
-inline constexpr int32_t resizings = 3;
+inline constexpr const char* resizing_words[] = {"nearest", "bilinear", "bilinear_corners"};
+inline constexpr int32_t resizings = sizeof(resizing_words) / sizeof(*resizing_words);
 
 struct Resize {
     Planes in;
@@ -27,15 +28,23 @@ struct Resize {
     int32_t in_height, in_width, out_height, out_width;
     Resizing resizing;
     float scale_y, scale_x;
+
+    using Function = void(const Resize&, int32_t first_channel, int32_t last_channel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels);
+        step.side("in_height", in_height), step.side("in_width", in_width), step.side("out_height", out_height), step.side("out_width", out_width);
+        step.word("resizing", resizing, resizing_words);
+        step.real("scale_y", scale_y), step.real("scale_x", scale_x);
+        step.require(scale_y >= 0 && scale_x >= 0, "scale_y and scale_x", "0 or more");
+        step.written(out, channels, step.product("out_height", out_height, out_width));
+        step.read("in", in, channels, int64_t{in_height} * in_width, Overlap::never, Reach::pixels);
+    }
+    void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
+    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
 };
 
 constexpr bool repeats_whole(const Resize& r) { return r.resizing != Resizing::nearest || r.out_height + r.out_width <= 128; }
-
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void resize(const Resize&, int32_t first_channel, int32_t last_channel); \
-    }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
 
 }  // namespace shufflekit

@@ -6,8 +6,8 @@
 // A call works on pixels [first_pixel, last_pixel).
 #pragma once
 
-#include "kernels/isa.h"
 #include "kernels/plane.h"
+#include "kernels/step.h"
 
 namespace shufflekit {
 
@@ -15,13 +15,17 @@ struct Softmax {
     Planes in;
     MutablePlanes out;
     int32_t channels, pixels;
-};
 
-#define SHUFFLEKIT_DECLARE(isa) \
-    namespace isa {             \
-    void softmax(const Softmax&, int32_t first_pixel, int32_t last_pixel); \
+    using Function = void(const Softmax&, int32_t first_pixel, int32_t last_pixel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels), step.pixels("pixels", pixels);
+        step.written(out, channels, pixels);
+        step.read("in", in, channels, pixels, Overlap::same_channel, Reach::whole_vectors);
     }
-SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_DECLARE)
-#undef SHUFFLEKIT_DECLARE
+    void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
+    void run(Function* kernel, void*, int part, int parts) const { run_share(share(pixels, plane_alignment, part, parts), kernel, *this); }
+};
 
 }  // namespace shufflekit

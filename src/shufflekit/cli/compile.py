@@ -92,7 +92,7 @@ def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict
         "input_shape": program.input_shape,
         "outputs": [{"name": output.name, "shape": output.shape} for output in program.outputs],
         "flops": program.flops,
-        "arena_bytes": 4 * program.arena,
+        "arena_bytes": program.arena,
         "weights_bytes": program.weights.nbytes,
         "vanished": program.info["vanished"],
         "moves": len(program.moves),

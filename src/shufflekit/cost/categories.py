@@ -23,6 +23,7 @@ OF_TORCH: Mapping[str, Category] = {
     **{spelling: operator.category for operator in OPERATORS for spelling in operator.aten},
     **{spelling: category for category, spellings in _FOREIGN.items() for spelling in spellings.split()},
 }
+_OF_GRAPHS: Mapping[str, Category] = {operator.name: operator.category for operator in OPERATORS}
 _OF_KERNELS: Mapping[str, Category] = {
     **dict.fromkeys(("convolution", "convolution_pool", "depthwise", "gemm", "pointwise_depthwise"), "convolution"),
     **dict.fromkeys(("pool", "resize", "softmax", "local_response_norm"), "other"),
@@ -32,13 +33,13 @@ _OF_KERNELS: Mapping[str, Category] = {
 
 
 def category_of(operator: str) -> Category:
-    """The category of an operator of `aten`, or of a kernel of the engine; pools, products and what we do not know are "other".
+    """The category of an operator of `aten` or of graphs, or of a kernel; pools, products and what we do not know are "other".
 
     Example:
         >>> [category_of(name) for name in ("convolution", "cat", "relu_", "addmm")]
         ['convolution', 'data movement', 'element-wise', 'other']
     """
-    found = OF_TORCH.get(operator) or _OF_KERNELS.get(operator)
+    found = OF_TORCH.get(operator) or _OF_KERNELS.get(operator) or _OF_GRAPHS.get(operator)
     return found or ("element-wise" if _is_pointwise(operator) else "other")
 
 

@@ -28,6 +28,7 @@ class Batch(Enum):
 BATCH = Batch.N
 Size = int | Batch
 Shape = tuple[Size, ...]
+Sizes = tuple[int, ...]  # a shape whose batch is a number, or that has none
 Array = NDArray[Any]
 Category = Literal["convolution", "data movement", "element-wise", "other"]  # of ShuffleNet V2's Figure 2
 
@@ -67,13 +68,13 @@ class Operator(ABC):
     def reference(self, *inputs: Any, **_: Any) -> Array:
         """The result, computed plainly in the type of the inputs."""
 
-    def flops(self, *inputs: Any, **_: Any) -> int:
-        """Multiply-adds of inputs of such shapes."""
+    def flops(self, inputs: Sequence[Sizes], output: Sizes) -> int:
+        """Multiply-adds at shapes in which the batch is a number."""
         return 0
 
-    def mac(self, *inputs: Any, **_: Any) -> int:
-        """Memory access cost in elements: what is read and what is written."""
-        return sum(map(math.prod, inputs)) + math.prod(numbers(self.shape(*inputs)))
+    def mac(self, inputs: Sequence[Sizes], output: Sizes) -> int:
+        """Memory access cost in elements at such shapes: what is read and what is written."""
+        return sum(map(math.prod, inputs)) + math.prod(output)
 
     def require(self, field: str, holds: bool, needs: str) -> None:
         """Raises a RefusedError that names the field, unless it holds."""

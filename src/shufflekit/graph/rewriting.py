@@ -32,6 +32,7 @@ class Rewriting(Builder):
 
     def put(self, old: Node, new: Sequence[Node]) -> None:
         """Appends nodes in the place of another; the last of them writes what that wrote."""
+        assert new[-1].output == old.output
         self._readers.subtract(old.reads)
         for node in new:
             self._readers.update(node.reads)
@@ -45,5 +46,8 @@ def rewritten(graph: Graph, rule: Rule) -> Graph:
     """The graph with every node replaced by what the rule says."""
     walk = Rewriting(graph)
     for node in graph.nodes:
-        walk.put(node, rule(node, walk) or (node,))
+        if new := rule(node, walk):
+            walk.put(node, new)
+        else:
+            walk.nodes[node.output] = node
     return walk.graph(graph.outputs)

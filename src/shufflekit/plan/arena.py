@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.plan.program import ALIGNMENT, plane_floats
+from shufflekit.plan.program import BORDER, plane_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +17,14 @@ class Lifetimes:
     """A step's output: `channels` planes of `pixels`, written by step `born`; plane c is last read by step `dies[c]`.
 
     `heir_of` has, by channel, the number of an earlier value and the channel of it whose plane this one is written over:
-    a plane of the same size that step `born` is the last to read.
+    a plane of the same size that step `born` is the last to read. `element` is the bytes of one.
     """
 
     born: int
     pixels: int
     dies: NDArray[np.int64]
     heir_of: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    element: int = 4
 
 
 def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
@@ -36,7 +37,7 @@ def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
         values: by `born`, rising.
 
     Returns:
-        The offsets of each value's planes, and the size of the arena, both in floats.
+        The offsets of each value's planes, in its elements, and the size of the arena in bytes.
 
     Example:
         >>> first = Lifetimes(born=0, pixels=20, dies=np.array([1, 5]))
@@ -45,30 +46,30 @@ def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
         [array([ 0, 32]), array([ 0, 64])]
     """
     free = _FreeList()
-    pending: list[tuple[int, int, int]] = []  # dies, start, floats
-    offsets = []
+    pending: list[tuple[int, int, int]] = []  # dies, start, bytes
+    places: list[NDArray[np.int64]] = []  # bytes
     for value in values:
-        for _, start, floats in (entry for entry in pending if entry[0] < value.born):
-            free.give(start, floats)
+        for _, start, size in (entry for entry in pending if entry[0] < value.born):
+            free.give(start, size)
         pending = [entry for entry in pending if entry[0] >= value.born]
         if value.pixels == 1:
-            floats = -(-len(value.dies) // ALIGNMENT) * ALIGNMENT
-            start = free.take(floats)
-            pending.append((int(value.dies.max()), start, floats))
-            offsets.append(start + np.arange(len(value.dies)))
+            size = -(-len(value.dies) * value.element // BORDER) * BORDER
+            start = free.take(size)
+            pending.append((int(value.dies.max()), start, size))
+            places.append(start + np.arange(len(value.dies)) * value.element)
         else:
-            floats = plane_floats(value.pixels)
+            size = plane_bytes(value.pixels, value.element)
             starts = []
             for channel in range(len(value.dies)):
                 if channel in value.heir_of:
                     other, plane = value.heir_of[channel]
-                    starts.append(int(offsets[other][plane]))
-                    pending.remove((value.born, starts[-1], floats))
+                    starts.append(int(places[other][plane]))
+                    pending.remove((value.born, starts[-1], size))
                 else:
-                    starts.append(free.take(floats))
-            pending += [(int(dies), start, floats) for dies, start in zip(value.dies, starts)]
-            offsets.append(np.array(starts, np.int64))
-    return offsets, free.end
+                    starts.append(free.take(size))
+            pending += [(int(dies), start, size) for dies, start in zip(value.dies, starts)]
+            places.append(np.array(starts, np.int64))
+    return [starts // value.element for starts, value in zip(places, values)], free.end
 
 
 class _FreeList:
@@ -79,10 +80,10 @@ class _FreeList:
         self._starts: list[int] = []
         self._ends: list[int] = []
 
-    def take(self, floats: int) -> int:
+    def take(self, size: int) -> int:
         for i, (start, end) in enumerate(zip(self._starts, self._ends)):
-            if end - start >= floats:
-                self._starts[i] += floats
+            if end - start >= size:
+                self._starts[i] += size
                 if self._starts[i] == end:
                     del self._starts[i], self._ends[i]
                 return start
@@ -90,13 +91,13 @@ class _FreeList:
         if self._ends and self._ends[-1] == self.end:  # grow what is free at the end
             start = self._starts.pop()
             self._ends.pop()
-        self.end = start + floats
+        self.end = start + size
         return start
 
-    def give(self, start: int, floats: int) -> None:
+    def give(self, start: int, size: int) -> None:
         i = bisect_left(self._starts, start)
         self._starts.insert(i, start)
-        self._ends.insert(i, start + floats)
+        self._ends.insert(i, start + size)
         for left in (i, i - 1):
             if 0 <= left < len(self._starts) - 1 and self._ends[left] == self._starts[left + 1]:
                 self._ends[left] = self._ends[left + 1]

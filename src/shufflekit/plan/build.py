@@ -12,46 +12,51 @@ from numpy.typing import NDArray
 
 from shufflekit.graph import Graph
 from shufflekit.plan.arena import Lifetimes, place
+from shufflekit.plan.choose import Price, bytes_moved, choose, packed
 from shufflekit.plan.lower import Draft, Lowered, lower
-from shufflekit.plan.program import ALIGNMENT, Output, Program, Step
+from shufflekit.plan.program import BORDER, Program, Step, Tensor
 from shufflekit.plan.views import Addresses
 
 
-def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None) -> Program:
+def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, price: Price = bytes_moved) -> Program:
     """Plans a simplified graph.
 
     Args:
         name: of the network.
         info: kept in the program for its users.
+        price: by which kernels and their variants are chosen.
 
     Raises:
         UsageError: the graph has an operator, or a use of one, that the engine cannot compute.
     """
-    lowered = lower(graph)
-    offsets, arena = _places(lowered)
-    tables, weights = _Pool(np.int32), _Pool(np.float32)
+    lowered = choose(lower(graph), price)
+    inputs = tuple(Tensor(name, graph.values[name].sizes) for name in graph.inputs)
+    elements = _elements(lowered, inputs)
+    offsets, arena = _places(lowered, elements)
+    tables, weights = _Pool(np.int32), _Pool(np.uint8)
     steps = []
     for draft in lowered.drafts:
-        located = {table: _locate(starts, lowered, offsets) for table, starts in draft.reads.items()}
-        from_input = {bool(inside) for _, inside in located.values()}
+        located = {table: _locate(starts, lowered, offsets, len(inputs)) for table, starts in draft.reads.items()}
+        (in_buffer,) = {buffer for _, buffer in located.values()}
         written = _written(draft, lowered, offsets)
+        packs = packed(draft)
         steps.append(
             Step(
                 arguments=draft.arguments,
                 name=draft.name,
+                variant=draft.variant,
                 tables={name: tables.add(places) for name, (places, _) in located.items()} | {"out": tables.add(written)},
-                weights={name: weights.add(packed) for name, packed in draft.weights.items()},
+                weights={name: weights.add(_bytes(array)) for name, array in packs.items()},
                 flops=draft.arguments.flops,
-                bytes=_bytes(draft),
-                in_buffer=int(from_input == {True}),
+                bytes=_bytes_moved(draft, lowered, elements) + sum(_bytes(array).size for array in packs.values()),
+                in_buffer=in_buffer,
                 out_buffer=1 + draft.writes if draft.to_output else 0,
             )
         )
-    channels, height, width = graph.values[graph.inputs[0]].sizes
     return Program(
         name=name,
-        input_shape=(channels, height, width),
-        outputs=tuple(Output(output, shape) for output, shape in lowered.outputs),
+        inputs=inputs,
+        outputs=tuple(Tensor(output, shape) for output, shape in lowered.outputs),
         arena=arena,
         steps=tuple(steps),
         tables=tables.joined(),
@@ -60,8 +65,23 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None) -
     )
 
 
-def _places(lowered: Lowered) -> tuple[dict[int, NDArray[np.int64]], int]:
-    """Offsets of the planes of every block that a step writes, and the size of the arena."""
+def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Weights as they lie in the file: floats as float32, others as they are."""
+    return np.ascontiguousarray(array, np.float32 if array.dtype.kind == "f" else None).reshape(-1).view(np.uint8)
+
+
+def _elements(lowered: Lowered, inputs: Sequence[Tensor]) -> NDArray[np.int64]:
+    """Bytes of an element of each block: the inputs, then what steps write."""
+    elements = np.zeros(len(lowered.space.blocks), np.int64)
+    elements[: len(inputs)] = [tensor.element for tensor in inputs]
+    for draft in lowered.drafts:
+        if not draft.to_output:
+            elements[draft.writes] = draft.arguments.element
+    return elements
+
+
+def _places(lowered: Lowered, elements: NDArray[np.int64]) -> tuple[dict[int, NDArray[np.int64]], int]:
+    """Offsets of the planes of every block that a step writes, in its elements, and the size of the arena in bytes."""
     blocks = lowered.space.blocks
     born: dict[int, int] = {}
     dies = [np.zeros(block.channels, np.int64) for block in blocks]
@@ -79,7 +99,7 @@ def _places(lowered: Lowered) -> tuple[dict[int, NDArray[np.int64]], int]:
     for block in order:
         heirs = _heirs(lowered, lowered.drafts[born[block]], born[block], dies)
         heir_of = {channel: (number_of[other], plane) for channel, (other, plane) in heirs.items()}
-        lifetimes.append(Lifetimes(born[block], blocks[block].pixels, dies[block], heir_of))
+        lifetimes.append(Lifetimes(born[block], blocks[block].pixels, dies[block], heir_of, int(elements[block])))
     offsets, arena = place(lifetimes)
     return dict(zip(order, offsets)), arena
 
@@ -101,16 +121,18 @@ def _heirs(lowered: Lowered, draft: Draft, number: int, dies: Sequence[NDArray[n
     }
 
 
-def _locate(starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> tuple[NDArray[np.int64], bool]:
-    """Offset of each address, and whether they lie in the network's input."""
+def _locate(
+    starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]], inputs: int
+) -> tuple[NDArray[np.int64], int]:
+    """Offset of each address, and the buffer they lie in: 0 is the arena, 1 + i is input i."""
     which, channels, pixels = lowered.space.find(starts)
-    if (which == 0).all():
-        return starts - lowered.space.blocks[0].base, True
+    if (first := int(which[0])) < inputs:
+        return starts - lowered.space.blocks[first].base, 1 + first
     places = np.empty(len(starts), np.int64)
     for block in np.unique(which):
         here = which == block
         places[here] = offsets[int(block)][channels[here]] + pixels[here]
-    return places, False
+    return places, 0
 
 
 def _written(draft: Draft, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -123,11 +145,14 @@ def _written(draft: Draft, lowered: Lowered, offsets: Mapping[int, NDArray[np.in
     return (planes[:, None] + np.arange(lowered.space.blocks[draft.writes].pixels)).reshape(-1)  # element by element
 
 
-def _bytes(draft: Draft) -> int:
+def _bytes_moved(draft: Draft, lowered: Lowered, elements: NDArray[np.int64]) -> int:
     """Read and written. A view of single elements reads one of each plane, however large the planes are that they lie in."""
     a = draft.arguments
-    read = sum(len(np.unique(starts)) * a.pixels_read(table) for table, starts in draft.reads.items())
-    return 4 * (read + math.prod(a.out_shape)) + sum(array.nbytes for array in draft.weights.values())
+    read = sum(
+        int(elements[lowered.space.find(np.unique(starts))[0]].sum()) * a.pixels_read(table)
+        for table, starts in draft.reads.items()
+    )
+    return read + a.element * math.prod(a.out_shape)
 
 
 class _Pool:
@@ -141,7 +166,7 @@ class _Pool:
     def add(self, array: NDArray[Any]) -> int:
         start = self._end
         flat = np.ascontiguousarray(array, self._dtype).reshape(-1)
-        padded = np.pad(flat, (0, -len(flat) % ALIGNMENT))
+        padded = np.pad(flat, (0, -len(flat) % (BORDER // flat.itemsize)))
         self._parts.append(padded)
         self._end += len(padded)
         return start

@@ -16,6 +16,7 @@ Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
 Operation = Literal["add", "multiply"]
 Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 
+WIDE = 16  # pixels: a row that fills the widest vector
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
 
 
@@ -121,6 +122,16 @@ class Kernel:
         return math.prod(self.out_shape[1:])
 
     @property
+    def maps(self) -> tuple[int, ...]:
+        """Elements of each tensor that it reads or writes."""
+        return (*(self.in_shape[0] * self.pixels_read(table) for table in self.reads), math.prod(self.out_shape))
+
+    @property
+    def copies(self) -> float:
+        """Elements that it moves besides, in the caches."""
+        return 0.0
+
+    @property
     def flops(self) -> int:
         """Multiply-adds of one image."""
         return 0
@@ -205,28 +216,22 @@ class Gemm(Kernel):
 
 
 @dataclass(frozen=True)
-class Convolution(Kernel):
-    """Dense or grouped, with any window; `in_channels` is that of one group."""
+class _Dense(Kernel):
+    """A convolution with any window; `in_channels` is that of one group."""
 
-    groups: int
     rows: int
     in_channels: int
     window: Window
     activation: Activation
     slope: float
 
-    kernel = "convolution"
-    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    groups: ClassVar[int] = 1
     weights = ("weights", "bias")
     takes_input = True
 
     @property
     def in_shape(self) -> tuple[int, ...]:
         return self.groups * self.in_channels, *self.window.in_plane
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.groups * self.rows, *self.window.out_plane
 
     @property
     def flops(self) -> int:
@@ -236,7 +241,7 @@ class Convolution(Kernel):
     def params(self) -> int:
         return self.groups * self.rows * (self.in_channels * self.window.taps + 1)
 
-    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # makes no difference
         w = self.window
         sizes = (octaves(w.pixels), octaves(self.in_channels), octaves(self.rows), octaves(self.groups))
         return (*sizes, octaves(w.taps), octaves(w.stride_y), octaves(w.out_width), waste(w.out_width, lanes))
@@ -245,19 +250,40 @@ class Convolution(Kernel):
     def _between(self) -> str:
         return f" {_times(self.window.kernel)}"
 
+
+@dataclass(frozen=True)
+class Convolution(_Dense):
+    """Dense or grouped."""
+
+    groups: int = 1  # type: ignore[misc]  # what is 1 for all others
+
+    kernel = "convolution"
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, *self.window.out_plane
+
     @property
     def _remark(self) -> str:
         return _groups(self.groups)
 
 
 @dataclass(frozen=True)
-class ConvolutionPool(Convolution):
+class ConvolutionPool(_Dense):
     """A convolution of one group and its 3x3 max pooling of stride 2, row by row."""
 
     pool_window: Window
 
     kernel = "convolution_pool"
-    may_read: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the kernel takes these windows."""
+        pool, conv = self.pool_window, self.window
+        is_3x3 = pool.kernel == (3, 3) and pool.stride == (2, 2) and pool.padding == pool.dilation == (1, 1)
+        halves = pool.out_plane == ((pool.in_height + 1) // 2, (pool.in_width + 1) // 2)
+        return is_3x3 and halves and pool.in_plane == conv.out_plane and conv.out_width >= WIDE
 
     @property
     def out_shape(self) -> tuple[int, ...]:
@@ -311,7 +337,6 @@ class Depthwise(Kernel):
 class PointwiseDepthwise(Kernel):
     """A pointwise convolution of one group and the 3x3 depthwise one behind it, a few rows at a time."""
 
-    groups: int
     rows: int
     depth: int
     window: Window
@@ -320,7 +345,22 @@ class PointwiseDepthwise(Kernel):
     depthwise_activation: Activation
 
     kernel = "pointwise_depthwise"
+    groups: ClassVar[int] = 1
     weights = ("weights", "bias", "depthwise_weights", "depthwise_bias")
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the kernel takes this window and these activations."""
+        w = self.window
+        slides = w.kernel == (3, 3) and w.padding == w.dilation == (1, 1) and w.stride in ((1, 1), (2, 2))
+        inside = (w.out_width - 1) * w.stride_x < w.in_width and (w.out_height - 1) * w.stride_y < w.in_height
+        bounds = {"none", "relu", "relu6"} >= {self.activation, self.depthwise_activation}
+        return slides and inside and bounds and w.out_width >= WIDE
+
+    @property
+    def copies(self) -> float:
+        # The map between, written and read, and two of eight rows moved on to the next.
+        return 2.25 * self.rows * math.prod(self.window.in_plane)
 
     @property
     def in_shape(self) -> tuple[int, ...]:

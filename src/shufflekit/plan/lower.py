@@ -23,14 +23,12 @@ from shufflekit.plan.kernels import (
     Affine,
     Binary,
     Convolution,
-    ConvolutionPool,
     Depthwise,
     Gather,
     Gemm,
     Kernel,
     LocalResponseNorm,
     Operation,
-    PointwiseDepthwise,
     Pool,
     Pooling,
     Resize,
@@ -38,11 +36,7 @@ from shufflekit.plan.kernels import (
     Softmax,
     Window,
 )
-from shufflekit.plan.pack import pack_panels
-from shufflekit.plan.program import ALIGNMENT
 from shufflekit.plan.views import Addresses, Space, View
-
-_FUSED_FLOATS = 1 << 19  # a tensor of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +46,8 @@ class Draft:
     Args:
         reads: the addresses of the planes of each table that it reads.
         writes: the number of the block of addresses that it writes, or of the output, if `to_output`.
-        weights: packed arrays by name.
+        weights: arrays by name, as networks have them.
+        variant: of the kernel.
     """
 
     arguments: Kernel
@@ -61,11 +56,12 @@ class Draft:
     writes: int
     weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     to_output: bool = False
+    variant: str = "any"
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """The steps of a graph; block 0 of `space` is the network's input."""
+    """The steps of a graph; the first blocks of `space` are the network's inputs."""
 
     drafts: tuple[Draft, ...]
     space: Space
@@ -85,14 +81,11 @@ def lower(graph: Graph) -> Lowered:
 class _Lowering:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.readers = graph.readers()
         self.space = Space()
         self.drafts: list[Draft] = []
         self.vanished: Counter[str] = Counter()
-        (name,) = graph.inputs
-        channels, *plane = graph.values[name].sizes
-        self.views = {name: self.space.add(channels, tuple(plane))}
-        self.input_copy: View | None = None
+        self.views = {name: self._input(graph.values[name].sizes) for name in graph.inputs}
+        self.input_copies: dict[int, View] = {}  # by block
 
     def run(self) -> Lowered:
         refusals = Refusals()
@@ -123,6 +116,10 @@ class _Lowering:
             return self._move(node, node.operator)
         raise RefusedError("")
 
+    def _input(self, shape: tuple[int, ...]) -> View:
+        """(C, ...) as planes, (C,) and () as single elements."""
+        return views.reshape(self.space.add(shape[0] if shape else 1, shape[1:]), shape)
+
     # What only moves elements.
 
     def _move(self, node: Node, move: moves.Move) -> View:
@@ -143,7 +140,7 @@ class _Lowering:
         self._check_batch(cut.dim > 0)
         view, dimension = self.views[node.inputs[0]], cut.dim - 1
         part = slice(cut.start, cut.stop, cut.step)
-        if dimension >= view.starts.ndim and len(view.plane) == 2 and view.starts.ndim == 1:
+        if view.is_in_order and dimension >= view.starts.ndim and len(view.plane) == 2 and view.starts.ndim == 1:
             return self._cut(node, view, dimension - 1, part)
         return views.take_slice(view, dimension, part)
 
@@ -173,78 +170,27 @@ class _Lowering:
         groups, kernel = conv.groups, weights.shape[2:]
         window = Window(*x.plane, *out, *kernel, *conv.stride, *_symmetric(conv.padding), *conv.dilation)
         reads = {"in": x.starts, **self._residual(node, len(out))}
+        weights_of = {"weights": rows_depth, "bias": bias}
         if groups == out_channels == len(x.starts) and window.taps > 1:
-            packed = {"weights": rows_depth, "bias": bias}
             depthwise = Depthwise(out_channels, window, *_activation(node.activation))
-            if (pointwise := self._fusible(node, x, depthwise, reads)) is not None:
-                return self._fused(pointwise, node, depthwise, packed)
-            return self._emit(depthwise, node.name, reads, tuple(out), packed)
-        packed = dict(zip(("weights", "bias"), pack_panels(rows_depth, bias, groups)))
+            return self._emit(depthwise, node.name, reads, tuple(out), weights_of)
         rows, depth = out_channels // groups, weights.shape[1]
         if window.taps == 1 and window.stride == (1, 1) and window.padding == (0, 0):
             gemm = Gemm(groups, rows, depth, x.pixels, *_activation(node.activation))
-            return self._emit(gemm, node.name, reads, tuple(out), packed)
-        convolution = Convolution(groups, rows, depth, window, *_activation(node.activation))
-        return self._emit(convolution, node.name, reads, tuple(out), packed)
-
-    def _fusible(self, node: Node, x: View, depthwise: Depthwise, reads: Mapping[str, Addresses]) -> Draft | None:
-        """The pointwise convolution just before, where it pays to compute it and this depthwise one a few rows at a time."""
-        draft, window = self._written_last(node.inputs[0], x), depthwise.window
-        if draft is None or not isinstance(draft.arguments, Gemm) or draft.arguments.groups != 1:
-            return None
-        if x.starts.size * x.pixels < _FUSED_FLOATS:
-            return None
-        plain = not {"residual"} & {*draft.reads, *reads}
-        bounds = {"none", "relu", "relu6"} >= {draft.arguments.activation, depthwise.activation}
-        # `fuses` in native/kernels/pointwise_depthwise
-        is_3x3 = window.kernel == (3, 3) and window.padding == window.dilation == (1, 1) and window.stride in ((1, 1), (2, 2))
-        return draft if plain and bounds and is_3x3 and window.out_width >= ALIGNMENT else None
-
-    def _fused(self, draft: Draft, node: Node, depthwise: Depthwise, packed: Mapping[str, NDArray[np.float32]]) -> View:
-        self.drafts.pop()
-        a = draft.arguments
-        assert isinstance(a, Gemm)
-        both = PointwiseDepthwise(1, a.rows, a.depth, depthwise.window, a.activation, a.slope, depthwise.activation)
-        weights = {**draft.weights, **{f"depthwise_{name}": array for name, array in packed.items()}}
-        return self._emit(both, f"{draft.name}+{node.name}", draft.reads, depthwise.window.out_plane, weights)
-
-    def _written_last(self, value: str, x: View) -> Draft | None:
-        """The last step, if all that it writes is this value, in order, and nobody else reads it."""
-        if not self.drafts or self.readers[value] != 1:
-            return None
-        block = self.space.blocks[self.drafts[-1].writes]
-        is_whole = np.array_equal(x.starts, block.base + np.arange(block.channels) * block.pixels)
-        return self.drafts[-1] if is_whole else None
+            return self._emit(gemm, node.name, reads, tuple(out), weights_of)
+        convolution = Convolution(rows, depth, window, *_activation(node.activation), groups)
+        return self._emit(convolution, node.name, reads, tuple(out), weights_of)
 
     def _linear(self, node: Node, _: Linear) -> View:
         x = self._vector(node)
         weights, bias = self._weights(node)
-        packed = dict(zip(("weights", "bias"), pack_panels(weights, bias, 1)))
         rows, depth = weights.shape
         gemm = Gemm(1, rows, depth, 1, *_activation(node.activation))
-        return self._emit(gemm, node.name, {"in": x.starts, **self._residual(node, 0)}, (), packed)
+        reads = {"in": x.starts, **self._residual(node, 0)}
+        return self._emit(gemm, node.name, reads, (), {"weights": weights, "bias": bias})
 
     def _max_pool(self, node: Node, pool: pools.MaxPool) -> View:
-        return self._stem(node, pool) or self._pool(node, "maximum", _sliding(pool, pool.dilation))
-
-    def _stem(self, node: Node, max_pool: pools.MaxPool) -> View | None:
-        """A convolution and its max pooling as one step, where the kernel of that name does both."""
-        source = node.inputs[0]
-        x = self.views[source]
-        draft = self._written_last(source, x)
-        if draft is None or type(a := draft.arguments) is not Convolution or a.groups != 1 or "residual" in draft.reads:
-            return None
-        if node.activation:
-            return None
-        out = self._sizes(node.output)[1:]
-        pool = Window(*x.plane, *out, *_sliding(max_pool, max_pool.dilation))
-        is_3x3 = pool.kernel == (3, 3) and pool.stride == (2, 2) and pool.padding == pool.dilation == (1, 1)
-        fits = is_3x3 and out == tuple((size + 1) // 2 for size in x.plane)
-        if not fits or x.plane[1] < ALIGNMENT:  # pools_stem and convolution_by_rows in native/kernels
-            return None
-        self.drafts.pop()
-        both = ConvolutionPool(**vars(a), pool_window=pool)
-        return self._emit(both, draft.name, draft.reads, out, draft.weights)
+        return self._pool(node, "maximum", _sliding(pool, pool.dilation))
 
     def _avg_pool(self, node: Node, pool: pools.AvgPool) -> View:
         return self._pool(node, "average", _sliding(pool, (1, 1)), pool.count_include_pad)
@@ -430,19 +376,24 @@ class _Lowering:
         return out
 
     def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
-        """Brings the network's input into the arena, once, for a step that cannot read it where it lies."""
+        """Brings what lies in the network's inputs into the arena, once, for a step that cannot read it where it lies."""
         blocks, _, _ = self.space.find(starts)
-        from_input = blocks == 0
-        if not from_input.any() or (direct and from_input.all()):
+        inputs = [int(block) for block in np.unique(blocks) if block < len(self.graph.inputs)]
+        if not inputs or (direct and (blocks == inputs[0]).all()):
             return starts
-        source = self.space.blocks[0]
-        if self.input_copy is None:
-            pixels = source.pixels
-            self.input_copy = self.space.add(source.channels, (pixels,))
-            planes = source.base + np.arange(source.channels) * pixels
-            gather = Gather(source.channels, 1, pixels, 1, pixels)
+        for block in inputs:
+            source, copy = self.space.blocks[block], self._input_copy(name, block)
+            starts = np.where(blocks == block, starts - source.base + copy.starts[0], starts)
+        return starts
+
+    def _input_copy(self, name: str, block: int) -> View:
+        if block not in self.input_copies:
+            source = self.space.blocks[block]
+            self.input_copies[block] = self.space.add(source.channels, (source.pixels,))
+            planes = source.base + np.arange(source.channels) * source.pixels
+            gather = Gather(source.channels, 1, source.pixels, 1, source.pixels)
             self.drafts.append(Draft(gather, f"{name}.input", {"in": planes}, self._last_block()))
-        return np.where(from_input, starts - source.base + self.input_copy.starts[0], starts)
+        return self.input_copies[block]
 
 
 def _activation(found: activations.Activation | None) -> tuple[Activation, float]:

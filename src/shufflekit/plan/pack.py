@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-PANEL = 8  # rows of a panel
+from shufflekit.plan.kernels import PANEL, Convolution, ConvolutionPool, Gemm, Kernel, PointwiseDepthwise
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+def as_they_are(_arguments: Kernel, weights: Arrays) -> Arrays:
+    """Weights that a kernel reads in the order in which networks have them."""
+    return weights
+
+
+def in_panels(arguments: Kernel, weights: Arrays) -> Arrays:
+    """`weights` (out_channels, depth) and `bias` of a GEMM in panels, the others as they are."""
+    assert isinstance(arguments, Gemm | Convolution | ConvolutionPool | PointwiseDepthwise)
+    panels, bias = pack_panels(weights["weights"], weights["bias"], arguments.groups)
+    return {**weights, "weights": panels, "bias": bias}
 
 
 def pack_panels(weights: NDArray[np.float32], bias: NDArray[np.float32], groups: int) -> tuple[NDArray[np.float32], ...]:

@@ -1,9 +1,9 @@
 """A program: the steps that the native engine runs, as plain data, and its file.
 
-The file is a safetensors file with two tensors, `tables` (int32) and `weights` (float32), and the rest as JSON in its
+The file is a safetensors file with two tensors, `tables` (int32) and `weights` (bytes), and the rest as JSON in its
 metadata under `plan`, behind a checksum of the whole file. A tensor of the network is a list of planes: a table has the
-offset of each, in floats from the start of the arena. A step names its tables and weights by where they start. The engine
-checks all of it before it runs anything.
+offset of each, in elements from the start of its buffer: the arena, or an input or output of the network. A step names its
+tables and weights by where they start. The engine checks all of it before it runs anything.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,28 +20,32 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, UsageError
 from shufflekit.plan.kernels import KERNELS, Kernel, Window
 from shufflekit.records import record
 
-FORMAT = 1
-_BORDER = 64  # bytes: weights are read in place, a cache line at a time
+FORMAT = 2
+BORDER = 64  # bytes: planes and weights start on a cache line's border (native/kernels/plane.h)
 _CHECKSUM_OPENS = b'{"__metadata__":{"checksum":"'  # the header; native/program.cpp looks for it
 _CHECKSUM_DIGITS = 32
-ALIGNMENT = 16  # floats; the planes of native/kernels/plane.h
+
+ELEMENTS: Mapping[str, int] = {"float32": 4}  # bytes of each type of inputs and outputs
 
 
-def plane_floats(pixels: int) -> int:
-    """Floats that a plane of the arena owns; native/kernels/plane.h says why.
+def plane_bytes(pixels: int, element: int = 4) -> int:
+    """Bytes that a plane of the arena owns; native/kernels/plane.h says why.
+
+    Args:
+        element: bytes of one.
 
     Example:
-        >>> plane_floats(1), plane_floats(49), plane_floats(1024)
-        (1, 64, 1040)
+        >>> plane_bytes(1), plane_bytes(49), plane_bytes(1024), plane_bytes(49, element=1)
+        (4, 256, 4160, 64)
     """
     if pixels == 1:
-        return 1
-    floats = -(-pixels // ALIGNMENT) * ALIGNMENT
-    return floats if floats % 512 else floats + ALIGNMENT
+        return element
+    size = -(-pixels * element // BORDER) * BORDER
+    return size if size % 2048 else size + BORDER
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,12 @@ class Step:
 
     Args:
         arguments: what it computes.
+        variant: how.
         tables: where each table of planes starts, those that it reads by name and `out`.
         weights: where each of its weights starts.
         flops: multiply-adds of one image.
         bytes: read and written, weights included.
-        in_buffer: 0 is the arena, 1 the network's input.
+        in_buffer: 0 is the arena, 1 + i input i.
         out_buffer: 0 is the arena, 1 + i output i.
     """
 
@@ -66,6 +71,7 @@ class Step:
     bytes: int = 0
     in_buffer: int = 0
     out_buffer: int = 0
+    variant: str = "any"
 
     @property
     def kernel(self) -> str:
@@ -73,39 +79,55 @@ class Step:
         return self.arguments.kernel
 
     def to_json(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("kernel", "name", "in_buffer", "out_buffer", "flops", "bytes")}
-        missing = dict.fromkeys(self.arguments.may_read, -1)
-        return {**own, **missing, **self.tables, **self.weights, **_fields(self.arguments)}
+        fields = {name: vars(value) if isinstance(value, Window) else value for name, value in vars(self.arguments).items()}
+        return {"kernel": self.kernel, **{name: getattr(self, name) for name in _OWN}, **self.tables, **self.weights, **fields}
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Step:
         if entry["kernel"] not in KERNELS:
             raise InputError(f"plan: kernel must be one of {', '.join(KERNELS)}, found {entry['kernel']!r}")
         kind = KERNELS[entry["kernel"]]
+        tables = (*kind.reads, *(table for table in kind.may_read if table in entry), "out")
         return cls(
-            arguments=record(kind, _windows(entry), f"plan: step {entry['name']}"),
-            tables={table: entry[table] for table in (*kind.reads, *kind.may_read, "out") if entry[table] >= 0},
+            arguments=record(kind, entry, f"plan: step {entry['name']}"),
+            tables={table: entry[table] for table in tables},
             weights={name: entry[name] for name in kind.weights},
-            **{name: entry[name] for name in ("name", "in_buffer", "out_buffer", "flops", "bytes")},
+            **{name: entry[name] for name in _OWN},
         )
 
 
-def _fields(kernel: Kernel) -> dict[str, Any]:
-    return {name: list(vars(value).values()) if isinstance(value, Window) else value for name, value in vars(kernel).items()}
-
-
-def _windows(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """With windows by the names of their numbers."""
-    names = [each.name for each in fields(Window)]
-    return {**entry, **{key: dict(zip(names, entry[key])) for key in ("window", "pool_window") if key in entry}}
+_OWN = ("variant", "name", "in_buffer", "out_buffer", "flops", "bytes")
 
 
 @dataclass(frozen=True)
-class Output:
-    """A tensor that the program hands out; `shape` is without the batch."""
+class Tensor:
+    """An input or output.
+
+    Args:
+        shape: without the batch.
+        type: of its elements.
+        batched: by image; in the file its shape opens with "N".
+    """
 
     name: str
     shape: tuple[int, ...]
+    type: str = "float32"
+    batched: bool = True
+
+    @property
+    def element(self) -> int:
+        """Bytes of one."""
+        return ELEMENTS[self.type]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "type": self.type, "shape": [*["N"] * self.batched, *self.shape]}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Tensor:
+        if entry["type"] not in ELEMENTS:
+            raise InputError(f"plan: type must be one of {', '.join(ELEMENTS)}, found {entry['type']!r}")
+        batched = entry["shape"][:1] == ["N"]
+        return cls(entry["name"], tuple(entry["shape"][batched:]), entry["type"], batched)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +135,10 @@ class Program:
     """A compiled network.
 
     Args:
-        input_shape: (C, H, W) of an image; any number of images may be run at once.
-        arena: floats of working memory for one image.
+        inputs: in the network's order; any number of images may be run at once.
+        arena: bytes of working memory for one image.
         tables: plane offsets, int32.
-        weights: packed weights and biases, float32.
+        weights: packed weights and biases, as bytes.
         info: what a user of the network needs beside it: preprocessing, class names; and what was compiled away.
 
     Example:
@@ -124,25 +146,36 @@ class Program:
         >>> gather = Gather(channels=1, in_height=2, in_width=2, out_height=2, out_width=2)
         >>> identity = Program(
         ...     name="identity",
-        ...     input_shape=(1, 2, 2),
-        ...     outputs=(Output("y", (1, 2, 2)),),
+        ...     inputs=(Tensor("x", (1, 2, 2)),),
+        ...     outputs=(Tensor("y", (1, 2, 2)),),
         ...     arena=0,
         ...     steps=(Step(gather, "y", {"in": 0, "out": 0}, in_buffer=1, out_buffer=1),),
         ...     tables=np.zeros(1, np.int32),
-        ...     weights=np.zeros(0, np.float32),
+        ...     weights=np.zeros(0, np.uint8),
         ... )
         >>> Program.from_bytes(identity.to_bytes()).steps[0].kernel
         'gather'
     """
 
     name: str
-    input_shape: tuple[int, int, int]
-    outputs: tuple[Output, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     arena: int
     steps: tuple[Step, ...]
     tables: NDArray[np.int32]
-    weights: NDArray[np.float32]
+    weights: NDArray[np.uint8]
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of the only input, without the batch.
+
+        Raises:
+            UsageError: there are several.
+        """
+        if len(self.inputs) > 1:
+            raise UsageError(f"input_shape: the plan has {len(self.inputs)} inputs; `inputs` has the shape of each")
+        return self.inputs[0].shape
 
     @cached_property
     def flops(self) -> int:
@@ -159,22 +192,22 @@ class Program:
         plan = {
             "format": FORMAT,
             "name": self.name,
-            "input": {"shape": list(self.input_shape)},
-            "outputs": [{"name": output.name, "shape": list(output.shape)} for output in self.outputs],
+            "inputs": [tensor.to_json() for tensor in self.inputs],
+            "outputs": [tensor.to_json() for tensor in self.outputs],
             "arena": self.arena,
             "steps": [step.to_json() for step in self.steps],
             "info": dict(self.info),
         }
         # Whole lines of tables leave the weights on a border too.
-        tables = np.pad(self.tables.astype("<i4"), (0, -len(self.tables) % (_BORDER // 4)))
-        weights = self.weights.astype("<f4")
+        tables = np.pad(self.tables.astype("<i4"), (0, -len(self.tables) % (BORDER // 4)))
+        weights = np.pad(self.weights, (0, -len(self.weights) % BORDER))
         header = {
             "__metadata__": {"checksum": "0" * _CHECKSUM_DIGITS, "plan": json.dumps(plan)},
             "tables": _entry("I32", tables, 0),
-            "weights": _entry("F32", weights, tables.nbytes),
+            "weights": _entry("U8", weights, tables.nbytes),
         }
         text = json.dumps(header, separators=(",", ":"))
-        text += " " * (-(8 + len(text)) % _BORDER)
+        text += " " * (-(8 + len(text)) % BORDER)
         content = struct.pack("<Q", len(text)) + text.encode() + tables.tobytes() + weights.tobytes()
         return _with_checksum(content, _checksum(content))
 
@@ -196,13 +229,13 @@ class Program:
             if not has_checksum and set(metadata) != {"plan"}:  # a bit that flips in a name must not hide the checksum
                 raise InputError(f"plan: without a checksum at its start, must have plan alone, found {', '.join(metadata)}")
             plan = json.loads(metadata["plan"])
-            tensors = safetensors.numpy.load(content)
             if plan["format"] != FORMAT:
                 raise InputError(f"plan: format must be {FORMAT}, found {plan['format']}; compile the network again")
+            tensors = safetensors.numpy.load(content)
             return cls(
                 name=plan["name"],
-                input_shape=tuple(plan["input"]["shape"]),
-                outputs=tuple(Output(output["name"], tuple(output["shape"])) for output in plan["outputs"]),
+                inputs=tuple(Tensor.from_json(entry) for entry in plan["inputs"]),
+                outputs=tuple(Tensor.from_json(entry) for entry in plan["outputs"]),
                 arena=plan["arena"],
                 steps=tuple(Step.from_json(entry) for entry in plan["steps"]),
                 tables=tensors["tables"],
@@ -224,7 +257,7 @@ class Program:
         ]
         vanished = ", ".join(f"{count} {op}" for op, count in self.info.get("vanished", {}).items()) or "none"
         lines.append(f"compiled away: {vanished}; steps that only move data: {len(self.moves)}")
-        memory = f"arena {self.arena * 4 / 1e6:.2f} MB, weights {self.weights.nbytes / 1e6:.2f} MB"
+        memory = f"arena {self.arena / 1e6:.2f} MB, weights {self.weights.nbytes / 1e6:.2f} MB"
         lines.append(f"{self.flops / 1e6:,.1f} M multiply-adds, {memory}")
         return "\n".join(lines)
 

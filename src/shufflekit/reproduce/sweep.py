@@ -36,7 +36,7 @@ _HELD_OUT = 10  # one training image in ten
 _REACH_IMAGES = 250  # held-out ones
 _UNFINISHED = ".unfinished"
 
-# Its choice is in docs/reproduce.md.
+# Chosen on held-out images, once: docs/reproduce.md.
 SMALL = replace(
     IMAGENET,
     epochs=6,

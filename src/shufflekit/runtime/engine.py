@@ -57,8 +57,7 @@ class Engine:
         self._asked_set = instruction_set
         self._program: Program | None = None
         self._native = self._read(plan, threads, instruction_set)
-        channels, height, width = self._native.input_shape
-        self._input_shape = channels, height, width
+        self._inputs = tuple(self._native.inputs)
 
     @staticmethod
     def _read(plan: Path | bytes, threads: int, instruction_set: str) -> _native.Engine:
@@ -75,38 +74,61 @@ class Engine:
         except OSError as error:
             raise InputError(f"{plan!s}: cannot be read: {error.strerror or error}") from None
 
-    def __call__(self, x: NDArray[np.float32] | Tensor) -> Any:
+    def __call__(self, *inputs: NDArray[np.float32] | Tensor, **named: NDArray[np.float32] | Tensor) -> Any:
         """Runs images through the network.
 
         Args:
-            x: (N, C, H, W) float32, any N of 1 or more; a numpy array, or a torch tensor on the CPU. No gradient flows.
+            inputs: each (N, C, H, W) float32, or of the shape that the network takes, any N of 1 or more, the same for all;
+                numpy arrays, or torch tensors on the CPU, in the network's order. No gradient flows.
+            named: inputs by name, those that are not given in order.
 
         Returns:
-            What the network returns, of x's kind; a list where that is several tensors.
+            What the network returns, of the inputs' kind; a list where that is several tensors.
 
         Raises:
-            InputError: x is of another kind, type, shape or device.
+            InputError: an input is missing, or of another kind, type, shape or device.
         """
+        torch = sys.modules.get("torch")
+        given = self._in_order(inputs, named)
+        arrays = [self._checked(each, x) for each, x in zip(self._inputs, given, strict=True)]
+        counts = {len(x) for each, x in zip(self._inputs, arrays, strict=True) if each.batched}
+        if len(counts) > 1:
+            raise InputError(f"inputs: must have the same number of images, found {', '.join(map(str, sorted(counts)))}")
+        found: list[Any] = self._native.run(arrays)
+        if torch is not None and any(isinstance(x, torch.Tensor) for x in given):
+            found = [torch.from_numpy(array) for array in found]
+        return found[0] if len(found) == 1 else found
+
+    def _in_order(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        if not named and len(inputs) == len(self._inputs):
+            return list(inputs)
+        names = [each.name for each in self._inputs]
+        wrong = [name for name in named if name not in names[len(inputs) :]]
+        missing = [name for name in names[len(inputs) :] if name not in named]
+        if wrong or missing or len(inputs) > len(names):
+            found = ", ".join([*["one in order"] * len(inputs), *named]) or "none"
+            raise InputError(f"inputs: must be {', '.join(names)}, found {found}")
+        return [*inputs, *(named[name] for name in names[len(inputs) :])]
+
+    def _checked(self, needed: _native.Tensor, x: Any) -> NDArray[np.float32]:
+        """An input as the engine takes it."""
+        label = needed.name if len(self._inputs) > 1 else "x"
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(x, torch.Tensor):
             if x.device.type != "cpu" or x.layout != torch.strided:
-                raise InputError(f"x: must be a dense tensor on the CPU, found {x.layout} on {x.device}")
+                raise InputError(f"{label}: must be a dense tensor on the CPU, found {x.layout} on {x.device}")
             if x.dtype != torch.float32:
-                raise InputError(f"x: must be float32, found {x.dtype}")
-            found: list[Any] = [torch.from_numpy(array) for array in self._run(x.numpy(force=True))]
-        elif isinstance(x, np.ndarray):
-            found = self._run(x)
-        else:
-            raise InputError(f"x: must be a numpy array or a torch tensor, found {type(x).__name__}")
-        return found[0] if len(found) == 1 else found
-
-    def _run(self, x: NDArray[Any]) -> list[NDArray[np.float32]]:
+                raise InputError(f"{label}: must be float32, found {x.dtype}")
+            x = x.numpy(force=True)
+        elif not isinstance(x, np.ndarray):
+            raise InputError(f"{label}: must be a numpy array or a torch tensor, found {type(x).__name__}")
         if x.dtype != np.float32:
-            raise InputError(f"x: must be float32, found {x.dtype}")
-        if x.ndim != 4 or x.shape[1:] != self.input_shape or len(x) == 0:
-            needed = ", ".join(map(str, self.input_shape))
-            raise InputError(f"x: must be (N, {needed}) with N of 1 or more, found {x.shape}")
-        return self._native.run(np.require(x, requirements=("C", "A")))
+            raise InputError(f"{label}: must be float32, found {x.dtype}")
+        if list(x.shape[needed.batched :]) != needed.shape or x.ndim != needed.batched + len(needed.shape) or x.size == 0:
+            shape = ", ".join([*["N"] * needed.batched, *map(str, needed.shape)])
+            images = " with N of 1 or more" if needed.batched else ""
+            raise InputError(f"{label}: must be ({shape}){images}, found {x.shape}")
+        return np.require(x, requirements=("C", "A"))
 
     def profile(self, repeats: int = 50, device: Device | None = None) -> EngineProfile:
         """Times each step on a random image.
@@ -139,9 +161,10 @@ class Engine:
         """
         if not _is_whole(repeats) or repeats < 1:
             raise UsageError(f"repeats: must be 1 or more, found {repeats!r}")
-        image = np.random.default_rng(0).standard_normal((1, *self.input_shape), np.float32)
-        self._native.profile(image, 3)  # caches and clocks settle
-        return np.array(self._native.profile(image, repeats))
+        random = np.random.default_rng(0)
+        inputs = [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in self._inputs]
+        self._native.profile(inputs, 3)  # caches and clocks settle
+        return np.array(self._native.profile(inputs, repeats))
 
     def save(self, path: str | Path) -> None:
         """Writes the plan to a file, all of it or nothing; `load` reads it back.
@@ -162,9 +185,22 @@ class Engine:
         Engine.__init__(self, content, threads, instruction_set if instruction_set in _instruction_sets() else "")
 
     @property
+    def inputs(self) -> tuple[_native.Tensor, ...]:
+        """Of each input in the network's order: name, type, shape without the batch, whether there is one for each image."""
+        return self._inputs
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of an image."""
-        return self._input_shape
+        """(C, H, W) of an image, where the network takes one.
+
+        Raises:
+            UsageError: it takes something else.
+        """
+        shapes = [each.shape for each in self._inputs]
+        if len(shapes) != 1 or len(shapes[0]) != 3:
+            raise UsageError(f"input_shape: the network takes no single image: its inputs are {shapes}")
+        channels, height, width = shapes[0]
+        return channels, height, width
 
     @property
     def threads(self) -> int:
@@ -186,10 +222,11 @@ class Engine:
         return self._program
 
     def __repr__(self) -> str:
-        program, shape = self.program, ", ".join(map(str, self.input_shape))
+        program = self.program
+        shapes = ", ".join(f"({', '.join([*['N'] * each.batched, *map(str, each.shape)])})" for each in self._inputs)
         plural = "" if self.threads == 1 else "s"
         return (
-            f"<Engine {program.name or 'unnamed'}: (N, {shape}), {len(program.steps)} steps, "
+            f"<Engine {program.name or 'unnamed'}: {shapes}, {len(program.steps)} steps, "
             f"{program.flops / 1e6:.1f} M multiply-adds, {self.threads} thread{plural}>"
         )
 

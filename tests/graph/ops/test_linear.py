@@ -18,7 +18,7 @@ def test_it_is_torchs(shape, rows, has_bias, seed):
     bias = [numbers((rows,), seed + 2)] if has_bias else []
     x = numbers(tuple(shape), seed)
     check(Linear(), F.linear, x, numbers((rows, shape[-1]), seed + 1), *bias)
-    assert Linear().flops(x.shape, (rows, shape[-1])) == x.size * rows
+    assert Linear().flops([x.shape, (rows, shape[-1])], (*x.shape[:-1], rows)) == x.size * rows
 
 
 @pytest.mark.parametrize(

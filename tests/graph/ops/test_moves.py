@@ -61,10 +61,10 @@ def test_concat_is_torchs(shape, data, seed):
     check(Concat(dim), lambda *parts: torch.cat(parts, dim), *parts, batches=len(parts))
 
 
-def test_a_view_moves_nothing_and_a_concat_does() -> None:
-    assert [operator.mac((1, 4, 6)) for operator in (Permute((0, 2, 1)), Reshape((1, 24)), Slice(1, 0, 2))] == [0, 0, 0]
-    assert Concat(1).mac((1, 4, 6), (1, 2, 6)) == 2 * 36
-    assert Take(1, (0, 0, 1)).mac((1, 4, 6)) == 2 * 18
+def test_what_a_copy_reads_and_writes() -> None:
+    assert Permute((0, 2, 1)).mac([(1, 4, 6)], (1, 6, 4)) == 2 * 24
+    assert Concat(1).mac([(1, 4, 6), (1, 2, 6)], (1, 6, 6)) == 2 * 36
+    assert Take(1, (0, 0, 1)).mac([(1, 4, 6)], (1, 3, 6)) == 2 * 18
 
 
 @pytest.mark.parametrize(

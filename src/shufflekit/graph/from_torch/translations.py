@@ -21,6 +21,7 @@ from shufflekit.graph.operator import Array, Operator, RefusedError
 from shufflekit.graph.ops.activations import Clamp, Hardsigmoid, Hardswish, LeakyRelu, Relu, Relu6, Sigmoid, Silu
 from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
 from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm
@@ -295,6 +296,16 @@ def _permuted(call: Call, dims: Sequence[int]) -> Nodes:
     return Nodes([(Permute(x.stored_order(dims)), (name,))], images)
 
 
+def _expand(call: Call) -> Nodes:
+    name, x = call.place()
+    sizes, axis = sizes_of(call.node.meta["val"])
+    for _ in range(len(sizes) - len(x.sizes)):
+        x = x.unsqueezed(0)
+    assert axis == x.axis  # torch repeats only what is 1, and N is more
+    images = Images(sizes, axis, x.outer)
+    return Nodes([(Reshape(x.stored), (name,)), (Expand(images.stored), (0,))], images)
+
+
 def _channel_shuffle(call: Call) -> Nodes:
     _, c, *rest = call.output.sizes
     groups, shape = int(call["groups"]), call.shape
@@ -374,6 +385,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.index.Tensor": _index,
     **{f"aten.{op}": _reshape for op in ("view", "_unsafe_view", "reshape", "flatten.using_ints", "view_as", "reshape_as")},
     **{f"aten.{op}": _reshape for op in ("squeeze", "squeeze.dim", "squeeze.dims", "unsqueeze", "unflatten.int")},
+    "aten.expand": _expand,
+    "aten.expand_as": _expand,
     "aten.permute": _permute,
     "aten.transpose.int": _transpose,
     "aten.channel_shuffle": _channel_shuffle,

@@ -6,6 +6,7 @@ from shufflekit.graph.operator import Operator
 from shufflekit.graph.ops.activations import Clamp, Hardsigmoid, Hardswish, LeakyRelu, Relu, Relu6, Sigmoid, Silu
 from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
 from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm
@@ -19,5 +20,5 @@ OPERATORS: tuple[type[Operator], ...] = (
     *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Mean, Resize),
     *(Relu, Relu6, Hardsigmoid, Hardswish, Sigmoid, Silu, LeakyRelu, Clamp),
     *(Add, Sub, Mul, Div),
-    *(Reshape, Permute, Slice, Take, Concat),
+    *(Reshape, Permute, Slice, Take, Concat, Expand),
 )

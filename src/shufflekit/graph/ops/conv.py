@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape, numbers
+from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape, Sizes, numbers
 from shufflekit.graph.ops.windows import check_lengths, out_sizes, windows
 
 
@@ -55,6 +56,5 @@ class Conv(Operator):
         y = channels_last.transpose(1, 0, 2 + sides, *range(2, 2 + sides)).reshape(images, out_channels, *out)
         return y + bias[0].reshape(-1, *(1,) * sides) if bias else y
 
-    def flops(self, x: tuple[int, ...], weight: tuple[int, ...], *bias: tuple[int, ...]) -> int:
-        images, _, *out = numbers(self.shape(x, weight, *bias))
-        return images * math.prod(out) * math.prod(weight)
+    def flops(self, inputs: Sequence[Sizes], output: Sizes) -> int:
+        return math.prod(output) * math.prod(inputs[1][1:])

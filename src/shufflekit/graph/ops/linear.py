@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape, numbers
+from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape, Sizes
 
 
 @dataclass(frozen=True)
@@ -30,5 +31,5 @@ class Linear(Operator):
         y: Array = x @ weight.T
         return y + bias[0] if bias else y
 
-    def flops(self, x: tuple[int, ...], weight: tuple[int, ...], *bias: tuple[int, ...]) -> int:
-        return math.prod(numbers(self.shape(x, weight, *bias))) * weight[1]
+    def flops(self, inputs: Sequence[Sizes], output: Sizes) -> int:
+        return math.prod(output) * inputs[1][1]

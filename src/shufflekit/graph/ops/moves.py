@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from shufflekit.graph.operator import BATCH, Array, Category, Operator, RefusedError, Shape, bound, numbers
+from shufflekit.graph.operator import BATCH, Array, Category, Operator, RefusedError, Shape, Sizes, bound, numbers
 
 
 @dataclass(frozen=True)
 class Move(Operator):
-    """Its result holds elements of its inputs, and which of them depends on shapes alone: `reference` moves addresses too."""
+    """Its result holds elements of its inputs, and which of them depends on shapes alone: `reference` moves addresses too.
+
+    `mac` is that of a copy; where `reference` gives a view, nothing is moved.
+    """
 
     category: ClassVar[Category] = "data movement"
 
 
-class _Free(Move):
-    """A view of its input."""
-
-    def mac(self, *inputs: tuple[int, ...]) -> int:
-        return 0
-
-
 @dataclass(frozen=True)
-class Reshape(_Free):
+class Reshape(Move):
     """The same elements in the same order; the batch stays in dimension 0."""
 
     name: ClassVar[str] = "reshape"
@@ -45,7 +42,7 @@ class Reshape(_Free):
 
 
 @dataclass(frozen=True)
-class Permute(_Free):
+class Permute(Move):
     """Dimensions in another order; the batch stays the first."""
 
     name: ClassVar[str] = "permute"
@@ -73,7 +70,7 @@ def _replaced(x: Shape, dim: int, count: int) -> Shape:
 
 
 @dataclass(frozen=True)
-class Slice(_Free):
+class Slice(Move):
     """Each `step`-th of a dimension, from `start` on and before `stop`, both counted from the front."""
 
     name: ClassVar[str] = "slice"
@@ -120,8 +117,8 @@ class Take(Move):
     def reference(self, x: Array) -> Array:
         return x.take(np.array(self.index, np.int64), self.dim)
 
-    def mac(self, *inputs: tuple[int, ...]) -> int:
-        return 2 * math.prod(numbers(self.shape(*inputs)))
+    def mac(self, inputs: Sequence[Sizes], output: Sizes) -> int:
+        return 2 * math.prod(output)
 
 
 @dataclass(frozen=True)

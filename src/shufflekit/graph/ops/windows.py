@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from shufflekit.graph.operator import Array, RefusedError, Shape, numbers, require_rank
-
-Sizes = tuple[int, ...]
+from shufflekit.graph.operator import Array, RefusedError, Shape, Sizes, numbers, require_rank
 
 
 def check_lengths(kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> None:

@@ -1,21 +1,8 @@
-// Wide outputs: groups > output rows > GEMM on the input rows that a row sees (input_rows.h).
-// Others: blocks of 48 output pixels > groups > gather their patches, one run of 48 floats for each (channel, tap) > GEMM.
-#include "kernels/convolution/convolution.h"
-
+// Groups > blocks of 48 output pixels > gather their patches, one run of 48 floats for each (channel, tap) > GEMM.
 #include "kernels/convolution/input_rows.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
-
-struct Share {
-    int32_t first_panel, last_panel;
-};
-
-// Of the group's panels.
-Share panels_of(const Convolution& c, int32_t group, int32_t first_panel, int32_t last_panel) {
-    const int32_t panels = gemm_panels(c.rows), first = group * panels;
-    return {first_panel > first ? first_panel - first : 0, last_panel < first + panels ? last_panel - first : panels};
-}
 
 // One group as a GEMM on operands of ours, for `pixels` output pixels from `pixel` on.
 Gemm block(const Convolution& c, int32_t group, const float* operands, const int32_t* offsets, int64_t pixel, int32_t pixels) {
@@ -34,14 +21,7 @@ Gemm block(const Convolution& c, int32_t group, const float* operands, const int
             c.epilogue};
 }
 
-void by_rows(const Convolution& c, float* scratch, int32_t group, int32_t first_row, int32_t last_row, Share share) {
-    InputRows rows(c, group, scratch);
-    for (int64_t y = first_row; y < last_row; ++y)
-        convolve_row(c, group, rows, y, {c.out.base + y * c.window.out_width, c.out.offsets + int64_t{group} * c.rows}, share.first_panel,
-                     share.last_panel);
-}
-
-void by_patches(const Convolution& c, float* scratch, int32_t group, int32_t first_pixel, int32_t last_pixel, Share share) {
+void by_patches(const Convolution& c, float* scratch, int32_t group, int32_t first_pixel, int32_t last_pixel, Range share) {
     const Window& w = c.window;
     const int64_t depth = int64_t{c.in_channels} * w.kernel_y * w.kernel_x;
     auto* offsets = reinterpret_cast<int32_t*>(scratch + depth * convolution_block);
@@ -61,21 +41,17 @@ void by_patches(const Convolution& c, float* scratch, int32_t group, int32_t fir
                                  x * w.stride_x - w.pad_x + j * w.dilation_x, w.stride_x, here, to + done);
                         done += here;
                     }
-        gemm(block(c, group, scratch, offsets, pixel, count), 0, count, share.first_panel, share.last_panel);
+        gemm(block(c, group, scratch, offsets, pixel, count), 0, count, share.first, share.last);
     }
 }
 
 }  // namespace
 
-void convolution(const Convolution& c, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
-    const int32_t panels = gemm_panels(c.rows), width = c.window.out_width;
-    for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
-        const Share share = panels_of(c, group, first_panel, last_panel);
-        if (convolution_by_rows(c))
-            by_rows(c, scratch, group, first_pixel / width, last_pixel / width, share);
-        else
-            by_patches(c, scratch, group, first_pixel, last_pixel, share);
-    }
+void convolution_patches(const Convolution& c, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel,
+                         int32_t last_panel) {
+    const int32_t panels = gemm_panels(c.rows);
+    for (int32_t group = first_panel / panels; group * panels < last_panel; ++group)
+        by_patches(c, scratch, group, first_pixel, last_pixel, panels_of(c, group, first_panel, last_panel));
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

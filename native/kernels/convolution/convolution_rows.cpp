@@ -1,0 +1,16 @@
+// Groups > output rows > GEMM on the input rows that a row sees (input_rows.h).
+#include "kernels/convolution/input_rows.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+
+void convolution_rows(const Convolution& c, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    const int32_t panels = gemm_panels(c.rows), width = c.window.out_width;
+    for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
+        const Range share = panels_of(c, group, first_panel, last_panel);
+        InputRows rows(c, group, scratch);
+        for (int64_t y = first_pixel / width; y < last_pixel / width; ++y)
+            convolve_row(c, group, rows, y, {c.out.base + y * width, c.out.offsets + int64_t{group} * c.rows}, share.first, share.last);
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA

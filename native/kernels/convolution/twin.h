@@ -1,0 +1,91 @@
+// The twin of the convolution, the cases of its variants, and what a step takes.
+#pragma once
+
+#include "kernels/convolution/convolution.h"
+#include "kernels/gemm/twin.h"
+#include "tests/cases.h"
+#include "tests/reference.h"
+
+namespace shufflekit::reference {
+
+// Pixel p of the group's output row n.
+inline double convolved(const Convolution& c, int32_t group, int32_t n, int64_t p) {
+    const Window& w = c.window;
+    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, depth = c.in_channels * taps;
+    const PackedRow row = packed_row(c.weights, c.bias, c.rows, depth, group, n);
+    double sum = row.bias;
+    for (int64_t k = 0; k < depth; ++k) {
+        const float* plane = c.in[int64_t{group} * c.in_channels + k / taps];
+        sum += row.weights[k * gemm_panel] * tap(plane, w, p / w.out_width, p % w.out_width, k % taps / w.kernel_x, k % taps % w.kernel_x);
+    }
+    if (c.residual.base) sum += c.residual[int64_t{group} * c.rows + n][p];
+    return activate(sum, c.epilogue);
+}
+
+inline void convolution(const Convolution& c, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    rows_of_panels(c.groups, c.rows, first_panel, last_panel, [&](int32_t group, int32_t n) {
+        for (int64_t p = first_pixel; p < last_pixel; ++p) c.out[int64_t{group} * c.rows + n][p] = static_cast<float>(convolved(c, group, n, p));
+    });
+}
+
+}  // namespace shufflekit::reference
+
+namespace shufflekit::testing {
+
+// Multiply-adds and moves of one image, roughly and rather too many.
+inline double work(const Convolution& c) { return double(c.groups) * (c.rows + 1) * c.in_channels * work(c.window); }
+// Elements.
+inline double written(const Convolution& c) { return double(c.groups) * c.rows * c.window.out_height * c.window.out_width; }
+
+// Of a variant.
+template <class Variant>
+void test_convolutions(Report& report, Convolution::Function* kernel) {
+    constexpr bool by_rows = std::is_same_v<Variant, ConvolutionRows>;
+    for (const int32_t width : side_edges)
+        for (int32_t variant = 0; variant < 32; ++variant)
+            report.run([&](Random& random, std::string& about) {
+                Window w = any_window(random, random.between(1, 9), width, variant < 12);
+                if (by_rows) w.out_width = std::max(w.out_width, 16);  // the padding on the right fills it up
+                const int32_t groups = random.of({1, 1, 1, 2, 3}), rows = random.between(1, 17), in_channels = random.of({1, 2, 3, 5, 8, 20});
+                const int32_t pixels = w.out_height * w.out_width;
+                const bool tight = random.once_in(3);
+                const Residual residual = by_rows || tight || random.once_in(3) ? Residual::none : random.of(residuals);
+                Arena arena(random), input(random, tight);
+                Arena& source = tight ? input : arena;
+                Tensor in = source.add(groups * in_channels, w.in_height * w.in_width);
+                const Tensor out = arena.add(groups * rows, pixels);
+                const Tensor added = residual == Residual::in_place ? out : arena.add(groups * rows, pixels);
+                arena.make(), input.make();
+                source.fill(in);
+                if (residual != Residual::none) arena.fill(added);
+                repeat_some(random, in);
+                const int64_t depth = int64_t{in_channels} * w.kernel_y * w.kernel_x;
+                const auto ins = table(in.offsets), outs = table(out.offsets), addeds = table(added.offsets);
+                const Packed packed(random, groups, rows, depth);
+                const Convolution c{{nullptr, ins.data()},
+                                    {nullptr, outs.data()},
+                                    {nullptr, residual == Residual::none ? nullptr : addeds.data()},
+                                    packed.weights, packed.bias, groups, rows, in_channels, w, any_epilogue(random)};
+                const Guarded<float> scratch(static_cast<size_t>(Variant{c}.scratch()), true, 64);
+                for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
+                const Range p = any_share(random, pixels, by_rows ? w.out_width : 16);
+                const Range n = any_share(random, groups * gemm_panels(rows), 1);
+                about = text(w) + text(", pixels [%d, %d), %d groups x %d rows, panels [%d, %d), %d channels%s, %s, activation %d", p.first, p.last, groups,
+                                       rows, n.first, n.last, in_channels, tight ? ", tight" : "", residual_words[static_cast<int>(residual)],
+                                       static_cast<int>(c.epilogue.activation));
+                const auto point_at = [&](Convolution& c, float* base) {
+                    c.in.base = tight ? input.base() : base;
+                    c.out.base = base;
+                    if (residual != Residual::none) c.residual.base = base;
+                };
+                return compare<Convolution>(
+                    arena, c, out, tolerance(depth), point_at,
+                    [&](const Convolution& c) { kernel(c, scratch.data(), p.first, p.last, n.first, n.last); },
+                    [&](const Convolution& c) { reference::convolution(c, p.first, p.last, n.first, n.last); });
+            });
+}
+
+inline void test_convolution_rows(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionRows>(report, kernel); }
+inline void test_convolution_patches(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionPatches>(report, kernel); }
+
+}  // namespace shufflekit::testing

@@ -1,0 +1,30 @@
+#include "kernels/kernels.h"
+
+#include "fail.h"
+
+namespace shufflekit {
+namespace {
+
+// The one that was asked for, or else the best that runs here.
+std::string_view set_of(std::string_view asked) {
+    for (const std::string_view isa : every_set)
+        if ((asked.empty() || isa == asked) && runs_here(isa)) return isa;
+    fail("instruction_set: must be one that runs here, found " + std::string(asked));
+}
+
+#define SHUFFLEKIT_CODE(isa, Arguments, function) Code<Arguments::Function>{#isa, &isa::function},
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) \
+    constexpr Code<Arguments::Function> function##_codes[] = {sets(SHUFFLEKIT_CODE, Arguments, function)};
+#include "kernels/kernels.inc"
+#undef SHUFFLEKIT_KERNEL
+#undef SHUFFLEKIT_CODE
+
+}  // namespace
+
+Kernels::Kernels(std::string_view asked) : isa(set_of(asked)) {
+#define SHUFFLEKIT_KERNEL(kernel, variant, Arguments, function, sets) function = best_code(function##_codes, isa);
+#include "kernels/kernels.inc"
+#undef SHUFFLEKIT_KERNEL
+}
+
+}  // namespace shufflekit

@@ -1,0 +1,100 @@
+"""What is computed together and by which variant goes by the price that is handed in, and only as the kernels take it."""
+
+from __future__ import annotations
+
+import pytest
+import torch.nn.functional as F
+from torch import nn
+
+from shufflekit.graph import Graph, simplify
+from shufflekit.graph.from_torch import capture
+from shufflekit.plan.choose import Price, bytes_moved, choose, packed
+from shufflekit.plan.kernels import Convolution, Gemm, Kernel
+from shufflekit.plan.lower import lower
+
+PAIR = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1, groups=8))
+STEM = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+
+
+def graph_of(network: nn.Module, side: int = 32) -> Graph:
+    return simplify(capture(network.eval(), (1, 3, side, side)))
+
+
+def chosen(graph: Graph, price: Price = bytes_moved) -> list[tuple[str, str]]:
+    """Kernels and variants, without those that only move data."""
+    drafts = choose(lower(graph), price).drafts
+    return [(draft.arguments.kernel, draft.variant) for draft in drafts if draft.arguments.kernel != "gather"]
+
+
+def dear(*kernels: str) -> Price:
+    return lambda arguments, variant: 1e9 if arguments.kernel in kernels or variant in kernels else 1.0
+
+
+def test_lowering_emits_a_step_for_each_operator() -> None:
+    for network, kernels in ((PAIR, ["gemm", "depthwise"]), (STEM, ["convolution", "pool"])):
+        drafts = lower(graph_of(network)).drafts
+        assert [draft.arguments.kernel for draft in drafts if draft.arguments.kernel != "gather"] == kernels
+
+
+@pytest.mark.parametrize(
+    ("network", "apart", "together"),
+    [
+        (PAIR, [("gemm", "any"), ("depthwise", "any")], ("pointwise_depthwise", "any")),
+        (STEM, [("convolution", "rows"), ("pool", "any")], ("convolution_pool", "any")),
+    ],
+)
+def test_neighbours_become_one_where_that_is_cheaper(
+    network: nn.Module, apart: list[tuple[str, str]], together: tuple[str, str]
+) -> None:
+    graph = graph_of(network)
+    assert chosen(graph, lambda *_: 1.0) == [together]
+    assert chosen(graph, dear(together[0])) == apart
+    # As dear as both: two steps, which more threads share.
+    assert chosen(graph, lambda arguments, _: 2.0 if arguments.kernel == together[0] else 1.0) == apart
+
+
+def test_a_map_that_leaves_the_cache_is_dearer_than_bands_that_are_copied() -> None:
+    sides = {64: "depthwise", 256: "pointwise_depthwise"}  # 8 channels: 128 KiB and 2 MiB
+    assert {side: chosen(graph_of(PAIR, side))[-1][0] for side in sides} == sides
+
+
+def test_a_stem_is_always_pooled_at_once() -> None:
+    assert [chosen(graph_of(STEM, side)) for side in (16, 64)] == 2 * [[("convolution_pool", "any")]]
+
+
+def test_a_variant_goes_by_the_price_among_those_that_take_the_step() -> None:
+    wide, narrow = (graph_of(nn.Conv2d(3, 8, 3, padding=1), side) for side in (16, 15))
+    assert chosen(wide) == [("convolution", "rows")]
+    assert chosen(wide, dear("rows")) == [("convolution", "any")]
+    assert chosen(narrow, dear("any")) == [("convolution", "any")]
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.conv(F.hardtanh(x, 0, 6))
+
+
+def test_a_convolution_with_a_residual_is_computed_from_patches() -> None:
+    assert ("convolution", "any") in chosen(graph_of(Residual()))
+
+
+def test_the_price_is_asked_of_what_can_run_alone() -> None:
+    """A variant that does not take the arguments is never priced."""
+    seen: list[tuple[Kernel, str]] = []
+
+    def price(arguments: Kernel, variant: str) -> float:
+        seen.append((arguments, variant))
+        return 1.0
+
+    chosen(graph_of(nn.Conv2d(3, 8, 3), 10), price)
+    assert [variant for arguments, variant in seen if isinstance(arguments, Convolution)] == ["any"]
+
+
+def test_weights_are_packed_as_the_variant_reads_them() -> None:
+    (gemm,) = (draft for draft in choose(lower(graph_of(PAIR))).drafts if isinstance(draft.arguments, Gemm))
+    assert {name: array.shape for name, array in gemm.weights.items()} == {"weights": (8, 3), "bias": (8,)}
+    assert {name: array.shape for name, array in packed(gemm).items()} == {"weights": (1, 1, 3, 8), "bias": (1, 1, 8)}
