@@ -104,6 +104,8 @@ WITHOUT_TORCH = (
     "cli._numbers",
     "cli._photos",
     "cli._plans",
+    "cli._onnx",
+    "cli.compile",
     "cli._classifier",
     "cli._detectors",
     "cli._draw_boxes",

@@ -24,6 +24,7 @@ from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import Softmax
@@ -350,12 +351,24 @@ def nearest(size: int, out: int, factor: float, places: str, mode: str) -> Array
 
 
 def _pad(call: Call) -> Operand:
-    """Only one that pads by nothing; others fold into windows or are refused."""
-    x = call.operand("data")
-    pads = call.whole_numbers("pads")
-    if pads is None or any(pads):
-        raise RefusedError(f"pads must be 0, found {pads}")
-    return x
+    """By a number; less than nothing cuts off."""
+    x = call.images("data")
+    rank = len(call.shapes(x)[0])
+    if call["mode"] not in ("constant", ""):
+        raise RefusedError(f"mode must be constant, found {call['mode']!r}")
+    pads, axes = call.whole_numbers("pads") or (), call.whole_numbers("axes") or tuple(range(rank))
+    if len(pads) != 2 * len(axes):
+        raise RefusedError(f"pads must be two numbers for each of {len(axes)} dimensions, found {pads}")
+    before, behind = [0] * rank, [0] * rank
+    for number, axis in enumerate(axes):
+        before[dimension(axis, rank)], behind[dimension(axis, rank)] = pads[number], pads[number + len(axes)]
+    for axis, (first, last) in enumerate(zip(before, behind)):
+        if min(first, last) < 0:
+            size = call.shapes(x)[0][axis]
+            x = _cut(call, x, axis, range(max(0, -first), size - max(0, -last)))
+    value = call["value"] if "value" in call.node.attributes else call.constant("constant_value")
+    pad = Pad(tuple(max(0, n) for n in before), tuple(max(0, n) for n in behind), float(np.asarray(value or 0)))
+    return x if not any((*pad.before, *pad.behind)) else call.emit(pad, x)
 
 
 # Moves.
