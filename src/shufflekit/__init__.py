@@ -11,6 +11,7 @@ from shufflekit.errors import missing_extra
 
 if TYPE_CHECKING:
     from shufflekit.compile import compile as compile  # noqa: A004
+    from shufflekit.graph.from_onnx import load_onnx as load_onnx
     from shufflekit.guidelines.audit import audit as audit
     from shufflekit.models import list_models as list_models
     from shufflekit.profile.profile import profile as profile
@@ -33,6 +34,7 @@ _HOME = {
     "audit": "shufflekit.guidelines.audit",
     "compile": "shufflekit.compile",
     "load": "shufflekit.runtime",
+    "load_onnx": "shufflekit.graph.from_onnx",
 }
 
 __all__ = ["__version__", *_HOME]

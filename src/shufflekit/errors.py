@@ -59,7 +59,7 @@ _EXTRAS = {
     "altair": "report",
     "jinja2": "report",
     "vl_convert": "report",
-    "onnx": "detect",
+    "onnx": "onnx",
     "faster_coco_eval": "detect",
 }
 

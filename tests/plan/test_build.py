@@ -129,7 +129,7 @@ class Of(nn.Module):
     ("function", "message"),
     [
         (lambda x: x.reshape(-1, 4, 4), r"dimension 0 must count the images of the batch, found \(3N, 4, 4\)"),
-        (lambda x: x.softmax(3), r"softmax \(in the network itself\): dim must be 1, found 3"),
+        (lambda x: nn.functional.pad(x, (1, 1)), r"operator pad \(in the network itself\) is not supported"),
         (
             lambda x: nn.functional.local_response_norm(x, 3, beta=0.3),
             r"\(in .*\): beta must be a multiple of 0.25 from 0.25 to 4",
@@ -149,8 +149,8 @@ class Of(nn.Module):
         (lambda x: torch.ones(3, 1, 1) / x, r"div \(in .*\): a constant of shape \(3, 1, 1\) on the left is not supported"),
         (lambda x: x * torch.arange(4.0), r"mul \(in .*\): a constant of shape \(4,\) is not supported"),
         (
-            lambda x: nn.functional.conv2d(x, torch.ones(3, 1, 2, 2), padding="same", groups=3),
-            r"conv \(in .*\): the padding must be the same before and behind, found \(0, 0\) and \(1, 1\)",
+            lambda x: nn.functional.avg_pool2d(nn.functional.pad(x, (0, 1, 0, 1)), 2),
+            r"avg_pool \(in .*\): padding that counts must be the same before and behind, found \(0, 0, 1, 1\)",
         ),
         (
             lambda x: nn.functional.max_pool2d(x[:, 0], 2),

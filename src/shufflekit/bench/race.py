@@ -241,7 +241,7 @@ def prepare(
     for runtime in runtimes:
         try:
             runtime.require()
-            if subject.model is None and not isinstance(runtime, Onnx | FromOnnx):
+            if subject.model is None and not isinstance(runtime, Onnx | FromOnnx | Engine):
                 untimed.append(Row(runtime.name, runtime.version, "skipped", "reads no .onnx file"))
                 continue
             files = partial(converted, subject, shape, runtime, kept)
@@ -297,6 +297,9 @@ def converted(subject: Subject, shape: Shape, runtime: Format, folder: Path) -> 
         written = Path(work, stem.name)
         if subject.model is not None:
             runtime.write(subject.model, shape, written, Settings())
+        elif isinstance(runtime, Engine):
+            assert subject.onnx is not None
+            runtime.compile_file(subject.onnx, shape, written)
         elif isinstance(runtime, FromOnnx):
             assert subject.onnx is not None
             runtime.convert(subject.onnx, shape, written)

@@ -83,6 +83,12 @@ class Engine(Format):
 
         compile_network(model, shape).save(self.files(stem)[0])
 
+    def compile_file(self, path: Path, shape: Shape, stem: Path) -> None:
+        """An ONNX file's plan."""
+        from shufflekit.compile import compile as compile_network
+
+        compile_network(path, shape).save(self.files(stem)[0])
+
     def load(self, stem: Path, threads: int) -> Run:
         from shufflekit.runtime import load
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shufflekit.cli._onnx import check_prepared
 from shufflekit.data.classes import class_names
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError
@@ -75,13 +76,17 @@ def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> 
         raise InputError(f"{network}: must give a vector of 2 scores or more for each image, found {found} for {images}")
 
 
-def engine_classifier(engine: Engine) -> Classifier:
+def engine_classifier(engine: Engine, name: str = "") -> Classifier:
     """A classifier that runs on the engine; preprocessing and class names come from the plan.
 
+    Args:
+        name: what messages call it; the plan's own by default.
+
     Raises:
-        InputError: the plan takes no photos, or gives no scores.
+        InputError: the plan takes no photos, gives no scores, or was an ONNX file that does not say how photos go in.
     """
-    name = engine.program.name or "plan"
+    name = name or engine.program.name or "plan"
+    check_prepared(engine.program.info, name)
     check_scores([(1, *output.shape) for output in engine.program.outputs], 1, name)
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:

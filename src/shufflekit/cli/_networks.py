@@ -51,6 +51,10 @@ def load_network(model: str | None, weights: str | None = None) -> nn.Module:
     if model is None:
         having = [c.architecture for c in list_checkpoints() if weights in (c.tag, c.tag.partition(".")[0])]
         model = having[0] if having and DEFAULT_MODEL not in having else DEFAULT_MODEL
+    if model.endswith(".onnx"):
+        raise UsageError(
+            f"model: {model} is an ONNX file, and this needs a network of PyTorch; compile, predict, profile, bench take it"
+        )
     if Path(model).is_file():
         raise UsageError(f"model: {model} is a file, needed a network: a name, a folder of save_pretrained, or module:callable")
     if is_callable(model):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from shufflekit.cli._onnx import compile_onnx, given_preparation, is_onnx
 from shufflekit.cli._output import print_json, printable, stdout
 from shufflekit.cli._photos import Photos
 from shufflekit.cli._plans import is_plan
@@ -23,6 +24,10 @@ def predict(
     weights: str | None = None,
     engine: Literal["torch", "native"] | None = None,
     topk: int = 5,
+    mean: str | None = None,
+    std: str | None = None,
+    channel_order: Literal["rgb", "bgr", "grey"] | None = None,
+    labels: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Classify photos.
@@ -33,17 +38,22 @@ def predict(
     Args:
         photos: files, folders (the images directly inside, in natural order), or - for standard input.
         model: a registry name (shufflenet_v2_x1_0 by default), a folder of save_pretrained or train, hf-hub:owner/name,
-            package.module:callable, or a plan that `shufflekit compile` wrote, which needs no PyTorch. It gives one vector of
-            scores for a photo, and takes 3 channels, or 1: then photos are made grey.
+            package.module:callable, or what needs no PyTorch: a plan that `shufflekit compile` wrote, or an ONNX file. It gives
+            one vector of scores for a photo, and takes 3 channels, or 1: then photos are made grey.
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         engine: what runs the network: torch, or native, which compiles it first; a plan is native.
         topk: how many classes to give for each photo.
+        mean: of each channel for pixels in 0..1, as in 0.485,0.456,0.406, where an ONNX file does not say how photos go in.
+        std: likewise.
+        channel_order: in which it takes the channels, likewise.
+        labels: a text file with the name of a class in each line, likewise.
         json: print one list of objects with file and predictions.
     """
     if topk < 1:
         raise UsageError(f"topk: must be 1 or more, found {topk}")
     images = Photos(photos, huge_reduced=True)
-    classify = _classifier(model, weights, engine)
+    given = given_preparation(mean, std, channel_order, labels)
+    classify = _classifier(model, weights, engine, given)
     found = []
     for name, image in images:
         predictions = classify(image, topk)
@@ -55,7 +65,13 @@ def predict(
     return 1 if images.failed else 0
 
 
-def _classifier(model: str | None, weights: str | None, engine: str | None) -> Classifier:
+def _classifier(model: str | None, weights: str | None, engine: str | None, given: dict[str, Any]) -> Classifier:
+    if model is not None and is_onnx(model, weights, engine):
+        from shufflekit.cli._classifier import engine_classifier
+
+        return engine_classifier(compile_onnx(model, None, 1, given), model)
+    if given:
+        raise UsageError(f"{next(iter(given))}: is for an ONNX file, others say how photos go in, found {model or 'no model'}")
     if model is not None and is_plan(model, weights, engine):
         from shufflekit.cli._classifier import plan_classifier
 

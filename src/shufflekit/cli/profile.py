@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from shufflekit.cli._onnx import compile_onnx, is_onnx
 from shufflekit.cli._output import notice, print_json, stderr, stdout
 from shufflekit.errors import UsageError
 
@@ -25,7 +26,7 @@ def profile(
     *,
     shape: tuple[int, int, int, int] | None = None,
     threads: int = 1,
-    engine: Literal["torch", "native", "both"] = "torch",
+    engine: Literal["torch", "native", "both"] | None = None,
     by: Literal["operator", "module", "layer"] = "layer",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -37,30 +38,18 @@ def profile(
     whichever takes longer.
 
     Args:
-        model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, or
-            package.module:callable.
+        model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name,
+            package.module:callable, or an ONNX file, whose plan is timed and which needs no PyTorch.
         shape: N C H W of the input; the network's own channels and the size of its weights by default.
         threads: of PyTorch and of the engine.
-        engine: what runs it.
+        engine: what runs it: torch by default, native an ONNX file.
         by: a line for each layer, or sums over modules or over operators.
         json: print one object, or a list of two with --engine both.
     """
-    from shufflekit.cli._networks import input_shape, untrained_network
-    from shufflekit.compile import compile as compile_network
-    from shufflekit.profile import profile as profile_network
-    from shufflekit.profile import profile_engine
-
-    network = untrained_network(model)
-    shape = shape or input_shape(network)
-    if engine != "torch" and shape[0] != 1:
+    file = is_onnx(model, engine=engine)
+    if (file or engine in ("native", "both")) and shape and shape[0] != 1:
         raise UsageError(f"shape: the engine's steps are timed on one image, found a batch of {shape[0]}")
-    found: list[MeasuredProfile] = []
-    with stderr().status("measuring") as status:
-        if engine != "native":
-            found.append(profile_network(network, shape, measure=True, threads=threads))
-        if engine != "torch":
-            status.update("compiling and measuring")
-            found.append(profile_engine(compile_network(network, shape, threads)))
+    found = _of_file(model, shape, threads) if file else _of_network(model, shape, threads, engine or "torch")
     if json:
         print_json([one.to_dict() for one in found] if engine == "both" else found[0].to_dict())
     else:
@@ -68,6 +57,31 @@ def profile(
     for one in found:
         for warning in one.warnings:
             notice(f"{_ENGINES[one.engine]}: {warning}")
+
+
+def _of_file(model: str, shape: tuple[int, ...] | None, threads: int) -> list[MeasuredProfile]:
+    from shufflekit.profile import profile_engine
+
+    with stderr().status("compiling and measuring"):
+        return [profile_engine(compile_onnx(model, shape, threads))]
+
+
+def _of_network(model: str, shape: tuple[int, ...] | None, threads: int, engine: str) -> list[MeasuredProfile]:
+    from shufflekit.cli._networks import input_shape, untrained_network
+    from shufflekit.compile import compile as compile_network
+    from shufflekit.profile import profile as profile_network
+    from shufflekit.profile import profile_engine
+
+    network = untrained_network(model)
+    shape = shape or input_shape(network)
+    found: list[MeasuredProfile] = []
+    with stderr().status("measuring") as status:
+        if engine != "native":
+            found.append(profile_network(network, shape, measure=True, threads=threads))
+        if engine != "torch":
+            status.update("compiling and measuring")
+            found.append(profile_engine(compile_network(network, shape, threads)))
+    return found
 
 
 def report(found: list[MeasuredProfile], by: Literal["operator", "module", "layer"]) -> RenderableType:

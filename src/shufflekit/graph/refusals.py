@@ -28,16 +28,21 @@ class Refusals:
         """An operator, or with a reason only this use of it."""
         self._modules[operator, reason].append(module)
 
-    def check(self) -> None:
-        """Raises a UsageError that names all there are."""
+    @property
+    def text(self) -> str:
+        """All there are in one line; nothing where there are none."""
         found = {key: f"{key[0]} ({_places(modules)})" for key, modules in self._modules.items()}
         missing = [text for (_, reason), text in found.items() if not reason]
         wrong = [f"{text}: {reason}" for (_, reason), text in found.items() if reason]
         if missing:
             words = ("operator", "is") if len(missing) == 1 else ("operators", "are")
             wrong.insert(0, f"{words[0]} {', '.join(missing)} {words[1]} not supported")
-        if wrong:
-            raise UsageError(f"compile: {'; '.join(wrong)}")
+        return "; ".join(wrong)
+
+    def check(self) -> None:
+        """Raises a UsageError that names all there are."""
+        if self.text:
+            raise UsageError(f"compile: {self.text}")
 
 
 def _places(modules: Sequence[str]) -> str:

@@ -168,7 +168,7 @@ class _Lowering:
         out_channels, *out = self._sizes(node.output)
         rows_depth = weights.reshape(out_channels, -1)
         groups, kernel = conv.groups, weights.shape[2:]
-        window = Window(*x.plane, *out, *kernel, *conv.stride, *_symmetric(conv.padding), *conv.dilation)
+        window = Window(*x.plane, *out, *kernel, *conv.stride, *conv.padding[:2], *conv.dilation)
         reads = {"in": x.starts, **self._residual(node, len(out))}
         weights_of = {"weights": rows_depth, "bias": bias}
         if groups == out_channels == len(x.starts) and window.taps > 1:
@@ -193,6 +193,8 @@ class _Lowering:
         return self._pool(node, "maximum", _sliding(pool, pool.dilation))
 
     def _avg_pool(self, node: Node, pool: pools.AvgPool) -> View:
+        if pool.count_include_pad and pool.padding[:2] != pool.padding[2:]:
+            raise RefusedError(f"padding that counts must be the same before and behind, found {pool.padding}")
         return self._pool(node, "average", _sliding(pool, (1, 1)), pool.count_include_pad)
 
     def _adaptive_avg_pool(self, node: Node, _: pools.AdaptiveAvgPool) -> View:
@@ -400,17 +402,9 @@ def _activation(found: activations.Activation | None) -> tuple[Activation, float
     return (cast("Activation", found.name), float(getattr(found, "slope", 0.0))) if found else ("none", 0.0)
 
 
-def _symmetric(padding: Sequence[int]) -> Sequence[int]:
-    """Padding before each side, where it is the same behind."""
-    before, behind = padding[: len(padding) // 2], padding[len(padding) // 2 :]
-    if before != behind:
-        raise RefusedError(f"the padding must be the same before and behind, found {before} and {behind}")
-    return before
-
-
 def _sliding(pool: pools.MaxPool | pools.AvgPool, dilation: Sequence[int]) -> Sequence[int]:
     """The last fields of a `Window`."""
-    return (*pool.kernel, *pool.stride, *_symmetric(pool.padding), *dilation)
+    return (*pool.kernel, *pool.stride, *pool.padding[:2], *dilation)
 
 
 _LOWERINGS: Mapping[type[Operator], Callable[[_Lowering, Node, Any], View]] = {

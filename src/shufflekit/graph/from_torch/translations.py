@@ -25,6 +25,7 @@ from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import Softmax
@@ -189,6 +190,15 @@ def _clamp(call: Call) -> Nodes:
 
 def _leaky_relu(call: Call) -> Nodes:
     return _elementwise(call, LeakyRelu(float(call["negative_slope"])))
+
+
+def _pad(call: Call) -> Nodes:
+    sides = [int(number) for number in call["pad"]]  # the last dimension's come first
+    if (call.has("mode") and call["mode"] != "constant") or min(sides, default=0) < 0:
+        raise RefusedError(f"only padding by a number, and by 0 or more of them, is supported, found pad={sides}")
+    rest = [0] * (len(call.sizes("self")) - len(sides) // 2)
+    before, behind = ((*rest, *reversed(sides[first::2])) for first in (0, 1))
+    return Nodes([(Pad(before, behind, float(call["value"] or 0)), (call.name(),))])
 
 
 def _softmax(call: Call) -> Nodes:
@@ -374,6 +384,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.clamp_min": _clamp,
     "aten.hardtanh": _clamp,
     "aten.leaky_relu": _leaky_relu,
+    "aten.pad": _pad,
+    "aten.constant_pad_nd": _pad,
     "aten.softmax.int": _softmax,
     "aten._softmax": _softmax,
     "shufflekit.local_response_norm": _local_response_norm,

@@ -10,6 +10,7 @@ from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import Softmax
@@ -20,5 +21,5 @@ OPERATORS: tuple[type[Operator], ...] = (
     *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Mean, Resize),
     *(Relu, Relu6, Hardsigmoid, Hardswish, Sigmoid, Silu, LeakyRelu, Clamp),
     *(Add, Sub, Mul, Div),
-    *(Reshape, Permute, Slice, Take, Concat, Expand),
+    *(Pad, Reshape, Permute, Slice, Take, Concat, Expand),
 )

@@ -1,0 +1,234 @@
+"""From an ONNX file to a graph; loads no torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shufflekit.errors import InputError, UsageError, one_line
+from shufflekit.graph.builder import Builder
+from shufflekit.graph.from_onnx.call import Call, Operand
+from shufflekit.graph.from_onnx.file import FileInput, FileNode, OnnxFile, read
+from shufflekit.graph.from_onnx.folds import FOLDS
+from shufflekit.graph.from_onnx.tensor import BATCHES, Known, OneImageError, Tensor, known
+from shufflekit.graph.from_onnx.translations import TRANSLATIONS
+from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.images import Images
+from shufflekit.graph.operator import Array, RefusedError
+from shufflekit.graph.ops.moves import Reshape
+from shufflekit.graph.refusals import Refusals
+from shufflekit.shapes import image_shape
+
+_FLOATS = ("float", "float16", "double", "bfloat16")
+_QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
+_OF_ONE = "the file holds for one image; of several, each is computed by itself"
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork:
+    """What an ONNX file says, for `shufflekit.compile`.
+
+    Args:
+        graph: holds for any number of images.
+        name: of the file.
+        info: plain data for the plan: the file's own (`metadata`), and `batch` where it holds for one image only.
+    """
+
+    graph: Graph
+    name: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return str(self.graph)
+
+
+def load_onnx(path: str | Path, input_shape: Sequence[int] | None = None) -> OnnxNetwork:
+    """Reads an ONNX file of opset 7 to 23 with one image as its input; nothing in it is run, and no torch is loaded.
+
+    Args:
+        path: of the file.
+        input_shape: (N, C, H, W), or whatever order the file has, for sizes that the file leaves open.
+
+    Raises:
+        InputError: no such file, no sound one, or one with operators that the graph does not have; all are named.
+        UsageError: the shape is not that of the file's input, or is needed.
+        MissingExtraError: the package onnx is not installed.
+
+    Example:
+        >>> load_onnx("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    file = read(Path(path))
+    _check_floats(file)
+    source = _source(file)
+    sizes = _sizes(file, source, input_shape)
+    is_of_one = source.sizes[0] == 1
+    reader = _Reader(file, source, sizes, is_of_one)
+    graph = reader.graph()
+    if reader.holds_for_one:
+        is_of_one, graph = True, _Reader(file, source, sizes, True).graph()
+    info = {"metadata": dict(file.metadata)} if file.metadata else {}
+    return OnnxNetwork(graph, file.path.stem, info | ({"batch": _OF_ONE} if is_of_one else {}))
+
+
+def _check_floats(file: OnnxFile) -> None:
+    found = Counter(
+        node.operator for node in file.nodes if node.operator.rpartition(".")[2].startswith(("QLinear", *_QUANTISED))
+    )
+    if found:
+        shown = ", ".join(f"{operator} ({times} times)" for operator, times in found.items())
+        raise InputError(f"{file.path}: a quantised file is not read, found {shown}; the file before quantisation is")
+
+
+def _source(file: OnnxFile) -> FileInput:
+    """The input that is an image."""
+    if len(file.inputs) != 1:
+        names = ", ".join(each.name for each in file.inputs) or "none"
+        raise InputError(f"{file.path}: must have one input, found {names}")
+    source = file.inputs[0]
+    shown = f"{source.type} of ({', '.join(map(str, source.sizes))})"
+    if source.type not in _FLOATS or len(source.sizes) != 4:
+        raise InputError(f"{file.path}: input {source.name} must be of floats and have 4 dimensions, found {shown}")
+    if source.sizes[0] not in (1, *(size for size in source.sizes if isinstance(size, str))):
+        raise InputError(f"{file.path}: the batch of input {source.name} must be open or 1, found {shown}")
+    return source
+
+
+def _sizes(file: OnnxFile, source: FileInput, given: Sequence[int] | None) -> tuple[int, ...]:
+    """Of one image, without the batch."""
+    shown = f"({', '.join(str(size) or '?' for size in source.sizes)})"
+    if given is None:
+        if any(isinstance(size, str) for size in source.sizes[1:]):
+            raise UsageError(f"shape: {file.path} leaves sizes of its input open and needs it, found {shown}")
+        return tuple(int(size) for size in source.sizes[1:])
+    sizes = image_shape(given)
+    if any(isinstance(size, int) and size != other for size, other in zip(source.sizes[1:], sizes[1:])):
+        raise UsageError(f"shape: must be that of the input of {file.path}, {shown}, found {tuple(sizes)}")
+    return sizes[1:]
+
+
+class _Reader:
+    """Walks the nodes once, and has for each tensor a value of the graph, what it is, or why there is none."""
+
+    def __init__(self, file: OnnxFile, source: FileInput, sizes: tuple[int, ...], is_of_one: bool) -> None:
+        self.file, self.batches = file, (1,) if is_of_one else BATCHES
+        self.builder, self.refusals = Builder(), Refusals()
+        self.failed: set[str] = set()
+        self.holds_for_one = False
+        self._taken = {name.rpartition(".")[0] for name in file.outputs}  # rewrites name values x.1, x.2 after x
+        self.tensors: dict[str, Tensor | Known] = {name: Known((array,)) for name, array in file.constants.items()}
+        images = Images((1, *sizes), 0)
+        self.tensors[source.name] = Tensor(self.builder.input(self._fresh(source.name), images.stored), images)
+
+    def graph(self) -> Graph:
+        wanted = _ancestors(self.file)
+        for node in self.file.nodes:
+            if wanted.intersection(node.outputs):
+                self._node(node, wanted)
+        names = [self._output(name) for name in self.file.outputs]
+        if self.holds_for_one:
+            return self.builder.graph(())
+        if text := self.refusals.text:
+            raise InputError(f"{self.file.path}: {text}")
+        return self.builder.graph(names)
+
+    def _node(self, node: FileNode, wanted: set[str]) -> None:
+        inputs = {name: self.tensors.get(name) for name in node.inputs if name}
+        depends = any(isinstance(each, Tensor) for each in inputs.values()) or bool(self.failed.intersection(inputs))
+        table = TRANSLATIONS if depends else {**TRANSLATIONS, **FOLDS}
+        found = {name: each for name, each in inputs.items() if each is not None}
+        try:
+            if node.operator not in table:
+                raise RefusedError("")
+            if self.failed.intersection(inputs):
+                self.failed.update(node.outputs)
+                return
+            results = self._computed(node, found) if depends else self._folded(node, found)
+            if len(results) < len([name for name in node.outputs if name in wanted]):
+                raise RefusedError(f"only its first output can be used, and {node.outputs[-1]} is")
+            self.tensors |= dict(zip(node.outputs, results))
+        except OneImageError:
+            self.holds_for_one = True
+            self.failed.update(node.outputs)
+        except RefusedError as error:
+            self.failed.update(node.outputs)
+            self.refusals.add(node.operator, node.name, str(error))
+        except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+            raise InputError(f"{self.file.path}: {node.operator} (in {node.name}): {one_line(error)}") from error
+
+    def _folded(self, node: FileNode, inputs: Mapping[str, Tensor | Known]) -> list[Tensor | Known]:
+        """What depends on no image, for each number of images if it depends on that."""
+        translate = FOLDS.get(node.operator) or TRANSLATIONS[node.operator]
+        several = any(isinstance(each, Known) and len(each.arrays) > 1 for each in inputs.values())
+        numbers = range(len(self.batches)) if several else range(1)
+        each = [_several(translate(Call(node, self.file.opset, inputs, {}, self.batches, number))) for number in numbers]
+        return [known([_array(result) for result in results]) for results in zip(*each)]
+
+    def _computed(self, node: FileNode, inputs: Mapping[str, Tensor | Known]) -> list[Tensor | Known]:
+        shapes = {each.name: self.builder.shape(each.name) for each in inputs.values() if isinstance(each, Tensor)}
+        call = Call(node, self.file.opset, inputs, shapes, self.batches, None)
+        results = [
+            each if isinstance(each, Known) else call.closed(each) for each in _several(TRANSLATIONS[node.operator](call))
+        ]
+        names = {each.name: each.name for each in inputs.values() if isinstance(each, Tensor)}
+        for output, result in zip(node.outputs, results):
+            if isinstance(result, Tensor) and result.name not in names:
+                names[result.name] = self._fresh(output)
+        for number, (operator, reads, written) in enumerate(call.steps, start=1):
+            name = names.setdefault(written, names.get(written) or self._fresh(f"{node.outputs[0]}_{number}"))
+            sources = [
+                names[each] if isinstance(each, str) else self.builder.constant(f"{name}.{place}", each)
+                for place, each in enumerate(reads)
+            ]
+            self.builder.add(Node(operator, name, node.name, tuple(sources), name))
+        return [
+            Tensor(names[each.name], each.images, each.inner) if isinstance(each, Tensor) else _known(each) for each in results
+        ]
+
+    def _fresh(self, name: str) -> str:
+        """A name for a value, which no rewrite gives to another."""
+        name = name.replace(".", "_")
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+    def _output(self, name: str) -> str:
+        if name in self.failed or self.holds_for_one:
+            return ""
+        found = self.tensors[name]
+        if not isinstance(found, Tensor):
+            raise InputError(f"{self.file.path}: output {name} must be computed from the input, found a constant")
+        if found.inner or not found.images.is_first:
+            raise InputError(f"{self.file.path}: output {name}: dimension 0 must count the images of the batch, found {found}")
+        if found.name == name:
+            return name
+        return self.builder.add(Node(Reshape(found.images.stored), name, "", (found.name,), name))
+
+
+def _several(found: Any) -> list[Operand | Known]:
+    return found if isinstance(found, list) else [found]
+
+
+def _array(found: Operand | Known) -> Array:
+    assert not isinstance(found, Tensor)
+    return found.array if isinstance(found, Known) else found
+
+
+def _known(found: Array | Known) -> Known:
+    return found if isinstance(found, Known) else Known((np.asarray(found),))
+
+
+def _ancestors(file: OnnxFile) -> set[str]:
+    """The outputs, and all that they are computed from."""
+    found = set(file.outputs)
+    for node in reversed(file.nodes):
+        if found.intersection(node.outputs):
+            found.update(node.inputs)
+    return found - {""}

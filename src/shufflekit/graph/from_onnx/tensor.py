@@ -1,0 +1,109 @@
+"""What a file's tensors are while it is read: computed from the images, or known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shufflekit.graph.images import Images
+from shufflekit.graph.operator import Array, RefusedError
+
+BATCHES = (
+    1,
+    2,
+    37,
+)  # images: what a file computes of its batch's size is computed for each, and 37 is hardly a size of anything
+
+
+class OneImageError(RefusedError):
+    """A file holds for one image only, whatever it says of its batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor that depends on the images: a value of the graph, and what the file's dimensions are of it.
+
+    A file that says one image is read as what it computes of each. Then `images` counts them in dimension 0, and the file's
+    tensor may have none for them (after its 1 was squeezed away or went to another place): `inner` is 1.
+
+    Args:
+        name: of the value.
+        images: where the images lie.
+        inner: dimensions of `images` that the file's tensor does not have.
+    """
+
+    name: str
+    images: Images
+    inner: int = 0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """As the file has them, of one image."""
+        return self.images.sizes[self.inner :]
+
+    @property
+    def rank(self) -> int:
+        return len(self.sizes)
+
+    def at(self, batch: int) -> tuple[int, ...]:
+        """The file's sizes for so many images."""
+        sizes = [size * batch if axis == self.images.axis else size for axis, size in enumerate(self.images.sizes)]
+        return tuple(sizes[self.inner :])
+
+    def with_sizes(self, sizes: Sequence[int]) -> Images:
+        """Where the images lie in a result of other sizes."""
+        return Images((*self.images.sizes[: self.inner], *sizes), self.images.axis, self.images.outer)
+
+    def __str__(self) -> str:
+        return str(self.images) if not self.inner else f"({', '.join(map(str, self.sizes))})"
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A tensor that depends on weights and numbers alone, or on how many images there are.
+
+    Args:
+        arrays: one for each of `BATCHES`, or a single one where they are the same.
+    """
+
+    arrays: tuple[Array, ...]
+
+    def at(self, number: int) -> Array:
+        """For number `number` of `BATCHES`."""
+        return self.arrays[number if len(self.arrays) > 1 else 0]
+
+    @property
+    def array(self) -> Array:
+        """Of any batch."""
+        if len(self.arrays) > 1:
+            raise RefusedError("what must be a constant depends on the size of the batch")
+        return self.arrays[0]
+
+
+def known(arrays: Sequence[Any]) -> Known:
+    """One array where all are the same."""
+    found = tuple(np.asarray(each) for each in arrays)
+    same = all(each.shape == found[0].shape and np.array_equal(each, found[0]) for each in found[1:])
+    return Known(found[:1] if same else found)
+
+
+def merged(shapes: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], int]:
+    """Sizes of one image, and which dimension counts them, of shapes for each of `BATCHES`.
+
+    Raises:
+        RefusedError: no dimension does, or several.
+
+    Example:
+        >>> merged([(2, 9), (4, 9), (74, 9)])
+        ((2, 9), 0)
+    """
+    axes = [axis for axis, sizes in enumerate(zip(*shapes)) if len(set(sizes)) > 1]
+    one = tuple(shapes[0])
+    linear = all(shape[axis] == one[axis] * batch for shape, batch in zip(shapes, BATCHES) for axis in axes)
+    if len(axes) != 1 or not linear or len({len(shape) for shape in shapes}) > 1:
+        shown = ", ".join(f"{tuple(shape)} of {batch}" for shape, batch in zip(shapes, BATCHES))
+        raise RefusedError(f"one dimension must count the images of the batch, found {shown}")
+    return one, axes[0]

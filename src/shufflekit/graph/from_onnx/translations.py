@@ -1,0 +1,648 @@
+"""What each operator of ONNX is in a graph.
+
+A translator takes a `Call` and returns what the node gives: what it emits, or an operand as it is; a list where the node gives
+several. The same translator computes constants, with the references of the operators that it emits. Versions of an operator
+differ in what is an attribute and what is an input, which `Call` levels; where one means something else, its translator looks
+at the opset.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from shufflekit.graph.from_onnx.call import Call, Operand, dimension
+from shufflekit.graph.from_onnx.tensor import Known, Tensor, known
+from shufflekit.graph.images import Images
+from shufflekit.graph.operator import Array, Operator, RefusedError
+from shufflekit.graph.ops.activations import Clamp, Hardsigmoid, Hardswish, LeakyRelu, Relu, Sigmoid
+from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.moves import Concat, Reshape, Slice, Take
+from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.pad import Pad
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from shufflekit.graph.ops.resize import Resize
+from shufflekit.graph.ops.softmax import Softmax
+
+Result = Operand | Known | list[Operand]
+Sizes = tuple[int, ...]
+
+# Element by element.
+
+
+def _each(operator: Operator, name: str = "X") -> Callable[[Call], Operand]:
+    return lambda call: call.like(call.operand(name), operator)
+
+
+def _leaky_relu(call: Call) -> Operand:
+    return call.like(call.operand("X"), LeakyRelu(float(call["alpha"])))
+
+
+def _hard_sigmoid(call: Call) -> Operand:
+    """Of any slope: alpha x + beta is z / 6 + 1/2 for z = 6 alpha x + 6 beta - 3, of which ours is one."""
+    x, alpha, beta = call.operand("X"), np.float64(call["alpha"]), np.float64(call["beta"])
+    if abs(alpha - 1 / 6) > 1e-7:  # a float32 of the file
+        x = call.like(x, Mul(), np.array(6 * alpha))
+    if beta != 0.5:
+        x = call.like(x, Add(), np.array(6 * beta - 3))
+    return call.like(x, Hardsigmoid())
+
+
+def _clip(call: Call) -> Operand:
+    low, high = (call[name] if name in call.node.attributes else call.constant(name) for name in ("min", "max"))
+    bounds = [default if bound is None else float(np.asarray(bound)) for bound, default in ((low, -math.inf), (high, math.inf))]
+    return call.like(call.operand("input"), Clamp(*bounds))
+
+
+def _bounded(name: Literal["low", "high"]) -> Callable[[Call], Operand]:
+    """The larger, or smaller, of a tensor and a number."""
+
+    def translate(call: Call) -> Operand:
+        tensors = [each for each in call.operands("data_0") if isinstance(each, Tensor)]
+        others = [each for each in call.operands("data_0") if not isinstance(each, Tensor)]
+        if len(tensors) != 1 or any(each.size != 1 or each.ndim > tensors[0].rank for each in others):
+            raise RefusedError("of one computed tensor and numbers is supported")
+        x: Operand = tensors[0]
+        for each in others:
+            x = call.like(x, Clamp(**{name: float(each.reshape(()))}))
+        return x
+
+    return translate
+
+
+def _arithmetic(operator: Operator) -> Callable[[Call], Operand]:
+    return lambda call: _of_two(call, operator, call.operand("A"), call.operand("B"))
+
+
+def _of_two(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        return call.emit(operator, a, b)
+    x, y = (a, b) if isinstance(a, Tensor) else (b, a)
+    assert isinstance(x, Tensor)
+    if not isinstance(y, Tensor) and y.size == 1 and y.ndim <= x.rank:
+        number = y.reshape(())
+        return call.emit(operator, *((a, number) if x is a else (number, b)), images=x.images, inner=x.inner)
+    if isinstance(y, Tensor) and x.images == y.images and x.inner == y.inner:
+        return call.emit(operator, a, b, images=x.images, inner=x.inner)
+    if call.is_of_one:
+        return _spread(call, operator, a, b)
+    if not isinstance(y, Tensor) and x.images.is_first and y.ndim <= x.rank and (y.ndim < x.rank or len(y) == 1):
+        return call.emit(operator, a, b)
+    if isinstance(y, Tensor) and x.rank == y.rank and x.images.is_first and y.images.is_first:
+        return call.emit(operator, a, b)
+    shown = " and ".join(str(each) if isinstance(each, Tensor) else str(each.shape) for each in (a, b))
+    raise RefusedError(f"of {shown}: dimension 0 of both must count the images of the batch")
+
+
+def _spread(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
+    """In a file of one image, where any sizes may meet: all dimensions stand behind the one that counts images."""
+    shapes = [call.shapes(each)[0] for each in (a, b)]
+    sizes = np.broadcast_shapes(*shapes)
+    are_first = all(not isinstance(each, Tensor) or (not each.inner and each.rank == len(sizes)) for each in (a, b))
+    if are_first and all(shape[:1] == (1,) or len(shape) < len(sizes) for shape in shapes):
+        return call.emit(operator, a, b)  # dimension 0 counts images in both
+    wide = []
+    for each, shape in zip((a, b), shapes):
+        images = Images((1, *(1,) * (len(sizes) - len(shape)), *shape), 0)
+        wide.append(call.emit(Reshape(images.stored), each, images=images, inner=1) if isinstance(each, Tensor) else each)
+    return call.emit(operator, *wide, images=Images((1, *sizes), 0), inner=1)
+
+
+def _sum(call: Call) -> Operand:
+    first, *others = call.operands("data_0")
+    for each in others:
+        first = _of_two(call, Add(), first, each)
+    return first
+
+
+def _neg(call: Call) -> Operand:
+    x = call.operand("X")
+    return call.like(x, Mul(), np.array(-1, np.float32 if isinstance(x, Tensor) else x.dtype))
+
+
+# Layers.
+
+
+def _conv(call: Call) -> Operand:
+    x, weight = call.images("X"), call.needed("W")
+    kernel = _kernel(call, weight.shape[2:])
+    steps = _steps(call, "strides", kernel), _steps(call, "dilations", kernel)
+    conv = Conv(steps[0], _padding(call, x, kernel, *steps), steps[1], int(call["group"]))
+    bias = call.constant("B")
+    return call.emit(conv, x, weight, *(() if bias is None else (bias,)))
+
+
+def _kernel(call: Call, sizes: Sizes) -> Sizes:
+    found = tuple(call["kernel_shape"] or sizes)
+    if found != sizes:
+        raise RefusedError(f"kernel_shape must be that of the weights, {sizes}, found {found}")
+    return found
+
+
+def _steps(call: Call, name: str, kernel: Sizes) -> Sizes:
+    """Strides or dilations, 1 by default."""
+    return tuple(call[name] or (1,) * len(kernel))
+
+
+def _padding(call: Call, x: Operand, kernel: Sizes, strides: Sizes, dilations: Sizes) -> Sizes:
+    """Before each side, then behind each."""
+    mode = call["auto_pad"]
+    if mode in ("NOTSET", ""):
+        return tuple(call["pads"] or (0,) * 2 * len(kernel))
+    if mode not in ("VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise RefusedError(f"auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found {mode!r}")
+    before, behind = [], []
+    for side, size, stride, dilation in zip(call.shapes(x)[0][2:], kernel, strides, dilations):
+        missing = max(0, (-(-side // stride) - 1) * stride + dilation * (size - 1) + 1 - side) if mode != "VALID" else 0
+        before.append(missing // 2 if mode != "SAME_LOWER" else missing - missing // 2)
+        behind.append(missing - before[-1])
+    return (*before, *behind)
+
+
+def _gemm(call: Call) -> Operand:
+    x, weight, bias = call.images("A"), call.needed("B"), call.constant("C")
+    if call["transA"]:
+        raise RefusedError("transA must be 0")
+    weight = weight if call["transB"] else weight.T
+    scaled = weight if call["alpha"] == 1 else weight * np.float32(call["alpha"])
+    y = call.emit(Linear(), x, scaled)
+    if bias is None or call["beta"] == 0:
+        return y
+    return _of_two(call, Add(), y, bias if call["beta"] == 1 else bias * np.float32(call["beta"]))
+
+
+def _matmul(call: Call) -> Operand:
+    a, b = call.operand("A"), call.operand("B")
+    if isinstance(b, Tensor) or b.ndim != 2:
+        raise RefusedError("the second operand must be a constant matrix")
+    if not isinstance(a, Tensor):
+        return call.emit(Linear(), a, b.T)
+    call.along(a, -1)
+    return call.emit(Linear(), a, b.T, images=a.with_sizes((*a.sizes[:-1], b.shape[1])), inner=a.inner)
+
+
+def _batch_norm(call: Call) -> Operand:
+    if call["training_mode"] or call["spatial"] == 0:
+        raise RefusedError("it must normalise each channel by running statistics")
+    constants = [call.needed(*names) for names in (("scale",), ("B",), ("mean", "input_mean"), ("var", "input_var"))]
+    return call.emit(BatchNorm(float(call["epsilon"])), call.images("X"), *constants)
+
+
+def _local_response_norm(call: Call) -> Operand:
+    size = int(call["size"])
+    if size % 2 == 0:
+        raise RefusedError(f"size must be odd, found {size}")
+    norm = LocalResponseNorm(size, *(float(call[name]) for name in ("alpha", "beta", "bias")))
+    return call.emit(norm, call.images("X"))
+
+
+def _softmax(call: Call) -> Operand:
+    x = call.operand("input")
+    shapes = call.shapes(x)
+    axis = dimension(int(call["axis"]), len(shapes[0]))
+    if call.opset >= 13 or math.prod(shapes[0][axis + 1 :]) == 1:
+        x, (dim,) = call.along(x, axis)
+        return call.like(x, Softmax(dim))
+    # Before opset 13 all dimensions from the axis on are one.
+    flat = call.reshaped(x, [(*shape[:axis], math.prod(shape[axis:])) for shape in shapes])
+    flat, (dim,) = call.along(flat, axis)
+    return call.reshaped(call.like(flat, Softmax(dim)), shapes)
+
+
+# Pools.
+
+
+def _window(call: Call) -> tuple[Operand, Sizes, Sizes, Sizes, Sizes]:
+    x, kernel = call.images("X"), tuple(call["kernel_shape"])
+    strides, dilations = _steps(call, "strides", kernel), _steps(call, "dilations", kernel)
+    return x, kernel, strides, _padding(call, x, kernel, strides, dilations), dilations
+
+
+def _max_pool(call: Call) -> Operand:
+    x, kernel, strides, padding, dilations = _window(call)
+    return call.emit(MaxPool(kernel, strides, padding, bool(call["ceil_mode"]), dilations), x)
+
+
+def _avg_pool(call: Call) -> Operand:
+    x, kernel, strides, padding, dilations = _window(call)
+    if set(dilations) != {1}:
+        raise RefusedError(f"dilations must be 1, found {dilations}")
+    return call.emit(AvgPool(kernel, strides, padding, bool(call["ceil_mode"]), bool(call["count_include_pad"])), x)
+
+
+def _global_pool(pool: type[AdaptiveAvgPool | AdaptiveMaxPool]) -> Callable[[Call], Operand]:
+    return lambda call: call.emit(pool((1,) * (len(call.shapes(call.operand("X"))[0]) - 2)), call.images("X"))
+
+
+def _reduce_mean(call: Call) -> Operand:
+    x = call.operand("data")
+    shapes = call.shapes(x)
+    axes = call.whole_numbers("axes")
+    if not axes and call["noop_with_empty_axes"]:
+        return x
+    axes = tuple(dimension(axis, len(shapes[0])) for axis in axes or range(len(shapes[0])))
+    x, dims = call.along(x, *axes)
+    mean = Mean(tuple(dims), keepdim=True)
+    if not isinstance(x, Tensor):
+        y = call.emit(mean, x)
+    else:
+        sizes = [1 if axis in axes else size for axis, size in enumerate(x.sizes)]
+        y = call.emit(mean, x, images=x.with_sizes(sizes), inner=x.inner)
+    if call["keepdims"]:
+        return y
+    return call.reshaped(y, [[size for axis, size in enumerate(shape) if axis not in axes] for shape in shapes])
+
+
+# Sizes of maps.
+
+
+def _resize(call: Call) -> Operand:
+    """Height and width, to a size or by factors."""
+    x = call.images("X")
+    if len(call.shapes(x)[0]) != 4:
+        raise RefusedError(f"the input must be (N, C, H, W), found {x}")
+    sides = call.shapes(x)[0][2:]
+    out, factors = _targets(call, sides)
+    places = _coordinates(call)
+    mode = call["mode"]
+    if any((call["antialias"], call["exclude_outside"], call["keep_aspect_ratio_policy"] not in (None, "stretch"))):
+        raise RefusedError("antialias, exclude_outside and keep_aspect_ratio_policy are not supported")
+    if mode == "nearest":
+        return _nearest(call, x, sides, out, factors, places)
+    if mode not in ("linear", "bilinear"):
+        raise RefusedError(f"mode must be nearest or linear, found {mode!r}")
+    if places == "align_corners":
+        steps = [(a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sides, out)]
+    elif places in ("half_pixel", "asymmetric") or (places == "pytorch_half_pixel" and min(out) > 1):
+        steps = [1 / factor for factor in factors]
+    else:
+        raise RefusedError(f"coordinate_transformation_mode must be one of linear resizing, found {places!r}")
+    return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), out), x)
+
+
+def _coordinates(call: Call) -> str:
+    return str(call["coordinate_transformation_mode"] or "asymmetric")  # of Upsample and of opset 10
+
+
+def _targets(call: Call, sides: Sizes) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Height and width of the result, and the factors that they are of the input's."""
+    axes = call.whole_numbers("axes") or (0, 1, 2, 3)
+    places = {dimension(axis, 4): number for number, axis in enumerate(axes)}
+    scales = call["scales"] if "scales" in call.node.attributes else call.constant("scales")
+    if scales is not None and np.size(scales):
+        factors = [float(scales[places[axis]]) if axis in places else 1.0 for axis in range(4)]
+        if factors[:2] != [1, 1] or min(factors) <= 0:
+            raise RefusedError(f"only height and width can be resized, found factors {factors}")
+        height, width = (math.floor(side * factor) for side, factor in zip(sides, factors[2:]))
+        return (height, width), (factors[2], factors[3])
+    shapes, given = call.shapes(call.operand("X")), call.each("sizes")
+    targets = [[int(size[places[a]]) if a in places else shape[a] for a in range(4)] for size, shape in zip(given, shapes)]
+    if any(target[:2] != list(shape[:2]) or target[2:] != targets[0][2:] for target, shape in zip(targets, shapes)):
+        raise RefusedError(f"only height and width can be resized, found sizes {targets[0]} for {shapes[0]}")
+    height, width = targets[0][2:]
+    return (height, width), (height / sides[0], width / sides[1])
+
+
+def _nearest(call: Call, x: Operand, sides: Sizes, out: tuple[int, int], factors: tuple[float, float], places: str) -> Operand:
+    """One resize where it takes each pixel that ONNX takes, else rows and columns by their numbers."""
+    if "nearest_mode" not in call.node.attributes and call.opset < 11 and min(factors) < 1:
+        raise RefusedError("which pixels it takes where it makes a map smaller is not said before opset 11")
+    mode = str(call["nearest_mode"] or "floor")
+    taken = [nearest(a, b, factor, places, mode) for a, b, factor in zip(sides, out, factors)]
+    resize = Resize("nearest", False, (1 / factors[0], 1 / factors[1]), out)
+    ours = [np.minimum((np.arange(b, dtype=np.float32) * np.float32(s)).astype(int), a - 1)
+            for a, b, s in zip(sides, out, resize.scale)]  # fmt: skip
+    if all(np.array_equal(a, b) for a, b in zip(taken, ours)):
+        return call.emit(resize, x)
+    rows, columns = (tuple(index.tolist()) for index in taken)
+    return call.emit(Take(3, columns), call.emit(Take(2, rows), x))
+
+
+def nearest(size: int, out: int, factor: float, places: str, mode: str) -> Array:
+    """Which pixel of `size` each of `out` pixels is, counted in float32 as runtimes do.
+
+    Example:
+        >>> nearest(2, 4, 2.0, "half_pixel", "round_prefer_floor").tolist()
+        [0, 0, 1, 1]
+    """
+    at, step = np.arange(out, dtype=np.float32), np.float32(factor)
+    half = (at + np.float32(0.5)) / step - np.float32(0.5)
+    where = {
+        "half_pixel": half,
+        "pytorch_half_pixel": half if out > 1 else np.zeros(1, np.float32),
+        "asymmetric": at / step,
+        "tf_half_pixel_for_nn": (at + np.float32(0.5)) / step,
+        "align_corners": at * np.float32((size - 1) / (out - 1) if out > 1 else 0),
+    }
+    rounded: Mapping[str, Callable[[Array], Array]] = {
+        "round_prefer_floor": lambda x: np.ceil(x - np.float32(0.5)),
+        "round_prefer_ceil": lambda x: np.floor(x + np.float32(0.5)),
+        "floor": np.floor,
+        "ceil": np.ceil,
+    }
+    if places not in where or mode not in rounded:
+        raise RefusedError(f"coordinate_transformation_mode {places!r} with nearest_mode {mode!r} is not supported")
+    return np.clip(rounded[mode](where[places]), 0, size - 1).astype(np.int64)
+
+
+def _pad(call: Call) -> Operand:
+    """By a number; less than nothing cuts off."""
+    x = call.images("data")
+    rank = len(call.shapes(x)[0])
+    if call["mode"] not in ("constant", ""):
+        raise RefusedError(f"mode must be constant, found {call['mode']!r}")
+    pads, axes = call.whole_numbers("pads") or (), call.whole_numbers("axes") or tuple(range(rank))
+    if len(pads) != 2 * len(axes):
+        raise RefusedError(f"pads must be two numbers for each of {len(axes)} dimensions, found {pads}")
+    before, behind = [0] * rank, [0] * rank
+    for number, axis in enumerate(axes):
+        before[dimension(axis, rank)], behind[dimension(axis, rank)] = pads[number], pads[number + len(axes)]
+    for axis, (first, last) in enumerate(zip(before, behind)):
+        if min(first, last) < 0:
+            size = call.shapes(x)[0][axis]
+            x = _cut(call, x, axis, range(max(0, -first), size - max(0, -last)))
+    value = call["value"] if "value" in call.node.attributes else call.constant("constant_value")
+    pad = Pad(tuple(max(0, n) for n in before), tuple(max(0, n) for n in behind), float(np.asarray(value or 0)))
+    return x if not any((*pad.before, *pad.behind)) else call.emit(pad, x)
+
+
+# Moves.
+
+
+def _concat(call: Call) -> Operand:
+    parts = call.operands("inputs")
+    tensors = [each for each in parts if isinstance(each, Tensor)]
+    if not tensors:
+        return call.emit(Concat(dimension(int(call["axis"]), parts[0].ndim)), *parts)  # type: ignore[union-attr]
+    if len(tensors) < len(parts):
+        raise RefusedError("of constants and computed tensors is not supported")
+    axis = dimension(int(call["axis"]), tensors[0].rank)
+    if call.is_of_one and (axis == 0 or any(each.inner for each in tensors)):
+        tensors = [call.opened(each) for each in tensors]
+    x = tensors[0]
+    if len({(each.images.axis, each.images.outer, each.images.inner, each.rank) for each in tensors}) > 1:
+        raise RefusedError(f"of {', '.join(map(str, tensors))}: all must count the images of the batch in the same way")
+    sizes = [*x.sizes]
+    sizes[axis] = sum(each.sizes[axis] for each in tensors)
+    dim = x.images.stored_dim(axis + x.inner)
+    return call.emit(Concat(dim), *tensors, images=x.with_sizes(sizes), inner=x.inner)
+
+
+def _split(call: Call) -> Result:
+    x = call.operand("input")
+    axis = dimension(int(call["axis"]), len(call.shapes(x)[0]))
+    size = call.shapes(x)[0][axis]
+    count = call["num_outputs"] or len(call.node.outputs)
+    each = -(-size // count)
+    parts = call.whole_numbers("split") or (*(each,) * (count - 1), size - each * (count - 1))
+    if sum(parts) != size or len(parts) != len(call.node.outputs):
+        raise RefusedError(f"{len(call.node.outputs)} parts of {size} are needed, found {parts}")
+    ends = np.cumsum(parts).tolist()
+    return [_cut(call, x, axis, range(end - part, end)) for part, end in zip(parts, ends)]
+
+
+def _slice(call: Call) -> Operand:
+    x = call.operand("data")
+    shapes = call.shapes(x)
+    starts, ends = (_limits(call, name) for name in ("starts", "ends"))
+    axes = call.whole_numbers("axes") or range(len(starts[0]))
+    steps = call.whole_numbers("steps") or (1,) * len(starts[0])
+    for number, (axis, step) in enumerate(zip(axes, steps, strict=True)):
+        axis = dimension(axis, len(shapes[0]))
+        parts = [
+            range(*slice(start[number], end[number], step).indices(shape[axis]))
+            for start, end, shape in zip(starts, ends, shapes)
+        ]
+        if all(part == range(shape[axis]) for part, shape in zip(parts, shapes)):
+            continue
+        if any(part != parts[0] for part in parts):
+            raise RefusedError(f"dimension {axis} counts the images of the batch, which must stay apart")
+        x = _cut(call, x, axis, parts[0])
+    return x
+
+
+def _limits(call: Call, name: str) -> list[list[int]]:
+    """Starts or ends for each number of images; attributes before opset 10."""
+    found = [call[name]] * len(call.batches) if name in call.node.attributes else call.each(name)
+    return [[int(each) for each in one] for one in found]
+
+
+def _cut(call: Call, x: Operand, axis: int, part: range) -> Operand:
+    """Some of a dimension, whose numbers are evenly spaced."""
+    if part == range(call.shapes(x)[0][axis]):
+        return x
+    x, (dim,) = call.along(x, axis)
+    if part.step < 0 and len(part) != 1:
+        return call.resized(x, Take(dim, tuple(part)), axis, len(part))
+    stop = part[-1] + 1 if part else part.start
+    return call.resized(x, Slice(dim, part.start, stop, abs(part.step)), axis, len(part))
+
+
+def _gather(call: Call) -> Operand:
+    x, index = call.operand("data"), call.needed("indices")
+    shapes = call.shapes(x)
+    axis = dimension(int(call["axis"]), len(shapes[0]))
+    size = shapes[0][axis]
+    if index.size and not -size <= index.min() <= index.max() < size:
+        raise RefusedError(f"indices must be less than {size}, found {index.max()}")
+    taken = _taken(call, x, axis, [int(number) % size for number in index.reshape(-1)])
+    if index.ndim == 1:
+        return taken
+    return call.reshaped(taken, [(*shape[:axis], *index.shape, *shape[axis + 1 :]) for shape in shapes])
+
+
+def _taken(call: Call, x: Operand, axis: int, index: Sequence[int]) -> Operand:
+    """Some of a dimension by their numbers."""
+    steps = {b - a for a, b in zip(index, index[1:])} or {1}
+    if len(steps) == 1 and (step := steps.pop()) > 0 and index:
+        return _cut(call, x, axis, range(index[0], index[-1] + 1, step))
+    x, (dim,) = call.along(x, axis)
+    return call.resized(x, Take(dim, tuple(index)), axis, len(index))
+
+
+def _expand(call: Call) -> Operand:
+    x = call.operand("input")
+    before = call.shapes(x)
+    shapes = [np.broadcast_shapes(shape, tuple(int(size) for size in to)) for shape, to in zip(before, call.each("shape"))]
+    wide = [(*(1,) * (len(shape) - len(was)), *was) for shape, was in zip(shapes, before)]
+    x = x if wide[0] == before[0] else call.reshaped(x, wide)
+    for axis, (size, was) in enumerate(zip(shapes[0], wide[0])):
+        if size != was:
+            x = _taken(call, x, axis, [0] * size)
+    _check_became(call, x, shapes)
+    return x
+
+
+def _tile(call: Call) -> Operand:
+    x = call.operand("input")
+    repeats = call.each("repeats")
+    shapes = [tuple(size * int(times) for size, times in zip(shape, each)) for shape, each in zip(call.shapes(x), repeats)]
+    for axis, times in enumerate(repeats[0]):
+        if times != 1:
+            x = _taken(call, x, axis, [*range(call.shapes(x)[0][axis])] * int(times))
+    _check_became(call, x, shapes)
+    return x
+
+
+def _check_became(call: Call, x: Operand, shapes: Sequence[Sequence[int]]) -> None:
+    if [tuple(shape) for shape in shapes] != call.shapes(x):
+        raise RefusedError(f"its result of {tuple(shapes[-1])} does not keep the images of the batch apart")
+
+
+def _reshape(call: Call) -> Operand:
+    x = call.operand("data")
+    shapes = call.shapes(x)
+    return call.reshaped(x, [_resolved(shape, to, bool(call["allowzero"])) for shape, to in zip(shapes, call.each("shape"))])
+
+
+def _resolved(shape: Sequence[int], target: Array, allow_zero: bool) -> Sizes:
+    """Where 0 stands for the size that was there, and -1 for what is left."""
+    sizes = [int(size) for size in target]
+    if not allow_zero:
+        sizes = [shape[axis] if size == 0 else size for axis, size in enumerate(sizes)]
+    rest = math.prod(size for size in sizes if size != -1)
+    return tuple(math.prod(shape) // rest if size == -1 and rest else size for size in sizes)
+
+
+def _flatten(call: Call) -> Operand:
+    x = call.operand("input")
+    axis = int(call["axis"])
+    axis = axis + len(call.shapes(x)[0]) if axis < 0 else axis
+    return call.reshaped(x, [(math.prod(shape[:axis]), math.prod(shape[axis:])) for shape in call.shapes(x)])
+
+
+def _squeeze(call: Call) -> Operand:
+    x = call.operand("data")
+    shapes = call.shapes(x)
+    axes = call.whole_numbers("axes")
+    rank = len(shapes[0])
+    dropped = [dimension(a, rank) for a in axes] if axes else [a for a in range(rank) if shapes[0][a] == 1]
+    if any(shape[axis] != 1 for shape in shapes for axis in dropped):
+        raise RefusedError(f"dimensions {dropped} must be 1, found {shapes[-1]}")
+    return call.reshaped(x, [[size for axis, size in enumerate(shape) if axis not in dropped] for shape in shapes])
+
+
+def _unsqueeze(call: Call) -> Operand:
+    x, axes = call.operand("data"), call.whole_numbers("axes") or ()
+    rank = len(call.shapes(x)[0]) + len(axes)
+    new = [dimension(axis, rank) for axis in axes]
+    shapes = []
+    for shape in call.shapes(x):
+        left = iter(shape)
+        shapes.append([1 if axis in new else next(left) for axis in range(rank)])
+    return call.reshaped(x, shapes)
+
+
+def _transpose(call: Call) -> Operand:
+    x = call.operand("data")
+    rank = len(call.shapes(x)[0])
+    order = tuple(call["perm"] or reversed(range(rank)))
+    if sorted(order) != list(range(rank)):
+        raise RefusedError(f"perm must be the numbers from 0 to {rank - 1}, found {order}")
+    return call.permuted(x, order)
+
+
+def _depth_to_space(call: Call) -> Operand:
+    x, b = call.images("input"), int(call["blocksize"])
+    shapes = call.shapes(x)
+    mode = call["mode"] or "DCR"
+    if mode not in ("DCR", "CRD"):
+        raise RefusedError(f"mode must be DCR or CRD, found {mode!r}")
+    first = [(n, b, b, c // b**2, h, w) if mode == "DCR" else (n, c // b**2, b, b, h, w) for n, c, h, w in shapes]
+    order = (0, 3, 4, 1, 5, 2) if mode == "DCR" else (0, 1, 4, 2, 5, 3)
+    apart = call.permuted(call.reshaped(x, first), order)
+    return call.reshaped(apart, [(n, c // b**2, h * b, w * b) for n, c, h, w in shapes])
+
+
+def _space_to_depth(call: Call) -> Operand:
+    x, b = call.images("input"), int(call["blocksize"])
+    shapes = call.shapes(x)
+    apart = call.reshaped(x, [(n, c, h // b, b, w // b, b) for n, c, h, w in shapes])
+    return call.reshaped(call.permuted(apart, (0, 3, 5, 1, 2, 4)), [(n, c * b**2, h // b, w // b) for n, c, h, w in shapes])
+
+
+# What passes on what it gets, or says of it what is known.
+
+
+def _same(name: str) -> Callable[[Call], Operand]:
+    return lambda call: call.operand(name)
+
+
+def _dropout(call: Call) -> Operand:
+    training = call.constant("training_mode")
+    if training is not None and training.any():
+        raise RefusedError("it drops at random, in evaluation too")
+    return call.operand("data")
+
+
+def _cast(call: Call) -> Operand:
+    from onnx import TensorProto, helper
+
+    x, to = call.operand("input"), int(call["to"])
+    if not isinstance(x, Tensor):
+        return x.astype(helper.tensor_dtype_to_np_dtype(to))
+    if to not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
+        raise RefusedError(f"gives {TensorProto.DataType.Name(to).lower()}, and the engine computes in float32")
+    return x
+
+
+def _shape(call: Call) -> Known:
+    start, end = call["start"] or 0, call["end"]
+    return known([np.array(shape[start:end], np.int64) for shape in call.shapes(call.operand("data"))])
+
+
+def _size(call: Call) -> Known:
+    return known([np.array(math.prod(shape), np.int64) for shape in call.shapes(call.operand("data"))])
+
+
+TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
+    **{name: _each(each) for name, each in (("Relu", Relu()), ("Sigmoid", Sigmoid()), ("HardSwish", Hardswish()))},
+    "LeakyRelu": _leaky_relu,
+    "HardSigmoid": _hard_sigmoid,
+    "Clip": _clip,
+    "Max": _bounded("low"),
+    "Min": _bounded("high"),
+    "Add": _arithmetic(Add()),
+    "Sub": _arithmetic(Sub()),
+    "Mul": _arithmetic(Mul()),
+    "Div": _arithmetic(Div()),
+    "Sum": _sum,
+    "Neg": _neg,
+    "Conv": _conv,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "BatchNormalization": _batch_norm,
+    "LRN": _local_response_norm,
+    "Softmax": _softmax,
+    "MaxPool": _max_pool,
+    "AveragePool": _avg_pool,
+    "GlobalAveragePool": _global_pool(AdaptiveAvgPool),
+    "GlobalMaxPool": _global_pool(AdaptiveMaxPool),
+    "ReduceMean": _reduce_mean,
+    "Resize": _resize,
+    "Upsample": _resize,
+    "Pad": _pad,
+    "Concat": _concat,
+    "Split": _split,
+    "Slice": _slice,
+    "Gather": _gather,
+    "Expand": _expand,
+    "Tile": _tile,
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Transpose": _transpose,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+    "Identity": _same("input"),
+    "Dropout": _dropout,
+    "Cast": _cast,
+    "Shape": _shape,
+    "Size": _size,
+}

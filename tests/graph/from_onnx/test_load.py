@@ -1,0 +1,337 @@
+"""What a file becomes: batches, names of outputs, kinds of inputs, constants; and how a file that cannot be one is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import shufflekit as sk
+from shufflekit.errors import InputError, UsageError
+from shufflekit.graph import interpret
+from shufflekit.graph.from_onnx import load_onnx
+from shufflekit.graph.from_onnx.file import MOST_BYTES
+from tests.graph.from_onnx.files import Case, TensorProto, check, helper, loaded, model, node, numpy_helper, onnx
+
+WEIGHT = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+CONV = Case((3, 6, 5), [node("Conv", ["x", "w"], name="first")], {"w": WEIGHT})
+
+
+def of_nodes(*nodes: Any, sizes: tuple[int, ...] = (3, 6, 5), **constants: Any) -> Case:
+    return Case(sizes, list(nodes), {name: np.asarray(array) for name, array in constants.items()})
+
+
+# Batches.
+
+
+def test_a_fixed_batch_of_one_holds_for_any_number_of_images(tmp_path: Path) -> None:
+    """Whatever becomes of the 1: here it goes to the middle, and the file's tensor has no dimension for images meanwhile."""
+    case = of_nodes(
+        node("Reshape", ["x", "rows"], ["a"]),
+        node("Transpose", ["a"], ["b"], perm=(1, 0)),
+        node("Softmax", ["b"], ["c"], axis=0),
+        node("Add", ["c", "column"], ["d"]),
+        node("Reshape", ["d", "back"]),
+        rows=[3, 30],
+        column=np.arange(30, dtype=np.float32).reshape(30, 1),
+        back=[1, 30, 3],
+    )
+    network = loaded(model(case, 13, 1), tmp_path)
+    x = np.random.default_rng(0).standard_normal((3, 3, 6, 5)).astype(np.float32)
+    (found,) = interpret(network.graph, x)
+    a = x.reshape(3, 3, 30).transpose(0, 2, 1)
+    e = np.exp(a - a.max(1, keepdims=True))
+    np.testing.assert_allclose(found, e / e.sum(1, keepdims=True) + case.constants["column"], rtol=1e-5)
+    assert network.info["batch"] == "the file holds for one image; of several, each is computed by itself"
+
+
+def test_an_open_batch_whose_reshape_says_one_is_taken_for_one(tmp_path: Path) -> None:
+    case = of_nodes(node("Reshape", ["x", "s"]), s=[1, 90])
+    network = loaded(model(case, 13), tmp_path)
+    assert str(network.graph.values["y"].shape) == "(N, 90)"
+    assert "batch" in network.info
+    assert "batch" not in loaded(model(of_nodes(node("Reshape", ["x", "s"]), s=[-1, 90]), 13), tmp_path).info
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([node("Softmax", axis=0)], "dimension 0 counts the images of the batch, which must stay apart"),
+        ([node("ReduceMean", keepdims=1)], "dimension 0 counts the images"),
+        (
+            [node("Transpose", perm=(1, 0, 2, 3))],
+            "output y: dimension 0 must count the images of the batch, found \\(3, N, 6, 5\\)",
+        ),
+        ([node("Flatten", axis=0)], r"output y: dimension 0 must count the images of the batch, found \(1, 90N\)"),
+        ([node("Squeeze")], "dimensions \\[0\\] must be 1"),
+    ],
+)
+def test_what_mixes_the_images_of_an_open_batch_is_refused(nodes: list[Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"net.onnx: .*{message}"):
+        loaded(model(of_nodes(*nodes), 11), tmp_path)
+
+
+def test_an_output_without_a_dimension_for_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"output y: dimension 0 must count the images of the batch, found \(90\)"):
+        loaded(model(of_nodes(node("Reshape", ["x", "s"]), s=[-1]), 13, 1), tmp_path)
+
+
+def test_a_batch_of_another_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the batch of input x must be open or 1, found float of \(4, 3, 6, 5\)"):
+        loaded(model(CONV, 13, 4), tmp_path)
+
+
+# Inputs, outputs, constants.
+
+
+def test_open_sizes_come_from_the_shape(tmp_path: Path) -> None:
+    content = model(Case(("height", 6, "width"), CONV.nodes, CONV.constants), 13)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"shape: .*net.onnx leaves sizes of its input open.*found \(N, height, 6, width\)"):
+        loaded(content, tmp_path)
+    with pytest.raises(UsageError, match=r"shape: must be that of the input .*, \(N, height, 6, width\), found \(1, 3, 7, 5\)"):
+        loaded(content, tmp_path, (1, 3, 7, 5))
+    assert loaded(content, tmp_path, (1, 3, 6, 5)).graph.values["x"].sizes == (3, 6, 5)
+
+
+def test_outputs_keep_the_names_of_the_file(tmp_path: Path) -> None:
+    """Also where rewrites would name a value so (mean_to_pool makes x.1 of x), and where several are one value."""
+    nodes = [
+        node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0),
+        node("Relu", ["x"], ["y.1"]),
+        node("Identity", ["y"], ["same"]),
+    ]
+    content = model(of_nodes(*nodes), 11, outputs=("y.1", "same", "y"))
+    engine = sk.compile(loaded(content, tmp_path))
+    assert [output.name for output in engine.program.outputs] == ["y.1", "same", "y"]
+    x = np.random.default_rng(0).standard_normal((2, 3, 6, 5)).astype(np.float32)
+    for found, expected in zip(engine(x), (np.maximum(x, 0), x.mean((2, 3)), x.mean((2, 3)))):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_constants_may_be_listed_as_inputs_and_computed(tmp_path: Path) -> None:
+    nodes = [
+        node("Cast", ["half"], ["whole"], to=TensorProto.FLOAT),
+        node("Mul", ["whole", "two"], ["w"]),
+        node("Conv", ["x", "w"]),
+    ]
+    content = model(of_nodes(*nodes, half=WEIGHT.astype(np.float16), two=np.float32(2)), 7)
+    content.graph.input.append(helper.make_tensor_value_info("half", TensorProto.FLOAT16, WEIGHT.shape))
+    x = np.ones((1, 3, 6, 5), np.float32)
+    (found,) = interpret(loaded(content, tmp_path).graph, x)
+    doubled = loaded(model(Case(CONV.sizes, CONV.nodes, {"w": 2 * WEIGHT.astype(np.float16).astype(np.float32)}), 7), tmp_path)
+    np.testing.assert_array_equal(found, interpret(doubled.graph, x)[0])
+
+
+def test_a_float16_file_is_computed_in_float32(tmp_path: Path) -> None:
+    content = model(Case(CONV.sizes, CONV.nodes, {"w": WEIGHT.astype(np.float16)}), 13)
+    for each in (*content.graph.input, *content.graph.output):
+        each.type.tensor_type.elem_type = TensorProto.FLOAT16
+    graph = loaded(content, tmp_path).graph
+    assert [array.dtype for array in graph.constants.values()] == [np.float32]
+
+
+def test_sizes_are_folded_by_the_references(tmp_path: Path) -> None:
+    """Constants of shapes, ranges, comparisons and arithmetic on whole numbers, as exporters write it."""
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "last"], ["w"]),
+        node("Div", ["w", "two"], ["half"]),  # of whole numbers: rounded towards 0
+        node("Range", ["zero", "half", "one"], ["r"]),
+        node("Cast", ["r"], ["f"], to=TensorProto.FLOAT),
+        node("ConstantOfShape", ["shape"], ["ones"], value=numpy_helper.from_array(np.ones(1, np.float32))),
+        node("Equal", ["f", "ones"], ["e"]),
+        node("Where", ["e", "f", "ones"], ["c"]),
+        node("Concat", ["c", "c", "ones"], ["k"], axis=0),
+        node("ReduceProd", ["c"], ["p"], keepdims=0),
+        node("Mul", ["x", "p"], ["m"]),
+        node("Slice", ["m", "from", "to", "axes"], ["cut"]),
+        node("Sub", ["cut", "k"]),
+    ]
+    sizes = {"last": 3, "two": 2, "zero": 0, "one": 1, "shape": [2], "from": [0], "to": [6], "axes": [3]}
+    case = of_nodes(*nodes, sizes=(3, 4, 6), **{name: np.array(each, np.int64) for name, each in sizes.items()})
+    case.nodes[5] = node("ConstantOfShape", ["shape"], ["ones"], value=numpy_helper.from_array(np.ones(1, np.float32)))
+    case.constants["shape"] = np.array([3], np.int64)  # type: ignore[index]
+    case.nodes[8] = node("Concat", ["c", "ones"], ["k"], axis=0)
+    check(case, 13, tmp_path)
+
+
+# Refusals.
+
+
+def test_all_missing_operators_are_named_at_once(tmp_path: Path) -> None:
+    nodes = [
+        node("Erf", ["x"], ["a"], name="one"),
+        node("Erf", ["a"], ["b"], name="two"),
+        node("Softplus", ["b"], ["c"], name="three"),
+        node("MatMul", ["c", "c"], ["d"], name="four"),
+        helper.make_node("FusedConv", ["x", "x"], ["e"], name="five", domain="com.microsoft"),
+        node("Softmax", ["x"], ["f"], name="six", axis=0),
+        node("Sum", ["d", "e", "f"], ["y"]),
+    ]
+    with pytest.raises(InputError) as caught:
+        loaded(model(of_nodes(*nodes), 13), tmp_path)
+    assert str(caught.value).partition("net.onnx: ")[2] == (
+        "operators Erf (2 times, in one, two), Softplus (in three), com.microsoft.FusedConv (in five) are not supported; "
+        "Softmax (in six): dimension 0 counts the images of the batch, which must stay apart"
+    )
+
+
+def test_a_quantised_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    nodes = [node("QuantizeLinear", ["x", "s"], ["q"]), node("DequantizeLinear", ["q", "s"])]
+    with pytest.raises(InputError, match=r"a quantised file is not read, found QuantizeLinear \(1 times\), DequantizeLinear"):
+        loaded(model(of_nodes(*nodes, s=np.float32(1)), 13), tmp_path)
+
+
+def test_no_such_file_and_what_is_none() -> None:
+    with pytest.raises(InputError, match="missing.onnx: cannot be read: No such file or directory"):
+        load_onnx("missing.onnx")
+    with pytest.raises(InputError, match="tests: cannot be read: Is a directory"):
+        load_onnx(Path("tests"))
+
+
+def damaged(content: bytes, folder: Path) -> str:
+    path = folder / "net.onnx"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_onnx(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).partition("net.onnx: ")[2]
+
+
+def test_a_damaged_file_is_refused_wherever_it_is_cut_off(tmp_path: Path) -> None:
+    content = model(CONV, 13).SerializeToString()
+    assert damaged(b"", tmp_path) == "no ONNX file: it has no ir_version"
+    assert damaged(b"\x89PNG\r\n\x1a\n" + bytes(100), tmp_path) == "damaged, cut off, or no ONNX file"
+    for end in range(1, len(content), 7):
+        assert damaged(content[:end], tmp_path)
+
+
+def changed(case: Case = CONV, opset: int = 13) -> Any:
+    return model(case, opset)
+
+
+@pytest.mark.parametrize(("opset", "found"), [(6, "6"), (24, "24"), (None, "none")])
+def test_other_opsets_are_refused(opset: int | None, found: str, tmp_path: Path) -> None:
+    content = model(CONV, 13)
+    del content.opset_import[:]
+    if opset:
+        content.opset_import.append(helper.make_opsetid("", opset))
+    message = damaged(content.SerializeToString(), tmp_path)
+    assert message == f"the opset of ONNX's operators must be 7 to 23, found {found}"
+
+
+A, B = node("Relu", ["b"], ["a"], name="one"), node("Add", ["a", "x"], ["b"], name="two")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([A, B, node("Relu", ["b"])], "nodes are in no order: one reads b before two writes it"),
+        ([node("Relu", ["z"], name="one")], "one reads z, which nothing writes"),
+        ([node("Relu", ["x"], ["x"], name="one"), node("Relu")], "x is written more than once, by one at last"),
+        ([node("Relu", ["x"], ["z"])], "output y is written by nothing"),
+        ([node("Relu", ["x", "x"], name="one")], "Relu (in one): it has 1 inputs, found 2"),
+        ([node("Relu", ["x"], slope=1.0, name="one")], "Relu (in one): it has no attribute slope in this opset"),
+        ([node("Conv", ["x", "w"], strides="ab", name="one")], "Conv (in one): strides must be ints, found 'ab'"),
+        ([node("Conv", ["x", "w"], strides=[0, 1], name="one")], "Conv (in one): stride must be of whole numbers, 1 or more"),
+        ([node("Conv", ["x", "w"], strides=[1], name="one")], "Conv (in one): a window of 2 sides must have as many strides"),
+        ([node("Conv", ["x"], name="one")], "Conv (in one): W is missing"),
+        ([node("Conv", ["x", "x"], name="one")], "Conv (in one): W must be a constant, and depends on the input"),
+        ([node("Split", ["x"], ["y", "z"], axis=7, name="one")], "Split (in one): dimension 7 must be one of 4"),
+        ([node("Gather", ["x", "far"], axis=1, name="one")], "Gather (in one): indices must be less than 3, found 9"),
+        ([node("MaxPool", ["x"], ["y", "z"], kernel_shape=[1, 1], name="one"), node("Add", ["z", "y"], ["u"])], ""),
+        ([node("Identity", ["w"], ["y"])], "output y must be computed from the input, found a constant"),
+        ([node("ConstantOfShape", ["five"], ["c"], name="one"), node("Add", ["x", "c"])], ""),
+        ([node("ConstantOfShape", ["huge"], ["c"], name="a"), node("Add", ["x", "c"])], "ConstantOfShape (in a): a constant"),
+        ([node("Expand", ["w", "huge"], ["c"], name="one"), node("Add", ["x", "c"])], "Expand (in one): "),
+        ([node("Reshape", ["x", "huge"], name="one")], "Reshape (in one): (1, 3, 6, 5) cannot become"),
+        ([node("If", ["flag"], ["y"], name="one")], "operator If (in one) is not supported"),
+    ],
+)  # fmt: skip
+def test_a_hostile_file_is_one_line(nodes: list[Any], message: str, tmp_path: Path) -> None:
+    constants = {
+        "w": WEIGHT,
+        "far": np.array([9]),
+        "five": np.array([5]),
+        "huge": np.array([2**20, 2**20, 1, 1]),
+        "flag": np.array(True),
+    }
+    content = model(Case(CONV.sizes, nodes, constants), 13)
+    if not message:  # the near miss: a second output that only what nobody reads takes, a constant that fits
+        loaded(content, tmp_path)
+        return
+    assert damaged(content.SerializeToString(), tmp_path).startswith(message)
+
+
+def external(folder: Path, **entries: str) -> bytes:
+    """A file whose weight lies in another."""
+    content = model(CONV, 13)
+    (weight,) = content.graph.initializer
+    (folder / "weights.bin").write_bytes(bytes(8) + weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    for key, value in ({"location": "weights.bin", "offset": "8"} | entries).items():
+        weight.external_data.add(key=key, value=value)
+    return content.SerializeToString()
+
+
+def test_weights_may_lie_in_another_file_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(external(tmp_path))
+    (found,) = load_onnx(tmp_path / "net.onnx").graph.constants.values()
+    np.testing.assert_array_equal(found, WEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"location": "gone.bin"}, "its data in gone.bin cannot be read: No such file or directory"),
+        ({"location": "../weights.bin"}, "its data must lie in the folder of the file, found '../weights.bin'"),
+        ({"location": "/etc/passwd"}, "its data must lie in the folder of the file, found '/etc/passwd'"),
+        ({"location": "link.bin"}, "its data must lie in the folder of the file, found 'link.bin'"),
+        ({"location": ""}, "its data must lie in the folder of the file, found ''"),
+        ({"offset": "100"}, "weights.bin must have 432 bytes of it, found 340"),
+        ({"offset": "-8"}, "its data must have 432 bytes, found 432 from -8 on"),
+        ({"length": "4"}, "its data must have 432 bytes, found 4 from 8 on"),
+    ],
+)
+def test_external_data_is_held_to_its_folder_and_size(entries: dict[str, str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "link.bin").symlink_to("/etc/passwd")
+    assert damaged(external(tmp_path / "net", **entries), tmp_path / "net") == f"constant w: {message}"
+
+
+def test_constants_beyond_the_limit_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    content = model(CONV, 13)
+    content.graph.initializer[0].dims[0] = MOST_BYTES
+    found = f"{27 * 4 * MOST_BYTES:,}"
+    assert (
+        damaged(content.SerializeToString(), tmp_path) == f"constant w: must have at most {MOST_BYTES:,} bytes, found {found}"
+    )
+    content.graph.initializer[0].dims[0] = 5
+    assert damaged(content.SerializeToString(), tmp_path).startswith("constant w: cannot reshape array of size 108")
+
+
+def test_inputs_that_are_no_image_are_refused(tmp_path: Path) -> None:
+    content = model(CONV, 13)
+    content.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, (1,)))
+    assert damaged(content.SerializeToString(), tmp_path) == "must have one input, found x, z"
+    content = model(CONV, 13)
+    content.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    assert damaged(content.SerializeToString(), tmp_path) == (
+        "input x must be of floats and have 4 dimensions, found uint8 of (N, 3, 6, 5)"
+    )
+
+
+def test_an_onnx_file_is_compiled_and_run_without_torch(tmp_path: Path) -> None:
+    onnx.save(model(CONV, 13), tmp_path / "net.onnx")
+    code = f"""
+import sys, numpy as np, shufflekit as sk
+engine = sk.compile({str(tmp_path / "net.onnx")!r})
+print(engine(np.zeros((2, 3, 6, 5), np.float32)).shape, engine.program.name, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("(2, 4, 4, 3) net False\n", "")

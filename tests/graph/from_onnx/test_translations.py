@@ -1,0 +1,358 @@
+"""Each operator, in each version, is what ONNX's reference evaluator computes, at drawn shapes and attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from shufflekit.graph.from_onnx.translations import TRANSLATIONS
+from tests.graph.from_onnx.files import Case, check, node, versions
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+side = st.integers(1, 7)
+
+
+def floats(draw: Draw, *shape: int) -> NDArray[np.float32]:
+    return np.random.default_rng(draw(st.integers(0, 2**32 - 1))).uniform(-2, 2, shape).astype(np.float32)
+
+
+def image(draw: Draw) -> tuple[int, int, int]:
+    return draw(st.tuples(st.integers(1, 6), side, side))
+
+
+def given_as(opset: int, since: int, name: str, value: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Whole numbers as an attribute, and as a constant from an opset on."""
+    if opset < since:
+        return {name: value}, {}
+    return {}, {name: np.array(value, np.int64)}
+
+
+def elementwise(operator: str, **attributes: st.SearchStrategy[Any]) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        chosen = {name: draw(values) for name, values in attributes.items()}
+        return Case(image(draw), [node(operator, **{k: v for k, v in chosen.items() if v is not None})])
+
+    return case
+
+
+slopes = st.sampled_from([None, 0.0625, 0.25, 0.5])
+
+
+def clip(draw: Draw, opset: int) -> Case:
+    low, high = draw(st.sampled_from([(0.0, 6.0), (-1.0, 1.0), (0.0, None), (None, 2.0), (None, None)]))
+    bounds = {name: bound for name, bound in (("min", low), ("max", high)) if bound is not None}
+    if opset < 11:
+        return Case(image(draw), [node("Clip", **bounds)])
+    constants = {name: np.float32(bound) for name, bound in bounds.items()}
+    return Case(image(draw), [node("Clip", ["x", *(name if name in bounds else "" for name in ("min", "max"))])], constants)
+
+
+def extreme(operator: str) -> Callable[[Draw, int], Case]:
+    return lambda draw, opset: Case(image(draw), [node(operator, ["x", "c"])], {"c": floats(draw)})
+
+
+def arithmetic(operator: str) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        c, h, w = image(draw)
+        shape = draw(st.sampled_from([(), (1,), (w,), (h, w), (1, 1), (c, 1, 1), (c, h, w), (1, c, 1, 1), (1, c, h, w)]))
+        constant = floats(draw, *shape)
+        constant = np.where(np.abs(constant) < 0.1, np.float32(0.5), constant)
+        if draw(st.booleans()):
+            return Case((c, h, w), [node(operator, ["x", "c"])], {"c": constant})
+        both = [node("Sigmoid", ["x"], ["a"]), node(operator, ["c", "a"])]  # whose values keep from zero
+        return Case((c, h, w), both, {"c": constant})
+
+    return case
+
+
+def of_two(operator: str) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        pooled = draw(st.booleans())
+        second = node("GlobalAveragePool", ["s"], ["b"]) if pooled else node("Relu", ["s"], ["b"])
+        order = draw(st.permutations(["x", "b"]))
+        last = node(operator, order if operator != "Div" else ["x", "b"])
+        return Case(image(draw), [node("Sigmoid", ["x"], ["s"]), second, last])
+
+    return case
+
+
+def window(draw: Draw, kernel: tuple[int, ...]) -> dict[str, Any]:
+    mode = draw(st.sampled_from(["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"]))
+    found: dict[str, Any] = {"kernel_shape": kernel, "strides": [draw(st.integers(1, min(2, size))) for size in kernel]}
+    return found | ({"auto_pad": mode} if mode != "NOTSET" else {"pads": [draw(st.integers(0, k - 1)) for k in kernel * 2]})
+
+
+def conv(draw: Draw, opset: int) -> Case:
+    groups, depth, each = draw(st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 3)))
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    sizes = (groups * depth, draw(st.integers(5, 9)), draw(st.integers(5, 9)))
+    attributes = {"group": groups, **window(draw, kernel)}
+    if attributes.get("auto_pad", "NOTSET") in ("NOTSET", "VALID"):
+        attributes["dilations"] = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    constants = {"w": floats(draw, groups * each, depth, *kernel), "b": floats(draw, groups * each)}
+    names = draw(st.sampled_from([["x", "w"], ["x", "w", "b"]]))
+    return Case(sizes, [node("Conv", names, **attributes)], constants)
+
+
+def pool(operator: str) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+        attributes = window(draw, kernel)
+        if operator == "AveragePool" and attributes.get("auto_pad", "NOTSET") == "NOTSET":
+            attributes["count_include_pad"] = draw(st.integers(0, 1))
+        return Case((2, draw(st.integers(5, 9)), draw(st.integers(5, 9))), [node(operator, **attributes)])
+
+    return case
+
+
+def gemm(draw: Draw, opset: int) -> Case:
+    c, k, transposed = draw(st.tuples(st.integers(1, 5), st.integers(1, 5), st.booleans()))
+    weight = floats(draw, k, c) if transposed else floats(draw, c, k)
+    bias = floats(draw, *draw(st.sampled_from([(k,), (1, k), (1,), ()])))
+    last = node("Gemm", ["f", "w", "b"], transB=int(transposed), alpha=draw(st.sampled_from([1.0, 0.5])), beta=0.5)
+    return Case((c, 1, 1), [node("Flatten", ["x"], ["f"]), last], {"w": weight, "b": bias})
+
+
+def matmul(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    return Case((c, h, w), [node("MatMul", ["x", "w"])], {"w": floats(draw, w, draw(side))})
+
+
+def batch_norm(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    constants = {name: floats(draw, c) for name in ("scale", "bias", "mean")} | {"var": np.abs(floats(draw, c))}
+    return Case(
+        (c, h, w), [node("BatchNormalization", ["x", *constants], epsilon=draw(st.sampled_from([1e-5, 1e-3])))], constants
+    )
+
+
+def lrn(draw: Draw, opset: int) -> Case:
+    size = draw(st.sampled_from([1, 3, 5]))
+    return Case(image(draw), [node("LRN", size=size, alpha=0.1, beta=draw(st.sampled_from([0.5, 0.75])), bias=2.0)])
+
+
+def softmax(draw: Draw, opset: int) -> Case:
+    axis = draw(st.sampled_from([1, 2, 3, -1]))
+    return Case(image(draw), [node("Softmax", axis=axis)])
+
+
+def reduce_mean(draw: Draw, opset: int) -> Case:
+    axes = draw(st.sampled_from([(2, 3), (-1, -2), (1,), (3,), (1, 2, 3)]))
+    attributes, constants = given_as(opset, 18, "axes", axes)
+    keepdims = draw(st.integers(0, 1))
+    return Case(image(draw), [node("ReduceMean", ["x", *constants], keepdims=keepdims, **attributes)], constants)
+
+
+def resize(draw: Draw, opset: int) -> Case:
+    mode = draw(st.sampled_from(["nearest", "linear"]))
+    sizes = draw(st.tuples(st.integers(1, 2), st.integers(2, 6), st.integers(2, 6)))
+    scales = (1.0, 1.0, draw(st.sampled_from([1.0, 1.5, 2.0, 3.0])), draw(st.sampled_from([1.0, 2.0, 2.5])))
+    if opset == 10:
+        return Case(sizes, [node("Resize", ["x", "s"], mode=mode)], {"s": np.array(scales, np.float32)})
+    places = ["half_pixel", "asymmetric", "align_corners"]
+    attributes = {"mode": mode, "coordinate_transformation_mode": draw(st.sampled_from(places))}
+    if mode == "nearest":
+        rounding = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
+        attributes["nearest_mode"] = draw(st.sampled_from(rounding))
+    if draw(st.booleans()):
+        constants = {"none": np.zeros(0, np.float32), "s": np.array(scales, np.float32)}
+        return Case(sizes, [node("Resize", ["x", "none", "s"], **attributes)], constants)
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Slice", ["shape", "zero", "two"], ["first"]),
+        node("Concat", ["first", "sides"], ["sizes"], axis=0),
+        node("Resize", ["x", "none", "none", "sizes"] if opset < 13 else ["x", "", "", "sizes"], **attributes),
+    ]
+    ends = {"zero": [0], "two": [2], "sides": draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))}
+    constants = {name: np.array(each, np.int64) for name, each in ends.items()}
+    return Case(sizes, nodes, constants | {"none": np.zeros(0, np.float32)})
+
+
+def upsample(draw: Draw, opset: int) -> Case:
+    scales = (1.0, 1.0, draw(st.sampled_from([1.0, 2.0, 3.0])), draw(st.sampled_from([1.0, 2.0])))
+    if opset < 9:
+        return Case(image(draw), [node("Upsample", mode="nearest", scales=scales)])
+    return Case(image(draw), [node("Upsample", ["x", "s"], mode="nearest")], {"s": np.array(scales, np.float32)})
+
+
+def pad(draw: Draw, opset: int) -> Case:
+    pads, value = [0, 0, *(draw(st.integers(-1, 2)) for _ in range(2))] * 2, draw(st.sampled_from([0.0, 1.5]))
+    sizes = (2, draw(st.integers(3, 6)), draw(st.integers(3, 6)))
+    if opset < 11:
+        return Case(sizes, [node("Pad", pads=pads, value=value)])
+    constants = {"pads": np.array(pads, np.int64), "value": np.float32(value)}
+    if opset < 18:
+        return Case(sizes, [node("Pad", ["x", "pads", "value"])], constants)
+    constants |= {"pads": np.array([pads[3], 1, 0, 2], np.int64), "axes": np.array([-1, 1], np.int64)}
+    return Case(sizes, [node("Pad", ["x", "pads", "value", "axes"])], constants)
+
+
+def concat(draw: Draw, opset: int) -> Case:
+    nodes = [node("Relu", ["x"], ["a"]), node("Concat", ["x", "a", "x"], axis=draw(st.sampled_from([1, 2, 3, -1])))]
+    return Case(image(draw), nodes)
+
+
+def split(draw: Draw, opset: int) -> Case:
+    sizes = draw(st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(2, 6)))
+    axis = draw(st.sampled_from([1, 2, -1]))
+    first = draw(st.integers(1, sizes[axis - 1 if axis > 0 else axis] - 1))
+    attributes, constants = given_as(opset, 13, "split", [first, sizes[axis - 1 if axis > 0 else axis] - first])
+    nodes = [node("Split", ["x", *constants], ["a", "b"], axis=axis, **attributes), node("Concat", ["b", "a"], axis=axis)]
+    return Case(sizes, nodes, constants)
+
+
+def slice_(draw: Draw, opset: int) -> Case:
+    sizes = draw(st.tuples(st.integers(3, 6), st.integers(3, 6), st.integers(3, 6)))
+    axes = draw(st.permutations([1, 2, 3]))[: draw(st.integers(1, 3))]
+    starts, ends = [draw(st.integers(0, 1)) for _ in axes], [draw(st.sampled_from([2, -1, 2**31 - 1])) for _ in axes]
+    if opset < 10:
+        return Case(sizes, [node("Slice", axes=axes, starts=starts, ends=ends)])
+    constants = {"starts": starts, "ends": ends, "axes": axes, "steps": [draw(st.integers(1, 2)) for _ in axes]}
+    if draw(st.booleans()):
+        constants |= {"starts": [-1] * len(axes), "ends": [-(2**31)] * len(axes), "steps": [-1] * len(axes)}
+    return Case(sizes, [node("Slice", ["x", *constants])], {name: np.array(each, np.int64) for name, each in constants.items()})
+
+
+def gather(draw: Draw, opset: int) -> Case:
+    sizes = image(draw)
+    axis = draw(st.sampled_from([1, 2, 3]))
+    size = sizes[axis - 1]
+    index = draw(st.one_of(st.integers(-size, size - 1), st.lists(st.integers(0, size - 1), min_size=1, max_size=4)))
+    return Case(sizes, [node("Gather", ["x", "i"], axis=axis)], {"i": np.array(index, np.int64)})
+
+
+def expand(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    nodes = [node("GlobalAveragePool", ["x"], ["p"]), node("Expand", ["p", "s"])]
+    return Case((c, h, w), nodes, {"s": np.array(draw(st.sampled_from([(1, c, h, w), (h, w), (1, 1, 1, w)])), np.int64)})
+
+
+def tile(draw: Draw, opset: int) -> Case:
+    repeats = draw(st.tuples(st.just(1), st.integers(1, 2), st.integers(1, 3), st.integers(1, 2)))
+    return Case(image(draw), [node("Tile", ["x", "r"])], {"r": np.array(repeats, np.int64)})
+
+
+def reshape(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    target = draw(st.sampled_from([(0, -1), (-1, c, h * w), (0, 0, -1), (0, 1, c, w, h), (-1, c * h * w)]))
+    return Case((c, h, w), [node("Reshape", ["x", "s"])], {"s": np.array(target, np.int64)})
+
+
+def shuffle(draw: Draw, opset: int) -> Case:
+    """Channels in groups, turned around; the batch is read off the input."""
+    g, c, h, w = draw(st.integers(1, 3)), *image(draw)
+    ends = {"i0": np.array([0], np.int64), "rest": np.array([g, c, h, w], np.int64), "back": np.array([g * c, h, w], np.int64)}
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "i0"], ["n"], axis=0),
+        node("Concat", ["n", "rest"], ["to"], axis=0),
+        node("Concat", ["n", "back"], ["from"], axis=0),
+        node("Reshape", ["x", "to"], ["a"]),
+        node("Transpose", ["a"], ["b"], perm=(0, 2, 1, 3, 4)),
+        node("Reshape", ["b", "from"]),
+    ]
+    return Case((g * c, h, w), nodes, ends)
+
+
+def flatten(draw: Draw, opset: int) -> Case:
+    return Case(image(draw), [node("Flatten", axis=1)])
+
+
+def squeeze(draw: Draw, opset: int) -> Case:
+    attributes, constants = given_as(opset, 13, "axes", [2, 3])
+    nodes = [node("GlobalMaxPool", ["x"], ["p"]), node("Squeeze", ["p", *constants], **attributes)]
+    return Case(image(draw), nodes, constants)
+
+
+def unsqueeze(draw: Draw, opset: int) -> Case:
+    attributes, constants = given_as(opset, 13, "axes", draw(st.sampled_from([[1], [2, 4], [-1]])))
+    return Case(image(draw), [node("Unsqueeze", ["x", *constants], **attributes)], constants)
+
+
+def transpose(draw: Draw, opset: int) -> Case:
+    order = draw(st.permutations([1, 2, 3]))
+    return Case(image(draw), [node("Transpose", perm=[0, *order])])
+
+
+def depth_to_space(draw: Draw, opset: int) -> Case:
+    mode = {"mode": draw(st.sampled_from(["DCR", "CRD"]))} if opset >= 11 else {}
+    block = draw(st.integers(1, 3))
+    return Case((2 * block**2, draw(side), draw(side)), [node("DepthToSpace", blocksize=block, **mode)])
+
+
+def space_to_depth(draw: Draw, opset: int) -> Case:
+    block = draw(st.integers(1, 3))
+    return Case((2, block * draw(side), block * draw(side)), [node("SpaceToDepth", blocksize=block)])
+
+
+CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
+    *((name, elementwise(name)) for name in ("Relu", "Sigmoid", "HardSwish", "Neg", "Identity", "Dropout")),
+    ("LeakyRelu", elementwise("LeakyRelu", alpha=slopes)),
+    ("HardSigmoid", elementwise("HardSigmoid", alpha=slopes, beta=slopes)),
+    ("Clip", clip),
+    *((name, extreme(name)) for name in ("Max", "Min")),
+    *((name, arithmetic(name)) for name in ("Add", "Sub", "Mul", "Div")),
+    *((name, of_two(name)) for name in ("Add", "Sub", "Mul", "Div", "Sum")),
+    ("Conv", conv),
+    ("Gemm", gemm),
+    ("MatMul", matmul),
+    ("BatchNormalization", batch_norm),
+    ("LRN", lrn),
+    ("Softmax", softmax),
+    *((name, pool(name)) for name in ("MaxPool", "AveragePool")),
+    *((name, elementwise(name)) for name in ("GlobalAveragePool", "GlobalMaxPool")),
+    ("ReduceMean", reduce_mean),
+    ("Resize", resize),
+    ("Upsample", upsample),
+    ("Pad", pad),
+    ("Concat", concat),
+    ("Split", split),
+    ("Slice", slice_),
+    ("Gather", gather),
+    ("Expand", expand),
+    ("Tile", tile),
+    ("Reshape", reshape),
+    ("Shape", shuffle),
+    ("Flatten", flatten),
+    ("Squeeze", squeeze),
+    ("Unsqueeze", unsqueeze),
+    ("Transpose", transpose),
+    ("DepthToSpace", depth_to_space),
+    ("SpaceToDepth", space_to_depth),
+]
+# Up to which opset the reference lacks an operator, or has it otherwise than its specification: there ONNX Runtime says.
+_BY_RUNTIME = {"BatchNormalization": 13, "LRN": 23, "MaxPool": 23, "Pad": 23, "Resize": 23, "Softmax": 12, "Upsample": 9}
+
+
+@pytest.mark.parametrize(
+    ("name", "opset", "case"),
+    [
+        pytest.param(name, opset, case, id=f"{name}-{opset}-{number}")
+        for number, (name, case) in enumerate(CASES)
+        for opset in versions(name)
+    ],
+)
+@given(data=st.data())
+@settings(
+    max_examples=5,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_it_is_what_the_reference_computes(
+    name: str, opset: int, case: Callable[[Draw, int], Case], data: st.DataObject, tmp_path: Path
+) -> None:
+    check(case(data.draw, opset), opset, tmp_path, by_runtime=opset <= _BY_RUNTIME.get(name, 0))
+
+
+def test_every_operator_has_a_case() -> None:
+    assert {name for name, _ in CASES} | {"Cast", "Size"} == set(TRANSLATIONS)
