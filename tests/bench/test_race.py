@@ -242,10 +242,7 @@ def test_an_onnx_file_is_for_those_who_read_it(tmp_path: Path) -> None:
     path = export(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (1, 3, 8, 8), "onnx", tmp_path, name="net")[0]
     field = [RUNTIMES[name] for name in ("torch", "engine", "onnxruntime", "openvino", "ncnn", "mnn")]
     entry = prepare(Subject("net.onnx", onnx=path), (1, 3, 8, 8), 1, field, tmp_path)
-    assert {row.engine: row.note for row in entry.untimed if row.engine in ("PyTorch", "shufflekit")} == {
-        "PyTorch": "reads no .onnx file",
-        "shufflekit": "reads no .onnx file",
-    }
-    assert "ONNX Runtime" in entry.runs
+    assert [row.note for row in entry.untimed if row.engine == "PyTorch"] == ["reads no .onnx file"]
+    assert {"shufflekit", "ONNX Runtime"} <= set(entry.runs)
     assert {row.state for row in entry.untimed} == {"skipped"}  # missing runtimes, and those that read none
     assert entry.flops == 0

@@ -98,17 +98,18 @@ def test_open_sizes_come_from_the_shape(tmp_path: Path) -> None:
 
 
 def test_outputs_keep_the_names_of_the_file(tmp_path: Path) -> None:
-    """Also where rewrites would name a value so (mean_to_pool makes x.1 of x), and where several are one value."""
+    """Also where rewrites would name a value so (softmax_to_channels makes x.1 of x), and where several are one value."""
     nodes = [
-        node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0),
+        node("Softmax", ["x"], ["y"], axis=2),
         node("Relu", ["x"], ["y.1"]),
         node("Identity", ["y"], ["same"]),
     ]
-    content = model(of_nodes(*nodes), 11, outputs=("y.1", "same", "y"))
+    content = model(of_nodes(*nodes), 13, outputs=("y.1", "same", "y"))
     engine = sk.compile(loaded(content, tmp_path))
     assert [output.name for output in engine.program.outputs] == ["y.1", "same", "y"]
     x = np.random.default_rng(0).standard_normal((2, 3, 6, 5)).astype(np.float32)
-    for found, expected in zip(engine(x), (np.maximum(x, 0), x.mean((2, 3)), x.mean((2, 3)))):
+    softmax = np.exp(x) / np.exp(x).sum(2, keepdims=True)
+    for found, expected in zip(engine(x), (np.maximum(x, 0), softmax, softmax), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 

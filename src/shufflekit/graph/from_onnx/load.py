@@ -121,7 +121,8 @@ class _Reader:
         self.builder, self.refusals = Builder(), Refusals()
         self.failed: set[str] = set()
         self.holds_for_one = False
-        self._taken = {name.rpartition(".")[0] for name in file.outputs}  # rewrites name values x.1, x.2 after x
+        # No value has a dot in its name, so that what rewrites make of x, as x.1, is no other; outputs may have one.
+        self._taken = {name.partition(".")[0] for name in file.outputs if "." in name}
         self.tensors: dict[str, Tensor | Known] = {name: Known((array,)) for name, array in file.constants.items()}
         images = Images((1, *sizes), 0)
         self.tensors[source.name] = Tensor(self.builder.input(self._fresh(source.name), images.stored), images)

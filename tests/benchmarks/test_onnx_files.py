@@ -1,0 +1,35 @@
+"""Real files are what ONNX Runtime computes of them, as the benchmark's table says."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+QUICK = ("mnist_cntk", "winml_cifar_classifier", "st_mobilenetv2_035", "ultraface_slim_320_raw", "fastestdet", "paddleocr_cls")
+SLOW = ("squeezenet_fp16", "yunet_2023mar", "road_segmentation", "super_resolution_opsml", "yolox_nano")
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[ModuleType]:
+    folder = str(Path(__file__).parents[2] / "benchmarks")
+    sys.path.insert(0, folder)
+    yield import_module("onnx_files")
+    sys.path.remove(folder)
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_a_real_file_is_right(name: str, table: ModuleType, shared_data: Path) -> None:
+    folder = shared_data / "onnx"
+    with (folder / "manifest.csv").open(newline="") as file:
+        (row,) = [row for row in csv.DictReader(file) if row["file"] == f"{name}.onnx"]
+    result, share, _ = table.of_file(folder / row["file"], row, table.inputs_of(folder))
+    assert result.startswith("right"), (result, share)
