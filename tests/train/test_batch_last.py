@@ -145,6 +145,11 @@ CASES: dict[str, Callable[..., Any]] = {
     "average pools": lambda m, x: (
         m.second(F.avg_pool2d(m.first(x), 3, 2, 1)) + F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
     ),
+    "an average with a divisor of its own": lambda m, x: F.avg_pool2d(m.first(x), 3, 2, 1, divisor_override=4),
+    "images after images": lambda m, x: torch.cat((m.first(x), m.second(x))),
+    "a norm of two that were put together": lambda m, x: m.second.bn(
+        torch.cat((m.first.conv(x)[:, :4], m.second.conv(x)[:, 4:]), 1)
+    ),
     "whole mean": lambda m, x: m.first(x).mean((2, 3)),
     "mean and gate": lambda m, x: (y := m.first(x)) * torch.sigmoid(m.second(y).mean((2, 3), keepdim=True)),
     "no norm": lambda m, x: F.relu(m.first.conv(x)),

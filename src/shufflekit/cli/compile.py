@@ -54,8 +54,8 @@ def compile(  # noqa: A001
     engine, expected = (
         _of_onnx(model, sizes, threads, out) if is_onnx(model, weights) else _of_torch(model, weights, sizes, threads, out)
     )
-    difference = _difference(expected, engine, model) if verify else None
-    reference = "ONNX Runtime" if is_onnx(model) else "PyTorch"
+    reference = "ONNX Runtime" if is_onnx(model, weights) else "PyTorch"
+    difference = _difference(expected, engine, f"{model} in {reference}") if verify else None
     right = difference is None or difference <= _TOLERANCE
     if right:
         engine.save(out)
@@ -107,14 +107,14 @@ def _of_onnx(model: str, shape: Sequence[int] | None, threads: int, out: Path) -
     return engine, expected
 
 
-def _difference(compute: Callable[[Array], list[Array]], engine: Engine, model: str) -> float:
+def _difference(compute: Callable[[Array], list[Array]], engine: Engine, name: str) -> float:
     """Largest difference as a share of the largest output, over all outputs of three random images."""
     from shufflekit.export.outputs import largest_difference
     from shufflekit.finite import check_finite
 
     x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
     expected, found = compute(x), engine(x)
-    check_finite(expected, f"{model} as it is")
+    check_finite(expected, name)
     return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
