@@ -60,6 +60,7 @@ def test_other_operators_do_and_move_in_proportion(net, shape):
     assert scaled(was, 1e-9).mac > 0  # never to nothing
 
 
-def test_one_channel_becomes_two():
+def test_one_channel_becomes_two_or_stays():
     (was,) = count(nn.ReLU(), (1, 1, 6, 6)).layers
     assert (scaled(was, 2.0).mac, scaled(was, 2.0).output_shapes) == (2 * was.mac, ((1, 2, 6, 6),))
+    assert (scaled(was, 1.4).mac, scaled(was, 1.4).output_shapes) == (was.mac, ((1, 1, 6, 6),)), "it is one or two"
