@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import get_args
 
 from guidelines_measured import Result
 
-from shufflekit.reproduce.accuracy_tables import Word, errors_of, small_groups, verdict
+from shufflekit.reproduce.accuracy_tables import Verdict, counted, errors_of, order, small_groups, verdict
 from shufflekit.reproduce.guidelines import judge
 from shufflekit.reproduce.guidelines.cells import TITLES
 from shufflekit.reproduce.record import Record
@@ -43,32 +41,26 @@ def _table(name: str) -> str:
     return f"[{name}](#{name.replace('.', '')})"
 
 
-def _order(name: str, network: str | None = None) -> Callable[[Evidence], str]:
+def _order(name: str) -> Callable[[Evidence], str]:
     """How many orders of an accuracy table hold, against the first of a level."""
 
     def judged(evidence: Evidence) -> str:
-        errors, words = errors_of(evidence.runs), []
+        errors, found = errors_of(evidence.runs), []
         for group in small_groups(name):
             first, *others = group.rows
-            for row in others:
-                if network in (None, row.label):
-                    better, worse = sorted((first, row), key=lambda each: each.error)
-                    words.append(verdict(errors.get(better.network, {}), errors.get(worse.network, {})).word)
-        return _counted(words)
+            found += [order(first, row, errors) for row in others]
+        return _summed_up(found)
 
     return judged
 
 
-def _counted(words: Sequence[str]) -> str:
-    counts = Counter(words)
-    if counts["not finished"] == len(words):
-        return "not finished"
-    return ", ".join(f"{word} for {counts[word]} of {len(words)}" for word in get_args(Word) if counts[word])
+def _summed_up(found: Sequence[Verdict]) -> str:
+    return "not finished" if {one.word for one in found} == {"not finished"} else counted(found)
 
 
 def _more_with_more_groups(evidence: Evidence) -> str:
     """Whether what the shuffle gains with 8 groups is more than with 3, at one width and seed."""
-    errors, words = errors_of(evidence.runs), []
+    errors = errors_of(evidence.runs)
     gains = {
         group.level: {
             seed: errors[without.network][seed] - error
@@ -78,9 +70,9 @@ def _more_with_more_groups(evidence: Evidence) -> str:
         for group in small_groups("v1.table3")
         for shuffled, without in [group.rows]
     }
-    for three, eight in [pair for pair in pairwise(gains) if pair[0].endswith("g=3")]:
-        words.append(verdict(gains[three], gains[eight]).word)  # a larger gain in place of a larger error
-    return _counted(words)
+    # A larger gain stands in place of a larger error.
+    pairs = [pair for pair in pairwise(gains) if pair[0].endswith("g=3")]
+    return _summed_up([verdict(gains[three], gains[eight]) for three, eight in pairs])
 
 
 def _fewer_operations(evidence: Evidence) -> str:

@@ -265,7 +265,8 @@ def verdict(better: dict[int, float], worse: dict[int, float]) -> Verdict:
     return Verdict(decided if abs(difference) > margin else "not decided", count, difference, margin)
 
 
-def _order(one: Row, other: Row, errors: Errors) -> Verdict:
+def order(one: Row, other: Row, errors: Errors) -> Verdict:
+    """Whether the paper's order of two rows holds in runs."""
     better, worse = sorted((one, other), key=lambda row: row.error)
     return verdict(errors.get(better.network, {}), errors.get(worse.network, {}))
 
@@ -273,7 +274,7 @@ def _order(one: Row, other: Row, errors: Errors) -> Verdict:
 def _open(group: Group, errors: Errors) -> list[Row]:
     """The rows that need more seeds, the first with them."""
     first, *others = group.rows
-    found = [row for row in others if _order(first, row, errors).is_open]
+    found = [row for row in others if order(first, row, errors).is_open]
     return [first, *found] if found else []
 
 
@@ -308,14 +309,14 @@ def accuracy_record(name: str, finished: Sequence[Trained]) -> Record | None:
             means = [mean(score.error for score in part) for part in zip(*((r.test, r.held_out, r.fitted) for r in runs))]
             words: tuple[Cell, Cell] = (None, "(the first)")
             if row is not group.rows[0]:
-                firsts.append(_order(group.rows[0], row, errors))
+                firsts.append(order(group.rows[0], row, errors))
                 words = (_spelled(group.rows[0], row, firsts[-1]), str(firsts[-1]))
             shown_means: list[Cell] = [f"{each:.2f}" for each in means] or [None] * len(scores)
             rows.append((group.level, row.label, row.network, row.error, *shown_means, len(runs), *words))
-    pairs = [_order(one, other, errors) for group in groups for one, other in combinations(group.rows, 2)]
-    notes = [f"the paper's order against the first of a level: {_counted(firsts)}"]
+    pairs = [order(one, other, errors) for group in groups for one, other in combinations(group.rows, 2)]
+    notes = [f"the paper's order against the first of a level: {counted(firsts)}"]
     if len(pairs) > len(firsts):
-        notes.append(f"the paper's order of all pairs of a level: {_counted(pairs)}")
+        notes.append(f"the paper's order of all pairs of a level: {counted(pairs)}")
     gaps = [one.held_out.error - one.fitted.error for one in used]
     notes.append(f"held-out less training error of a run: {min(gaps):.1f} to {max(gaps):.1f} points")
     notes += [*accuracy.notes, *_not_run(name)]
@@ -340,7 +341,8 @@ def _spelled(first: Row, row: Row, found: Verdict) -> str | None:
     return f"{more:+.2f} ({more - found.margin:+.2f} to {more + found.margin:+.2f})"
 
 
-def _counted(verdicts: Sequence[Verdict]) -> str:
+def counted(verdicts: Sequence[Verdict]) -> str:
+    """How many of some verdicts there are of each word."""
     found = [one.word for one in verdicts]
     return ", ".join(f"{word} for {count} of {len(found)}" for word in get_args(Word) if (count := found.count(word)))
 
