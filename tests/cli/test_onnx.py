@@ -65,8 +65,17 @@ def test_a_bad_preparation_is_one_line(file: Path, capsys: Any) -> None:
     assert "net.json: must be an object with some of mean, std" in capsys.readouterr().err
     assert main(["predict", str(file.parent / "red.png"), "--model", str(file), "--mean", "a,b"]) == 2
     assert "mean: must be numbers, as in 0.485,0.456,0.406, found 'a,b'" in capsys.readouterr().err
+    assert main(["predict", str(file.parent / "red.png"), "--model", str(file), "--std", "nan,1,1"]) == 2
+    assert "std: must be numbers, as in 0.485,0.456,0.406, found 'nan,1,1'" in capsys.readouterr().err
     assert main(["predict", str(file.parent / "red.png"), *FLAGS]) == 2
     assert "mean: is for an ONNX file" in capsys.readouterr().err
+
+
+def test_names_are_one_for_each_score(file: Path, capsys: Any) -> None:
+    (labels := file.parent / "names.txt").write_text("a\nb\n")
+    file.with_suffix(".json").unlink(missing_ok=True)
+    assert main(["predict", str(file.parent / "red.png"), "--model", str(file), *FLAGS, "--labels", str(labels)]) == 1
+    assert "net.onnx: labels: must be 3 names, one for each score, found 2" in capsys.readouterr().err
 
 
 def test_compile_verifies_against_onnx_runtime(file: Path, capsys: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.cli._onnx import check_prepared
+from shufflekit.cli._onnx import check_names, check_prepared
 from shufflekit.data.classes import class_names
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError
@@ -83,11 +83,13 @@ def engine_classifier(engine: Engine, name: str = "") -> Classifier:
         name: what messages call it; the plan's own by default.
 
     Raises:
-        InputError: the plan takes no photos, gives no scores, or was an ONNX file that does not say how photos go in.
+        InputError: the plan takes no photos, gives no scores, or was an ONNX file that does not say how photos go in or names
+            other classes than it scores.
     """
     name = name or engine.program.name or "plan"
     check_prepared(engine.program.info, name)
     check_scores([(1, *output.shape) for output in engine.program.outputs], 1, name)
+    check_names(engine.program.info, engine.program.outputs[0].shape[-1], name)
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
         found = engine(images)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shufflekit.data.classes import class_names
 from shufflekit.errors import InputError, UsageError, one_line
 
 if TYPE_CHECKING:
@@ -68,6 +70,17 @@ def check_prepared(info: Mapping[str, Any], name: str) -> None:
         )
 
 
+def check_names(info: Mapping[str, Any], scores: int, name: str) -> None:
+    """Refuses names of classes that are not one for each score.
+
+    Raises:
+        InputError: how many there are of both.
+    """
+    names = class_names(info.get("classes")) if info.get("from") == "onnx" else ()
+    if names and len(names) != scores:
+        raise InputError(f"{name}: labels: must be {scores} names, one for each score, found {len(names)}")
+
+
 def given_preparation(mean: str | None, std: str | None, channel_order: str | None, labels: Path | None) -> dict[str, Any]:
     """What flags say.
 
@@ -87,9 +100,12 @@ def given_preparation(mean: str | None, std: str | None, channel_order: str | No
 
 def _floats(name: str, text: str) -> list[float]:
     try:
-        return [float(each) for each in text.split(",")]
+        found = [float(each) for each in text.split(",")]
     except ValueError:
-        raise UsageError(f"{name}: must be numbers, as in 0.485,0.456,0.406, found {text!r}") from None
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise UsageError(f"{name}: must be numbers, as in 0.485,0.456,0.406, found {text!r}")
+    return found
 
 
 def _lines(path: Path) -> list[str]:
