@@ -15,13 +15,19 @@ enum class Activation : int32_t {
     sigmoid = 5,      // 1 / (1 + exp(-x))
     silu = 6,         // x * sigmoid(x)
     leaky_relu = 7,   // x < 0 ? slope * x : x
+    prelu = 8,        // the same with a slope for each channel
 };
-inline constexpr const char* activation_words[] = {"none", "relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu"};
+inline constexpr const char* activation_words[] = {"none", "relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "prelu"};
 inline constexpr int32_t activations = sizeof(activation_words) / sizeof(*activation_words);
 
 struct Epilogue {
     Activation activation = Activation::none;
-    float slope = 0;  // of leaky_relu
+    float slope = 0;                // of leaky_relu, and of prelu once it is that of a channel
+    const float* slopes = nullptr;  // of prelu
+
+    // Of one channel, and of those from one on.
+    constexpr Epilogue of(int64_t channel) const { return {activation, slopes ? slopes[channel] : slope, nullptr}; }
+    constexpr Epilogue from(int64_t channel) const { return {activation, slope, slopes ? slopes + channel : nullptr}; }
 
     // Activations that are no more than bounds are applied to sums in registers; for the others these do not bind.
     constexpr bool is_bounds() const { return activation <= Activation::relu6; }

@@ -100,7 +100,7 @@ template <Activation A, class V>
     if constexpr (A == Activation::hardswish) return x * at_most(at_least(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6);
     if constexpr (A == Activation::sigmoid) return 1.0f / (1.0f + exponential(-x));
     if constexpr (A == Activation::silu) return x / (1.0f + exponential(-x));
-    if constexpr (A == Activation::leaky_relu) {
+    if constexpr (A == Activation::leaky_relu || A == Activation::prelu) {
         const V scaled = slope * x;
         return x < V{} ? scaled : x;
     }
@@ -120,6 +120,7 @@ template <class Task>
         case Activation::sigmoid: return task.template operator()<Activation::sigmoid>();
         case Activation::silu: return task.template operator()<Activation::silu>();
         case Activation::leaky_relu: return task.template operator()<Activation::leaky_relu>();
+        case Activation::prelu: return task.template operator()<Activation::prelu>();
     }
 }
 

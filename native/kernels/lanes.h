@@ -19,18 +19,24 @@ using mask = decltype(vector{} < vector{});
 #define SHUFFLEKIT_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define SHUFFLEKIT_SHIFT 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
 #define SHUFFLEKIT_UNSHIFT 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+#define SHUFFLEKIT_LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define SHUFFLEKIT_UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #define SHUFFLEKIT_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #elif SHUFFLEKIT_VECTOR_BYTES == 32
 #define SHUFFLEKIT_EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define SHUFFLEKIT_ODD 1, 3, 5, 7, 9, 11, 13, 15
 #define SHUFFLEKIT_SHIFT 7, 8, 9, 10, 11, 12, 13, 14
 #define SHUFFLEKIT_UNSHIFT 1, 2, 3, 4, 5, 6, 7, 8
+#define SHUFFLEKIT_LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define SHUFFLEKIT_UPPER 4, 12, 5, 13, 6, 14, 7, 15
 #define SHUFFLEKIT_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
 #else
 #define SHUFFLEKIT_EVEN 0, 2, 4, 6
 #define SHUFFLEKIT_ODD 1, 3, 5, 7
 #define SHUFFLEKIT_SHIFT 3, 4, 5, 6
 #define SHUFFLEKIT_UNSHIFT 1, 2, 3, 4
+#define SHUFFLEKIT_LOWER 0, 4, 1, 5
+#define SHUFFLEKIT_UPPER 2, 6, 3, 7
 #define SHUFFLEKIT_NUMBERS 0, 1, 2, 3
 #endif
 [[gnu::always_inline]] inline vector even_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_EVEN); }
@@ -39,6 +45,11 @@ using mask = decltype(vector{} < vector{});
 [[gnu::always_inline]] inline vector shift_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_SHIFT); }
 // All but the first of a, then the first of b.
 [[gnu::always_inline]] inline vector unshift_lanes(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_UNSHIFT); }
+// Of the lower halves, and of the upper ones: a lane of a, one of b, and so on.
+[[gnu::always_inline]] inline vector lower_turns(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_LOWER); }
+[[gnu::always_inline]] inline vector upper_turns(vector a, vector b) { return __builtin_shufflevector(a, b, SHUFFLEKIT_UPPER); }
+#undef SHUFFLEKIT_LOWER
+#undef SHUFFLEKIT_UPPER
 #undef SHUFFLEKIT_EVEN
 #undef SHUFFLEKIT_SHIFT
 #undef SHUFFLEKIT_UNSHIFT

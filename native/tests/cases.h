@@ -53,7 +53,13 @@ constexpr int32_t pixel_edges[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  11, 12, 1
                                    99, 100, 101, 112, 113, 127, 128, 129, 143, 144, 145, 196, 511, 512, 513};
 constexpr int32_t side_edges[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 18, 19, 31, 32, 33, 34, 35, 47, 48, 49, 63, 64, 65, 66, 67};
 
-inline Epilogue any_epilogue(Random& random) { return {static_cast<Activation>(random.below(activations)), random.number()}; }
+// With slopes for as many channels as cases have.
+inline Epilogue epilogue_of(Random& random, Activation activation) {
+    static float slopes[1024];
+    for (float& slope : slopes) slope = random.number();
+    return {activation, random.number(), activation == Activation::prelu ? slopes : nullptr};
+}
+inline Epilogue any_epilogue(Random& random) { return epilogue_of(random, static_cast<Activation>(random.below(activations))); }
 
 // Float32 sums of `count` products of numbers up to 1, and the activations' own error.
 inline double tolerance(int64_t count) { return 1e-6 * (4 + 0.25 * static_cast<double>(count)); }

@@ -23,7 +23,8 @@ inline double activate(double x, Epilogue epilogue) {
         case Activation::hardsigmoid: return relu6(x + 3) / 6;
         case Activation::sigmoid: return 1 / (1 + std::exp(-x));
         case Activation::silu: return x / (1 + std::exp(-x));
-        case Activation::leaky_relu: return x < 0 ? epilogue.slope * x : x;
+        case Activation::leaky_relu:
+        case Activation::prelu: return x < 0 ? epilogue.slope * x : x;
     }
     return x;
 }

@@ -10,7 +10,7 @@ namespace shufflekit::reference {
 inline void affine(const Affine& a, int32_t first_channel, int32_t last_channel) {
     for (int64_t channel = first_channel; channel < last_channel; ++channel)
         for (int64_t p = 0; p < a.pixels; ++p)
-            a.out[channel][p] = static_cast<float>(activate(double{a.in[channel][p]} * a.scale[channel] + a.shift[channel], a.epilogue));
+            a.out[channel][p] = static_cast<float>(activate(double{a.in[channel][p]} * a.scale[channel] + a.shift[channel], a.epilogue.of(channel)));
 }
 
 }  // namespace shufflekit::reference
@@ -35,7 +35,7 @@ inline void test_affine(Report& report, Affine::Function* kernel) {
                 const auto ins = table(in.offsets), outs = table(out.offsets);
                 const auto scale = numbers(random, channels), shift = numbers(random, channels);
                 const Affine a{{nullptr, ins.data()}, {nullptr, outs.data()}, scale.data(), shift.data(), channels, pixels,
-                               {static_cast<Activation>(activation), random.number()}};
+                               epilogue_of(random, static_cast<Activation>(activation))};
                 const Range c = any_share(random, channels, 1);
                 about = text("%d pixels, channels [%d, %d) of %d%s, activation %d", pixels, c.first, c.last, channels, in_place ? ", in place" : "", activation);
                 return compare<Affine>(

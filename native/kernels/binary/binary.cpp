@@ -14,7 +14,7 @@ void binary(const Binary& o, int32_t first_channel, int32_t last_channel) {
             for (int64_t p = 0; p < o.pixels; ++p) out[p] = a[p] + b[p * step];
         else
             for (int64_t p = 0; p < o.pixels; ++p) out[p] = a[p] * b[p * step];
-        activate_stretch(out, o.pixels, o.epilogue);
+        activate_stretch(out, o.pixels, o.epilogue.of(channel));
     }
 }
 

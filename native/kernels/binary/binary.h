@@ -35,7 +35,7 @@ struct Binary {
         step.read("a", a, channels, pixels, Overlap::same_channel, Reach::whole_vectors);
         step.read("b", b, channels, b_is_scalar ? 1 : pixels, b_is_scalar ? Overlap::never : Overlap::same_channel, Reach::whole_vectors);
         step.word("operation", operation, operation_words);
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, channels);
     }
     void at(const void* from, void* to, const void*) { a.at(from), b.at(from), out.at(to); }
     void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }

@@ -11,7 +11,7 @@ inline void binary(const Binary& o, int32_t first_channel, int32_t last_channel)
     for (int64_t channel = first_channel; channel < last_channel; ++channel)
         for (int64_t p = 0; p < o.pixels; ++p) {
             const double a = o.a[channel][p], b = o.b[channel][o.b_is_scalar ? 0 : p];
-            o.out[channel][p] = static_cast<float>(activate(o.operation == Operation::add ? a + b : a * b, o.epilogue));
+            o.out[channel][p] = static_cast<float>(activate(o.operation == Operation::add ? a + b : a * b, o.epilogue.of(channel)));
         }
 }
 

@@ -50,7 +50,7 @@ struct Convolution {
         step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::pixels);
         step.weights("weights", weights, step.product("window", panels * gemm_panel, taps));
         step.weights("bias", bias, panels * gemm_panel);
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, step.product("rows", groups, rows));
     }
     template <class Step>
     void read_all(Step& step) {

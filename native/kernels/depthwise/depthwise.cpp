@@ -106,7 +106,7 @@ void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_
         for (int32_t channel = first_channel; channel < last_channel; ++channel) any_channel(d, scratch, channel);
     if (slides && d.epilogue.is_bounds()) return;
     const int64_t pixels = int64_t{d.window.out_height} * d.window.out_width;
-    for (int32_t channel = first_channel; channel < last_channel; ++channel) activate_stretch(d.out[channel], pixels, d.epilogue);
+    for (int32_t channel = first_channel; channel < last_channel; ++channel) activate_stretch(d.out[channel], pixels, d.epilogue.of(channel));
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

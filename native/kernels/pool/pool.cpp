@@ -15,11 +15,11 @@ struct Range {
     int64_t first, last, step, counted;  // [first, last) inside the input, and positions that an average counts
 };
 
-Range sliding(int64_t at, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation) {
+Range sliding(int64_t at, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t behind) {
     const int64_t begin = at * stride - pad, end = begin + (kernel - 1) * dilation + 1;
     int64_t first = begin;
     if (first < 0) first += (-first + dilation - 1) / dilation * dilation;
-    const int64_t widened = end < size + pad ? end : size + pad;
+    const int64_t widened = end < size + behind ? end : size + behind;
     return {first, end < size ? end : size, dilation, widened - begin};
 }
 
@@ -58,21 +58,21 @@ struct Average3x3 {
 // Whether all nine positions of every window are counted.
 bool averages_nine(const Pool& p) {
     const Window& w = p.window;
-    const int32_t pad_y = p.count_padding ? w.pad_y : 0, pad_x = p.count_padding ? w.pad_x : 0;
-    return pad_y == w.pad_y && pad_x == w.pad_x && (w.out_height - 1) * w.stride_y - w.pad_y + 2 < w.in_height + pad_y &&
-           (w.out_width - 1) * w.stride_x - w.pad_x + 2 < w.in_width + pad_x;
+    const int32_t behind_y = p.count_padding ? p.behind_y : 0, behind_x = p.count_padding ? p.behind_x : 0;
+    return (p.count_padding || w.pad_y + w.pad_x == 0) && (w.out_height - 1) * w.stride_y - w.pad_y + 2 < w.in_height + behind_y &&
+           (w.out_width - 1) * w.stride_x - w.pad_x + 2 < w.in_width + behind_x;
 }
 
 // Averages were taken of nine: those at the border count fewer.
 void correct_border(const Pool& p, float* out) {
     const Window& w = p.window;
     for (int64_t y = 0; y < w.out_height; ++y) {
-        const int64_t rows = counted(sliding(y, w.in_height, 3, w.stride_y, w.pad_y, 1), p.count_padding);
+        const int64_t rows = counted(sliding(y, w.in_height, 3, w.stride_y, w.pad_y, 1, p.behind_y), p.count_padding);
         if (rows == 3) continue;
         for (int64_t x = 0; x < w.out_width; ++x) out[y * w.out_width + x] *= 3.0f / static_cast<float>(rows);
     }
     for (int64_t x = 0; x < w.out_width; ++x) {
-        const int64_t columns = counted(sliding(x, w.in_width, 3, w.stride_x, w.pad_x, 1), p.count_padding);
+        const int64_t columns = counted(sliding(x, w.in_width, 3, w.stride_x, w.pad_x, 1, p.behind_x), p.count_padding);
         if (columns == 3) continue;
         for (int64_t y = 0; y < w.out_height; ++y) out[y * w.out_width + x] *= 3.0f / static_cast<float>(columns);
     }
@@ -133,15 +133,15 @@ void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
             out[0] = whole_average(plane, int64_t{w.in_height} * w.in_width);
         else
             for (int64_t y = 0; y < w.out_height; ++y) {
-                const Range rows = slides ? sliding(y, w.in_height, w.kernel_y, w.stride_y, w.pad_y, w.dilation_y)
+                const Range rows = slides ? sliding(y, w.in_height, w.kernel_y, w.stride_y, w.pad_y, w.dilation_y, p.behind_y)
                                           : adaptive(y, w.in_height, w.out_height);
                 for (int64_t x = 0; x < w.out_width; ++x) {
-                    const Range columns = slides ? sliding(x, w.in_width, w.kernel_x, w.stride_x, w.pad_x, w.dilation_x)
+                    const Range columns = slides ? sliding(x, w.in_width, w.kernel_x, w.stride_x, w.pad_x, w.dilation_x, p.behind_x)
                                                  : adaptive(x, w.in_width, w.out_width);
                     out[y * w.out_width + x] = pooled(plane, w.in_width, rows, columns, maximum, p.count_padding);
                 }
             }
-        activate_stretch(out, pixels, p.epilogue);
+        activate_stretch(out, pixels, p.epilogue.of(channel));
     }
 }
 
