@@ -12,7 +12,7 @@ from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import activations, arithmetic, norms
 from shufflekit.plan import views
 from shufflekit.plan.kernels import Affine, Binary, Operation
-from shufflekit.plan.lowering.activations import fields_of
+from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Lowering, Ways
 from shufflekit.plan.views import View
 
@@ -37,7 +37,7 @@ def _scaled(
     x = lowering.channels(node.inputs[0], node)
     affine = Affine(x.starts.size, x.pixels, *fields_of(activation))
     each = x.starts.size // len(scale)  # a tensor of vectors: its channels are rows of elements
-    packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each)}
+    packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each), **weights_of(activation, x.starts.size)}
     out = lowering.emit(affine, node.name, {"in": x.starts.reshape(-1)}, x.plane, packed)
     return views.reshape(out, x.shape)
 
