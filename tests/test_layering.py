@@ -103,7 +103,7 @@ WITHOUT_TORCH = (
     "cli._streams",
     "cli._numbers",
     "cli._photos",
-    "cli._plans",
+    "cli._model",
     "cli._onnx",
     "cli.compile",
     "cli._classifier",

@@ -80,12 +80,6 @@ def test_somebodys_own_network_takes_a_file_of_weights_whole_or_not_at_all(mine:
     assert isinstance(load_network("mine:ours", "ours.pth"), ShuffleNetV2)
 
 
-def test_a_file_is_no_network(mine: Path) -> None:
-    Path("net.pth").touch()
-    with pytest.raises(UsageError, match="^model: net.pth is a file, needed a network"):
-        load_network("net.pth")
-
-
 @pytest.mark.parametrize(
     ("network", "shape"),
     [

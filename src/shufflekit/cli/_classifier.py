@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from shufflekit.data.classes import class_names
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError
 from shufflekit.finite import check_finite
-from shufflekit.runtime import Engine, load
+from shufflekit.runtime import Engine
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> 
         raise InputError(f"{network}: must give a vector of 2 scores or more for each image, found {found} for {images}")
 
 
-def engine_classifier(engine: Engine, name: str = "") -> Classifier:
+def engine_classifier(engine: Engine, name: str | None = None) -> Classifier:
     """A classifier that runs on the engine; preprocessing and class names come from the plan.
 
     Args:
@@ -102,12 +101,3 @@ def engine_classifier(engine: Engine, name: str = "") -> Classifier:
 def engine_configuration(engine: Engine) -> dict[str, Any]:
     """What a plan says of preprocessing and classes, with the input that it has."""
     return {**engine.program.info, "input_size": engine.input_shape}
-
-
-def plan_classifier(path: Path) -> Classifier:
-    """The same, from a plan file.
-
-    Raises:
-        InputError: no such file, no sound plan, or one that is no classifier of photos.
-    """
-    return engine_classifier(load(path))

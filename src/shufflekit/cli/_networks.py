@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shufflekit.cli._classifier import Classifier, check_scores, engine_classifier
+from shufflekit.cli._model import is_callable
 from shufflekit.cli._output import notice
 from shufflekit.compiling import compile as compile_network
 from shufflekit.data.preprocess import Preprocessing
@@ -51,12 +52,6 @@ def load_network(model: str | None, weights: str | None = None) -> nn.Module:
     if model is None:
         having = [c.architecture for c in list_checkpoints() if weights in (c.tag, c.tag.partition(".")[0])]
         model = having[0] if having and DEFAULT_MODEL not in having else DEFAULT_MODEL
-    if model.endswith(".onnx"):
-        raise UsageError(
-            f"model: {model} is an ONNX file, and this needs a network of PyTorch; compile, predict, profile, bench take it"
-        )
-    if Path(model).is_file():
-        raise UsageError(f"model: {model} is a file, needed a network: a name, a folder of save_pretrained, or module:callable")
     if is_callable(model):
         network = resolve_model(model)
         if weights not in (None, _RANDOM):
@@ -90,11 +85,6 @@ def load_detector(model: str, weights: str | None) -> Detector:
     if not isinstance(network, Detector):
         raise UsageError(f"model: {model} must be a detector, found a {type(network).__name__}")
     return network
-
-
-def is_callable(model: str) -> bool:
-    """Whether MODEL is package.module:callable."""
-    return ":" in model and not model.startswith("hf-hub:") and not Path(model).exists()
 
 
 def saved_folder(model: str) -> Path | None:

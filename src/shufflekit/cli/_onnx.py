@@ -18,25 +18,6 @@ _NEEDED = ("mean", "std", "channel_order")
 _KEYS = (*_NEEDED, "interpolation", "crop_pct", "classes")  # of `pretrained_cfg`
 
 
-def is_onnx(model: str, weights: str | None = None, engine: str | None = None) -> bool:
-    """Whether MODEL is an ONNX file.
-
-    Raises:
-        UsageError: it is one, and weights or another engine were asked for.
-
-    Example:
-        >>> is_onnx("shufflenet_v2_x1_0"), is_onnx("net.onnx", engine="native")
-        (False, True)
-    """
-    if not model.endswith(".onnx"):
-        return False
-    if weights is not None:
-        raise UsageError(f"weights: an ONNX file has its own, found {weights!r}")
-    if engine not in (None, "native"):
-        raise UsageError(f"engine: an ONNX file runs on native only, found {engine!r}")
-    return True
-
-
 def compile_onnx(model: str, shape: Sequence[int] | None, threads: int, given: Mapping[str, Any] | None = None) -> Engine:
     """An engine, whose plan has what is known of preparation and classes.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, stderr, stdout
 from shufflekit.errors import UsageError, one_line
 
@@ -55,7 +56,7 @@ def audit(
         plots: a folder for the charts, as SVG and PNG.
         json: print one object, or a list of them for several networks.
     """
-    from shufflekit.cli._networks import input_files, input_shape, untrained_network
+    from shufflekit.cli._networks import input_files, input_shape
     from shufflekit.cli._report import numbered, read_run, write_report
     from shufflekit.errors import InputError
     from shufflekit.files import refuse_overwrite, write_atomic
@@ -78,7 +79,7 @@ def audit(
             if model.endswith(".json"):
                 subjects += read_run(Path(model))
                 continue
-            network = untrained_network(model)
+            network = read_model(model, "audit", NETWORK).untrained()
             size = shape or input_shape(network)
             found = audit_network(
                 network,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from cyclopts import Parameter
 
-from shufflekit.cli._onnx import compile_onnx, is_onnx
+from shufflekit.cli._model import NETWORK, Model, read_model
 from shufflekit.cli._output import notice, print_json, stdout
 from shufflekit.files import refuse_overwrite
 from shufflekit.shapes import image_shape
@@ -51,10 +51,9 @@ def compile(  # noqa: A001
         json: print one object in place of the table.
     """
     sizes = None if shape is None else image_shape(shape, "shape")
-    engine, expected = (
-        _of_onnx(model, sizes, threads, out) if is_onnx(model, weights) else _of_torch(model, weights, sizes, threads, out)
-    )
-    reference = "ONNX Runtime" if is_onnx(model, weights) else "PyTorch"
+    source = read_model(model, "compile", (*NETWORK, "onnx"), weights)
+    engine, expected = _of_torch(source, sizes, threads, out) if source.is_network else _of_onnx(source, sizes, threads, out)
+    reference = "PyTorch" if source.is_network else "ONNX Runtime"
     difference = _difference(expected, engine, f"{model} in {reference}") if verify else None
     right = difference is None or difference <= _TOLERANCE
     if right:
@@ -77,22 +76,25 @@ def compile(  # noqa: A001
 
 
 def _of_torch(
-    model: str, weights: str | None, shape: Sequence[int] | None, threads: int, out: Path
+    source: Model, shape: Sequence[int] | None, threads: int, out: Path
 ) -> tuple[Engine, Callable[[Array], list[Array]]]:
     """A network of PyTorch's, compiled, and what PyTorch computes with it."""
-    from shufflekit.cli._networks import input_files, input_shape, load_network
+    from shufflekit.cli._networks import input_files, input_shape
     from shufflekit.compiling import compile as compile_network
     from shufflekit.export.outputs import outputs_of
 
-    network = load_network(model, weights)
-    refuse_overwrite(out, input_files(model, weights))
+    network = source.network()
+    refuse_overwrite(out, input_files(source.text, source.weights))
     return compile_network(network, shape or input_shape(network), threads), lambda x: outputs_of(network, x)
 
 
-def _of_onnx(model: str, shape: Sequence[int] | None, threads: int, out: Path) -> tuple[Engine, Callable[[Array], list[Array]]]:
+def _of_onnx(
+    source: Model, shape: Sequence[int] | None, threads: int, out: Path
+) -> tuple[Engine, Callable[[Array], list[Array]]]:
     """An ONNX file, compiled, and what ONNX Runtime computes with it, image by image."""
+    model = str(source.text)
     refuse_overwrite(out, [model])
-    engine = compile_onnx(model, shape, threads)
+    engine = source.engine(threads, shape)
     if "batch" in engine.program.info:
         notice(f"{model}: {engine.program.info['batch']}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from shufflekit.cli._lists import words
+from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, printable, progress, stdout
 from shufflekit.errors import ShufflekitError, UsageError
 from shufflekit.export.format import Settings
@@ -66,7 +67,7 @@ def export(
         data: labelled images, for the accuracy before and after; classes are matched as by `shufflekit evaluate`.
         json: print a list of objects.
     """
-    from shufflekit.cli._networks import input_files, input_shape, load_network, preparation
+    from shufflekit.cli._networks import input_files, input_shape, preparation
     from shufflekit.export.convert import FORMATS, network_name, try_run
     from shufflekit.export.quantize import QUANTIZED, SUFFIX
     from shufflekit.export.random_weights import spread_weights
@@ -78,7 +79,7 @@ def export(
         raise UsageError(f"int8: of the formats {', '.join(QUANTIZED)} only, found {format}")
     if name is not None and Path(name).name != name:
         raise UsageError(f"name: must be the name of a file, without folders, found {name!r}")
-    network = load_network(model, weights)
+    network = read_model(model, "export", NETWORK, weights).network()
     size = input_shape(network) if shape is None else image_shape(shape, "shape")
     name = name or network_name(network)
     for stem in (name, name + SUFFIX):
