@@ -19,7 +19,7 @@ def torch_detector(network: Detector) -> PhotoDetector:
     """A detector that runs in PyTorch."""
     import torch
 
-    from shufflekit.profiling.profile import torch_threads
+    from shufflekit.modes import torch_threads
 
     network.eval()
 

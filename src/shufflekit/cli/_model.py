@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from shufflekit.cli._kinds import Kind, kind_of
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from shufflekit.runtime import Engine
 
-Kind = Literal["named", "callable", "plan", "onnx"]
 _IS = {"callable": "a callable of a module", "plan": "a plan", "onnx": "an ONNX file"}
 _NEEDED = {
     "named": "a name, a folder of save_pretrained or train, hf-hub:owner/name",
@@ -114,22 +114,3 @@ def read_model(
     if kind not in NETWORK and engine not in (None, "native"):
         raise UsageError(f"engine: {_IS[kind]} runs on native only, found {engine!r}")
     return Model(text, kind, weights)
-
-
-def kind_of(text: str) -> Kind:
-    """Tells the kinds apart by their form; a file that is no ONNX file can only be a plan.
-
-    Example:
-        >>> [kind_of(text) for text in ("net.onnx", "net.plan", "hf-hub:me/net", "my.nets:small", "runs/net")]
-        ['onnx', 'plan', 'named', 'callable', 'named']
-    """
-    if text.endswith(".onnx"):
-        return "onnx"
-    if text.endswith(".plan") or Path(text).is_file():
-        return "plan"
-    return "callable" if is_callable(text) else "named"
-
-
-def is_callable(text: str) -> bool:
-    """Whether MODEL is package.module:callable."""
-    return ":" in text and not text.startswith("hf-hub:") and not Path(text).exists()

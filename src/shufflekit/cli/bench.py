@@ -127,7 +127,7 @@ def _subject(model: str, size: tuple[int, int]) -> Subject:
     import torch
 
     from shufflekit.bench.race import Subject
-    from shufflekit.cli._networks import input_shape
+    from shufflekit.classify.inputs import input_shape
     from shufflekit.export.random_weights import spread_weights
     from shufflekit.models import build_model, list_models
 

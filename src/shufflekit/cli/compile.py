@@ -11,11 +11,12 @@ from cyclopts import Parameter
 
 from shufflekit.cli._model import NETWORK, Model, read_model
 from shufflekit.cli._output import notice, print_json, stdout
+from shufflekit.compiling import difference_to
 from shufflekit.files import refuse_overwrite
 from shufflekit.shapes import image_shape
 
 if TYPE_CHECKING:
-    from shufflekit.export.format import Array
+    from shufflekit.outputs import Array
     from shufflekit.runtime import Engine
 
 _TOLERANCE = 1e-4  # of the largest output
@@ -54,7 +55,7 @@ def compile(  # noqa: A001
     source = read_model(model, "compile", (*NETWORK, "onnx"), weights)
     engine, expected = _of_torch(source, sizes, threads, out) if source.is_network else _of_onnx(source, sizes, threads, out)
     reference = "PyTorch" if source.is_network else "ONNX Runtime"
-    difference = _difference(expected, engine, f"{model} in {reference}") if verify else None
+    difference = difference_to(expected, engine, f"{model} in {reference}") if verify else None
     right = difference is None or difference <= _TOLERANCE
     if right:
         engine.save(out)
@@ -79,9 +80,10 @@ def _of_torch(
     source: Model, shape: Sequence[int] | None, threads: int, out: Path
 ) -> tuple[Engine, Callable[[Array], list[Array]]]:
     """A network of PyTorch's, compiled, and what PyTorch computes with it."""
-    from shufflekit.cli._networks import input_files, input_shape
+    from shufflekit.classify.inputs import input_shape
+    from shufflekit.cli._networks import input_files
     from shufflekit.compiling import compile as compile_network
-    from shufflekit.export.outputs import outputs_of
+    from shufflekit.outputs import outputs_of
 
     network = source.network()
     refuse_overwrite(out, input_files(source.text, source.weights))
@@ -109,17 +111,6 @@ def _of_onnx(
     return engine, expected
 
 
-def _difference(compute: Callable[[Array], list[Array]], engine: Engine, name: str) -> float:
-    """Largest difference as a share of the largest output, over all outputs of three random images."""
-    from shufflekit.export.outputs import largest_difference
-    from shufflekit.finite import check_finite
-
-    x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
-    expected, found = compute(x), engine(x)
-    check_finite(expected, name)
-    return largest_difference(found if isinstance(found, list) else [found], expected)
-
-
 def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict[str, Any]:
     program = engine.program
     return {
@@ -134,6 +125,7 @@ def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict
         "moves": len(program.moves),
         "difference": difference,
         "steps": [
-            {"kernel": step.kernel, "name": step.name, "flops": step.flops, "bytes": step.bytes} for step in program.steps
+            {"kernel": step.kernel, "variant": step.variant, "name": step.name, "flops": step.flops, "bytes": step.bytes}
+            for step in program.steps
         ],
     }

@@ -54,9 +54,9 @@ def evaluate(
     """
     import torch
 
-    from shufflekit.cli._networks import Scores
+    from shufflekit.classify.from_torch import Scores
     from shufflekit.data.classes import match_classes
-    from shufflekit.data.loader import Loader
+    from shufflekit.data.loader import evaluation_loader
     from shufflekit.data.sources import open_source
     from shufflekit.train.score import score
 
@@ -71,17 +71,7 @@ def evaluate(
     matched = match_classes(source.classes, names, classes, model)
     if matched.note:
         notice(matched.note)
-    loader = Loader(
-        source,
-        indices=None,
-        batch_size=batch,
-        preprocessing=preparation,
-        augmentation=None,
-        seed=0,
-        shuffle=False,
-        drop_last=False,
-        workers=workers,
-    )
+    loader = evaluation_loader(source, preparation, batch, workers=workers)
     labels = torch.tensor(matched.labels)
     batches = (one._replace(labels=labels[one.labels]) for one in loader.epoch(0))
     with progress() as bar:
@@ -96,11 +86,12 @@ def evaluate(
 
 def _network(model: str, weights: str | None) -> tuple[nn.Module, Preprocessing, Any]:
     """What gives scores, how its images are prepared, and what it says of its classes."""
-    from shufflekit.cli._networks import EngineScores, configuration, preparation
+    from shufflekit.classify.from_torch import EngineScores
+    from shufflekit.classify.inputs import configuration, preparation
 
     source = read_model(model, "evaluate", (*NETWORK, "plan", "onnx"), weights)
     if not source.is_network:
-        from shufflekit.cli._classifier import engine_classifier
+        from shufflekit.classify.classifier import engine_classifier
 
         engine = source.engine(1)
         return EngineScores(engine), engine_classifier(engine, model).prepare, engine.program.info.get("classes")

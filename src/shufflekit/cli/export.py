@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from shufflekit.data.loader import Loader
     from shufflekit.data.preprocess import Preprocessing
-    from shufflekit.export.format import Array
+    from shufflekit.outputs import Array
 
 
 def export(
@@ -67,7 +67,8 @@ def export(
         data: labelled images, for the accuracy before and after; classes are matched as by `shufflekit evaluate`.
         json: print a list of objects.
     """
-    from shufflekit.cli._networks import input_files, input_shape, preparation
+    from shufflekit.classify.inputs import input_shape, preparation
+    from shufflekit.cli._networks import input_files
     from shufflekit.export.convert import FORMATS, network_name, try_run
     from shufflekit.export.quantize import QUANTIZED, SUFFIX
     from shufflekit.export.random_weights import spread_weights
@@ -196,28 +197,18 @@ def _line(row: _Row) -> str:
 
 
 def _loader(data: Path, preprocessing: Preprocessing, batch: int, shuffle: bool) -> Loader:
-    from shufflekit.data.loader import Loader
+    from shufflekit.data.loader import evaluation_loader
     from shufflekit.data.sources import open_source
 
-    return Loader(
-        open_source(data),
-        indices=None,
-        batch_size=batch,
-        preprocessing=preprocessing,
-        augmentation=None,
-        seed=0,
-        shuffle=shuffle,
-        drop_last=True,
-        workers=0,
-    )
+    return evaluation_loader(open_source(data), preprocessing, batch, shuffle=shuffle, drop_last=True)
 
 
 def _labelled(
     data: Path, network: nn.Module, model: str, prepare: Preprocessing, shape: tuple[int, int, int, int]
 ) -> tuple[Loader, tuple[int, ...]]:
     """Labelled images, and the network's number for each class of theirs."""
-    from shufflekit.cli._classifier import check_scores
-    from shufflekit.cli._networks import configuration
+    from shufflekit.classify.classifier import check_scores
+    from shufflekit.classify.inputs import configuration
     from shufflekit.data.classes import match_classes
     from shufflekit.export.convert import try_run
 

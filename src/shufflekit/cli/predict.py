@@ -15,7 +15,7 @@ from shufflekit.cli._photos import Photos
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from shufflekit.cli._classifier import Classifier, Prediction
+    from shufflekit.classify.classifier import Classifier, Prediction
 
 
 def predict(
@@ -70,10 +70,11 @@ def _classifier(model: str | None, weights: str | None, engine: str | None, give
     if given and source.kind != "onnx":
         raise UsageError(f"{next(iter(given))}: is for an ONNX file, others say how photos go in, found {model or 'no model'}")
     if not source.is_network:
-        from shufflekit.cli._classifier import engine_classifier
+        from shufflekit.classify.classifier import engine_classifier
 
         return engine_classifier(source.engine(1, given=given), model if source.kind == "onnx" else None)
-    from shufflekit.cli._networks import DEFAULT_MODEL, native_classifier, torch_classifier
+    from shufflekit.classify.from_torch import native_classifier, torch_classifier
+    from shufflekit.cli._networks import DEFAULT_MODEL
 
     network = source.network()
     return native_classifier(network) if engine == "native" else torch_classifier(network, model or DEFAULT_MODEL)

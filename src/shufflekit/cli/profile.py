@@ -67,7 +67,7 @@ def _of_file(source: Model, shape: tuple[int, ...] | None, threads: int) -> list
 
 
 def _of_network(source: Model, shape: tuple[int, ...] | None, threads: int, engine: str) -> list[MeasuredProfile]:
-    from shufflekit.cli._networks import input_shape
+    from shufflekit.classify.inputs import input_shape
     from shufflekit.compiling import compile as compile_network
     from shufflekit.profiling import profile as profile_network
     from shufflekit.profiling import profile_engine
