@@ -129,7 +129,6 @@ class Of(nn.Module):
     ("function", "message"),
     [
         (lambda x: x.reshape(-1, 4, 4), r"dimension 0 must count the images of the batch, found \(3N, 4, 4\)"),
-        (lambda x: nn.functional.pad(x, (1, 1)), r"operator pad \(in the network itself\) is not supported"),
         (
             lambda x: nn.functional.local_response_norm(x, 3, beta=0.3),
             r"\(in .*\): beta must be a multiple of 0.25 from 0.25 to 4",

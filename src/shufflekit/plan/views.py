@@ -124,12 +124,16 @@ def merged(factors: Sequence[Factor]) -> list[Factor]:
     return found
 
 
+def _view(starts: Addresses, dims: Dims) -> View:
+    return View(starts, tuple(factor.size for dim in dims for factor in dim if factor.stride is not None), dims)
+
+
 def _of(starts: Addresses, dims: Sequence[Sequence[Factor]]) -> View:
     """A view of factors, whose axes `starts` has in their order, if not in their sizes."""
     merged_dims = tuple(tuple(merged([factor for factor in dim if factor.size != 1])) for dim in dims)
     flat = [factor for dim in merged_dims for factor in dim]
     axes = [factor.size for factor in flat if factor.stride is None]
-    return View(starts.reshape(axes), tuple(factor.size for factor in flat if factor.stride is not None), merged_dims)
+    return _view(starts.reshape(axes), merged_dims)
 
 
 def reshape(view: View, shape: Sequence[int]) -> View:
@@ -165,8 +169,7 @@ def permute(view: View, order: Sequence[int]) -> View:
     """`order` counts dimensions without the batch."""
     places = [list(range(first, first + count)) for first, count in _axes(view)]
     axes = [place for dim in order for place in places[dim]]
-    return View(view.starts.transpose(axes), tuple(f.size for d in order for f in view.dims[d] if f.stride is not None),
-                tuple(view.dims[dim] for dim in order))  # fmt: skip
+    return _view(view.starts.transpose(axes), tuple(view.dims[dim] for dim in order))
 
 
 def _axes(view: View) -> list[tuple[int, int]]:
@@ -187,7 +190,7 @@ def in_array(view: View, dim: int) -> View:
     size = view.shape[dim]
     starts = starts.reshape(*starts.shape[:first], size, *starts.shape[axis:])
     dims = (*view.dims[:dim], (Factor(size, None),), *view.dims[dim + 1 :])
-    return View(starts, tuple(factor.size for each in dims for factor in each if factor.stride is not None), dims)
+    return _view(starts, dims)
 
 
 def take_slice(view: View, dimension: int, part: slice | Addresses) -> View:
@@ -223,8 +226,7 @@ def _evenly(view: View, dimension: int, index: Addresses) -> View | None:
         return None
     shorter = Factor(len(index) // inner, outer.stride * step)
     dims = (*view.dims[:dimension], (shorter, *dim[1:]), *view.dims[dimension + 1 :])
-    plane = tuple(factor.size for each in dims for factor in each if factor.stride is not None)
-    return View(view.starts + first // inner * outer.stride, plane, dims)
+    return _view(view.starts + first // inner * outer.stride, dims)
 
 
 def expand(view: View, shape: Sequence[int]) -> View:
@@ -243,7 +245,29 @@ def _normal(view: View) -> View:
 
 
 def concat(views: Sequence[View], dimension: int) -> View:
+    """One after another; of runs along planes by the largest part that divides all, as in the maps of a pyramid."""
     views = [_normal(view) for view in views]
+    steps = {tuple(factor.stride for factor in view.dims[dimension]) for view in views}
+    part = math.gcd(*(view.shape[dimension] for view in views))
+    if len(steps) == 1 and part > 1 and len(step := steps.pop()) == 1 and step[0] is not None:
+        parts = [_split(view, dimension, part) for view in views]
+        whole = _concat(parts, dimension)
+        return _of(
+            whole.starts,
+            (*whole.dims[:dimension], sum(whole.dims[dimension : dimension + 2], ()), *whole.dims[dimension + 2 :]),
+        )
+    return _concat(views, dimension)
+
+
+def _split(view: View, dimension: int, part: int) -> View:
+    """With a dimension of one factor as two, the second of size `part`."""
+    (factor,) = view.dims[dimension]
+    assert factor.stride is not None
+    apart = ((Factor(factor.size // part, factor.stride * part),), (Factor(part, factor.stride),))
+    return _view(view.starts, (*view.dims[:dimension], *apart, *view.dims[dimension + 1 :]))
+
+
+def _concat(views: Sequence[View], dimension: int) -> View:
     for dim in range(len(views[0].dims)):
         if dim == dimension or len({view.dims[dim] for view in views}) > 1:
             views = [in_array(view, dim) for view in views]

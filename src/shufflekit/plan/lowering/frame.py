@@ -209,8 +209,10 @@ class Lowering:
     def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
         """Brings what lies in the network's inputs into the arena, once, for a step that cannot read it where it lies."""
         blocks, _, _ = self.space.find(starts)
+        if blocks.min() >= len(self.graph.inputs):
+            return starts
         inputs = [int(block) for block in np.unique(blocks) if block < len(self.graph.inputs)]
-        if not inputs or (direct and (blocks == inputs[0]).all()):
+        if direct and (blocks == inputs[0]).all():
             return starts
         for block in inputs:
             source, copy = self.space.blocks[block], self._input_copy(name, block)
