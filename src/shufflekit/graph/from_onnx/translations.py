@@ -39,7 +39,6 @@ from shufflekit.graph.ops.activations import (
     Selu,
     Sigmoid,
     Softplus,
-    Softsign,
     Sqrt,
     Tanh,
     Threshold,
@@ -67,6 +66,11 @@ def _each(operator: Operator, name: str = "X") -> Callable[[Call], Operand]:
 
 def _leaky_relu(call: Call) -> Operand:
     return call.like(call.operand("X"), LeakyRelu(float(call["alpha"])))
+
+
+def _softsign(call: Call) -> Operand:
+    x = call.operand("input")
+    return call.like(x, Div(), call.like(call.like(x, Abs()), Add(), np.array(1, np.float32)))
 
 
 def _elu(call: Call) -> Operand:
@@ -737,7 +741,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     },
     **{name: _each(each) for name, each in (("Sqrt", Sqrt()), ("Floor", Floor()), ("Ceil", Ceil()), ("Round", Round()))},
     **{name: _each(each, "input") for name, each in (("Exp", Exp()), ("Log", Log()), ("Tanh", Tanh()), ("Erf", Erf()))},
-    "Softsign": _each(Softsign(), "input"),
+    "Softsign": _softsign,
     "LeakyRelu": _leaky_relu,
     "Elu": _elu,
     "Celu": _celu,
