@@ -181,7 +181,7 @@ def test_every_kernel_and_activation_is_among_the_networks() -> None:
         "reduction": Reduction,
         "resizing": Resizing,
     }
-    for field, words in {"activation": Activation, "pooling": Pooling, "resizing": Resizing, **arithmetic}.items():
+    for field, words in all_words.items():
         assert {getattr(step.arguments, field) for step in steps if hasattr(step.arguments, field)} == set(get_args(words))
 
 
