@@ -36,10 +36,12 @@ class StepReader {
     void word(const char* name, Enum& to, const char* const (&words)[N]) {
         to = static_cast<Enum>(fields_->word(name, words));
     }
-    void epilogue(Epilogue& to, int64_t channels) {
+    void epilogue(Epilogue& to, int64_t channels = 0) {
         word("activation", to.activation, activation_words);
-        real("slope", to.slope);
-        if (to.activation == Activation::prelu) weights("slopes", to.slopes, channels);
+        to.alpha = fields_->bound("alpha"), to.beta = fields_->bound("beta");
+        if (to.activation != Activation::prelu) return;
+        require(channels > 0, "activation", "another one for this kernel, found prelu");
+        weights("slopes", to.slopes, channels);
     }
     void window(const char* name, Window& to);
     // A list; the rest of `to` stays as it is. Returns how many.

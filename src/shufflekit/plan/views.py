@@ -193,6 +193,23 @@ def in_array(view: View, dim: int) -> View:
     return _view(starts, dims)
 
 
+def layout(view: View) -> tuple[tuple[int, ...], int]:
+    """The dimensions in the order in which they lie, and how many of the last are the planes'.
+
+    As they come, all but the first for planes, where the view is no whole planes or a dimension is of both kinds.
+
+    Example:
+        >>> layout(permute(View(np.array([0, 4, 8]), (2, 2)), (1, 0, 2)))
+        ((1, 0, 2), 2)
+    """
+    dims = range(len(view.dims))
+    strides = [[factor.stride for factor in dim if factor.size > 1] for dim in view.dims]
+    along = sorted((d for d in dims if any(step is not None for step in strides[d])), key=lambda d: -(strides[d][0] or 0))
+    if not along or view.as_it_lies() is None or any(None in strides[d] for d in along):
+        return tuple(dims), max(0, len(dims) - 1)
+    return (*(d for d in dims if d not in along), *along), len(along)
+
+
 def take_slice(view: View, dimension: int, part: slice | Addresses) -> View:
     """`part` is a slice, or the numbers of what to take."""
     index = _numbers(view, dimension, part)
