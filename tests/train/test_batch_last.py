@@ -150,6 +150,15 @@ CASES: dict[str, Callable[..., Any]] = {
     "a norm of two that were put together": lambda m, x: m.second.bn(
         torch.cat((m.first.conv(x)[:, :4], m.second.conv(x)[:, 4:]), 1)
     ),
+    "a norm that is not trained": lambda m, x: F.batch_norm(
+        m.first.conv(x), m.first.bn.running_mean, m.first.bn.running_var, m.first.bn.weight, m.first.bn.bias, False
+    ),
+    "a norm without weights": lambda m, x: m.second(F.batch_norm(m.first.conv(x), None, None, None, None, True)),
+    "a norm without shifts": lambda m, x: F.batch_norm(m.first.conv(x), None, None, m.first.bn.weight, None, True),
+    "a norm without factors": lambda m, x: F.batch_norm(m.first.conv(x), None, None, None, m.first.bn.bias, True),
+    "a norm of a norm": lambda m, x: m.second.bn(m.first(x)),
+    "a norm of other channels": lambda m, x: m.second.bn(shuffle(m.first.conv(x), 4)),
+    "a norm of what was read": lambda m, x: (y := m.first.conv(x)).mean((2, 3), keepdim=True) + m.first.bn(y),
     "whole mean": lambda m, x: m.first(x).mean((2, 3)),
     "mean and gate": lambda m, x: (y := m.first(x)) * torch.sigmoid(m.second(y).mean((2, 3), keepdim=True)),
     "no norm": lambda m, x: F.relu(m.first.conv(x)),
@@ -164,6 +173,14 @@ CASES: dict[str, Callable[..., Any]] = {
 def test_what_surrounds_them(case: str, depth: int) -> None:
     torch.manual_seed(1)
     check(Around(CASES[case], depth), (16, depth, 5, 5), tolerance=3e-4)  # a norm behind a norm amplifies rounding
+
+
+@pytest.mark.parametrize(("images", "kind"), [(16, Map), (32, Map), (8, Tensor)])
+def test_what_pytorch_computes_of_a_map_is_a_map_again_where_it_can_be(images: int, kind: type) -> None:
+    found = Map.of(torch.randn(32, 3, 4, 5))[:images]
+    assert type(found) is kind
+    assert type(torch.sigmoid(found)) is kind
+    assert type(torch.sigmoid(found).double()) is Tensor
 
 
 def test_an_activation_in_place_of_what_was_read_is_refused() -> None:
