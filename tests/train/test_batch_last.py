@@ -242,6 +242,13 @@ def test_most_of_a_network_runs_in_our_steps(monkeypatch: pytest.MonkeyPatch) ->
     assert len(steps) == sum(isinstance(m, nn.Conv2d) for m in model.modules()) == 49
 
 
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d])
+def test_a_pool_of_what_is_bounded_is_bounded_so_that_relu_behind_it_costs_nothing(pool: Callable[..., Any]) -> None:
+    bounded = pool(F.relu6(Block(4, 8, 1, 1, 0, 1)(Map.of(torch.randn(16, 4, 5, 5)))), 3, 2, 1)
+    value = bounded._parts[0].value
+    assert F.relu(bounded)._parts[0].value is value is not None
+
+
 class Doubled(nn.Module):
     """Right in the forward pass; a gradient is lost on maps only."""
 
