@@ -177,6 +177,7 @@ def test_all_missing_operators_are_named_at_once(tmp_path: Path) -> None:
         loaded(model(of_nodes(*nodes), 13), tmp_path)
     assert str(caught.value).partition("net.onnx: ")[2] == (
         "operators Erf (2 times, in one, two), Softplus (in three), com.microsoft.FusedConv (in five) are not supported; "
+        "MatMul (in four): the second operand must be a constant matrix; "
         "Softmax (in six): dimension 0 counts the images of the batch, which must stay apart"
     )
 
