@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from shufflekit.graph import Graph
 from shufflekit.plan.arena import Lifetimes, place
 from shufflekit.plan.choose import Price, bytes_moved, choose, packed
-from shufflekit.plan.lower import Draft, Lowered, lower
+from shufflekit.plan.lower import lower
+from shufflekit.plan.lowering.frame import Draft, Lowered
 from shufflekit.plan.program import BORDER, Program, Step, Tensor
 from shufflekit.plan.views import Addresses
 

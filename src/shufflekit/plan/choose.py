@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from shufflekit.plan.kernels import WIDE, Convolution, ConvolutionPool, Depthwise, Gemm, Kernel, PointwiseDepthwise, Pool
-from shufflekit.plan.lower import Draft, Lowered
+from shufflekit.plan.lowering.frame import Draft, Lowered
 from shufflekit.plan.pack import Arrays, as_they_are, in_panels
 from shufflekit.plan.views import Space
 
