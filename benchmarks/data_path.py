@@ -34,7 +34,7 @@ from shufflekit.data.loader import Batch, Loader
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.sources import Source, open_source
 from shufflekit.models import build_model
-from shufflekit.profile.latency import measure_latency
+from shufflekit.profiling.latency import measure_latency
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CIFAR = Preprocessing(input_size=(32, 32), crop_pct=1.0)

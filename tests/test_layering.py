@@ -47,10 +47,10 @@ LAYERS: dict[str, set[str]] = {
     "plan.program": {"errors", "records", "plan.kernels"},
     "plan": {"errors", "graph", "plan.kernels", "plan.program"},
     "runtime": {"errors", "files", "plan.program", "device", "_native"},
-    "profile": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
+    "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},
-    "guidelines": {"errors", "records", "device", "profile", "cost", "graph"},
-    "report": {"errors", "records", "guidelines", "profile"},
+    "guidelines": {"errors", "records", "device", "profiling", "cost", "graph"},
+    "report": {"errors", "records", "guidelines", "profiling"},
 }
 ABOVE = {*LAYERS, "_native", ""}
 LAYERS |= {"export": ABOVE, "bench": {*ABOVE, "export"}, "reproduce": {*ABOVE, "export", "bench"}}
@@ -66,7 +66,7 @@ WITHOUT_TORCH = (
     "shapes",
     "finite",
     "device",
-    "compile",
+    "compiling",
     "graph.builder",
     "graph.from_onnx",
     "graph.ops",

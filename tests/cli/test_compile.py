@@ -67,7 +67,7 @@ def test_a_plan_that_differs_is_not_written(saved, tmp_path, capsys, monkeypatch
         program.weights[len(program.weights) // 128 * 64 :].view(np.float32)[:] *= 1.01
         return program
 
-    monkeypatch.setattr(import_module("shufflekit.compile"), "build", wrong)
+    monkeypatch.setattr(import_module("shufflekit.compiling"), "build", wrong)
     path = tmp_path / "net.plan"
     assert main(["compile", str(saved), "-o", str(path), "--verify", *form]) == 1
     out, err = capsys.readouterr()

@@ -20,7 +20,7 @@ from shufflekit.device import Device
 from shufflekit.errors import InputError, UsageError
 from shufflekit.export.outputs import first_line
 from shufflekit.modes import evaluation
-from shufflekit.profile.profile import torch_threads
+from shufflekit.profiling.profile import torch_threads
 
 KEPT = Path(gettempdir()) / "shufflekit-bench"
 LEAST_ROUNDS = 6  # with fewer no interval holds the median with 95 % confidence

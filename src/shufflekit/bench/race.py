@@ -26,8 +26,8 @@ from shufflekit.export.format import Array, FromOnnx, Run, Shape
 from shufflekit.export.outputs import first_line, largest_difference, stdout_to_stderr
 from shufflekit.export.to_onnx import Onnx, load_onnx
 from shufflekit.finite import check_finite
-from shufflekit.profile.allocator import settle_allocator
-from shufflekit.profile.profile import torch_threads
+from shufflekit.profiling.allocator import settle_allocator
+from shufflekit.profiling.profile import torch_threads
 
 Key = TypeVar("Key")
 

@@ -79,13 +79,13 @@ class Engine(Format):
     suffixes = (".plan",)
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
-        from shufflekit.compile import compile as compile_network
+        from shufflekit.compiling import compile as compile_network
 
         compile_network(model, shape).save(self.files(stem)[0])
 
     def compile_file(self, path: Path, shape: Shape, stem: Path) -> None:
         """An ONNX file's plan."""
-        from shufflekit.compile import compile as compile_network
+        from shufflekit.compiling import compile as compile_network
 
         compile_network(path, shape).save(self.files(stem)[0])
 

@@ -20,14 +20,14 @@ from shufflekit.cli._classifier import Prediction
 from shufflekit.cli._networks import DEFAULT_MODEL, input_shape, torch_classifier
 from shufflekit.cli._photos import Photos
 from shufflekit.cli._pictures import Pictures
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.data.classes import CIFAR10
 from shufflekit.device.host import cpu_name
 from shufflekit.environment import offline
 from shufflekit.errors import DownloadError, NotBuiltError
 from shufflekit.models import Network
-from shufflekit.profile import Latency, Profile, measure_in_turn, profile
-from shufflekit.profile.profile import torch_threads
+from shufflekit.profiling import Latency, Profile, measure_in_turn, profile
+from shufflekit.profiling.profile import torch_threads
 from shufflekit.weights import create_model, find_checkpoint
 from shufflekit.weights.download import cache_folder
 

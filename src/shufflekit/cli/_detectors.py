@@ -20,7 +20,7 @@ def torch_detector(network: Detector) -> PhotoDetector:
     """A detector that runs in PyTorch."""
     import torch
 
-    from shufflekit.profile.profile import torch_threads
+    from shufflekit.profiling.profile import torch_threads
 
     network.eval()
 
@@ -33,7 +33,7 @@ def torch_detector(network: Detector) -> PhotoDetector:
 
 def native_detector(network: Detector) -> PhotoDetector:
     """The same, compiled first."""
-    from shufflekit.compile import compile as compile_network
+    from shufflekit.compiling import compile as compile_network
 
     assert network.pretrained_cfg is not None, "every detector says how it takes its photos"
     return engine_detector(compile_network(network, (1, *network.pretrained_cfg["input_size"])), network.architecture)

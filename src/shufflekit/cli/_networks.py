@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from shufflekit.cli._classifier import Classifier, check_scores, engine_classifier
 from shufflekit.cli._output import notice
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.detect.create import create_detector, is_detector
 from shufflekit.detect.network import Detector
@@ -25,7 +25,7 @@ from shufflekit.models import FeatureNet, Network, list_models, model_entry
 from shufflekit.models._fill import fill, misfits, summary
 from shufflekit.models._saved import CONFIG_NAME, WEIGHTS_NAME, saved_files
 from shufflekit.modes import evaluation
-from shufflekit.profile.profile import torch_threads
+from shufflekit.profiling.profile import torch_threads
 from shufflekit.runtime import Engine
 from shufflekit.weights import create_model, list_checkpoints, load_weights, resolve_model
 from shufflekit.weights.create import saved_place

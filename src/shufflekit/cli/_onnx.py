@@ -43,7 +43,7 @@ def compile_onnx(model: str, shape: Sequence[int] | None, threads: int, given: M
     Args:
         given: of that, what the command line says, which comes before the JSON and the file's own metadata.
     """
-    from shufflekit.compile import compile as compile_network
+    from shufflekit.compiling import compile as compile_network
     from shufflekit.graph.from_onnx import load_onnx
 
     network = load_onnx(model, shape)

@@ -17,7 +17,7 @@ from shufflekit.errors import UsageError, one_line
 if TYPE_CHECKING:
     from torch import nn
 
-    from shufflekit.profile import MeasuredProfile
+    from shufflekit.profiling import MeasuredProfile
 
 
 def audit(
@@ -118,9 +118,9 @@ def audit(
 
 def _on_engine(network: nn.Module, shape: tuple[int, int, int, int], threads: int) -> MeasuredProfile | None:
     """The network's steps on the engine, None where it cannot run there; a notice says why."""
-    from shufflekit.compile import compile as compile_network
+    from shufflekit.compiling import compile as compile_network
     from shufflekit.errors import NotBuiltError
-    from shufflekit.profile import profile_engine
+    from shufflekit.profiling import profile_engine
 
     if shape[0] != 1:
         notice(f"the engine's steps are timed on one image and not on a batch of {shape[0]}: PyTorch stands alone")
@@ -155,8 +155,8 @@ def measure_change(before: nn.Module, after: nn.Module, shape: tuple[int, ...], 
 
     from shufflekit.cost import count
     from shufflekit.modes import evaluation
-    from shufflekit.profile import measure_in_turn
-    from shufflekit.profile.profile import random_input, torch_threads
+    from shufflekit.profiling import measure_in_turn
+    from shufflekit.profiling.profile import random_input, torch_threads
 
     x = random_input(before, shape)
     flops = [count(network, shape).flops for network in (before, after)]

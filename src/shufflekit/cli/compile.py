@@ -81,7 +81,7 @@ def _of_torch(
 ) -> tuple[Engine, Callable[[Array], list[Array]]]:
     """A network of PyTorch's, compiled, and what PyTorch computes with it."""
     from shufflekit.cli._networks import input_files, input_shape, load_network
-    from shufflekit.compile import compile as compile_network
+    from shufflekit.compiling import compile as compile_network
     from shufflekit.export.outputs import outputs_of
 
     network = load_network(model, weights)

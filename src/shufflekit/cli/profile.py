@@ -15,7 +15,7 @@ from shufflekit.cli._output import notice, print_json, stderr, stdout
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from shufflekit.profile import MeasuredLayer, MeasuredProfile
+    from shufflekit.profiling import MeasuredLayer, MeasuredProfile
 
 _ENGINES = {"torch": "PyTorch eager", "native": "engine"}
 
@@ -60,7 +60,7 @@ def profile(
 
 
 def _of_file(model: str, shape: tuple[int, ...] | None, threads: int) -> list[MeasuredProfile]:
-    from shufflekit.profile import profile_engine
+    from shufflekit.profiling import profile_engine
 
     with stderr().status("compiling and measuring"):
         return [profile_engine(compile_onnx(model, shape, threads))]
@@ -68,9 +68,9 @@ def _of_file(model: str, shape: tuple[int, ...] | None, threads: int) -> list[Me
 
 def _of_network(model: str, shape: tuple[int, ...] | None, threads: int, engine: str) -> list[MeasuredProfile]:
     from shufflekit.cli._networks import input_shape, untrained_network
-    from shufflekit.compile import compile as compile_network
-    from shufflekit.profile import profile as profile_network
-    from shufflekit.profile import profile_engine
+    from shufflekit.compiling import compile as compile_network
+    from shufflekit.profiling import profile as profile_network
+    from shufflekit.profiling import profile_engine
 
     network = untrained_network(model)
     shape = shape or input_shape(network)

@@ -22,9 +22,9 @@ from shufflekit.guidelines import (
 )
 from shufflekit.guidelines.record import Audit, Finding
 from shufflekit.guidelines.rule import Rule, Violation
-from shufflekit.profile import Latency, MeasuredLayer, MeasuredProfile, profile
-from shufflekit.profile.calibrate import load_cost_model
-from shufflekit.profile.profile import checked_threads
+from shufflekit.profiling import Latency, MeasuredLayer, MeasuredProfile, profile
+from shufflekit.profiling.calibrate import load_cost_model
+from shufflekit.profiling.profile import checked_threads
 
 RULES: tuple[Rule, ...] = (
     g1_unequal_channel_width.RULE,

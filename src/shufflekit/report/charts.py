@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from shufflekit.profile.record import MeasuredLayer, MeasuredProfile
+from shufflekit.profiling.record import MeasuredLayer, MeasuredProfile
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 

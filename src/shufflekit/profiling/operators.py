@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from shufflekit.cost.counts import Counts
 from shufflekit.cost.from_torch import count_call, operator_by_operator
 from shufflekit.errors import InputError
-from shufflekit.profile.allocator import settle_allocator
-from shufflekit.profile.latency import Latency, summarize
+from shufflekit.profiling.allocator import settle_allocator
+from shufflekit.profiling.latency import Latency, summarize
 
 _WARM_UP = 3
 _LEAST_PASSES = 12

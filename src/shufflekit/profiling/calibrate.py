@@ -22,10 +22,10 @@ from shufflekit.files import write_atomic
 from shufflekit.graph import simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
-from shufflekit.profile.latency import Latency, measure_latency
-from shufflekit.profile.operators import time_operators
-from shufflekit.profile.profile import SPREAD, checked_threads, spread, torch_threads
-from shufflekit.profile.random_networks import random_network
+from shufflekit.profiling.latency import Latency, measure_latency
+from shufflekit.profiling.operators import time_operators
+from shufflekit.profiling.profile import SPREAD, checked_threads, spread, torch_threads
+from shufflekit.profiling.random_networks import random_network
 from shufflekit.runtime import Engine
 
 CALIBRATION = 5  # a new number makes older models be measured anew

@@ -9,7 +9,7 @@ import pytest
 PASSES = """
 import resource, sys
 import numpy as np
-from shufflekit.profile.allocator import settle_allocator
+from shufflekit.profiling.allocator import settle_allocator
 
 def one_pass():
     maps = []

@@ -5,8 +5,8 @@ import torch
 
 from shufflekit.cost import count
 from shufflekit.graph.from_torch import capture
-from shufflekit.profile.calibrate import NETWORKS
-from shufflekit.profile.random_networks import random_network
+from shufflekit.profiling.calibrate import NETWORKS
+from shufflekit.profiling.random_networks import random_network
 
 
 def test_a_number_always_gives_the_same_network():

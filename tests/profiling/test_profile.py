@@ -10,8 +10,8 @@ import shufflekit as sk
 from shufflekit.cost import count
 from shufflekit.errors import InputError, UsageError
 from shufflekit.models import build_model
-from shufflekit.profile import Latency
-from shufflekit.profile.profile import spread, warnings_of
+from shufflekit.profiling import Latency
+from shufflekit.profiling.profile import spread, warnings_of
 from tests.guidelines.nets import DEVICE
 
 
@@ -96,7 +96,7 @@ def test_fused_layers_multiply_as_often_as_their_parts(net, shape, flops):
 
 
 def test_shares_are_of_all_and_limits_of_the_machine(monkeypatch):
-    monkeypatch.setattr(import_module("shufflekit.profile.profile"), "load_device", lambda: DEVICE)
+    monkeypatch.setattr(import_module("shufflekit.profiling.profile"), "load_device", lambda: DEVICE)
     net = nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Conv2d(16, 64, 1)).double()
     p = sk.profile(net, (1, 16, 32, 32), measure=True, threads=2, min_seconds=0)
     assert sum(layer.share for layer in p.layers) == pytest.approx(1)

@@ -12,11 +12,11 @@ import pytest
 from shufflekit.cost.works import Work
 from shufflekit.device import Device
 from shufflekit.errors import UsageError
-from shufflekit.profile import Latency
-from shufflekit.profile.calibrate import NETWORKS, load_cost_model, measure_random_network, model_path
+from shufflekit.profiling import Latency
+from shufflekit.profiling.calibrate import NETWORKS, load_cost_model, measure_random_network, model_path
 
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
-calibrate = import_module("shufflekit.profile.calibrate")
+calibrate = import_module("shufflekit.profiling.calibrate")
 ROUNDS = 3
 
 

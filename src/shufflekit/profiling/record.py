@@ -10,7 +10,7 @@ from typing import Any, Literal
 from shufflekit.cost.categories import CATEGORIES, Category
 from shufflekit.cost.counts import LayerCount
 from shufflekit.device import Device
-from shufflekit.profile.latency import Latency
+from shufflekit.profiling.latency import Latency
 from shufflekit.records import parsed, record
 
 

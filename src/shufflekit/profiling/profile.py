@@ -16,9 +16,9 @@ from shufflekit.cost.from_torch import count, plain_module, weight_of
 from shufflekit.device import Device, load_device
 from shufflekit.errors import InputError, UsageError, one_line
 from shufflekit.modes import evaluation
-from shufflekit.profile.latency import Latency
-from shufflekit.profile.operators import time_operators
-from shufflekit.profile.record import MeasuredLayer, MeasuredProfile, Profile
+from shufflekit.profiling.latency import Latency
+from shufflekit.profiling.operators import time_operators
+from shufflekit.profiling.record import MeasuredLayer, MeasuredProfile, Profile
 from shufflekit.shapes import sizes
 
 SPREAD = 0.1  # of the median: what is farther apart was disturbed

@@ -6,9 +6,9 @@ import numpy as np
 
 from shufflekit.device import Device, load_device
 from shufflekit.plan.program import Step
-from shufflekit.profile.latency import Latency, measure_latency, summarize
-from shufflekit.profile.profile import warnings_of
-from shufflekit.profile.record import MeasuredLayer, MeasuredProfile
+from shufflekit.profiling.latency import Latency, measure_latency, summarize
+from shufflekit.profiling.profile import warnings_of
+from shufflekit.profiling.record import MeasuredLayer, MeasuredProfile
 from shufflekit.runtime import Engine
 
 _PASSES = 50

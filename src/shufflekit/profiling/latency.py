@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shufflekit.profile.allocator import settle_allocator
+from shufflekit.profiling.allocator import settle_allocator
 
 # With fewer runs not even the interval from the shortest to the longest one covers the median 95 times in 100.
 _MIN_RUNS = 6

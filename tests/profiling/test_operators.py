@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from shufflekit.cost import count
 from shufflekit.errors import InputError
 from shufflekit.models import build_model
-from shufflekit.profile import operators
-from shufflekit.profile.operators import _by_layer, _owners, time_operators
+from shufflekit.profiling import operators
+from shufflekit.profiling.operators import _by_layer, _owners, time_operators
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from shufflekit.device import Device
 from shufflekit.errors import InputError
-from shufflekit.profile import Latency, MeasuredLayer, MeasuredProfile
+from shufflekit.profiling import Latency, MeasuredLayer, MeasuredProfile
 
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
 

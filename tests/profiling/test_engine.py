@@ -5,7 +5,7 @@ import torch
 import shufflekit as sk
 from shufflekit.models import build_model
 from shufflekit.plan.program import Step
-from shufflekit.profile import profile_engine
+from shufflekit.profiling import profile_engine
 
 
 def test_steps_are_layers_in_the_same_terms():

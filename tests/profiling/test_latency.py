@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shufflekit.profile.latency import _interval_rank, measure_in_turn, measure_latency, summarize
+from shufflekit.profiling.latency import _interval_rank, measure_in_turn, measure_latency, summarize
 
 
 @pytest.mark.parametrize(("runs", "rank"), [(6, 1), (8, 1), (9, 2), (10, 2), (20, 6), (25, 8), (50, 18), (100, 40)])
