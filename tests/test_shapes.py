@@ -57,7 +57,11 @@ def test_sizes_of_any_rank_are_whole_and_above_0(shape: Any) -> None:
         ([(1, 3, 8, 8)], ["a", "b"], "shape: must be one for each of the inputs a, b, found 1"),
         ((1, 3, 8, 8), ["a", "b"], "shape: must be one for each of the inputs a, b, found 1"),
         ([(1, 3), (1, 4)], ["a"], "shape: must be one for each of the inputs a, found 2"),
-        ([(1, 3), 4], ["a", "b"], r"shape: must be \(N, C, H, W\) or the like, whole numbers of 1 or more, found \(\(1, 3\), 4\)"),
+        (
+            [(1, 3), 4],
+            ["a", "b"],
+            r"shape: must be \(N, C, H, W\) or the like, whole numbers of 1 or more, found \(\(1, 3\), 4\)",
+        ),
         ([(1, 3), (1, 0)], ["a", "b"], r"shape: must be .*found \(1, 0\)"),
         ({"a": (1, 0)}, ["a"], r"shape of a: must be .*found \(1, 0\)"),
         ({"c": (1, 3)}, ["a", "b"], "shape: must be of the inputs a, b, found c"),

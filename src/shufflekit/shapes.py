@@ -81,12 +81,21 @@ def shapes_of(shapes: Shapes, names: Sequence[str], name: str = "input_shape") -
         if unknown := [each for each in shapes if each not in names]:
             raise UsageError(f"{name}: must be of the inputs {', '.join(names)}, found {', '.join(map(str, unknown))}")
         return {each: _input_shape(shape, f"{name} of {each}") for each, shape in shapes.items()}
-    are_several = isinstance(shapes, Sequence) and bool(shapes) and all(_is_shape(each) for each in shapes)
-    given: Sequence[Any] = shapes if are_several else [shapes]
+    given: Sequence[Any] = shapes if are_several(shapes) else [shapes]
     found = [_input_shape(shape, name) for shape in given]
     if len(found) != len(names):
         raise UsageError(f"{name}: must be one for each of the inputs {', '.join(names)}, found {len(found)}")
     return dict(zip(names, found))
+
+
+def are_several(shapes: Shapes) -> bool:
+    """Whether they are of several inputs in order.
+
+    Example:
+        >>> are_several((1, 3, 8, 8)), are_several([(1, 3), (1, 4)])
+        (False, True)
+    """
+    return isinstance(shapes, Sequence) and bool(shapes) and all(_is_shape(each) for each in shapes)
 
 
 def _input_shape(shape: Sequence[Any], name: str) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from shufflekit.graph.from_onnx.call import Call, Operand
 from shufflekit.graph.from_onnx.file import FileInput, FileNode, OnnxFile, read
 from shufflekit.graph.from_onnx.folds import FOLDS
 from shufflekit.graph.from_onnx.inference import shapes_of_results
-from shufflekit.graph.from_onnx.tensor import BATCHES, Known, OneImageError, Tensor, known, merged
+from shufflekit.graph.from_onnx.tensor import BATCHES, Known, OneImageError, Tensor, each_image, known, merged
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
@@ -56,8 +56,8 @@ def load_onnx(
 
     Args:
         path: of the file.
-        input_shape: (N, C, H, W), or whatever order and dimensions the file has, for sizes that the file leaves open; of several
-            inputs one for each in order, or some by name.
+        input_shape: (N, C, H, W), or whatever order and dimensions the file has, for sizes that the file leaves open; of
+            several inputs one for each in order, or some by name.
         lacks: what else a graph has that its user lacks, for one message about all of it.
 
     Raises:
@@ -153,7 +153,8 @@ class _Reader:
             if lacks is not None:
                 self.refusals.include(lacks(self.builder.graph(self.builder.unread())))
             raise InputError(f"{self.file.path}: {self.refusals.text}")
-        return self.builder.graph([self._output(name) for name in self.file.outputs])
+        names = [self._output(name) for name in self.file.outputs]
+        return self.builder.graph(() if self.holds_for_one else names)
 
     def _node(self, node: FileNode, wanted: set[str]) -> None:
         inputs = {name: self.tensors.get(name) for name in node.inputs if name}
@@ -247,15 +248,16 @@ class _Reader:
         return self.builder.add(Node(Reshape(found.images.stored), name, "", (found.name,), name))
 
     def _constant_output(self, name: str, found: Known) -> str:
-        """Each image has what one has, if that is what the file says of several."""
-        one, *others = (found.at(number) for number in range(len(self.batches)))
-        is_each = one.shape[:1] == (1,) and all(
-            np.array_equal(array, np.repeat(one, batch, 0)) for array, batch in zip(others, self.batches[1:])
-        )
-        if one.dtype.kind != "f" or not is_each:
-            shown = f"a constant {one.dtype} of {' and '.join(str(array.shape) for array in (one, *others)[:2])}"
+        try:
+            one = each_image(found, self.batches)
+        except OneImageError:
+            self.holds_for_one = True
+            return ""
+        except RefusedError as error:
+            raise InputError(f"{self.file.path}: output {name}: {error}") from None
+        if one.dtype.kind != "f" or one.shape[:1] != (1,):
             needed = "must be of floats, and dimension 0 count the images of the batch"
-            raise InputError(f"{self.file.path}: output {name}: {needed}, found {shown}")
+            raise InputError(f"{self.file.path}: output {name}: {needed}, found a constant {one.dtype} of {one.shape}")
         constant = self.builder.constant(f"{self._fresh(name)}.0", one)
         return self.builder.add(Node(Repeat(), name, "", (constant, self.builder.inputs[0]), name))
 
