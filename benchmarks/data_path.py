@@ -32,7 +32,8 @@ from shufflekit.data.augment import Augmentation
 from shufflekit.data.images import read_image
 from shufflekit.data.loader import Batch, Loader
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.data.sources import Source, open_source
+from shufflekit.data.source import Source
+from shufflekit.data.sources import open_source
 from shufflekit.models import build_model
 from shufflekit.profiling.latency import measure_latency
 

@@ -34,8 +34,8 @@ from shufflekit.data.images import read_image
 from shufflekit.detect.create import create_detector
 from shufflekit.device.host import cpu_name
 from shufflekit.errors import ShufflekitError
-from shufflekit.export.outputs import largest_difference
 from shufflekit.export.to_onnx import load_onnx
+from shufflekit.outputs import largest_difference
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Detector -> its weights and the file that ONNX Runtime runs.

@@ -34,9 +34,9 @@ from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers, works_of_steps
 from shufflekit.device import Device, load_device
 from shufflekit.models import build_model, list_models, model_entry
+from shufflekit.modes import torch_threads
 from shufflekit.profiling import Latency, measure_in_turn
 from shufflekit.profiling.calibrate import NETWORKS, load_cost_model
-from shufflekit.profiling.profile import torch_threads
 from shufflekit.profiling.random_networks import random_network
 
 Engine = Literal["torch", "native"]

@@ -39,8 +39,8 @@ from torch import Tensor, nn
 
 import shufflekit as sk
 from shufflekit.errors import ShufflekitError
-from shufflekit.export.outputs import tensors_of
 from shufflekit.files import write_atomic
+from shufflekit.outputs import tensors_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "coverage.json"

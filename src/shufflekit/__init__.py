@@ -40,6 +40,7 @@ _HOME = {
 _MOVED = {
     "shufflekit.compile": "shufflekit.compiling",
     "shufflekit.profile": "shufflekit.profiling",
+    "shufflekit.export.outputs": "shufflekit.outputs",
     "shufflekit.graph.capture": "shufflekit.graph.from_torch.capture",
     "shufflekit.graph.operators": "shufflekit.graph.ops",
 }

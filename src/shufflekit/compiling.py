@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shufflekit.errors import InputError, UsageError, missing_extra
+from shufflekit.finite import check_finite
 from shufflekit.graph import Graph, from_onnx, simplify
 from shufflekit.graph.from_onnx import OnnxNetwork
 from shufflekit.graph.refusals import Refusals
+from shufflekit.outputs import Array, largest_difference
 from shufflekit.plan.build import build
 from shufflekit.plan.lower import lacks
 from shufflekit.runtime import Engine
@@ -97,6 +101,30 @@ def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwor
 def _lacks(graph: Graph) -> Refusals:
     """What the engine lacks of a graph, which has inputs in the place of what could not be read."""
     return lacks(simplify(graph))
+
+
+def difference_to(reference: Callable[[Array], list[Array]], engine: Engine, name: str) -> float:
+    """Largest difference to what something else computes, as a share of the largest output, over three random images.
+
+    Args:
+        reference: images (N, C, H, W) to every output, as `outputs_of` has them of PyTorch.
+        engine: the same network, compiled.
+        name: what the message calls the reference.
+
+    Raises:
+        InputError: the reference's outputs are not all numbers.
+
+    Example:
+        >>> from torch import nn
+        >>> from shufflekit.outputs import outputs_of
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        >>> difference_to(lambda x: outputs_of(net, x), compile(net, (1, 3, 9, 9)), "PyTorch") < 1e-5
+        True
+    """
+    x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
+    expected, found = reference(x), engine(x)
+    check_finite(expected, name)
+    return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
 def _compile_file(network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None) -> Engine:

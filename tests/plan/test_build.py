@@ -182,13 +182,13 @@ def test_the_text_of_a_program() -> None:
 
 
 TEXT = """
-step  kernel            name                 shape                               kflops  kB  reads
-   0  convolution_pool  conv2d               3x40x40 -> 3x3 8x10x10, pooled 3x3      86  23  3 planes
-   1  gemm              conv2d_1             8 -> 8, 100 pixels, 2 groups             3   7  8 planes
-   2  depthwise         conv2d_2             8x10x10 -> 3x3 8x10x10                   7   7  8 planes in 7 runs
-   3  pool              adaptive_avg_pool2d  8x10x10 -> 8x1x1                         0   3  8 planes
-   4  gemm              linear               8 -> 2, 1 pixels                         0   0  8 planes
-   5  gather            linear               2x1x1 -> 2x1x1                           0   0  2 planes
+step  kernel            variant  name                 shape                               kflops  kB  reads
+   0  convolution_pool  any      conv2d               3x40x40 -> 3x3 8x10x10, pooled 3x3      86  23  3 planes
+   1  gemm              any      conv2d_1             8 -> 8, 100 pixels, 2 groups             3   7  8 planes
+   2  depthwise         any      conv2d_2             8x10x10 -> 3x3 8x10x10                   7   7  8 planes in 7 runs
+   3  pool              any      adaptive_avg_pool2d  8x10x10 -> 8x1x1                         0   3  8 planes
+   4  gemm              any      linear               8 -> 2, 1 pixels                         0   0  8 planes
+   5  gather            any      linear               2x1x1 -> 2x1x1                           0   0  2 planes
 compiled away: 3 reshape, 1 permute; steps that only move data: 1
 0.1 M multiply-adds, arena 0.01 MB, weights 0.00 MB
 """

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shufflekit.export import FORMATS, Format, Settings
-from shufflekit.export.format import Array, Run, Shape
+from shufflekit.export.format import Run, Shape
 from shufflekit.export.to_onnx import Onnx
+from shufflekit.outputs import Array
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +40,7 @@ class Torch(Format):
         """A network that is there already, in evaluation; many cannot be pickled."""
         import torch
 
-        from shufflekit.export.outputs import tensors_of
+        from shufflekit.outputs import tensors_of
 
         torch.set_num_threads(threads)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.errors import InputError
-from shufflekit.runtime import Engine, load
+from shufflekit.runtime import Engine
 
 if TYPE_CHECKING:
     from shufflekit.detect.network import Detector
@@ -20,7 +19,7 @@ def torch_detector(network: Detector) -> PhotoDetector:
     """A detector that runs in PyTorch."""
     import torch
 
-    from shufflekit.profiling.profile import torch_threads
+    from shufflekit.modes import torch_threads
 
     network.eval()
 
@@ -37,15 +36,6 @@ def native_detector(network: Detector) -> PhotoDetector:
 
     assert network.pretrained_cfg is not None, "every detector says how it takes its photos"
     return engine_detector(compile_network(network, (1, *network.pretrained_cfg["input_size"])), network.architecture)
-
-
-def plan_detector(path: Path) -> PhotoDetector:
-    """The same, from a plan file.
-
-    Raises:
-        InputError: no such file, no sound plan, or not that of a detector.
-    """
-    return engine_detector(load(path), str(path))
 
 
 def engine_detector(engine: Engine, name: str) -> PhotoDetector:

@@ -21,10 +21,11 @@ from shufflekit.errors import InputError, one_line
 from shufflekit.files import write_atomic
 from shufflekit.graph import simplify
 from shufflekit.graph.from_torch import capture
+from shufflekit.modes import torch_threads
 from shufflekit.plan.build import build
 from shufflekit.profiling.latency import Latency, measure_latency
 from shufflekit.profiling.operators import time_operators
-from shufflekit.profiling.profile import SPREAD, checked_threads, spread, torch_threads
+from shufflekit.profiling.profile import SPREAD, checked_threads, spread
 from shufflekit.profiling.random_networks import random_network
 from shufflekit.runtime import Engine
 

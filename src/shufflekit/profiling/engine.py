@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from shufflekit.device import Device, load_device
+from shufflekit.cost.counts import LayerCount
+from shufflekit.device import load_device
 from shufflekit.plan.program import Step
-from shufflekit.profiling.latency import Latency, measure_latency, summarize
+from shufflekit.profiling.latency import measure_latency, summarize
 from shufflekit.profiling.profile import warnings_of
-from shufflekit.profiling.record import MeasuredLayer, MeasuredProfile
+from shufflekit.profiling.record import MeasuredProfile, timed_layers
 from shufflekit.runtime import Engine
 
 _PASSES = 50
@@ -32,7 +33,7 @@ def profile_engine(engine: Engine, passes: int = _PASSES) -> MeasuredProfile:
     whole = measure_latency(lambda: engine(image))
     times = [summarize(of_step) for of_step in (1e3 * engine.time_steps(passes)).T.tolist()]
     device, program = load_device(), engine.program
-    layers = _layers(program.steps, times, engine.threads, device)
+    layers = timed_layers([_layer(step) for step in program.steps], times, engine.threads, device)
     return MeasuredProfile(
         input_shape=image.shape,
         flops=program.flops,
@@ -50,23 +51,14 @@ def profile_engine(engine: Engine, passes: int = _PASSES) -> MeasuredProfile:
     )
 
 
-def _layers(steps: tuple[Step, ...], times: list[Latency], threads: int, device: Device) -> tuple[MeasuredLayer, ...]:
-    total = sum(time.median_ms for time in times)
-    return tuple(
-        MeasuredLayer(
-            name=step.name,
-            operator=step.kernel,
-            input_shapes=((1, *step.arguments.in_shape),),
-            output_shapes=((1, *step.arguments.out_shape),),
-            flops=step.flops,
-            params=step.arguments.params,
-            mac=step.bytes // 4,
-            mac_bytes=step.bytes,
-            ms=time.median_ms,
-            low_ms=time.low_ms,
-            high_ms=time.high_ms,
-            limit_ms=device.limit_ms(step.flops, step.bytes, threads),
-            share=time.median_ms / total,
-        )
-        for step, time in zip(steps, times)
+def _layer(step: Step) -> LayerCount:
+    return LayerCount(
+        name=step.name,
+        operator=step.kernel,
+        input_shapes=((1, *step.arguments.in_shape),),
+        output_shapes=((1, *step.arguments.out_shape),),
+        flops=step.flops,
+        params=step.arguments.params,
+        mac=step.bytes // 4,
+        mac_bytes=step.bytes,
     )

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
 
-from shufflekit.cost.counts import Counts
 from shufflekit.cost.from_torch import count, plain_module, weight_of
-from shufflekit.device import Device, load_device
+from shufflekit.device import load_device
 from shufflekit.errors import InputError, UsageError, one_line
-from shufflekit.modes import evaluation
+from shufflekit.modes import evaluation, torch_threads
 from shufflekit.profiling.latency import Latency
 from shufflekit.profiling.operators import time_operators
-from shufflekit.profiling.record import MeasuredLayer, MeasuredProfile, Profile
+from shufflekit.profiling.record import MeasuredProfile, Profile, timed_layers
 from shufflekit.shapes import sizes
 
 SPREAD = 0.1  # of the median: what is farther apart was disturbed
@@ -137,28 +135,13 @@ def _measured(model: nn.Module, input_shape: tuple[int, ...], threads: int, min_
         flops=counts.flops,
         params=counts.params,
         mac=counts.mac,
-        layers=_layers(counts, times, threads, device),
+        layers=timed_layers(counts.layers, times, threads, device),
         unknown=counts.unknown,
         threads=threads,
         latency=whole,
         network=getattr(model, "architecture", "") or type(model).__name__,
         device=device,
         warnings=warnings_of(times, whole),
-    )
-
-
-def _layers(counts: Counts, times: Sequence[Latency], threads: int, device: Device) -> tuple[MeasuredLayer, ...]:
-    total = sum(time.median_ms for time in times)
-    return tuple(
-        MeasuredLayer(
-            **vars(layer),
-            ms=time.median_ms,
-            low_ms=time.low_ms,
-            high_ms=time.high_ms,
-            limit_ms=device.limit_ms(layer.flops, layer.mac_bytes, threads),
-            share=time.median_ms / total,
-        )
-        for layer, time in zip(counts.layers, times)
     )
 
 
@@ -187,14 +170,3 @@ def warnings_of(times: Sequence[Latency], whole: Latency) -> tuple[str, ...]:
 def spread(latency: Latency) -> float:
     """Width of the interval, as a part of the median."""
     return (latency.high_ms - latency.low_ms) / latency.median_ms
-
-
-@contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """Inside `with`, PyTorch computes on that many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

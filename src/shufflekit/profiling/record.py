@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -54,6 +54,24 @@ class MeasuredLayer(LayerCount):
     high_ms: float = 0.0
     limit_ms: float = 0.0
     share: float = 0.0
+
+
+def timed_layers(
+    layers: Sequence[LayerCount], times: Sequence[Latency], threads: int, device: Device
+) -> tuple[MeasuredLayer, ...]:
+    """Operators, or steps, with their times, limits and shares."""
+    total = sum(time.median_ms for time in times)
+    return tuple(
+        MeasuredLayer(
+            **vars(layer),
+            ms=time.median_ms,
+            low_ms=time.low_ms,
+            high_ms=time.high_ms,
+            limit_ms=device.limit_ms(layer.flops, layer.mac_bytes, threads),
+            share=time.median_ms / total,
+        )
+        for layer, time in zip(layers, times, strict=True)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

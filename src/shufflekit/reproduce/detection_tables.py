@@ -28,7 +28,7 @@ from shufflekit.detect.region_detector import RegionDetector
 from shufflekit.device import Device
 from shufflekit.errors import DownloadError
 from shufflekit.export.random_weights import spread_weights
-from shufflekit.profiling.profile import torch_threads
+from shufflekit.modes import torch_threads
 from shufflekit.reproduce.papers import PaperTable
 from shufflekit.reproduce.record import Cell
 from shufflekit.reproduce.speed import Built

@@ -263,6 +263,13 @@ def _slice_scatter(call: Call) -> Nodes | Same:
     return Nodes([*steps, (Concat(stored), tuple(parts))], x)
 
 
+def _copy(call: Call) -> Same:
+    """What is written into a tensor, whatever that was."""
+    if call.sizes("src") != call.sizes("self"):
+        raise RefusedError(f"src must be {call.sizes('self')}, found {call.sizes('src')}")
+    return Same(call.nodes("src")[0])
+
+
 def _full(value: float | None = None) -> Callable[[Call], Nodes]:
     """A tensor of one number, as large as the result."""
 
@@ -420,6 +427,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
     "aten.slice_scatter": _slice_scatter,
+    "aten.copy": _copy,
     **{f"aten.{name}": _full(0) for name in ("zeros_like", "new_zeros")},
     **{f"aten.{name}": _full(1) for name in ("ones_like", "new_ones")},
     **{f"aten.{name}": _full() for name in ("full_like", "new_full")},

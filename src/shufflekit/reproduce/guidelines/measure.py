@@ -14,8 +14,9 @@ from torch import nn
 from shufflekit.compiling import compile as compile_network
 from shufflekit.cost import count
 from shufflekit.errors import UsageError
+from shufflekit.modes import torch_threads
 from shufflekit.profiling.latency import Latency, measure_in_turn
-from shufflekit.profiling.profile import checked_threads, torch_threads
+from shufflekit.profiling.profile import checked_threads
 from shufflekit.records import record
 from shufflekit.reproduce.guidelines.networks import PaperColumn, PaperTable
 

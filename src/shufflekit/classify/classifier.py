@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.cli._onnx import check_names, check_prepared
 from shufflekit.data.classes import class_names
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError
 from shufflekit.finite import check_finite
-from shufflekit.runtime import Engine, load
+from shufflekit.runtime import Engine
+
+_NEEDED = ("mean", "std", "channel_order")  # of photos for an ONNX file
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,33 @@ def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> 
         raise InputError(f"{network}: must give a vector of 2 scores or more for each image, found {found} for {images}")
 
 
-def engine_classifier(engine: Engine, name: str = "") -> Classifier:
+def _check_prepared(info: Mapping[str, Any], name: str) -> None:
+    """Refuses photos for a network of which nobody says how they go in.
+
+    Raises:
+        InputError: what is missing, and how to say it.
+    """
+    missing = [key for key in _NEEDED if info.get(key) is None] if info.get("from") == "onnx" else []
+    if missing:
+        flags = " ".join(f"--{key.replace('_', '-')}" for key in _NEEDED)
+        raise InputError(
+            f"{name}: how photos go in is not known, {', '.join(missing)} missing: give {flags} (and --labels), or the keys in "
+            "a JSON beside the ONNX file, or in its metadata"
+        )
+
+
+def _check_names(info: Mapping[str, Any], scores: int, name: str) -> None:
+    """Refuses names of classes that are not one for each score.
+
+    Raises:
+        InputError: how many there are of both.
+    """
+    names = class_names(info.get("classes")) if info.get("from") == "onnx" else ()
+    if names and len(names) != scores:
+        raise InputError(f"{name}: labels: must be {scores} names, one for each score, found {len(names)}")
+
+
+def engine_classifier(engine: Engine, name: str | None = None) -> Classifier:
     """A classifier that runs on the engine; preprocessing and class names come from the plan.
 
     Args:
@@ -87,9 +113,9 @@ def engine_classifier(engine: Engine, name: str = "") -> Classifier:
             other classes than it scores.
     """
     name = name or engine.program.name or "plan"
-    check_prepared(engine.program.info, name)
+    _check_prepared(engine.program.info, name)
     check_scores([(1, *output.shape) for output in engine.program.outputs], 1, name)
-    check_names(engine.program.info, engine.program.outputs[0].shape[-1], name)
+    _check_names(engine.program.info, engine.program.outputs[0].shape[-1], name)
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
         found = engine(images)
@@ -102,12 +128,3 @@ def engine_classifier(engine: Engine, name: str = "") -> Classifier:
 def engine_configuration(engine: Engine) -> dict[str, Any]:
     """What a plan says of preprocessing and classes, with the input that it has."""
     return {**engine.program.info, "input_size": engine.input_shape}
-
-
-def plan_classifier(path: Path) -> Classifier:
-    """The same, from a plan file.
-
-    Raises:
-        InputError: no such file, no sound plan, or one that is no classifier of photos.
-    """
-    return engine_classifier(load(path))

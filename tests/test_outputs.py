@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
 
 from shufflekit.errors import UsageError
-from shufflekit.export.outputs import first_line, largest_difference, stdout_to_stderr, tensors_of
+from shufflekit.outputs import largest_difference, tensors_of
 
 
 def test_a_difference_is_of_the_largest_value_of_its_output() -> None:
@@ -37,16 +35,3 @@ def test_a_network_returns_tensors() -> None:
     for found in (None, 3, [], {}, [one, None], {"a": [one]}, "text"):
         with pytest.raises(UsageError, match="model: must return one tensor, or several in a list, tuple or dict"):
             tensors_of(found)
-
-
-def test_an_error_is_one_line() -> None:
-    assert first_line(RuntimeError("no such operator\nand a page of text")) == "RuntimeError: no such operator"
-    assert first_line(RuntimeError()) == "RuntimeError"
-    assert len(first_line(ValueError("x" * 1000))) == 200
-
-
-def test_what_compiled_code_prints_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    with stdout_to_stderr():
-        os.write(1, b"from C\n")
-    os.write(1, b"a result\n")
-    assert capfd.readouterr() == ("a result\n", "from C\n")

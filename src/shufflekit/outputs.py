@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from shufflekit.export.format import Array
+Array = NDArray[np.float32]
 
 
 def outputs_of(model: nn.Module, x: Array) -> list[Array]:
@@ -73,23 +71,3 @@ def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> flo
         float(np.abs(y - right).max(initial=0) / max(np.abs(right).max(initial=0), smallest)) for y, right in zip(ours, theirs)
     )
     return worst if np.isfinite(worst) else float("inf")
-
-
-def first_line(error: BaseException) -> str:
-    """Kind and first line of an error of some other package, in at most 200 characters."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:200] if lines else type(error).__name__
-
-
-@contextmanager
-def stdout_to_stderr() -> Iterator[None]:
-    """Sends to stderr what compiled code of some converters and runtimes prints."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
