@@ -48,7 +48,7 @@ LAYERS: dict[str, set[str]] = {
     "plan.program": {"errors", "records", "plan.kernels"},
     "plan": {"graph", "plan.kernels", "plan.program"},
     "runtime": {"errors", "files", "plan.program", "device", "_native"},
-    "compiling": {"errors", "finite", "outputs", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"},
+    "compiling": {"errors", "finite", "outputs", "shapes", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"},
     "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
     "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},

@@ -58,7 +58,7 @@ class View:
 
     def elements(self) -> Addresses:
         """The address of every element, in the tensor's shape."""
-        wide = self.starts.reshape(*self.starts.shape, *(1,) * len(self.plane))
+        wide = self.starts.reshape((*self.starts.shape, *(1,) * len(self.plane)))
         return (wide + np.arange(self.pixels).reshape(self.plane)).transpose(self.axes)
 
     def with_planes(self, dimensions: int) -> View | None:

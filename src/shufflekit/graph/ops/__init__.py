@@ -12,6 +12,7 @@ from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import Softmax
 
@@ -21,5 +22,5 @@ OPERATORS: tuple[type[Operator], ...] = (
     *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Mean, Resize),
     *(Relu, Relu6, Hardsigmoid, Hardswish, Sigmoid, Silu, LeakyRelu, Clamp),
     *(Add, Sub, Mul, Div),
-    *(Pad, Reshape, Permute, Slice, Take, Concat, Expand),
+    *(Pad, Reshape, Permute, Slice, Take, Concat, Expand, Repeat),
 )
