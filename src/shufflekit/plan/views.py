@@ -146,6 +146,16 @@ def permute(view: View, order: Sequence[int]) -> View:
     return View(view.starts, view.plane, axes)
 
 
+def order_of(view: View) -> tuple[int, ...]:
+    """The dimensions in the order in which they lie, those along planes last.
+
+    Example:
+        >>> order_of(permute(View(np.array([0, 4, 8]), (2, 2)), (1, 0, 2)))
+        (1, 0, 2)
+    """
+    return tuple(sorted(range(len(view.axes)), key=lambda dim: view.axes[dim]))
+
+
 def take_slice(view: View, dimension: int, part: slice | Addresses) -> View:
     """`part` is a slice, or the numbers of what to take."""
     axis = view.axes[dimension]

@@ -138,7 +138,7 @@ class Call:
 
     def emit(self, operator: Operator, *inputs: Operand, images: Images | None = None, inner: int = 0) -> Operand:
         """One operator of the graph; `images` says where they lie in its result, by default in dimension 0."""
-        shape = operator.shape(*map(self._shape, inputs))
+        shape = operator.shape(*map(self.stored, inputs))
         arrays = [each for each in inputs if not isinstance(each, Tensor)]
         if len(arrays) == len(inputs):
             check_size(numbers(shape))
@@ -155,7 +155,8 @@ class Call:
         """An operator whose result has the sizes of its first operand."""
         return self.emit(operator, x, *others, images=_images(x), inner=inner_of(x))
 
-    def _shape(self, x: Operand) -> Shape:
+    def stored(self, x: Operand) -> Shape:
+        """The shape of an operand's value in the graph."""
         return self._shapes[x.name] if isinstance(x, Tensor) else x.shape
 
     @property

@@ -1,14 +1,28 @@
-# Rewrite x * sigmoid(x) to silu(x), relu6(x + 3) / 6 to hardsigmoid(x), and x * either of hardsigmoid to hardswish(x).
+# Rewrite x * sigmoid(x) to silu(x), x * (1 + erf(x / sqrt(2))) / 2 to gelu(x), and likewise for what else is such a product.
 """What is spelled as a product becomes the activation that it is."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from shufflekit.graph.graph import Graph, Node
-from shufflekit.graph.ops.activations import Activation, Hardsigmoid, Hardswish, Relu6, Sigmoid, Silu
-from shufflekit.graph.ops.arithmetic import Mul
+from shufflekit.graph.ops.activations import (
+    Activation,
+    Erf,
+    Gelu,
+    Hardsigmoid,
+    Hardswish,
+    Mish,
+    Power,
+    Relu6,
+    Sigmoid,
+    Silu,
+    Softplus,
+    Tanh,
+)
+from shufflekit.graph.ops.arithmetic import Add, Mul
 from shufflekit.graph.ops.norms import Affine
 from shufflekit.graph.rewriting import Rewriting, rewritten
 
@@ -71,11 +85,13 @@ def _of(kind: type[Activation], value: str, walk: Rewriting) -> str:
     return node.inputs[0] if node is not None and isinstance(node.operator, kind) else ""
 
 
-def _of_sum(value: str, summand: float, walk: Rewriting) -> str:
-    """The x of x + summand, or ""."""
+def _of_line(value: str, factor: float, summand: float, walk: Rewriting) -> str:
+    """The x of factor * x + summand, or ""."""
     node = _plain(value, walk)
     line = None if node is None else _line(node, walk)
-    return node.inputs[0] if node is not None and line is not None and _near(line[0], 1) and _near(line[1], summand) else ""
+    return (
+        node.inputs[0] if node is not None and line is not None and _near(line[0], factor) and _near(line[1], summand) else ""
+    )
 
 
 def _near(found: float, wanted: float) -> bool:
@@ -102,13 +118,65 @@ def _silu(factor: float, values: Sequence[str], walk: Rewriting) -> _Found:
 def _hardswish(factor: float, values: Sequence[str], walk: Rewriting) -> _Found:
     if _near(factor, 1) and (x := _with_itself(values, lambda value: _of(Hardsigmoid, value, walk))):
         return Hardswish(), x
-    x = _with_itself(values, lambda value: _of_sum(_of(Relu6, value, walk), 3, walk))
+    x = _with_itself(values, lambda value: _of_line(_of(Relu6, value, walk), 1, 3, walk))
     return (Hardswish(), x) if x and _near(factor, 1 / 6) else None
 
 
 def _hardsigmoid(factor: float, values: Sequence[str], walk: Rewriting) -> _Found:
-    x = _of_sum(_of(Relu6, values[0], walk), 3, walk) if len(values) == 1 else ""
+    x = _of_line(_of(Relu6, values[0], walk), 1, 3, walk) if len(values) == 1 else ""
     return (Hardsigmoid(), x) if x and _near(factor, 1 / 6) else None
 
 
-_RULES: tuple[Callable[[float, Sequence[str], Rewriting], _Found], ...] = (_silu, _hardswish, _hardsigmoid)
+def _mish(factor: float, values: Sequence[str], walk: Rewriting) -> _Found:
+    x = _with_itself(values, lambda value: _of(Softplus, _of(Tanh, value, walk), walk))
+    return (Mish(), x) if x and _near(factor, 1) else None
+
+
+def _gelu(factor: float, values: Sequence[str], walk: Rewriting) -> _Found:
+    """x * (1 + y) / 2, whichever of the three factors the half is in, where y is of x and odd."""
+    if len(values) != 2:
+        return None
+    for x, other in (values, reversed(values)):
+        node = _plain(other, walk)
+        line = None if node is None else _line(node, walk)
+        if node is None or line is None or not _near(line[0], line[1]) or not _near(factor * line[1], 0.5):
+            continue
+        y = node.inputs[0]
+        if _of_line(_of(Erf, y, walk), math.sqrt(0.5), 0, walk) == x:
+            return Gelu(), x
+        if (inner := _of(Tanh, y, walk)) and _is_cubic(inner, x, walk):
+            return Gelu("tanh"), x
+    return None
+
+
+def _is_cubic(value: str, x: str, walk: Rewriting) -> bool:
+    """Whether it is sqrt(2 / pi) * (x + 0.044715 x^3), the tanh of which is near an error function."""
+    factor, values = _factors_of(value, walk)
+    if not _near(factor, math.sqrt(2 / math.pi)):
+        return False
+    if len(values) == 2 and x in values:  # x * (1 + 0.044715 x^2)
+        node = _plain(values[values[0] == x], walk)
+        line = None if node is None else _line(node, walk)
+        return node is not None and line is not None and _near(line[1], 1) and _is_power(node.inputs[0], line[0], x, 2, walk)
+    node = _plain(values[0], walk) if len(values) == 1 else None
+    if node is None or not isinstance(node.operator, Add) or x not in node.inputs:
+        return False
+    return _is_power(next((each for each in node.inputs if each != x), ""), 1, x, 3, walk)
+
+
+def _is_power(value: str, factor: float, x: str, exponent: int, walk: Rewriting) -> bool:
+    """Whether 0.044715 x^exponent is factor * value."""
+    own, values = _factors_of(value, walk)
+    expanded: list[str] = []
+    for each in values:
+        node = _plain(each, walk)
+        if node is not None and isinstance(node.operator, Power) and node.operator.exponent in (2, 3):
+            expanded += [node.inputs[0]] * int(node.operator.exponent)
+        elif node is not None and isinstance(node.operator, Mul):
+            expanded += node.inputs
+        else:
+            expanded.append(each)
+    return _near(own * factor, 0.044715) and expanded == [x] * exponent
+
+
+_RULES: tuple[Callable[[float, Sequence[str], Rewriting], _Found], ...] = (_silu, _hardswish, _hardsigmoid, _mish, _gelu)
