@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 Activation = Literal[
     "none", "relu", "relu6", "clamp", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "tanh", "gelu", "gelu_tanh",
-    "elu", "selu", "mish", "softplus", "log_sigmoid", "softsign", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal",
+    "elu", "selu", "mish", "softplus", "log_sigmoid", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal",
     "square", "power", "abs", "erf", "floor", "ceil", "round",
 ]  # fmt: skip
 Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
