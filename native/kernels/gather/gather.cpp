@@ -51,7 +51,7 @@ struct Block {
     for (int turns = 1; turns < vector_lanes; turns *= 2) {
         vector y[vector_lanes];
 #pragma GCC unroll 8
-        for (int i = 0; i < half; ++i) y[2 * i] = lower_turns(x[i], x[i + half]), y[2 * i + 1] = upper_turns(x[i], x[i + half]);
+        for (int i = 0; i < half; ++i) y[2 * i] = low_pairs(x[i], x[i + half]), y[2 * i + 1] = high_pairs(x[i], x[i + half]);
 #pragma GCC unroll 16
         for (int i = 0; i < vector_lanes; ++i) x[i] = y[i];
     }
@@ -78,7 +78,7 @@ void two_take_turns(const Block& b, float* to) {
     int64_t row = 0;
     for (; row + vector_lanes <= b.rows; row += vector_lanes) {
         const vector a = load(left + row), c = load(right + row);
-        store(to + 2 * row, lower_turns(a, c)), store(to + 2 * row + vector_lanes, upper_turns(a, c));
+        store(to + 2 * row, low_pairs(a, c)), store(to + 2 * row + vector_lanes, high_pairs(a, c));
     }
     for (; row < b.rows; ++row) to[2 * row] = left[row], to[2 * row + 1] = right[row];
 }

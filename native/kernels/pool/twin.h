@@ -84,6 +84,8 @@ inline void test_pool(Report& report, Pool::Function* kernel) {
                 const auto ins = table(in.offsets), outs = table(out.offsets);
                 const Pool p{{nullptr, ins.data()}, {nullptr, outs.data()}, channels, w, pooling, slides && random.once_in(2),
                              random.once_in(2) ? w.pad_y : random.below(4), random.once_in(2) ? w.pad_x : random.below(4), tight, any_epilogue(random)};
+                const Guarded<float> scratch(static_cast<size_t>(p.scratch()), true, 64);
+                for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
                 const Range c = any_share(random, channels, 1);
                 about = text(w) + text(", channels [%d, %d) of %d, pooling %d, %s%s, activation %d", c.first, c.last, channels,
                                        static_cast<int>(pooling), p.count_padding ? "padding counted" : "padding not counted", tight ? ", tight" : "",
@@ -91,7 +93,7 @@ inline void test_pool(Report& report, Pool::Function* kernel) {
                 return compare<Pool>(
                     arena, p, out, tolerance(w.in_height * w.in_width),
                     [&](Pool& p, float* base) { p.in.base = tight ? input.base() : base, p.out.base = base; },
-                    [&](const Pool& p) { kernel(p, c.first, c.last); }, [&](const Pool& p) { reference::pool(p, c.first, c.last); });
+                    [&](const Pool& p) { kernel(p, scratch.data(), c.first, c.last); }, [&](const Pool& p) { reference::pool(p, c.first, c.last); });
             });
 }
 

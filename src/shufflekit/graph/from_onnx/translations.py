@@ -203,6 +203,38 @@ def _neg(call: Call) -> Operand:
     return call.like(x, Mul(), np.array(-1, np.float32 if isinstance(x, Tensor) else x.dtype))
 
 
+# Of the first converters.
+
+
+def _affine(call: Call) -> Operand:
+    x = call.like(call.operand("X"), Mul(), np.array(call["alpha"], np.float32))
+    return call.like(x, Add(), np.array(call["beta"], np.float32))
+
+
+def _image_scaler(call: Call) -> Operand:
+    x, bias = call.images("input"), call["bias"]
+    if bias is None or len(bias) != call.shapes(x)[0][1]:
+        raise RefusedError(f"bias must be a number for each channel of {x}, found {bias}")
+    scaled = call.like(x, Mul(), np.array(call["scale"], np.float32))
+    return call.like(scaled, Add(), np.array(bias, np.float32).reshape(-1, 1, 1))
+
+
+def _crop(call: Call) -> Operand:
+    """What borders leave: left, above, right, below; or as much as `scale` says."""
+    x = call.images("input")
+    border: Sequence[int] = call["border"] or ()
+    if len(border) != 4 or min(border) < 0 or len(call["scale"] or (0, 0)) != 2:
+        raise RefusedError(f"border must be four numbers, and scale two, found {border} and {call['scale']}")
+    (left, above, right, below), sizes = border, call["scale"] or (None, None)
+    for axis, first, last, size in ((2, above, below, sizes[0]), (3, left, right, sizes[1])):
+        side = call.shapes(x)[0][axis]
+        part = range(side)[first : side - last if size is None else first + size]
+        if not part or (size is not None and len(part) != size):
+            raise RefusedError(f"a border of {border} and a scale of {call['scale']} must leave something of {x}")
+        x = _cut(call, x, axis, part)
+    return x
+
+
 # Layers.
 
 
@@ -595,12 +627,10 @@ def _pad(call: Call) -> Operand:
 
 
 def _concat(call: Call) -> Operand:
-    parts = call.operands("inputs")
-    tensors = [each for each in parts if isinstance(each, Tensor)]
-    if not tensors:
+    if not call.depends:
+        parts = call.operands("inputs")
         return call.emit(Concat(dimension(int(call["axis"]), parts[0].ndim)), *parts)  # type: ignore[union-attr]
-    if len(tensors) < len(parts):
-        raise RefusedError("of constants and computed tensors is not supported")
+    tensors = call.tensors("inputs")
     axis = dimension(int(call["axis"]), tensors[0].rank)
     if call.is_of_one and (axis == 0 or any(each.inner for each in tensors)):
         tensors = [call.opened(each) for each in tensors]
@@ -847,6 +877,9 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "Div": _arithmetic(Div()),
     "Sum": _sum,
     "Neg": _neg,
+    "Affine": _affine,
+    "ImageScaler": _image_scaler,
+    "Crop": _crop,
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
