@@ -24,7 +24,6 @@ enum class Activation : int32_t {
     mish,         // x * tanh(log(1 + exp(x)))
     softplus,     // log(1 + exp(a * x)) / a, and x where a * x > b
     log_sigmoid,  // log(sigmoid(x))
-    softsign,     // x / (1 + |x|)
     threshold,    // x <= a ? b : x
     exp,
     log,
@@ -41,7 +40,7 @@ enum class Activation : int32_t {
 };
 inline constexpr const char* activation_words[] = {
     "none", "relu", "relu6", "clamp", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "tanh", "gelu", "gelu_tanh", "elu",
-    "selu", "mish", "softplus", "log_sigmoid", "softsign", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "power",
+    "selu", "mish", "softplus", "log_sigmoid", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "power",
     "abs", "erf", "floor", "ceil", "round"};
 inline constexpr int32_t activations = sizeof(activation_words) / sizeof(*activation_words);
 

@@ -264,7 +264,6 @@ template <Activation A, class V>
         return scaled > bound<V>(b) ? x : sum;
     }
     if constexpr (A == Activation::log_sigmoid) return at_most(x, 0.0f) - logarithm_of_one_more(exponential(-absolute(x)));
-    if constexpr (A == Activation::softsign) return x / (absolute(x) + 1.0f);
     if constexpr (A == Activation::threshold) return x <= bound<V>(a) ? bound<V>(b) : x;
     if constexpr (A == Activation::exp) return exponential(x);
     if constexpr (A == Activation::log) return logarithm(x);
@@ -292,7 +291,7 @@ template <class Task>
         SHUFFLEKIT_CASE(none) SHUFFLEKIT_CASE(relu) SHUFFLEKIT_CASE(relu6) SHUFFLEKIT_CASE(clamp) SHUFFLEKIT_CASE(hardswish)
         SHUFFLEKIT_CASE(hardsigmoid) SHUFFLEKIT_CASE(sigmoid) SHUFFLEKIT_CASE(silu) SHUFFLEKIT_CASE(leaky_relu) SHUFFLEKIT_CASE(tanh)
         SHUFFLEKIT_CASE(gelu) SHUFFLEKIT_CASE(gelu_tanh) SHUFFLEKIT_CASE(elu) SHUFFLEKIT_CASE(selu) SHUFFLEKIT_CASE(mish)
-        SHUFFLEKIT_CASE(softplus) SHUFFLEKIT_CASE(log_sigmoid) SHUFFLEKIT_CASE(softsign) SHUFFLEKIT_CASE(threshold) SHUFFLEKIT_CASE(exp)
+        SHUFFLEKIT_CASE(softplus) SHUFFLEKIT_CASE(log_sigmoid) SHUFFLEKIT_CASE(threshold) SHUFFLEKIT_CASE(exp)
         SHUFFLEKIT_CASE(log) SHUFFLEKIT_CASE(sqrt) SHUFFLEKIT_CASE(rsqrt) SHUFFLEKIT_CASE(reciprocal) SHUFFLEKIT_CASE(square)
         SHUFFLEKIT_CASE(power) SHUFFLEKIT_CASE(abs) SHUFFLEKIT_CASE(erf) SHUFFLEKIT_CASE(floor) SHUFFLEKIT_CASE(ceil) SHUFFLEKIT_CASE(round)
     }

@@ -34,7 +34,6 @@ inline double activate(double x, Epilogue epilogue) {
         case Activation::mish: return x * std::tanh(std::log1p(std::exp(x)));
         case Activation::softplus: return a * x > b ? x : std::log1p(std::exp(a * x)) / a;
         case Activation::log_sigmoid: return std::min(x, 0.0) - std::log1p(std::exp(-std::fabs(x)));
-        case Activation::softsign: return x / (1 + std::fabs(x));
         case Activation::threshold: return x <= a ? b : x;
         case Activation::exp: return std::exp(x);
         case Activation::log: return std::log(x);

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from shufflekit.graph import Graph
 from shufflekit.plan.arena import Lifetimes, place
-from shufflekit.plan.choose import Price, bytes_moved, choose, packed
+from shufflekit.plan.choose import Price, choose, estimate, packed
 from shufflekit.plan.lower import lower
 from shufflekit.plan.lowering.frame import Draft, Lowered
 from shufflekit.plan.program import BORDER, Program, Step, Tensor
 from shufflekit.plan.views import Addresses
 
 
-def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, price: Price = bytes_moved) -> Program:
+def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, price: Price = estimate) -> Program:
     """Plans a simplified graph.
 
     Args:

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 Activation = Literal[
     "none", "relu", "relu6", "clamp", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "tanh", "gelu", "gelu_tanh",
-    "elu", "selu", "mish", "softplus", "log_sigmoid", "softsign", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal",
+    "elu", "selu", "mish", "softplus", "log_sigmoid", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal",
     "square", "power", "abs", "erf", "floor", "ceil", "round",
 ]  # fmt: skip
 Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
@@ -23,6 +23,7 @@ Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 
 WIDE = 16  # pixels: a row that fills the widest vector
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
+WINOGRAD_ROWS = 16  # output channels whose weights lie together (native/kernels/convolution/convolution.h)
 
 
 @dataclass(frozen=True)

@@ -361,6 +361,23 @@ def space_to_depth(draw: Draw, opset: int) -> Case:
     return Case((2, block * draw(side), block * draw(side)), [node("SpaceToDepth", blocksize=block)])
 
 
+def affine(draw: Draw, opset: int) -> Case:
+    attributes = {name: value for name in ("alpha", "beta") if (value := draw(slopes)) is not None}
+    return Case(image(draw), [node("Affine", **attributes)])
+
+
+def image_scaler(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    return Case((c, h, w), [node("ImageScaler", bias=floats(draw, c).tolist(), scale=draw(st.sampled_from([1.0, 0.5])))])
+
+
+def crop(draw: Draw, opset: int) -> Case:
+    border = [draw(st.integers(0, 3)) for _ in range(4)]
+    sizes = (2, border[1] + border[3] + draw(side), border[0] + border[2] + draw(side))
+    some = {"scale": [draw(st.integers(1, sizes[1] - border[1])), draw(st.integers(1, sizes[2] - border[0]))]}
+    return Case(sizes, [node("Crop", border=border, **draw(st.sampled_from([{}, some])))])
+
+
 CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     *((name, elementwise(name)) for name in ("Relu", "Sigmoid", "HardSwish", "Neg", "Identity", "Dropout")),
     ("LeakyRelu", elementwise("LeakyRelu", alpha=slopes)),
@@ -378,6 +395,9 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("Pow", power),
     *((name, arithmetic(name)) for name in ("Add", "Sub", "Mul", "Div")),
     *((name, of_two(name)) for name in ("Add", "Sub", "Mul", "Div", "Sum")),
+    ("Affine", affine),
+    ("ImageScaler", image_scaler),
+    ("Crop", crop),
     ("Conv", conv),
     ("Gemm", gemm),
     ("MatMul", matmul),
@@ -412,6 +432,9 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
 ]
 # Up to which opset the reference lacks an operator, or has it otherwise than its specification: there ONNX Runtime says.
 _BY_RUNTIME = {
+    "Affine": 23,
+    "ImageScaler": 23,
+    "Crop": 23,
     "BatchNormalization": 13,
     "LRN": 23,
     "MaxPool": 23,

@@ -244,7 +244,9 @@ def test_what_depends_on_no_input_is_computed_as_torch_does(name: str) -> None:
     graph = simplify(capture(module, (1, 4, 9, 7)))
     x = torch.randn(3, 4, 9, 7)
     with torch.inference_mode():
-        torch.testing.assert_close(run(graph, x)[0], module(x), rtol=1e-5, atol=1e-5)
+        expected = module(x)
+    # An estimated norm can be close to 0, and the weights over it large.
+    torch.testing.assert_close(run(graph, x)[0], expected, rtol=1e-5, atol=1e-5 * max(1.0, float(expected.abs().max())))
 
 
 def test_outputs_come_in_the_order_of_what_holds_them() -> None:

@@ -280,10 +280,20 @@ class _Schema:
         return attributes
 
 
+# Operators that ONNX has no more, and files of the first converters have: experimental once, and the same in every opset.
+_OLD: Mapping[str, _Schema] = {
+    "Affine": _Schema((("X", False),), {"alpha": "FLOAT", "beta": "FLOAT"}, {"alpha": 1.0, "beta": 0.0}),
+    "ImageScaler": _Schema((("input", False),), {"bias": "FLOATS", "scale": "FLOAT"}, {"bias": None, "scale": 1.0}),
+    "Crop": _Schema((("input", False),), {"border": "INTS", "scale": "INTS"}, {"border": None, "scale": None}),
+}
+
+
 @cache
 def _schema(operator: str, opset: int) -> _Schema:
     from onnx import defs, helper
 
+    if operator in _OLD:
+        return _OLD[operator]
     try:
         found = defs.get_schema(operator, opset, "")
     except defs.SchemaError:

@@ -39,7 +39,6 @@ from shufflekit.graph.ops.activations import (
     Selu,
     Sigmoid,
     Softplus,
-    Softsign,
     Sqrt,
     Tanh,
     Threshold,
@@ -67,6 +66,11 @@ def _each(operator: Operator, name: str = "X") -> Callable[[Call], Operand]:
 
 def _leaky_relu(call: Call) -> Operand:
     return call.like(call.operand("X"), LeakyRelu(float(call["alpha"])))
+
+
+def _softsign(call: Call) -> Operand:
+    x = call.operand("input")
+    return call.like(x, Div(), call.like(call.like(x, Abs()), Add(), np.array(1, np.float32)))
 
 
 def _elu(call: Call) -> Operand:
@@ -181,6 +185,38 @@ def _sum(call: Call) -> Operand:
 def _neg(call: Call) -> Operand:
     x = call.operand("X")
     return call.like(x, Mul(), np.array(-1, np.float32 if isinstance(x, Tensor) else x.dtype))
+
+
+# Of the first converters.
+
+
+def _affine(call: Call) -> Operand:
+    x = call.like(call.operand("X"), Mul(), np.array(call["alpha"], np.float32))
+    return call.like(x, Add(), np.array(call["beta"], np.float32))
+
+
+def _image_scaler(call: Call) -> Operand:
+    x, bias = call.images("input"), call["bias"]
+    if bias is None or len(bias) != call.shapes(x)[0][1]:
+        raise RefusedError(f"bias must be a number for each channel of {x}, found {bias}")
+    scaled = call.like(x, Mul(), np.array(call["scale"], np.float32))
+    return call.like(scaled, Add(), np.array(bias, np.float32).reshape(-1, 1, 1))
+
+
+def _crop(call: Call) -> Operand:
+    """What borders leave: left, above, right, below; or as much as `scale` says."""
+    x = call.images("input")
+    border: Sequence[int] = call["border"] or ()
+    if len(border) != 4 or min(border) < 0 or len(call["scale"] or (0, 0)) != 2:
+        raise RefusedError(f"border must be four numbers, and scale two, found {border} and {call['scale']}")
+    (left, above, right, below), sizes = border, call["scale"] or (None, None)
+    for axis, first, last, size in ((2, above, below, sizes[0]), (3, left, right, sizes[1])):
+        side = call.shapes(x)[0][axis]
+        part = range(side)[first : side - last if size is None else first + size]
+        if not part or (size is not None and len(part) != size):
+            raise RefusedError(f"a border of {border} and a scale of {call['scale']} must leave something of {x}")
+        x = _cut(call, x, axis, part)
+    return x
 
 
 # Layers.
@@ -735,7 +771,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     },
     **{name: _each(each) for name, each in (("Sqrt", Sqrt()), ("Floor", Floor()), ("Ceil", Ceil()), ("Round", Round()))},
     **{name: _each(each, "input") for name, each in (("Exp", Exp()), ("Log", Log()), ("Tanh", Tanh()), ("Erf", Erf()))},
-    "Softsign": _each(Softsign(), "input"),
+    "Softsign": _softsign,
     "LeakyRelu": _leaky_relu,
     "Elu": _elu,
     "Celu": _celu,
@@ -753,6 +789,9 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "Div": _arithmetic(Div()),
     "Sum": _sum,
     "Neg": _neg,
+    "Affine": _affine,
+    "ImageScaler": _image_scaler,
+    "Crop": _crop,
     "Conv": _conv,
     "Gemm": _gemm,
     "MatMul": _matmul,

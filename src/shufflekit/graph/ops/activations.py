@@ -235,16 +235,6 @@ class Mish(Activation):
 
 
 @dataclass(frozen=True)
-class Softsign(Activation):
-    """x / (1 + |x|)."""
-
-    name: ClassVar[str] = "softsign"
-
-    def reference(self, x: Array) -> Array:
-        return x / (1 + np.abs(x))
-
-
-@dataclass(frozen=True)
 class Exp(Activation):
     """e^x."""
 
