@@ -22,8 +22,10 @@ def script() -> Iterator[ModuleType]:
     assert spec is not None
     assert spec.loader is not None
     sys.modules[name] = module = module_from_spec(spec)
+    sys.path.insert(0, str(ROOT / "scripts"))
     spec.loader.exec_module(module)
     yield module
+    sys.path.remove(str(ROOT / "scripts"))
     del sys.modules[name]
 
 
