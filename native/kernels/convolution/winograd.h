@@ -7,9 +7,8 @@
 // What is no number in one pixel is none in most of its tile after the way there and back: pixels that are none are computed directly.
 #pragma once
 
-#include "kernels/activation_math.h"
 #include "kernels/convolution/convolution.h"
-#include "kernels/lanes.h"
+#include "kernels/convolution/put_row.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 
@@ -283,20 +282,12 @@ class WinogradGroup {
                 const int64_t left = w.out_width - M * x, pixels = M * here < left ? M * here : left;
                 for (int64_t i = 0; i < M && M * y + i < w.out_height; ++i) {
                     const int64_t at = (M * y + i) * w.out_width + M * x;
-                    put_row<A>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels);
+                    put_row<A>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels,
+                               c_.epilogue.slope);
                 }
                 t += here;
             }
         });
-    }
-
-    template <Activation A>
-    void put_row(const float* from, const float* residual, float* to, int64_t count) const {
-        for (int64_t i = 0; i < count; i += vector_lanes) {
-            vector x = load(from + i);
-            if (residual) x += load_lanes(residual + i, 0, count - i);
-            store_lanes(to + i, activate<A>(x, c_.epilogue.slope), count - i);
-        }
     }
 
     const Winograd<M>& c_;
