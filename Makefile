@@ -6,7 +6,7 @@ READY := .venv/ready
 RUNTIMES := .venv/ready-runtimes
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test test-all lint bench setup browser
+.PHONY: demo test test-all lint bench setup site browser
 
 demo: $(READY)
 	$(BIN)/shufflekit demo
@@ -21,6 +21,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation, in build/site.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 browser:
 	scripts/set_up_browser.sh

@@ -32,9 +32,10 @@ from shufflekit.data.augment import Augmentation
 from shufflekit.data.images import read_image
 from shufflekit.data.loader import Batch, Loader
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.data.sources import Source, open_source
+from shufflekit.data.source import Source
+from shufflekit.data.sources import open_source
 from shufflekit.models import build_model
-from shufflekit.profile.latency import measure_latency
+from shufflekit.profiling.latency import measure_latency
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CIFAR = Preprocessing(input_size=(32, 32), crop_pct=1.0)

@@ -26,7 +26,8 @@ from torch import nn
 from shufflekit.cli._demo import LEAST_CONFIDENCE
 from shufflekit.cli._networks import load_network
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.data.sources import Source, open_source
+from shufflekit.data.source import Source
+from shufflekit.data.sources import open_source
 from shufflekit.train.holdout import hold_out
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -29,13 +29,13 @@ from rich.table import Table
 
 import shufflekit as sk
 from shufflekit.bench.race import ALLOWED_DIFFERENCE, take_turns
-from shufflekit.cli._detectors import engine_detector
 from shufflekit.data.images import read_image
 from shufflekit.detect.create import create_detector
+from shufflekit.detect.runners import engine_detector
 from shufflekit.device.host import cpu_name
 from shufflekit.errors import ShufflekitError
-from shufflekit.export.outputs import largest_difference
 from shufflekit.export.to_onnx import load_onnx
+from shufflekit.outputs import largest_difference
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Detector -> its weights and the file that ONNX Runtime runs.

@@ -4,10 +4,11 @@
     python benchmarks/predictions.py --engine torch --networks 'shufflenet_v2*' --random 0
     python benchmarks/predictions.py --tables              # pairs of ShuffleNet V2's Tables 1 to 4
 
-The model is calibrated on random networks (`shufflekit.profile.calibrate`); those here have other numbers. A prediction is made
-from shapes alone, before the network runs. With --tables two networks of a table that differ in one thing are timed in turn, in
-ms per multiply-add, since the widths do not give equal multiply-adds; the prediction says by how much one is slower. All pairs
-are timed a second time, minutes later: a stopwatch that does not agree with itself sets the limit of what can be predicted.
+The model is calibrated on random networks (`shufflekit.profiling.calibrate`); those here have other numbers. A prediction is
+made from shapes alone, before the network runs. With --tables two networks of a table that differ in one thing are timed in
+turn, in ms per multiply-add, since the widths do not give equal multiply-adds; the prediction says by how much one is slower.
+All pairs are timed a second time, minutes later: a stopwatch that does not agree with itself sets the limit of what can be
+predicted.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers, works_of_steps
 from shufflekit.device import Device, load_device
 from shufflekit.models import build_model, list_models, model_entry
-from shufflekit.profile import Latency, measure_in_turn
-from shufflekit.profile.calibrate import NETWORKS, load_cost_model
-from shufflekit.profile.profile import torch_threads
-from shufflekit.profile.random_networks import random_network
+from shufflekit.modes import torch_threads
+from shufflekit.profiling import Latency, measure_in_turn
+from shufflekit.profiling.calibrate import NETWORKS, load_cost_model
+from shufflekit.profiling.random_networks import random_network
 
 Engine = Literal["torch", "native"]
 Shape = tuple[int, ...]

@@ -19,7 +19,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 @pytest.mark.parametrize("name", ["profile", "audit"])
 def test_python_runs_and_prints(name, capsys, monkeypatch):
     rules = import_module("shufflekit.guidelines.audit")
-    monkeypatch.setattr(import_module("shufflekit.profile.profile"), "load_device", lambda: DEVICE)
+    monkeypatch.setattr(import_module("shufflekit.profiling.profile"), "load_device", lambda: DEVICE)
     monkeypatch.setattr(rules, "load_cost_model", lambda *_, **__: TWICE_THE_LIMIT)
     blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / f"{name}.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert blocks

@@ -11,7 +11,7 @@ import pytest
 
 from shufflekit import files
 from shufflekit.errors import UsageError
-from shufflekit.files import refuse_overwrite, remove_partial, write_atomic
+from shufflekit.files import move_together, refuse_overwrite, remove_partial, write_atomic
 
 
 @pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])
@@ -35,6 +35,21 @@ def test_what_was_saved_outlives_a_full_disk(tmp_path: Path, monkeypatch: pytest
     assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_that_cannot_take_its_place_is_named(tmp_path: Path) -> None:
+    moves = {tmp_path / f"{name}.new": tmp_path / name for name in "abc"}
+    for source in moves:
+        source.write_text(source.name)
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OSError) as caught:
+        move_together(moves)
+    assert caught.value.filename == str(tmp_path / "b")
+    assert (tmp_path / "a").read_text() == "a.new"
+    (tmp_path / "b").rmdir()
+    del moves[tmp_path / "a.new"]
+    move_together(moves)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: f"{name}.new" for name in "abc"}
 
 
 @pytest.mark.parametrize("folder", [".", "..", "/", "sub"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from importlib import import_module
+from pathlib import Path
 from types import FunctionType
 
 import pytest
@@ -51,13 +52,33 @@ def test_unknown_names_are_attribute_errors() -> None:
         sk.channel_mixer  # noqa: B018
 
 
-def test_profile_stays_the_function_when_the_folder_is_imported() -> None:
+@pytest.mark.parametrize("module", sorted(set(sk._HOME.values())))
+def test_public_functions_are_no_modules_whatever_was_imported(module: str) -> None:
     pytest.importorskip("torch")
-    import_module("shufflekit.profile.profile")
-    assert isinstance(sk.profile, FunctionType)
-    from shufflekit import profile
+    import_module(module)
+    assert {name for name in sk._HOME if not isinstance(getattr(sk, name), FunctionType)} == set()
 
-    assert profile is sk.profile
+
+@pytest.mark.parametrize(("old", "now"), sk._MOVED.items())
+def test_an_old_path_says_the_new_one_in_a_line(old: str, now: str) -> None:
+    for path in (old, f"{old}.record"):
+        with pytest.raises(ImportError, match=rf"^{old} is now {now}$"):
+            import_module(path)
+    pytest.importorskip("torch")
+    import_module(now)
+
+
+def test_an_old_path_says_so_also_where_its_folder_was_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "profile" / "__pycache__").mkdir(parents=True)
+    code = f"""
+import shufflekit as sk
+sk.__path__.append({str(tmp_path)!r})
+try:
+    from shufflekit.profile import Latency
+except ImportError as error:
+    print(error)
+"""
+    assert run(code) == "shufflekit.profile is now shufflekit.profiling"
 
 
 @pytest.mark.parametrize(

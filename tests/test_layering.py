@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ LAYERS: dict[str, set[str]] = {
     "files": {"errors"},
     "shapes": {"errors"},
     "modes": set(),
+    "outputs": {"errors", "modes"},
     "records": {"errors"},
     "finite": {"errors"},
     "device": {"environment", "errors", "records", "files", "_native"},
@@ -27,7 +29,6 @@ LAYERS: dict[str, set[str]] = {
     "train": {
         "errors",
         "modes",
-        "finite",
         "files",
         "models",
         "weights",
@@ -38,23 +39,29 @@ LAYERS: dict[str, set[str]] = {
         "runtime",
         "_native",
     },
-    "detect": {"errors", "modes", "finite", "files", "models", "weights", "data", "train"},
+    "detect": {"errors", "modes", "finite", "runtime", "compiling", "models", "weights", "data", "train"},
     "graph": {"errors"},
     "graph.from_torch": {"errors", "modes", "shapes", "graph"},
     "graph.from_onnx": {"errors", "shapes", "graph"},
     "cost": {"errors", "records", "modes", "shapes", "device", "graph", "plan.kernels", "plan.program"},
     "plan.kernels": set(),
     "plan.program": {"errors", "records", "plan.kernels"},
-    "plan": {"errors", "graph", "plan.kernels", "plan.program"},
+    "plan": {"graph", "plan.kernels", "plan.program"},
     "runtime": {"errors", "files", "plan.program", "device", "_native"},
-    "profile": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
+    "compiling": {"errors", "finite", "outputs", "shapes", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"},
+    "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
+    "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},
-    "guidelines": {"errors", "records", "device", "profile", "cost", "graph"},
-    "report": {"errors", "records", "guidelines", "profile"},
+    "guidelines": {"errors", "records", "modes", "device", "models", "profiling", "cost"},
+    "report": {"errors", "files", "records", "guidelines", "profiling"},
 }
-ABOVE = {*LAYERS, "_native", ""}
-LAYERS |= {"export": ABOVE, "bench": {*ABOVE, "export"}, "reproduce": {*ABOVE, "export", "bench"}}
-LAYERS["cli"] = {*ABOVE, "bench", "export", "reproduce"}
+LAYERS["export"] = {"errors", "files", "shapes", "finite", "outputs", "data"}
+LAYERS["bench"] = {"errors", "records", "modes", "finite", "outputs", "device", "cost", "compiling", "runtime", "profiling"}
+LAYERS["bench"] |= {"files", "export", "_native"}
+LAYERS["reproduce"] = {"errors", "records", "files", "modes", "device", "models", "data", "train", "detect", "cost"}
+LAYERS["reproduce"] |= {"compiling", "profiling", "export", "bench"}
+LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch"}
+LAYERS["cli"] -= {"plan", "plan.kernels", "plan.program"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
 # These load without torch: on a machine without it they measure a device, read images and run a plan.
@@ -66,7 +73,7 @@ WITHOUT_TORCH = (
     "shapes",
     "finite",
     "device",
-    "compile",
+    "compiling",
     "graph.builder",
     "graph.from_onnx",
     "graph.ops",
@@ -78,7 +85,7 @@ WITHOUT_TORCH = (
     "bench.runtimes",
     "export.convert",
     "export.format",
-    "export.outputs",
+    "export.quiet",
     "export.to_executorch",
     "export.to_litert",
     "export.to_mnn",
@@ -103,11 +110,12 @@ WITHOUT_TORCH = (
     "cli._streams",
     "cli._numbers",
     "cli._photos",
-    "cli._plans",
+    "cli._model",
     "cli._onnx",
     "cli.compile",
-    "cli._classifier",
-    "cli._detectors",
+    "classify.classifier",
+    "outputs",
+    "detect.runners",
     "cli._draw_boxes",
     "cli.predict",
     "cli.detect",
@@ -115,9 +123,10 @@ WITHOUT_TORCH = (
 )
 
 
-def imports(source: str, module: str, is_package: bool = False) -> Iterator[tuple[int, str, bool]]:
+@cache
+def imports(source: str, module: str, is_package: bool = False) -> tuple[tuple[int, str, bool], ...]:
     """Line, dotted name and whether it runs when the module is imported, of every import; `from a import b` gives `a.b`."""
-    parts = module.split(".")
+    parts, found = module.split("."), []
     later = {
         child
         for node in ast.walk(ast.parse(source))
@@ -133,8 +142,8 @@ def imports(source: str, module: str, is_package: bool = False) -> Iterator[tupl
             names = [".".join([*base, *(node.module or "").split("."), alias.name]).replace("..", ".") for alias in node.names]
         else:
             continue
-        for name in names:
-            yield node.lineno, name, (node.lineno, node.col_offset) not in later
+        found += [(node.lineno, name, (node.lineno, node.col_offset) not in later) for name in names]
+    return tuple(found)
 
 
 def layer_of(name: str, folder: Path = SRC) -> str | None:
@@ -169,6 +178,30 @@ def broken_layers(folder: Path) -> list[str]:
     return found
 
 
+def unused_arrows(folder: Path) -> dict[str, set[str]]:
+    """What a layer may import and does not."""
+    used: dict[str, set[str | None]] = {}
+    for path, module, is_package in modules(folder):
+        names = [name for _, name, _ in imports(path.read_text(), module, is_package)]
+        used.setdefault(str(layer_of(module, folder)), set()).update(layer_of(name, folder) for name in names)
+    return {layer: rest for layer, allowed in LAYERS.items() if layer and (rest := allowed - used.get(layer, set()))}
+
+
+def circles(folder: Path) -> list[str]:
+    """Modules that import each other over some way, late imports and those for types among them."""
+    known = {module: (path, is_package) for path, module, is_package in modules(folder)}
+    reached: dict[str, set[str]] = {}
+    for module, (path, is_package) in known.items():
+        names = (name for _, name, _ in imports(path.read_text(), module, is_package))
+        found = {name if name in known else name.rpartition(".")[0] for name in names}
+        reached[module] = (found & known.keys()) - {module, "shufflekit"}  # which hands names on, and knows where they are
+    for middle in known:  # Warshall's closure
+        for module in known:
+            if middle in reached[module]:
+                reached[module] |= reached[middle]
+    return sorted(module for module in known if module in reached[module])
+
+
 def imports_of(package: str, folder: Path, at_import_only: bool = False) -> list[tuple[str, str]]:
     """Module and `file:line` of every import of a third-party package."""
     return [
@@ -181,6 +214,24 @@ def imports_of(package: str, folder: Path, at_import_only: bool = False) -> list
 
 def test_layers_hold() -> None:
     assert broken_layers(SRC) == []
+
+
+def test_every_arrow_is_used() -> None:
+    assert unused_arrows(SRC) == {}
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(SRC) == []
+
+
+def test_a_planted_circle_is_found_also_where_it_is_late_or_for_types(tmp_path: Path) -> None:
+    package = tmp_path / "shufflekit"
+    package.mkdir()
+    (package / "a.py").write_text("from shufflekit import b\n")
+    (package / "b.py").write_text("def late():\n    from shufflekit.c import word\n")
+    (package / "c.py").write_text("if TYPE_CHECKING:\n    from shufflekit.a import Kind\n")
+    (package / "d.py").write_text("from shufflekit import a\n")
+    assert circles(tmp_path) == ["shufflekit.a", "shufflekit.b", "shufflekit.c"]
 
 
 def test_a_planted_violation_is_named(tmp_path: Path) -> None:

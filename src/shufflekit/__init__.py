@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from shufflekit.errors import missing_extra
 
 if TYPE_CHECKING:
-    from shufflekit.compile import compile as compile  # noqa: A004
-    from shufflekit.graph.from_onnx import load_onnx as load_onnx
+    from shufflekit.compiling import compile as compile  # noqa: A004
+    from shufflekit.compiling import load_onnx as load_onnx
     from shufflekit.guidelines.audit import audit as audit
     from shufflekit.models import list_models as list_models
-    from shufflekit.profile.profile import profile as profile
+    from shufflekit.profiling.profile import profile as profile
     from shufflekit.runtime import load as load
     from shufflekit.weights import create_model as create_model
     from shufflekit.weights import from_pretrained as from_pretrained
@@ -30,11 +29,20 @@ _HOME = {
     "load_weights": "shufflekit.weights",
     "save_pretrained": "shufflekit.weights",
     "from_pretrained": "shufflekit.weights",
-    "profile": "shufflekit.profile.profile",
+    "profile": "shufflekit.profiling.profile",
     "audit": "shufflekit.guidelines.audit",
-    "compile": "shufflekit.compile",
+    "compile": "shufflekit.compiling",
     "load": "shufflekit.runtime",
-    "load_onnx": "shufflekit.graph.from_onnx",
+    "load_onnx": "shufflekit.compiling",
+}
+
+# Path of a module in earlier versions -> where to find what it had.
+_MOVED = {
+    "shufflekit.compile": "shufflekit.compiling",
+    "shufflekit.profile": "shufflekit.profiling",
+    "shufflekit.export.outputs": "shufflekit.outputs",
+    "shufflekit.graph.capture": "shufflekit.graph.from_torch.capture",
+    "shufflekit.graph.operators": "shufflekit.graph.ops",
 }
 
 __all__ = ["__version__", *_HOME]
@@ -53,12 +61,13 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-class _Package(ModuleType):
-    """Keeps `sk.profile` the function: importing the folder of the same name would put the module in its place."""
+class _Moved:
+    """Finds none of the old modules, and says in a line where they went."""
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
+    @staticmethod
+    def find_spec(name: str, _path: Any = None, _target: Any = None) -> None:
+        if name in _MOVED:
+            raise ImportError(f"{name} is now {_MOVED[name]}", name=name)
 
 
-sys.modules[__name__].__class__ = _Package
+sys.meta_path.insert(0, _Moved())  # before those that would find a folder left behind

@@ -75,6 +75,17 @@ def missing_extra(error: BaseException | None) -> MissingExtraError | None:
     return error
 
 
+def kind_and_line(error: BaseException) -> str:
+    """Kind and first line of an error of some other package, in at most 200 characters.
+
+    Example:
+        >>> kind_and_line(RuntimeError("no such operator\\nand a page of text")), kind_and_line(RuntimeError())
+        ('RuntimeError: no such operator', 'RuntimeError')
+    """
+    kind, line = type(error).__name__, one_line(error)
+    return kind if line == kind else f"{kind}: {line}"[:200]
+
+
 def one_line(error: BaseException) -> str:
     """What an error says in its first line, or what it is called where it says nothing.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from shufflekit.errors import UsageError
@@ -23,22 +24,34 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     temporary = {path: path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}") for path in contents}
-    path: Path | None = None
     try:
         for path, content in contents.items():
-            with temporary[path].open("wb") as file:
+            with _naming(path), temporary[path].open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        for path in contents:
-            temporary[path].replace(path)
-            _sync_folder(path.parent)
-    except OSError as error:
-        error.filename = str(path)  # a failed write does not say where
-        raise
+        move_together({temporary[path]: path for path in contents})
     finally:
         for leftover in temporary.values():
             leftover.unlink(missing_ok=True)
+
+
+def move_together(moves: Mapping[Path, Path]) -> None:
+    """Puts whole files in their places, which are on the same disk; what stood there is replaced."""
+    for source, target in moves.items():
+        with _naming(target):
+            source.replace(target)
+            _sync_folder(target.parent)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A failed write does not say where."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def refuse_overwrite(target: str | Path, inputs: Iterable[str | Path | None], name: str = "out") -> None:

@@ -1,10 +1,11 @@
-"""Networks in evaluation for as long as something takes, and afterwards as they were."""
+"""Networks in evaluation, and PyTorch on some threads, for as long as something takes; afterwards all is as it was."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -46,3 +47,14 @@ def take_modes(new: nn.Module, old: nn.Module) -> None:
     modes = {name: module.training for name, module in old.named_modules()}
     for name, module in new.named_modules():  # a parent comes before its children
         module.training = modes[name] = modes.get(name, modes[name.rpartition(".")[0]])
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Inside `with`, PyTorch computes on that many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

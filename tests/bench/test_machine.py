@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
-from shufflekit.bench.machine import Machine, limit_ms
+from shufflekit.bench.machine import Machine
 from shufflekit.device.host import usable_cores
-from tests.bench.test_results import DEVICE
 
 
 def machine(rates: list[float], threads: int = 1) -> Machine:
@@ -26,18 +23,3 @@ def test_a_busy_machine_is_said() -> None:
     ]
     (line,) = machine([50e9] * 3, usable_cores() + 1).complaints([1.0])
     assert line.startswith(f"{usable_cores() + 1} threads share {usable_cores()} core")
-
-
-@pytest.mark.parametrize(
-    ("flops", "moved", "threads", "expected"),
-    [
-        (50_000_000, 1, 1, 1.0),  # 50 G/s on one core
-        (50_000_000, 1, 2, 0.5),  # 100 G/s on both
-        (50_000_000, 1, 8, 0.5),  # of which there are no more
-        (1, 32_000_000, 1, 2.0),  # memory: 16 GB/s
-        (1, 32_000_000, 2, 1.6),  # 20 GB/s together
-        (1, 9_000, 1, 0.00005),  # L1: 180 GB/s
-    ],
-)
-def test_the_limit_is_the_slower_of_two(flops: int, moved: int, threads: int, expected: float) -> None:
-    assert limit_ms(flops, moved, DEVICE, threads) == pytest.approx(expected)

@@ -17,7 +17,7 @@ SMALL = ("--shape", "1", "3", "64", "64")
 def a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A made-up machine and cost model in place of measurements."""
     rules = import_module("shufflekit.guidelines.audit")
-    monkeypatch.setattr(import_module("shufflekit.profile.profile"), "load_device", lambda: DEVICE)
+    monkeypatch.setattr(import_module("shufflekit.profiling.profile"), "load_device", lambda: DEVICE)
     monkeypatch.setattr(rules, "load_device", lambda: DEVICE)
     monkeypatch.setattr(rules, "load_cost_model", lambda *_, **__: TWICE_THE_LIMIT)
 

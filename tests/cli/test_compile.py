@@ -51,6 +51,8 @@ def test_json_is_one_object(saved, tmp_path, capsys):
     assert (found["flops"], found["moves"], len(found["steps"])) == (program.flops, 1, len(program.steps))
     assert found["outputs"] == [{"name": "linear", "shape": [4]}]
     assert found["vanished"]["permute"] > 0
+    assert [(step["kernel"], step["variant"]) for step in found["steps"]] == [(s.kernel, s.variant) for s in program.steps]
+    assert {"any", "rows"} == {step["variant"] for step in found["steps"] if step["kernel"] == "convolution"} | {"any"}
 
 
 def test_random_weights_of_a_registered_network_at_its_size(tmp_path, capsys):
@@ -67,7 +69,7 @@ def test_a_plan_that_differs_is_not_written(saved, tmp_path, capsys, monkeypatch
         program.weights[len(program.weights) // 128 * 64 :].view(np.float32)[:] *= 1.01
         return program
 
-    monkeypatch.setattr(import_module("shufflekit.compile"), "build", wrong)
+    monkeypatch.setattr(import_module("shufflekit.compiling"), "build", wrong)
     path = tmp_path / "net.plan"
     assert main(["compile", str(saved), "-o", str(path), "--verify", *form]) == 1
     out, err = capsys.readouterr()

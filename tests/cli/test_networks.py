@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
-from shufflekit.cli._networks import (
-    input_files,
-    input_shape,
-    load_detector,
-    load_network,
-    preparation,
-    saved_folder,
-    untrained_network,
-)
+from shufflekit.cli._networks import input_files, load_detector, load_network, saved_folder, untrained_network
 from shufflekit.cli.main import main
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.network import Detector
@@ -78,38 +69,6 @@ def test_somebodys_own_network_takes_a_file_of_weights_whole_or_not_at_all(mine:
         load_network("mine:small", "half.pth")
     torch.save(build_model("shufflenet_v2_x0_5", num_classes=4).state_dict(), "ours.pth")
     assert isinstance(load_network("mine:ours", "ours.pth"), ShuffleNetV2)
-
-
-def test_a_file_is_no_network(mine: Path) -> None:
-    Path("net.pth").touch()
-    with pytest.raises(UsageError, match="^model: net.pth is a file, needed a network"):
-        load_network("net.pth")
-
-
-@pytest.mark.parametrize(
-    ("network", "shape"),
-    [
-        (nn.Conv2d(1, 8, 3), (1, 1, 224, 224)),
-        (nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv2d(8, 9, 3)), (1, 4, 224, 224)),
-        (nn.Sequential(nn.Conv2d(64, 8, 3)), (1, 3, 224, 224)),
-        (nn.LazyConv2d(8, 3), (1, 3, 224, 224)),
-        (nn.Flatten(), (1, 3, 224, 224)),
-        (build_model("shufflenet_v2_x0_5", in_chans=2), (1, 2, 224, 224)),
-        (create_detector("nanodet_m_shufflenet_v2_x0_5"), (1, 3, 320, 320)),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:Lazy modules")
-def test_the_input_has_the_networks_own_channels(network: nn.Module, shape: tuple[int, ...]) -> None:
-    assert input_shape(network) == shape
-
-
-def test_the_configuration_counts_where_the_network_does_not_tell() -> None:
-    network = nn.Flatten()
-    network.pretrained_cfg = {"input_size": (1, 40, 50), "mean": (0.1, 0.2, 0.3)}  # type: ignore[assignment]
-    assert input_shape(network) == (1, 1, 40, 50)
-    assert preparation(network).mean == pytest.approx((0.2,))
-    network.pretrained_cfg = "none"  # type: ignore[assignment]
-    assert input_shape(network) == (1, 3, 224, 224)
 
 
 def test_nothing_is_written_over_a_network(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,10 +88,3 @@ def test_compile_verifies_against_onnx_runtime(file: Path, capsys: Any) -> None:
     assert main(["compile", str(file), "--out", str(file)]) == 2
     assert main(["compile", str(file), "--out", str(out), "--weights", "imagenet"]) == 2
     assert "an ONNX file has its own, found 'imagenet'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("verb", [["audit"], ["export", "--format", "onnx", "--out", "x"], ["profile", "--engine", "torch"]])
-def test_what_needs_torch_says_so(verb: list[str], file: Path, capsys: Any) -> None:
-    assert main([verb[0], str(file), *verb[1:]]) == 2
-    message = capsys.readouterr().err
-    assert "is an ONNX file, and this needs a network of PyTorch" in message or "an ONNX file runs on native only" in message

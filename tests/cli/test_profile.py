@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from shufflekit.cli.main import main
 from shufflekit.device import Device
-from shufflekit.profile import MeasuredProfile
+from shufflekit.profiling import MeasuredProfile
 
 DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json").read_text())
 SMALL = ("--shape", "1", "3", "32", "32")
@@ -20,7 +20,7 @@ SMALL = ("--shape", "1", "3", "32", "32")
 def a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A made-up machine in place of a measurement."""
     for module in ("profile", "engine"):
-        monkeypatch.setattr(import_module(f"shufflekit.profile.{module}"), "load_device", lambda: DEVICE)
+        monkeypatch.setattr(import_module(f"shufflekit.profiling.{module}"), "load_device", lambda: DEVICE)
 
 
 def test_each_layer_is_a_line(capsys):

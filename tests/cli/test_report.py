@@ -19,7 +19,7 @@ from shufflekit.cost.works import Work
 from shufflekit.device import cache
 from shufflekit.errors import InputError
 from shufflekit.report import render_json
-from tests.profile.test_record import DEVICE
+from tests.profiling.test_record import DEVICE
 from tests.report.subjects import RULES, a_subject
 
 

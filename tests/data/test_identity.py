@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from shufflekit.data.identity import data_digest
-from shufflekit.data.sources import Source, open_source
+from shufflekit.data.source import Source
+from shufflekit.data.sources import open_source
 
 
 def bmp(value: int) -> bytes:

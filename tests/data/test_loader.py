@@ -19,7 +19,7 @@ from shufflekit.data import samples  # after the check for kornia
 from shufflekit.data.augment import Augmentation
 from shufflekit.data.folder import FolderSource
 from shufflekit.data.images import BrokenImageError
-from shufflekit.data.loader import Batch, Loader
+from shufflekit.data.loader import Batch, Loader, evaluation_loader
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.samples import PixelReader
 from shufflekit.data.sources import open_source
@@ -96,6 +96,18 @@ def test_without_augmentation_a_batch_is_what_preprocessing_gives():
     assert images.is_contiguous()
     for index in range(10):
         assert torch.equal(images[index], torch.from_numpy(bgr(source.read(index))))
+
+
+def test_for_evaluation_each_image_comes_once_as_preprocessing_gives_it():
+    source = ArraySource(10)
+    one_by_one = make(source, augmentation=None, shuffle=False, drop_last=False)
+    loader = evaluation_loader(source, SMALL, 4)
+    assert same(list(loader.epoch(0)), list(one_by_one.epoch(0)))
+    drawn = [torch.cat([b.indices for b in evaluation_loader(source, SMALL, 4, shuffle=True).epoch(0)]) for _ in range(2)]
+    assert torch.equal(*drawn)
+    assert sorted(drawn[0].tolist()) == list(range(10)) != drawn[0].tolist()
+    whole = list(evaluation_loader(source, SMALL, 4, indices=[3, 1, 2, 5, 9], drop_last=True).epoch(0))
+    assert [batch.indices.tolist() for batch in whole] == [[3, 1, 2, 5]]
 
 
 def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own():

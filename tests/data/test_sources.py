@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from shufflekit.data.folder import FolderSource
-from shufflekit.data.sources import EncodedSource, open_source
+from shufflekit.data.source import EncodedSource
+from shufflekit.data.sources import open_source
 from shufflekit.errors import InputError, UsageError
 
 

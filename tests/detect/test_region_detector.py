@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.detect import region_detector
 from shufflekit.detect.assign import Target
 from shufflekit.detect.create import create_detector

@@ -37,6 +37,24 @@ def test_peak_is_the_fastest_set_and_memory_the_largest_copy() -> None:
     assert a_device().to_dict()["fastest"] == "avx2"
 
 
+@pytest.mark.parametrize(
+    ("flops", "moved", "threads", "ms"),
+    [
+        (50_000_000, 1, 1, 1.0),  # 50 G/s on one core
+        (99_000_000, 1, 2, 1.0),  # 99 G/s on both
+        (99_000_000, 1, 8, 1.0),  # of which there are no more
+        (1, 32_000_000, 1, 2.0),  # memory: 16 GB/s
+        (1, 32_000_000, 2, 2.0),  # whose rate for all cores is not known
+        (1, 16_000, 1, 0.00008),  # L1: 200 GB/s
+        (1, 32_000, 1, 0.002),  # more than it holds
+        (1, 32_000, 2, 0.00008),  # what both hold
+        (50_000_000, 32_000_000, 1, 2.0),  # the slower of both
+    ],
+)
+def test_the_limit_is_the_slower_of_multiply_adds_and_bytes(flops: int, moved: int, threads: int, ms: float) -> None:
+    assert a_device().limit_ms(flops, moved, threads) == pytest.approx(ms)
+
+
 def with_value(key: str, value: object) -> str:
     return json.dumps({**a_device().to_dict(), key: value})
 

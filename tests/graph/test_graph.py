@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pytest
 
-import shufflekit.graph
 from shufflekit.graph import BATCH, Builder, Graph, Node, interpret
 from shufflekit.graph.operator import Operator, RefusedError, bound, numbers
 from shufflekit.graph.ops import OPERATORS
@@ -94,9 +93,3 @@ def test_graphs_plans_and_costs_load_without_torch() -> None:
     imports = "\n".join(f"import shufflekit.{part}" for part in parts)
     code = f"import sys\n{imports}\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_an_old_name_says_the_new_one() -> None:
-    with pytest.raises(ImportError, match=r"shufflekit.graph.capture is now shufflekit.graph.from_torch.capture"):
-        from shufflekit.graph import capture  # noqa: F401
-    assert not hasattr(shufflekit.graph, "none_such")

@@ -4,7 +4,7 @@ import pytest
 
 from shufflekit.errors import InputError
 from shufflekit.guidelines import Audit, Finding
-from tests.profile.test_record import a_profile
+from tests.profiling.test_record import a_profile
 
 
 def a_finding(cost_ms: float = 2.0, gain_ms: float | None = 1.5) -> Finding:

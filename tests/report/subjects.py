@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shufflekit.guidelines import Audit
-from shufflekit.profile import Latency
+from shufflekit.profiling import Latency
 from shufflekit.report import Subject
 from tests.guidelines.test_record import a_finding
-from tests.profile.test_record import a_profile
+from tests.profiling.test_record import a_profile
 
 RULES = {"G4": "**G4** `thick-copies`. *What it does*: flags copies.\n\n*Example*: <b>none</b>.", "G9": "never found"}
 

@@ -10,7 +10,7 @@ pytest.importorskip("altair")
 
 from shufflekit.report import runs_of
 from shufflekit.report.charts import categories, inline_svg, roofline, save_charts
-from tests.profile.test_record import DEVICE, a_profile
+from tests.profiling.test_record import DEVICE, a_profile
 from tests.report.subjects import a_subject
 
 

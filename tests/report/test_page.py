@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,38 +12,14 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("selenium")
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
 from shufflekit.report import render_html
+from tests.browser import chromium as chromium
+from tests.browser import requests_of
 from tests.report.subjects import RULES, a_subject
-
-# Without these Chromium itself asks its makers' hosts for this and that.
-_QUIET = ("disable-quic", "no-first-run", "disable-background-networking", "disable-component-update")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not browser or not driver:
-        pytest.skip("chromium and chromedriver are not installed: scripts/set_up_browser.sh")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (
-        "headless",
-        "disable-gpu",
-        "disable-dev-shm-usage",
-        "disable-sync",
-        *_QUIET,
-        *(["no-sandbox"] if os.geteuid() == 0 else []),
-    ):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    found = webdriver.Chrome(options=options, service=Service(driver))
-    yield found
-    found.quit()
 
 
 @pytest.fixture
@@ -58,8 +31,7 @@ def page(chromium: Any, tmp_path: Path) -> Iterator[Any]:
     chromium.get(file.as_uri())
     yield chromium
     assert chromium.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in chromium.get_log("performance")]
-    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    asked = requests_of(chromium)
     assert file.as_uri() in asked  # so requests are seen
     assert [url for url in asked if url != file.as_uri() and not url.startswith("data:")] == []
 
@@ -112,14 +84,14 @@ def test_a_point_says_name_shape_ms_and_share(page):
     point = page.find_element(By.CSS_SELECTOR, '#roofline [aria-label^="a.conv"]')
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", point)
     page.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))")
-    webdriver.ActionChains(page).move_to_element(point).perform()
+    ActionChains(page).move_to_element(point).perform()
     assert tip.text.splitlines() == ["a.conv (convolution)", "1x2x3x3 to 1x4x3x3", "1.000 ms", "25.0%"]
-    webdriver.ActionChains(page).move_to_element(page.find_element(By.TAG_NAME, "h1")).perform()
+    ActionChains(page).move_to_element(page.find_element(By.TAG_NAME, "h1")).perform()
     assert not tip.is_displayed()
     page.execute_script("scrollTo(0, 0)")
     page.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))")
     bar = page.find_element(By.CSS_SELECTOR, '#categories [aria-label*="data movement"]')
-    webdriver.ActionChains(page).move_to_element(bar).perform()
+    ActionChains(page).move_to_element(bar).perform()
     assert tip.text.splitlines() == ["first, PyTorch", "data movement", "2.000 ms", "50.0%"]
 
 

@@ -132,9 +132,9 @@ def test_what_is_required_is_planned_once_and_the_shuffle_first() -> None:
     runs = planned(ACCURACY_TABLES)
     assert len({run.name for run in runs}) == len(runs) == 150, "30 networks, five seeds"
     assert {run.seed for run in runs} == {0, 1, 2, 3, 4}
-    assert [run.seed for run in runs[:40]] == [seed for seed in range(5) for _ in range(8)]
+    assert [run.seed for run in runs[:40]] == [seed for _pair in range(4) for seed in range(5) for _ in range(2)]
     assert len([run for run in runs[:40] if "-shuffle=no" in run.name]) == 20, "four pairs"
-    assert [run.built.network.split("_")[-1] for run in runs[:8]] == ["25"] * 4 + ["5"] * 4
+    assert [run.built.network.split("_")[-1] for run in runs[:40]] == ["25"] * 20 + ["5"] * 20
     assert {run.built.options.get("stem_stride") for run in runs[-20:]} == {2}
     assert runs == planned(reversed(list(ACCURACY_TABLES)))
     for name in ("v1.table2", "v1.table4", "v1.table5", "v2.table8.accuracy"):

@@ -17,7 +17,7 @@ def test_shares_of_a_pass_stand_beside_the_papers(monkeypatch: pytest.MonkeyPatc
     }
     monkeypatch.setattr("shufflekit.reproduce.profile_tables.V2_FIGURE_2", networks)
     for module in ("profile", "engine"):
-        monkeypatch.setattr(import_module(f"shufflekit.profile.{module}"), "load_device", lambda: DEVICE)
+        monkeypatch.setattr(import_module(f"shufflekit.profiling.{module}"), "load_device", lambda: DEVICE)
     columns, rows, _ = v2_figure_2(paper_table("v2.figure2"), DEVICE, lambda _: None, None)
     found = {(row[0], row[1]): dict(zip(columns, row, strict=True)) for row in rows}
     assert len(rows) == 2 * 5

@@ -87,14 +87,14 @@ class Bands {
 
     void put(int64_t row, int64_t rows, int32_t first, int32_t last) const {
         const int64_t width = c_.window.out_width;
-        with_activation(c_.epilogue.activation, [&]<Activation A>() {
+        with_bounds(c_.epilogue.activation, [&]<Bounds B>() {
             for (int64_t n = gemm_first_row(c_.rows, first); n < gemm_first_row(c_.rows, last); ++n) {
                 const int64_t channel = int64_t{group_} * c_.rows + n, at = row * width;
                 float* to = c_.out[channel] + at;
                 const float* residual = c_.residual.base ? c_.residual[channel] + at : nullptr;
                 for (int64_t y = 0; y < rows; ++y)
-                    put_row<A>(out_ + outs_[n] + y * c_.pitch(), residual ? residual + y * width : nullptr, to + y * width, width,
-                               c_.epilogue.slope);
+                    put_row<B>(out_ + outs_[n] + y * c_.pitch(), residual ? residual + y * width : nullptr, to + y * width, width,
+                               c_.epilogue);
             }
         });
     }

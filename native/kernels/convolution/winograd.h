@@ -275,15 +275,14 @@ class WinogradGroup {
         const int64_t channel = int64_t{group_} * c_.rows + n;
         float* plane = c_.out[channel];
         const float* residual = c_.residual.base ? c_.residual[channel] : nullptr;
-        with_activation(c_.epilogue.activation, [&]<Activation A>() {
+        with_bounds(c_.epilogue.activation, [&]<Bounds B>() {
             for (int64_t t = 0; t < count;) {
                 const int64_t y = (tile + t) / columns_, x = (tile + t) % columns_;
                 const int64_t here = columns_ - x < count - t ? columns_ - x : count - t;
                 const int64_t left = w.out_width - M * x, pixels = M * here < left ? M * here : left;
                 for (int64_t i = 0; i < M && M * y + i < w.out_height; ++i) {
                     const int64_t at = (M * y + i) * w.out_width + M * x;
-                    put_row<A>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels,
-                               c_.epilogue.slope);
+                    put_row<B>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels, c_.epilogue);
                 }
                 t += here;
             }

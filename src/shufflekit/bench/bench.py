@@ -12,15 +12,13 @@ from tempfile import gettempdir
 import torch
 
 from shufflekit.bench.cold_start import measure_cold_start
-from shufflekit.bench.machine import Machine, limit_ms
+from shufflekit.bench.machine import Machine
 from shufflekit.bench.race import Entry, Ready, Row, Subject, prepare, take_turns
 from shufflekit.bench.results import Result, Session, timing
 from shufflekit.bench.runtimes import RUNTIMES
 from shufflekit.device import Device
-from shufflekit.errors import InputError, UsageError
-from shufflekit.export.outputs import first_line
-from shufflekit.modes import evaluation
-from shufflekit.profile.profile import torch_threads
+from shufflekit.errors import InputError, UsageError, kind_and_line
+from shufflekit.modes import evaluation, torch_threads
 
 KEPT = Path(gettempdir()) / "shufflekit-bench"
 LEAST_ROUNDS = 6  # with fewer no interval holds the median with 95 % confidence
@@ -89,7 +87,7 @@ def bench(
                 keyed = {name: entry.runs[RUNTIMES[name].name] for name in runtimes if RUNTIMES[name].name in entry.runs}
                 times, share = take_turns({k: one.call for k, one in keyed.items()}, rounds, calls, machine.measure)
                 cores_had += [share] if times else []
-                limit = limit_ms(entry.flops, entry.moved_bytes, device, count)
+                limit = device.limit_ms(entry.flops, entry.moved_bytes, count)
                 found = [_result(name, entry, shape, count, calls, times.get(name), limit, cold, tell) for name in runtimes]
                 results += _speed_ups(found, base)
             complaints += machine.complaints(cores_had) if cores_had else []
@@ -138,7 +136,7 @@ def _result(
             start = measure_cold_start(name, ready.files(), shape, threads, cold)
             result = replace(result, cold_ms=start.first_output_ms, peak_mb=start.peak_mb)
         except Exception as error:  # noqa: BLE001  # a module that PyTorch cannot pickle raises many kinds
-            result = replace(result, note=str(error) if isinstance(error, InputError) else first_line(error))
+            result = replace(result, note=str(error) if isinstance(error, InputError) else kind_and_line(error))
     return result
 
 

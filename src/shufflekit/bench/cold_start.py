@@ -19,7 +19,7 @@ import numpy as np
 from shufflekit.bench.runtimes import RUNTIMES
 from shufflekit.errors import InputError
 from shufflekit.export.format import Shape
-from shufflekit.export.outputs import stdout_to_stderr
+from shufflekit.export.quiet import stdout_to_stderr
 
 
 @dataclass(frozen=True)

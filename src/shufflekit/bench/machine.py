@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from statistics import median
 
-from shufflekit.device import Device
 from shufflekit.device.host import usable_cores
 
 _WINDOW_MS = 3.0
@@ -67,29 +66,3 @@ class Machine:
             f"memory {max(self.copies) / 1e9:.1f} GB/s (median {median(self.copies) / 1e9:.1f}), "
             f"load average {os.getloadavg()[0]:.1f}"
         )
-
-
-def limit_ms(flops: int, moved_bytes: int, device: Device, threads: int) -> float:
-    """The least time that a network can take on a device, in ms.
-
-    Args:
-        flops: multiply-adds.
-        moved_bytes: what must be moved at least: weights, inputs and outputs, once each.
-        device: its rates; where the bytes fit in a cache, that cache's bandwidth counts.
-        threads: more than the device has cores count as its cores.
-
-    Example:
-        >>> from shufflekit.device import CopyRate, PeakRate, Rate
-        >>> rate = Rate(best=50e9, median=48e9)
-        >>> one = Device("a CPU", "x86_64", "Linux", 1, 2**33, (), (), ("avx2",), (PeakRate("avx2", rate, rate),),
-        ...     (CopyRate(2**20, Rate(100e9, 90e9), None), CopyRate(2**28, Rate(16e9, 15e9), None)), "2026-01-01", 1)
-        >>> limit_ms(150_000_000, 8_000_000, one, 1), limit_ms(150_000_000, 80_000_000, one, 1)
-        (3.0, 5.0)
-    """
-    threads = min(threads, device.cores)
-    copies = sorted(device.copies, key=lambda copy: copy.working_set_bytes)
-    copy = next((copy for copy in copies if copy.working_set_bytes >= moved_bytes), copies[-1])
-    together = device.peak.all_cores.best * threads / device.cores
-    peak = device.peak.one_core.best if threads == 1 else together
-    shared = copy.all_cores.best if threads > 1 and copy.all_cores else copy.one_core.best
-    return max(flops / peak, moved_bytes / shared) * 1e3

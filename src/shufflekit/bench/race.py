@@ -20,14 +20,17 @@ from torch import Tensor, nn
 from shufflekit.bench.runtimes import OURS, Engine, Torch
 from shufflekit.cost import count
 from shufflekit.cost.from_torch import plain_module, weight_of
-from shufflekit.errors import InputError, MissingExtraError, ShufflekitError
+from shufflekit.errors import InputError, MissingExtraError, ShufflekitError, kind_and_line
 from shufflekit.export import Format, Settings
-from shufflekit.export.format import Array, FromOnnx, Run, Shape
-from shufflekit.export.outputs import first_line, largest_difference, stdout_to_stderr
+from shufflekit.export.format import Run, Shape
+from shufflekit.export.from_onnx import FromOnnx
+from shufflekit.export.quiet import stdout_to_stderr
 from shufflekit.export.to_onnx import Onnx, load_onnx
+from shufflekit.files import move_together
 from shufflekit.finite import check_finite
-from shufflekit.profile.allocator import settle_allocator
-from shufflekit.profile.profile import torch_threads
+from shufflekit.modes import torch_threads
+from shufflekit.outputs import Array, largest_difference
+from shufflekit.profiling.allocator import settle_allocator
 
 Key = TypeVar("Key")
 
@@ -234,7 +237,7 @@ def prepare(
     except ShufflekitError as refused:
         return _untimed(subject, runtimes, str(refused))
     except Exception as failure:  # noqa: BLE001  # of a user's own module or file, which can raise anything
-        return _untimed(subject, runtimes, f"takes no input of {'x'.join(map(str, shape))}: {first_line(failure)}")
+        return _untimed(subject, runtimes, f"takes no input of {'x'.join(map(str, shape))}: {kind_and_line(failure)}")
     kept = folder / f"{Path(subject.name).stem}-{subject.fingerprint(expected)}"
     runs: dict[str, Ready] = {}
     untimed: list[Row] = []
@@ -261,7 +264,7 @@ def prepare(
         except ShufflekitError as refused:
             row = Row(runtime.name, runtime.version, "failed", str(refused))
         except Exception as failure:  # noqa: BLE001  # the runtimes raise many kinds, and the others shall race all the same
-            row = Row(runtime.name, runtime.version, "failed", first_line(failure))
+            row = Row(runtime.name, runtime.version, "failed", kind_and_line(failure))
         tell(f"  {row.engine}: {row.state}: {row.note}")
         untimed.append(row)
     return Entry(subject.name, *subject.cost(shape, expected), runs, tuple(untimed))
@@ -306,8 +309,7 @@ def converted(subject: Subject, shape: Shape, runtime: Format, folder: Path) -> 
         else:
             assert subject.onnx is not None
             runtime.files(written)[0].write_bytes(subject.onnx.read_bytes())
-        for path, target in zip(runtime.files(written), runtime.files(stem)):
-            path.replace(target)
+        move_together(dict(zip(runtime.files(written), runtime.files(stem))))
     return stem
 
 

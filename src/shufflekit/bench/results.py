@@ -11,7 +11,7 @@ from typing import Literal
 
 from shufflekit.device import Device
 from shufflekit.errors import InputError
-from shufflekit.profile.latency import summarize
+from shufflekit.profiling.latency import summarize
 from shufflekit.records import parsed, record
 
 _LEAST_NOISE = 0.02  # two quiet runs of one build differ by about that much

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shufflekit.export import FORMATS, Format, Settings
-from shufflekit.export.format import Array, Run, Shape
+from shufflekit.export.format import Run, Shape
 from shufflekit.export.to_onnx import Onnx
+from shufflekit.outputs import Array
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +40,7 @@ class Torch(Format):
         """A network that is there already, in evaluation; many cannot be pickled."""
         import torch
 
-        from shufflekit.export.outputs import tensors_of
+        from shufflekit.outputs import tensors_of
 
         torch.set_num_threads(threads)
 
@@ -79,13 +80,13 @@ class Engine(Format):
     suffixes = (".plan",)
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
-        from shufflekit.compile import compile as compile_network
+        from shufflekit.compiling import compile as compile_network
 
         compile_network(model, shape).save(self.files(stem)[0])
 
     def compile_file(self, path: Path, shape: Shape, stem: Path) -> None:
         """An ONNX file's plan."""
-        from shufflekit.compile import compile as compile_network
+        from shufflekit.compiling import compile as compile_network
 
         compile_network(path, shape).save(self.files(stem)[0])
 

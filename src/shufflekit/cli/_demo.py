@@ -14,20 +14,22 @@ from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 
+from shufflekit.classify.classifier import Prediction
+from shufflekit.classify.from_torch import torch_classifier
+from shufflekit.classify.inputs import input_shape
 from shufflekit.cli import _output
 from shufflekit.cli._annotate import Tile, draw_sheet
-from shufflekit.cli._classifier import Prediction
-from shufflekit.cli._networks import DEFAULT_MODEL, input_shape, torch_classifier
+from shufflekit.cli._networks import DEFAULT_MODEL
 from shufflekit.cli._photos import Photos
 from shufflekit.cli._pictures import Pictures
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.data.classes import CIFAR10
 from shufflekit.device.host import cpu_name
 from shufflekit.environment import offline
 from shufflekit.errors import DownloadError, NotBuiltError
 from shufflekit.models import Network
-from shufflekit.profile import Latency, Profile, measure_in_turn, profile
-from shufflekit.profile.profile import torch_threads
+from shufflekit.modes import torch_threads
+from shufflekit.profiling import Latency, Profile, measure_in_turn, profile
 from shufflekit.weights import create_model, find_checkpoint
 from shufflekit.weights.download import cache_folder
 

@@ -1,39 +1,26 @@
-"""MODEL, the same for every verb: its network, its input, how photos go in, and what runs it; loads torch."""
+"""MODEL as a network of PyTorch, and the files that it is read from; loads torch."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from shufflekit.cli._classifier import Classifier, check_scores, engine_classifier
+from shufflekit.cli._kinds import is_callable
 from shufflekit.cli._output import notice
-from shufflekit.compile import compile as compile_network
-from shufflekit.data.preprocess import Preprocessing
 from shufflekit.detect.create import create_detector, is_detector
 from shufflekit.detect.network import Detector
-from shufflekit.errors import InputError, ShufflekitError, UsageError, WeightsError
-from shufflekit.export.outputs import first_line, tensors_of
-from shufflekit.finite import check_finite
-from shufflekit.models import FeatureNet, Network, list_models, model_entry
+from shufflekit.errors import UsageError, WeightsError
+from shufflekit.models import FeatureNet, Network, model_entry
 from shufflekit.models._fill import fill, misfits, summary
 from shufflekit.models._saved import CONFIG_NAME, WEIGHTS_NAME, saved_files
-from shufflekit.modes import evaluation
-from shufflekit.profile.profile import torch_threads
-from shufflekit.runtime import Engine
 from shufflekit.weights import create_model, list_checkpoints, load_weights, resolve_model
 from shufflekit.weights.create import saved_place
 from shufflekit.weights.read import read_weights
 
 DEFAULT_MODEL = "shufflenet_v2_x1_0"
 _RANDOM = "random"
-_MOST_CHANNELS = 4  # of a picture: a first convolution of more stands behind something else
 
 
 def load_network(model: str | None, weights: str | None = None) -> nn.Module:
@@ -51,12 +38,6 @@ def load_network(model: str | None, weights: str | None = None) -> nn.Module:
     if model is None:
         having = [c.architecture for c in list_checkpoints() if weights in (c.tag, c.tag.partition(".")[0])]
         model = having[0] if having and DEFAULT_MODEL not in having else DEFAULT_MODEL
-    if model.endswith(".onnx"):
-        raise UsageError(
-            f"model: {model} is an ONNX file, and this needs a network of PyTorch; compile, predict, profile, bench take it"
-        )
-    if Path(model).is_file():
-        raise UsageError(f"model: {model} is a file, needed a network: a name, a folder of save_pretrained, or module:callable")
     if is_callable(model):
         network = resolve_model(model)
         if weights not in (None, _RANDOM):
@@ -92,11 +73,6 @@ def load_detector(model: str, weights: str | None) -> Detector:
     return network
 
 
-def is_callable(model: str) -> bool:
-    """Whether MODEL is package.module:callable."""
-    return ":" in model and not model.startswith("hf-hub:") and not Path(model).exists()
-
-
 def saved_folder(model: str) -> Path | None:
     """The folder of a saved network, fetched where it is one of the hub; None where MODEL is none."""
     place = saved_place(model)
@@ -127,100 +103,3 @@ def _fill(network: nn.Module, weights: str) -> None:
     fill(network, state, weights)
     for note in notes:
         notice(f"{weights}: {note}")
-
-
-def configuration(network: nn.Module) -> Mapping[str, Any]:
-    """A network's `pretrained_cfg`; empty where it has none."""
-    cfg = getattr(network, "pretrained_cfg", None)
-    return cfg if isinstance(cfg, Mapping) else {}
-
-
-def input_shape(network: nn.Module) -> tuple[int, int, int, int]:
-    """One input of a network: as its weights expect it, else the size at which it was published, else 224x224."""
-    cfg, name = configuration(network), getattr(network, "architecture", "")
-    size = model_entry(name).input_size if not cfg and name in list_models() else cfg.get("input_size")
-    height, width = Preprocessing.from_config({"input_size": size and tuple(size)[-2:]}).input_size
-    return 1, _channels(network, cfg), height, width
-
-
-def _channels(network: nn.Module, cfg: Mapping[str, Any]) -> int:
-    if isinstance(found := getattr(network, "in_chans", None), int):
-        return found
-    first = next((module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d)), 0)
-    if 1 <= first <= _MOST_CHANNELS:
-        return first
-    size: Sequence[int] = cfg.get("input_size") or ()
-    return size[0] if len(size) == 3 else 3
-
-
-def preparation(network: nn.Module) -> Preprocessing:
-    """How photos become a network's input: as its `pretrained_cfg` says, else ImageNet's usual way, grey for one channel.
-
-    Raises:
-        UsageError: it takes no photos.
-    """
-    return Preprocessing.from_config(photo_configuration(network))
-
-
-def photo_configuration(network: nn.Module) -> dict[str, Any]:
-    """`pretrained_cfg` with the input that the network really has."""
-    return {**configuration(network), "input_size": input_shape(network)[1:]}
-
-
-class Scores(nn.Module):
-    """A network of any form as one that gives scores, (N, classes), or says in one line why it gives none.
-
-    Args:
-        network: returns one tensor, by itself or in a list, tuple or dict.
-        name: what an error calls it.
-    """
-
-    def __init__(self, network: nn.Module, name: str) -> None:
-        super().__init__()
-        self.network, self.name = network, name
-
-    def forward(self, x: Tensor) -> Tensor:
-        try:
-            tensors = tensors_of(self.network(x))
-        except ShufflekitError:
-            raise
-        except Exception as error:  # it runs what somebody else wrote
-            shape = "x".join(map(str, x.shape))
-            raise InputError(f"{self.name}: fails on an input of {shape}: {first_line(error)}") from error
-        check_scores([tuple(tensor.shape) for tensor in tensors], len(x), self.name)
-        check_finite([tensors[0].float().cpu()], self.name)
-        return tensors[0]
-
-
-class EngineScores(nn.Module):
-    """An engine as a network."""
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__()
-        self.engine = engine
-
-    def forward(self, x: Tensor) -> Any:
-        found = self.engine(x.cpu().numpy())
-        return [torch.from_numpy(y).to(x.device) for y in (found if isinstance(found, list) else [found])]
-
-
-def torch_classifier(network: nn.Module, name: str) -> Classifier:
-    """A classifier that runs in PyTorch; a network without `pretrained_cfg` gets ImageNet's usual preparation."""
-    scores = Scores(network, name)
-
-    def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        # One thread: a second one gains little on one photo, and stalls the first where the machine is busy.
-        with torch_threads(1), evaluation(scores), torch.inference_mode():
-            return scores(torch.from_numpy(images)).float().numpy()
-
-    return Classifier(logits, photo_configuration(network))
-
-
-def native_classifier(network: nn.Module) -> Classifier:
-    """The same, compiled first.
-
-    Raises:
-        UsageError: the network has an operator that the engine does not have.
-        InputError: it is no classifier of photos.
-    """
-    return engine_classifier(compile_network(network, input_shape(network)))

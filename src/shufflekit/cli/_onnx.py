@@ -8,33 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shufflekit.data.classes import class_names
 from shufflekit.errors import InputError, UsageError, one_line
 
 if TYPE_CHECKING:
     from shufflekit.runtime import Engine
 
-_NEEDED = ("mean", "std", "channel_order")
-_KEYS = (*_NEEDED, "interpolation", "crop_pct", "classes")  # of `pretrained_cfg`
-
-
-def is_onnx(model: str, weights: str | None = None, engine: str | None = None) -> bool:
-    """Whether MODEL is an ONNX file.
-
-    Raises:
-        UsageError: it is one, and weights or another engine were asked for.
-
-    Example:
-        >>> is_onnx("shufflenet_v2_x1_0"), is_onnx("net.onnx", engine="native")
-        (False, True)
-    """
-    if not model.endswith(".onnx"):
-        return False
-    if weights is not None:
-        raise UsageError(f"weights: an ONNX file has its own, found {weights!r}")
-    if engine not in (None, "native"):
-        raise UsageError(f"engine: an ONNX file runs on native only, found {engine!r}")
-    return True
+_KEYS = ("mean", "std", "channel_order", "interpolation", "crop_pct", "classes")  # of `pretrained_cfg`
 
 
 def compile_onnx(model: str, shape: Sequence[int] | None, threads: int, given: Mapping[str, Any] | None = None) -> Engine:
@@ -43,8 +22,8 @@ def compile_onnx(model: str, shape: Sequence[int] | None, threads: int, given: M
     Args:
         given: of that, what the command line says, which comes before the JSON and the file's own metadata.
     """
-    from shufflekit.compile import compile as compile_network
-    from shufflekit.graph.from_onnx import load_onnx
+    from shufflekit.compiling import compile as compile_network
+    from shufflekit.compiling import load_onnx
 
     network = load_onnx(model, shape)
     about = {
@@ -53,32 +32,6 @@ def compile_onnx(model: str, shape: Sequence[int] | None, threads: int, given: M
         **(given or {}),
     }
     return compile_network(network, threads=threads, info={**about, "from": "onnx"})
-
-
-def check_prepared(info: Mapping[str, Any], name: str) -> None:
-    """Refuses photos for a network of which nobody says how they go in.
-
-    Raises:
-        InputError: what is missing, and how to say it.
-    """
-    missing = [key for key in _NEEDED if info.get(key) is None] if info.get("from") == "onnx" else []
-    if missing:
-        flags = " ".join(f"--{key.replace('_', '-')}" for key in _NEEDED)
-        raise InputError(
-            f"{name}: how photos go in is not known, {', '.join(missing)} missing: give {flags} (and --labels), or the keys in "
-            "a JSON beside the ONNX file, or in its metadata"
-        )
-
-
-def check_names(info: Mapping[str, Any], scores: int, name: str) -> None:
-    """Refuses names of classes that are not one for each score.
-
-    Raises:
-        InputError: how many there are of both.
-    """
-    names = class_names(info.get("classes")) if info.get("from") == "onnx" else ()
-    if names and len(names) != scores:
-        raise InputError(f"{name}: labels: must be {scores} names, one for each score, found {len(names)}")
 
 
 def given_preparation(mean: str | None, std: str | None, channel_order: str | None, labels: Path | None) -> dict[str, Any]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, stderr, stdout
 from shufflekit.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from shufflekit.profile import MeasuredProfile
+    from shufflekit.profiling import MeasuredProfile
 
 
 def audit(
@@ -55,12 +53,14 @@ def audit(
         plots: a folder for the charts, as SVG and PNG.
         json: print one object, or a list of them for several networks.
     """
-    from shufflekit.cli._networks import input_files, input_shape, untrained_network
+    from shufflekit.classify.inputs import input_shape
+    from shufflekit.cli._networks import input_files
     from shufflekit.cli._report import numbered, read_run, write_report
     from shufflekit.errors import InputError
     from shufflekit.files import refuse_overwrite, write_atomic
     from shufflekit.guidelines import RULES
     from shufflekit.guidelines import audit as audit_network
+    from shufflekit.guidelines.what_if import measure_change, rebuilt
     from shufflekit.report import Subject, render_json, render_text, to_dict
 
     if not models:
@@ -78,7 +78,7 @@ def audit(
             if model.endswith(".json"):
                 subjects += read_run(Path(model))
                 continue
-            network = untrained_network(model)
+            network = read_model(model, "audit", NETWORK).untrained()
             size = shape or input_shape(network)
             found = audit_network(
                 network,
@@ -118,9 +118,9 @@ def audit(
 
 def _on_engine(network: nn.Module, shape: tuple[int, int, int, int], threads: int) -> MeasuredProfile | None:
     """The network's steps on the engine, None where it cannot run there; a notice says why."""
-    from shufflekit.compile import compile as compile_network
+    from shufflekit.compiling import compile as compile_network
     from shufflekit.errors import NotBuiltError
-    from shufflekit.profile import profile_engine
+    from shufflekit.profiling import profile_engine
 
     if shape[0] != 1:
         notice(f"the engine's steps are timed on one image and not on a batch of {shape[0]}: PyTorch stands alone")
@@ -130,70 +130,3 @@ def _on_engine(network: nn.Module, shape: tuple[int, int, int, int], threads: in
     except (NotBuiltError, UsageError) as error:
         notice(f"not on the engine: {error}")
         return None
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A network as it is and with other numbers, timed in turn."""
-
-    before_ms: float
-    after_ms: float
-    before_flops: int
-    after_flops: int
-
-    def __str__(self) -> str:
-        each = (self.after_ms / self.after_flops) / (self.before_ms / self.before_flops) - 1
-        return (
-            f"{self.before_ms:.2f} to {self.after_ms:.2f} ms (measured), {self.before_flops / 1e6:.1f} to "
-            f"{self.after_flops / 1e6:.1f} M multiply-adds: {each:+.0%} time for a multiply-add"
-        )
-
-
-def measure_change(before: nn.Module, after: nn.Module, shape: tuple[int, ...], threads: int) -> Trial:
-    """Times both in PyTorch, in turn."""
-    import torch
-
-    from shufflekit.cost import count
-    from shufflekit.modes import evaluation
-    from shufflekit.profile import measure_in_turn
-    from shufflekit.profile.profile import random_input, torch_threads
-
-    x = random_input(before, shape)
-    flops = [count(network, shape).flops for network in (before, after)]
-    with evaluation(before, after), torch_threads(threads), torch.inference_mode():
-        times = measure_in_turn([partial(network, x) for network in (before, after)])
-    return Trial(times[0].median_ms, times[1].median_ms, *flops)
-
-
-def rebuilt(name: str, changes: tuple[str, ...]) -> nn.Module:
-    """A registered network with other numbers in its constructor.
-
-    Raises:
-        UsageError: no registered network, or not one of its numbers.
-    """
-    from shufflekit.models import model_entry
-
-    constructor = model_entry(name).constructor
-    given: dict[str, Any] = {}
-    while isinstance(constructor, partial):
-        bound = inspect.signature(constructor.func).bind_partial(*constructor.args, **constructor.keywords)
-        given = {**bound.arguments, **given}
-        constructor = constructor.func
-    parameters = inspect.signature(constructor).parameters
-    numbers = {option: given.get(option, parameter.default) for option, parameter in parameters.items()}
-    numbers = {option: value for option, value in numbers.items() if _is_number(value) or isinstance(value, tuple)}
-    for change in changes:
-        option, _, text = change.partition("=")
-        parts = text.split(",")
-        if option not in numbers or not all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts):
-            raise UsageError(f"what_if: must be OPTION=NUMBER[,NUMBER...] of {', '.join(numbers)}, found {change!r}")
-        values = tuple(map(int, parts))
-        given[option] = values if isinstance(numbers[option], tuple) else values[0]
-    try:
-        return constructor(**given)
-    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"what_if: {name} cannot be built with {', '.join(changes)}: {one_line(error)}") from None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

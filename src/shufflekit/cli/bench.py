@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from shufflekit.cli._lists import numbers, sizes, words
+from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, stdout
 from shufflekit.device import load_device
 from shufflekit.errors import InputError, UsageError
@@ -126,16 +127,17 @@ def _subject(model: str, size: tuple[int, int]) -> Subject:
     import torch
 
     from shufflekit.bench.race import Subject
-    from shufflekit.cli._networks import input_shape, untrained_network
+    from shufflekit.classify.inputs import input_shape
     from shufflekit.export.random_weights import spread_weights
     from shufflekit.models import build_model, list_models
 
-    if model.endswith(".onnx"):
+    source = read_model(model, "bench", (*NETWORK, "onnx"))
+    if source.kind == "onnx":
         if not Path(model).is_file():
             raise InputError(f"{model}: no such file")
         return Subject(Path(model).name, onnx=Path(model))
     if model not in list_models():
-        network = untrained_network(model)
+        network = source.untrained()
         return Subject(model, network, channels=input_shape(network)[1])
     torch.manual_seed(0)  # the same network in every run, so that what was converted is found again
     return Subject(model, spread_weights(build_model(model), (1, 3, *size)))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from cyclopts import Parameter
 
-from shufflekit.cli._onnx import compile_onnx, is_onnx
+from shufflekit.cli._model import NETWORK, Model, read_model
 from shufflekit.cli._output import notice, print_json, stdout
+from shufflekit.compiling import difference_to
 from shufflekit.files import refuse_overwrite
 from shufflekit.shapes import image_shape
 
 if TYPE_CHECKING:
-    from shufflekit.export.format import Array
+    from shufflekit.outputs import Array
     from shufflekit.runtime import Engine
 
 _TOLERANCE = 1e-4  # of the largest output
@@ -51,11 +52,10 @@ def compile(  # noqa: A001
         json: print one object in place of the table.
     """
     sizes = None if shape is None else image_shape(shape, "shape")
-    engine, expected = (
-        _of_onnx(model, sizes, threads, out) if is_onnx(model, weights) else _of_torch(model, weights, sizes, threads, out)
-    )
-    reference = "ONNX Runtime" if is_onnx(model, weights) else "PyTorch"
-    difference = _difference(expected, engine, f"{model} in {reference}") if verify else None
+    source = read_model(model, "compile", (*NETWORK, "onnx"), weights)
+    engine, expected = _of_torch(source, sizes, threads, out) if source.is_network else _of_onnx(source, sizes, threads, out)
+    reference = "PyTorch" if source.is_network else "ONNX Runtime"
+    difference = difference_to(expected, engine, f"{model} in {reference}") if verify else None
     right = difference is None or difference <= _TOLERANCE
     if right:
         engine.save(out)
@@ -77,22 +77,26 @@ def compile(  # noqa: A001
 
 
 def _of_torch(
-    model: str, weights: str | None, shape: Sequence[int] | None, threads: int, out: Path
+    source: Model, shape: Sequence[int] | None, threads: int, out: Path
 ) -> tuple[Engine, Callable[[Array], list[Array]]]:
     """A network of PyTorch's, compiled, and what PyTorch computes with it."""
-    from shufflekit.cli._networks import input_files, input_shape, load_network
-    from shufflekit.compile import compile as compile_network
-    from shufflekit.export.outputs import outputs_of
+    from shufflekit.classify.inputs import input_shape
+    from shufflekit.cli._networks import input_files
+    from shufflekit.compiling import compile as compile_network
+    from shufflekit.outputs import outputs_of
 
-    network = load_network(model, weights)
-    refuse_overwrite(out, input_files(model, weights))
+    network = source.network()
+    refuse_overwrite(out, input_files(source.text, source.weights))
     return compile_network(network, shape or input_shape(network), threads), lambda x: outputs_of(network, x)
 
 
-def _of_onnx(model: str, shape: Sequence[int] | None, threads: int, out: Path) -> tuple[Engine, Callable[[Array], list[Array]]]:
+def _of_onnx(
+    source: Model, shape: Sequence[int] | None, threads: int, out: Path
+) -> tuple[Engine, Callable[[Array], list[Array]]]:
     """An ONNX file, compiled, and what ONNX Runtime computes with it, image by image."""
+    model = str(source.text)
     refuse_overwrite(out, [model])
-    engine = compile_onnx(model, shape, threads)
+    engine = source.engine(threads, shape)
     if "batch" in engine.program.info:
         notice(f"{model}: {engine.program.info['batch']}")
 
@@ -105,17 +109,6 @@ def _of_onnx(model: str, shape: Sequence[int] | None, threads: int, out: Path) -
         return [np.concatenate(each) for each in zip(*singles)]
 
     return engine, expected
-
-
-def _difference(compute: Callable[[Array], list[Array]], engine: Engine, name: str) -> float:
-    """Largest difference as a share of the largest output, over all outputs of three random images."""
-    from shufflekit.export.outputs import largest_difference
-    from shufflekit.finite import check_finite
-
-    x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
-    expected, found = compute(x), engine(x)
-    check_finite(expected, name)
-    return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
 def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict[str, Any]:
@@ -132,6 +125,7 @@ def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict
         "moves": len(program.moves),
         "difference": difference,
         "steps": [
-            {"kernel": step.kernel, "name": step.name, "flops": step.flops, "bytes": step.bytes} for step in program.steps
+            {"kernel": step.kernel, "variant": step.variant, "name": step.name, "flops": step.flops, "bytes": step.bytes}
+            for step in program.steps
         ],
     }

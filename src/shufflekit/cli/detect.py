@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, printable, stdout
 from shufflekit.cli._photos import Photos
-from shufflekit.cli._plans import is_plan
 from shufflekit.data.images import BrokenImageError
 from shufflekit.errors import UsageError
 
@@ -93,10 +93,11 @@ def _pictures(out: Path, images: Photos) -> Pictures:
 
 
 def _detector(model: str, weights: str | None, engine: str | None) -> PhotoDetector:
-    from shufflekit.cli._detectors import native_detector, plan_detector, torch_detector
+    from shufflekit.detect.runners import engine_detector, native_detector, torch_detector
 
-    if is_plan(model, weights, engine):
-        return plan_detector(Path(model))
+    source = read_model(model, "detect", (*NETWORK, "plan"), weights, engine)
+    if not source.is_network:
+        return engine_detector(source.engine(1), model)
     from shufflekit.cli._networks import load_detector
 
     network = load_detector(model, weights)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, progress, stdout
-from shufflekit.cli._plans import is_plan
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def evaluate(
     a line on stderr says so.
 
     Args:
-        model: a registry name, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable, or a plan.
+        model: a registry name, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable, a plan, or
+            an ONNX file with its preparation in a JSON beside it or in its metadata.
         data: a folder of class folders, Parquet files or WebDataset shards.
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         split: which part of the data, where it has several.
@@ -53,9 +54,9 @@ def evaluate(
     """
     import torch
 
-    from shufflekit.cli._networks import Scores
+    from shufflekit.classify.from_torch import Scores
     from shufflekit.data.classes import match_classes
-    from shufflekit.data.loader import Loader
+    from shufflekit.data.loader import evaluation_loader
     from shufflekit.data.sources import open_source
     from shufflekit.train.score import score
 
@@ -70,17 +71,7 @@ def evaluate(
     matched = match_classes(source.classes, names, classes, model)
     if matched.note:
         notice(matched.note)
-    loader = Loader(
-        source,
-        indices=None,
-        batch_size=batch,
-        preprocessing=preparation,
-        augmentation=None,
-        seed=0,
-        shuffle=False,
-        drop_last=False,
-        workers=workers,
-    )
+    loader = evaluation_loader(source, preparation, batch, workers=workers)
     labels = torch.tensor(matched.labels)
     batches = (one._replace(labels=labels[one.labels]) for one in loader.epoch(0))
     with progress() as bar:
@@ -95,17 +86,16 @@ def evaluate(
 
 def _network(model: str, weights: str | None) -> tuple[nn.Module, Preprocessing, Any]:
     """What gives scores, how its images are prepared, and what it says of its classes."""
-    from shufflekit.cli._networks import EngineScores, configuration, load_network, preparation
+    from shufflekit.classify.from_torch import EngineScores
+    from shufflekit.classify.inputs import configuration, preparation
 
-    if is_plan(model, weights, None):
-        from shufflekit.cli._classifier import engine_configuration
-        from shufflekit.data.preprocess import Preprocessing
-        from shufflekit.runtime import load
+    source = read_model(model, "evaluate", (*NETWORK, "plan", "onnx"), weights)
+    if not source.is_network:
+        from shufflekit.classify.classifier import engine_classifier
 
-        engine = load(Path(model))
-        cfg = engine_configuration(engine)
-        return EngineScores(engine), Preprocessing.from_config(cfg), cfg.get("classes")
-    network = load_network(model, weights)
+        engine = source.engine(1)
+        return EngineScores(engine), engine_classifier(engine, model).prepare, engine.program.info.get("classes")
+    network = source.network()
     return network, preparation(network), configuration(network).get("classes")
 
 

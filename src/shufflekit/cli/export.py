@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from shufflekit.cli._lists import words
+from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, printable, progress, stdout
 from shufflekit.errors import ShufflekitError, UsageError
 from shufflekit.export.format import Settings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from shufflekit.data.loader import Loader
     from shufflekit.data.preprocess import Preprocessing
-    from shufflekit.export.format import Array
+    from shufflekit.outputs import Array
 
 
 def export(
@@ -66,7 +67,8 @@ def export(
         data: labelled images, for the accuracy before and after; classes are matched as by `shufflekit evaluate`.
         json: print a list of objects.
     """
-    from shufflekit.cli._networks import input_files, input_shape, load_network, preparation
+    from shufflekit.classify.inputs import input_shape, preparation
+    from shufflekit.cli._networks import input_files
     from shufflekit.export.convert import FORMATS, network_name, try_run
     from shufflekit.export.quantize import QUANTIZED, SUFFIX
     from shufflekit.export.random_weights import spread_weights
@@ -78,7 +80,7 @@ def export(
         raise UsageError(f"int8: of the formats {', '.join(QUANTIZED)} only, found {format}")
     if name is not None and Path(name).name != name:
         raise UsageError(f"name: must be the name of a file, without folders, found {name!r}")
-    network = load_network(model, weights)
+    network = read_model(model, "export", NETWORK, weights).network()
     size = input_shape(network) if shape is None else image_shape(shape, "shape")
     name = name or network_name(network)
     for stem in (name, name + SUFFIX):
@@ -195,28 +197,18 @@ def _line(row: _Row) -> str:
 
 
 def _loader(data: Path, preprocessing: Preprocessing, batch: int, shuffle: bool) -> Loader:
-    from shufflekit.data.loader import Loader
+    from shufflekit.data.loader import evaluation_loader
     from shufflekit.data.sources import open_source
 
-    return Loader(
-        open_source(data),
-        indices=None,
-        batch_size=batch,
-        preprocessing=preprocessing,
-        augmentation=None,
-        seed=0,
-        shuffle=shuffle,
-        drop_last=True,
-        workers=0,
-    )
+    return evaluation_loader(open_source(data), preprocessing, batch, shuffle=shuffle, drop_last=True)
 
 
 def _labelled(
     data: Path, network: nn.Module, model: str, prepare: Preprocessing, shape: tuple[int, int, int, int]
 ) -> tuple[Loader, tuple[int, ...]]:
     """Labelled images, and the network's number for each class of theirs."""
-    from shufflekit.cli._classifier import check_scores
-    from shufflekit.cli._networks import configuration
+    from shufflekit.classify.classifier import check_scores
+    from shufflekit.classify.inputs import configuration
     from shufflekit.data.classes import match_classes
     from shufflekit.export.convert import try_run
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from shufflekit.cli._onnx import compile_onnx, given_preparation, is_onnx
+from shufflekit.cli._model import NETWORK, read_model
+from shufflekit.cli._onnx import given_preparation
 from shufflekit.cli._output import print_json, printable, stdout
 from shufflekit.cli._photos import Photos
-from shufflekit.cli._plans import is_plan
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from shufflekit.cli._classifier import Classifier, Prediction
+    from shufflekit.classify.classifier import Classifier, Prediction
 
 
 def predict(
@@ -66,19 +66,17 @@ def predict(
 
 
 def _classifier(model: str | None, weights: str | None, engine: str | None, given: dict[str, Any]) -> Classifier:
-    if model is not None and is_onnx(model, weights, engine):
-        from shufflekit.cli._classifier import engine_classifier
-
-        return engine_classifier(compile_onnx(model, None, 1, given), model)
-    if given:
+    source = read_model(model, "predict", (*NETWORK, "plan", "onnx"), weights, engine)
+    if given and source.kind != "onnx":
         raise UsageError(f"{next(iter(given))}: is for an ONNX file, others say how photos go in, found {model or 'no model'}")
-    if model is not None and is_plan(model, weights, engine):
-        from shufflekit.cli._classifier import plan_classifier
+    if not source.is_network:
+        from shufflekit.classify.classifier import engine_classifier
 
-        return plan_classifier(Path(model))
-    from shufflekit.cli._networks import DEFAULT_MODEL, load_network, native_classifier, torch_classifier
+        return engine_classifier(source.engine(1, given=given), model if source.kind == "onnx" else None)
+    from shufflekit.classify.from_torch import native_classifier, torch_classifier
+    from shufflekit.cli._networks import DEFAULT_MODEL
 
-    network = load_network(model, weights)
+    network = source.network()
     return native_classifier(network) if engine == "native" else torch_classifier(network, model or DEFAULT_MODEL)
 
 

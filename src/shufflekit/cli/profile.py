@@ -10,12 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from shufflekit.cli._onnx import compile_onnx, is_onnx
+from shufflekit.cli._model import NETWORK, Model, read_model
 from shufflekit.cli._output import notice, print_json, stderr, stdout
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from shufflekit.profile import MeasuredLayer, MeasuredProfile
+    from shufflekit.profiling import MeasuredLayer, MeasuredProfile
 
 _ENGINES = {"torch": "PyTorch eager", "native": "engine"}
 
@@ -39,17 +39,17 @@ def profile(
 
     Args:
         model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name,
-            package.module:callable, or an ONNX file, whose plan is timed and which needs no PyTorch.
+            package.module:callable, or what needs no PyTorch: a plan, or an ONNX file, whose plan is timed.
         shape: N C H W of the input; the network's own channels and the size of its weights by default.
         threads: of PyTorch and of the engine.
-        engine: what runs it: torch by default, native an ONNX file.
+        engine: what runs it: torch by default, native a plan and an ONNX file.
         by: a line for each layer, or sums over modules or over operators.
         json: print one object, or a list of two with --engine both.
     """
-    file = is_onnx(model, engine=engine)
-    if (file or engine in ("native", "both")) and shape and shape[0] != 1:
+    source = read_model(model, "profile", (*NETWORK, "plan", "onnx"), engine=engine)
+    if (not source.is_network or engine in ("native", "both")) and shape and shape[0] != 1:
         raise UsageError(f"shape: the engine's steps are timed on one image, found a batch of {shape[0]}")
-    found = _of_file(model, shape, threads) if file else _of_network(model, shape, threads, engine or "torch")
+    found = _of_network(source, shape, threads, engine or "torch") if source.is_network else _of_file(source, shape, threads)
     if json:
         print_json([one.to_dict() for one in found] if engine == "both" else found[0].to_dict())
     else:
@@ -59,20 +59,20 @@ def profile(
             notice(f"{_ENGINES[one.engine]}: {warning}")
 
 
-def _of_file(model: str, shape: tuple[int, ...] | None, threads: int) -> list[MeasuredProfile]:
-    from shufflekit.profile import profile_engine
+def _of_file(source: Model, shape: tuple[int, ...] | None, threads: int) -> list[MeasuredProfile]:
+    from shufflekit.profiling import profile_engine
 
     with stderr().status("compiling and measuring"):
-        return [profile_engine(compile_onnx(model, shape, threads))]
+        return [profile_engine(source.engine(threads, shape))]
 
 
-def _of_network(model: str, shape: tuple[int, ...] | None, threads: int, engine: str) -> list[MeasuredProfile]:
-    from shufflekit.cli._networks import input_shape, untrained_network
-    from shufflekit.compile import compile as compile_network
-    from shufflekit.profile import profile as profile_network
-    from shufflekit.profile import profile_engine
+def _of_network(source: Model, shape: tuple[int, ...] | None, threads: int, engine: str) -> list[MeasuredProfile]:
+    from shufflekit.classify.inputs import input_shape
+    from shufflekit.compiling import compile as compile_network
+    from shufflekit.profiling import profile as profile_network
+    from shufflekit.profiling import profile_engine
 
-    network = untrained_network(model)
+    network = source.untrained()
     shape = shape or input_shape(network)
     found: list[MeasuredProfile] = []
     with stderr().status("measuring") as status:
@@ -142,10 +142,10 @@ def _sums(one: MeasuredProfile, by: Literal["operator", "module"]) -> Table:
 
 
 def shapes(layer: MeasuredLayer) -> str:
-    """Map and kernel that an operator reads, and the map that it writes: `58x28x28 58x58x1x1 -> 58x28x28`."""
+    """Map and kernel that an operator reads, and the map that it writes: `58x28x28 58x58x1x1 -> 58x28x28`; a step has maps."""
     read = [layer.input_shapes[0][1:]]
     if layer.operator == "convolution":
-        read.append(layer.input_shapes[1])
+        read += layer.input_shapes[1:2]
     sides = [" ".join("x".join(map(str, shape)) for shape in side) for side in (read, [layer.output_shapes[0][1:]])]
     return " -> ".join(sides)
 

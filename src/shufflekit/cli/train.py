@@ -13,6 +13,7 @@ from cyclopts.config import Dict, Toml
 from cyclopts.exceptions import CycloptsError
 from rich.progress import TaskID
 
+from shufflekit.cli._model import read_model
 from shufflekit.cli._numbers import check_numbers
 from shufflekit.cli._output import notice, progress
 from shufflekit.errors import UsageError
@@ -58,6 +59,7 @@ def _train(
             flag and no file gives.
         config: a TOML file with any of these flags: epochs = 30, and under [augmentation] pad = 4.
     """
+    read_model(settings.model, "train", ("named",))
     start = _run_detection if settings.task == "detect" else run
     with _Bars() as watcher:
         stopped = start(settings, numbers, watcher)

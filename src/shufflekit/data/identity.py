@@ -9,7 +9,7 @@ import numpy as np
 
 from shufflekit.data.images import BrokenImageError
 from shufflekit.data.labels import labels_of
-from shufflekit.data.sources import EncodedSource, Source
+from shufflekit.data.source import EncodedSource, Source
 
 _LOOKED_AT = 16  # samples whose contents are in the digest
 

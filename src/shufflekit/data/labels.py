@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.data.sources import Source
+from shufflekit.data.source import Source
 from shufflekit.errors import InputError
 
 MOST_CLASSES = 100_000  # of those that have numbers alone; more are another kind of number, and a classifier of gigabytes

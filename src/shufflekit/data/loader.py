@@ -15,7 +15,7 @@ from shufflekit.data.augment import Augmentation
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.random import permutation
 from shufflekit.data.samples import PixelReader, Pixels, decode_all
-from shufflekit.data.sources import Source
+from shufflekit.data.source import Source
 from shufflekit.data.workers import Workers
 from shufflekit.errors import InputError, UsageError
 
@@ -165,3 +165,32 @@ def _check(source: Source, indices: Sequence[int] | None, batch_size: int, worke
         raise UsageError(f"rank: must be 0 to {world_size - 1}, found {rank}")
     if indices is not None and len(indices) and not 0 <= min(indices) <= max(indices) < len(source):
         raise UsageError(f"indices: must be 0 to {len(source) - 1}, found {min(indices)} to {max(indices)}")
+
+
+def evaluation_loader(
+    source: Source,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    *,
+    indices: Sequence[int] | None = None,
+    shuffle: bool = False,
+    drop_last: bool = False,
+    workers: int = 0,
+) -> Loader:
+    """Images as a network is to see them when nothing is learned from them: none is augmented, each comes once.
+
+    Args:
+        source, preprocessing, batch_size, indices, drop_last, workers: as of `Loader`.
+        shuffle: in a random order, the same each time, or in that of `indices`.
+    """
+    return Loader(
+        source,
+        indices=indices,
+        batch_size=batch_size,
+        preprocessing=preprocessing,
+        augmentation=None,
+        seed=0,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        workers=workers,
+    )

@@ -15,7 +15,7 @@ from shufflekit.data.augment import Augmentation
 from shufflekit.data.images import BrokenImageError
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.data.random import random_bits
-from shufflekit.data.sources import EncodedSource, Source
+from shufflekit.data.source import EncodedSource, Source
 
 # CIFAR-10's training set takes 150 MB; the largest set that is held in memory, as 8-bit pixels.
 MAX_DECODED_BYTES = 600 << 20

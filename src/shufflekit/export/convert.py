@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shufflekit.errors import InputError, ShufflekitError, UsageError
-from shufflekit.export.format import Array, Format, Settings, Shape
-from shufflekit.export.outputs import first_line, largest_difference, outputs_of, stdout_to_stderr
+from shufflekit.errors import InputError, ShufflekitError, UsageError, kind_and_line
+from shufflekit.export.format import Format, Settings, Shape
+from shufflekit.export.quiet import stdout_to_stderr
 from shufflekit.export.to_executorch import ExecuTorch
 from shufflekit.export.to_litert import LiteRt
 from shufflekit.export.to_mnn import Mnn
 from shufflekit.export.to_ncnn import Ncnn
 from shufflekit.export.to_onnx import Onnx
 from shufflekit.export.to_openvino import OpenVino
+from shufflekit.files import move_together
 from shufflekit.finite import check_finite
+from shufflekit.outputs import Array, largest_difference, outputs_of
 from shufflekit.shapes import image_shape
 
 if TYPE_CHECKING:
@@ -129,8 +131,7 @@ def convert(
             if not difference <= ALLOWED_DIFFERENCE:
                 share = f"differs from PyTorch by {difference:.1e} of the largest output, needed {ALLOWED_DIFFERENCE:.0e}"
                 raise InputError(f"{found.name}: {share}; not written")
-        for path, target in zip(found.files(written), found.files(stem)):
-            path.replace(target)
+        move_together(dict(zip(found.files(written), found.files(stem))))
     return Exported(found.files(stem), difference)
 
 
@@ -155,7 +156,7 @@ def try_run(model: nn.Module, shape: Shape, name: str) -> list[Array]:
     except UsageError:
         raise
     except Exception as error:  # it runs what somebody else wrote
-        raise UsageError(f"{name}: fails on an input of {'x'.join(map(str, shape))}: {first_line(error)}") from error
+        raise UsageError(f"{name}: fails on an input of {'x'.join(map(str, shape))}: {kind_and_line(error)}") from error
 
 
 def verify(
@@ -195,5 +196,5 @@ def _difference(found: Format, model: nn.Module, shape: Shape, stem: Path, dynam
     except ShufflekitError:
         raise
     except Exception as error:  # each runtime has its own
-        raise InputError(f"{found.name}: cannot run what it has written: {first_line(error)}") from error
+        raise InputError(f"{found.name}: cannot run what it has written: {kind_and_line(error)}") from error
     return worst

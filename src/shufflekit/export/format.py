@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shufflekit.errors import MissingExtraError
+from shufflekit.outputs import Array
 
 if TYPE_CHECKING:  # a file is loaded and run without PyTorch
     from torch import nn
 
-Array = NDArray[np.float32]
 Run = Callable[[Array], list[Array]]  # images (N, C, H, W) to every output
 Shape = tuple[int, int, int, int]  # N, C, H, W
 
@@ -100,28 +96,3 @@ class Format(ABC):
     @abstractmethod
     def load(self, stem: Path, threads: int) -> Run:
         """The files of `stem` in their own runtime, set up for latency on that many threads, in float32 throughout."""
-
-
-class FromOnnx(Format):
-    """A format whose own converter starts from an ONNX file."""
-
-    def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
-        from shufflekit.export.write_onnx import write_onnx
-
-        with TemporaryDirectory() as folder:
-            source = Path(folder, "net.onnx")
-            write_onnx(model, shape, source, settings)
-            self.convert(source, shape, stem)
-
-    @abstractmethod
-    def convert(self, source: Path, shape: Shape, stem: Path) -> None:
-        """Converts an ONNX file.
-
-        Args:
-            source: the ONNX file.
-            shape: that its input has.
-            stem: as in `write`.
-
-        Raises:
-            InputError: the converter refuses the file.
-        """

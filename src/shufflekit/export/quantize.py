@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shufflekit.errors import InputError, MissingExtraError, UsageError
+from shufflekit.errors import InputError, MissingExtraError, UsageError, kind_and_line
 from shufflekit.export.convert import find_format
-from shufflekit.export.format import Array, Run
-from shufflekit.export.outputs import first_line, outputs_of, stdout_to_stderr
+from shufflekit.export.format import Run
+from shufflekit.export.quiet import stdout_to_stderr
 from shufflekit.export.signal_stack import kept_signal_stack
+from shufflekit.files import move_together
 from shufflekit.finite import check_finite
+from shufflekit.outputs import Array, outputs_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,13 +67,12 @@ def quantize(
         try:
             batch = (_quantize_onnx if format == "onnx" else _quantize_openvino)(source, written, images)
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"{found.name}: cannot quantise this network: {first_line(error)}") from error
+            raise InputError(f"{found.name}: cannot quantise this network: {kind_and_line(error)}") from error
         if model is not None:
             run = found.load(written, 1)
             for x in islice(batches(images, batch), _CHECKED_BATCHES):
                 _check(run(x), outputs_of(model, x), found.name)
-        for path, place in zip(found.files(written), found.files(target)):
-            path.replace(place)
+        move_together(dict(zip(found.files(written), found.files(target))))
     return target.name
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shufflekit.errors import InputError
-from shufflekit.export.format import Array, Format, Run, Settings, Shape
-from shufflekit.export.outputs import first_line
+from shufflekit.errors import InputError, kind_and_line
+from shufflekit.export.format import Format, Run, Settings, Shape
+from shufflekit.outputs import Array
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,7 +45,7 @@ class ExecuTorch(Format):
                 lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
                 self.files(stem)[0].write_bytes(lowered.to_executorch().buffer)
         except Exception as error:
-            raise InputError(f"ExecuTorch: cannot convert this network: {first_line(error)}") from error
+            raise InputError(f"ExecuTorch: cannot convert this network: {kind_and_line(error)}") from error
 
     def load(self, stem: Path, threads: int) -> Run:
         import torch

@@ -6,9 +6,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shufflekit.errors import InputError
-from shufflekit.export.format import Array, Format, Run, Settings, Shape
-from shufflekit.export.outputs import first_line
+from shufflekit.errors import InputError, kind_and_line
+from shufflekit.export.format import Format, Run, Settings, Shape
+from shufflekit.outputs import Array
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +35,7 @@ class LiteRt(Format):
                 warnings.simplefilter("ignore")  # of torch about itself
                 litert_torch.convert(plain_copy(model), (torch.zeros(shape),)).export(str(self.files(stem)[0]))
         except Exception as error:
-            raise InputError(f"LiteRT: cannot convert this network: {first_line(error)}") from error
+            raise InputError(f"LiteRT: cannot convert this network: {kind_and_line(error)}") from error
 
     def load(self, stem: Path, threads: int) -> Run:
         from ai_edge_litert.interpreter import Interpreter

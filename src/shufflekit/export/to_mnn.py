@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from shufflekit.errors import InputError
-from shufflekit.export.format import Array, FromOnnx, Run, Shape
-from shufflekit.export.outputs import stdout_to_stderr
+from shufflekit.export.format import Run, Shape
+from shufflekit.export.from_onnx import FromOnnx
+from shufflekit.export.quiet import stdout_to_stderr
+from shufflekit.outputs import Array
 
 
 class Mnn(FromOnnx):

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shufflekit.errors import InputError
-from shufflekit.export.format import Array, FromOnnx, Run, Settings, Shape
+from shufflekit.export.format import Run, Settings, Shape
+from shufflekit.export.from_onnx import FromOnnx
+from shufflekit.outputs import Array
 
 if TYPE_CHECKING:
     from torch import nn

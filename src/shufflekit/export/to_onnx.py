@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shufflekit.export.format import Array, Format, Run, Settings, Shape
+from shufflekit.export.format import Format, Run, Settings, Shape
+from shufflekit.outputs import Array
 
 if TYPE_CHECKING:
     import onnxruntime

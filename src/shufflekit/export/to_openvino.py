@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from shufflekit.errors import InputError
-from shufflekit.export.format import Array, FromOnnx, Run, Shape
-from shufflekit.export.outputs import first_line
+from shufflekit.errors import InputError, kind_and_line
+from shufflekit.export.format import Run, Shape
+from shufflekit.export.from_onnx import FromOnnx
 from shufflekit.export.signal_stack import kept_signal_stack
+from shufflekit.outputs import Array
 
 
 class OpenVino(FromOnnx):
@@ -24,7 +25,7 @@ class OpenVino(FromOnnx):
         try:
             openvino.save_model(openvino.Core().read_model(source), self.files(stem)[0], compress_to_fp16=False)
         except RuntimeError as error:
-            raise InputError(f"OpenVINO: cannot read {source.name}: {first_line(error)}") from error
+            raise InputError(f"OpenVINO: cannot read {source.name}: {kind_and_line(error)}") from error
 
     def load(self, stem: Path, threads: int) -> Run:
         request = openvino_model(self.files(stem)[0], threads).create_infer_request()

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import InputError, UsageError, kind_and_line
 from shufflekit.export.format import Settings, Shape
-from shufflekit.export.outputs import first_line, outputs_of
 from shufflekit.export.plain import plain_copy
+from shufflekit.outputs import outputs_of
 
 OPSETS = range(9, 24)
 
@@ -49,7 +49,7 @@ def write_onnx(model: nn.Module, shape: Shape, path: Path, settings: Settings) -
                 dynamic_axes=axes,
             )
         except Exception as error:
-            raise InputError(f"ONNX: PyTorch cannot export this network: {first_line(error)}") from error
+            raise InputError(f"ONNX: PyTorch cannot export this network: {kind_and_line(error)}") from error
 
 
 class _Norm(nn.Module):

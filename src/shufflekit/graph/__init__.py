@@ -7,9 +7,3 @@ from shufflekit.graph.operator import BATCH, Operator
 from shufflekit.graph.simplify import simplify
 
 __all__ = ["BATCH", "Builder", "Graph", "Node", "Operator", "Value", "interpret", "simplify"]
-
-
-def __getattr__(name: str) -> object:
-    if name == "capture":
-        raise ImportError("shufflekit.graph.capture is now shufflekit.graph.from_torch.capture")
-    raise AttributeError(f"module 'shufflekit.graph' has no attribute {name!r}")

@@ -22,9 +22,10 @@ from shufflekit.guidelines import (
 )
 from shufflekit.guidelines.record import Audit, Finding
 from shufflekit.guidelines.rule import Rule, Violation
-from shufflekit.profile import Latency, MeasuredLayer, MeasuredProfile, profile
-from shufflekit.profile.calibrate import load_cost_model
-from shufflekit.profile.profile import checked_threads
+from shufflekit.profiling import Latency, MeasuredProfile, profile
+from shufflekit.profiling.calibrate import load_cost_model
+from shufflekit.profiling.profile import checked_threads
+from shufflekit.profiling.record import timed_layers
 
 RULES: tuple[Rule, ...] = (
     g1_unequal_channel_width.RULE,
@@ -158,20 +159,9 @@ def predict_profile(model: nn.Module, input_shape: Sequence[int], cost_model: Co
     counts, threads = count(model, input_shape), cost_model.threads
     if not counts.layers:
         raise InputError(f"model: {type(model).__name__} runs no operator")
-    times = cost_model.predict_each_ms(works_of_layers(counts.layers, device, threads))
-    total = sum(times)
-    whole = cost_model.pass_ms(times)
-    layers = tuple(
-        MeasuredLayer(
-            **vars(layer),
-            ms=ms,
-            low_ms=ms,
-            high_ms=ms,
-            limit_ms=device.limit_ms(layer.flops, layer.mac_bytes, threads),
-            share=ms / total,
-        )
-        for layer, ms in zip(counts.layers, times)
-    )
+    each_ms = cost_model.predict_each_ms(works_of_layers(counts.layers, device, threads))
+    whole = cost_model.pass_ms(each_ms)
+    layers = timed_layers(counts.layers, [Latency(ms, ms, ms, 0) for ms in each_ms], threads, device)
     return MeasuredProfile(
         input_shape=tuple(input_shape),
         flops=counts.flops,

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shufflekit.profile.record import MeasuredProfile
+from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.records import parsed, record
 
 

@@ -19,7 +19,8 @@ from shufflekit.models import shufflenet_v2_plus as shufflenet_v2_plus
 from shufflekit.models import squeezenet as squeezenet
 from shufflekit.models import vgg as vgg
 from shufflekit.models import xception_like_v2 as xception_like_v2
+from shufflekit.models._build import build_model
 from shufflekit.models._network import FeatureInfo, FeatureNet, Network
-from shufflekit.models._registry import ModelEntry, build_model, list_models, model_entry
+from shufflekit.models._registry import ModelEntry, list_models, model_entry
 
 __all__ = ["FeatureInfo", "FeatureNet", "ModelEntry", "Network", "build_model", "list_models", "model_entry"]

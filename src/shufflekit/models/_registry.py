@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from shufflekit.errors import UsageError, one_line
-from shufflekit.models._network import FeatureNet, Network
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class ModelEntry:
     """
 
     name: str
-    constructor: Callable[..., Network]
+    constructor: Callable[..., Any]
     input_size: tuple[int, int]
     top1_error: float | None
     mflops: float | None
@@ -35,7 +34,7 @@ _ENTRIES: dict[str, ModelEntry] = {}
 
 def register(
     name: str,
-    constructor: Callable[..., Network],
+    constructor: Callable[..., Any],
     *,
     input_size: tuple[int, int] = (224, 224),
     top1_error: float | None = None,
@@ -74,28 +73,13 @@ def model_entry(name: str) -> ModelEntry:
     return _ENTRIES[name]
 
 
-def build_model(
-    name: str, *, features_only: bool = False, out_indices: tuple[int, ...] | None = None, **options: Any
-) -> Network | FeatureNet:
-    """Builds a registered network with random weights.
-
-    Args:
-        name: a registry name.
-        features_only: return the intermediate maps in place of class scores.
-        out_indices: which entries of `feature_info` to return, with `features_only`; all by default.
-        options: handed to the constructor (`num_classes`, `in_chans`, `small_input`, ...).
+def construct(name: str, **options: Any) -> Any:
+    """A registered network with random weights.
 
     Raises:
         UsageError: an unknown name, or an option or value that the network does not take.
-
-    Example:
-        >>> net = build_model("shufflenet_v2_x0_5", features_only=True, out_indices=(2, 3, 4))
-        >>> net.feature_info.channels()
-        [48, 96, 192]
     """
     entry = model_entry(name)
-    if out_indices is not None and not features_only:
-        raise UsageError("out_indices: only has a meaning with features_only=True")
     try:
         network = entry.constructor(**options)
     except TypeError as error:
@@ -108,7 +92,7 @@ def build_model(
         raise UsageError(f"{name}: cannot be built with {given}: {one_line(error)}") from None
     network.architecture = name
     network.options = dict(options)
-    return FeatureNet(network, out_indices) if features_only else network
+    return network
 
 
 def _natural(name: str) -> list[tuple[float, str]]:

@@ -22,6 +22,7 @@ from shufflekit.errors import InputError, ShufflekitError, WeightsError, one_lin
 from shufflekit.files import write_together
 from shufflekit.models._config import FOREIGN_ERRORS, brief, read_config
 from shufflekit.models._fill import fill, misfits, oddity, summary
+from shufflekit.models._registry import construct, model_entry
 
 WEIGHTS_NAME, CONFIG_NAME = "model.safetensors", "config.json"
 _HALF_LIMIT = torch.finfo(torch.float16).max
@@ -66,8 +67,6 @@ class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classi
             ('shufflenet_v2_x0_5', {'num_classes': 10, 'small_input': True})
         """
         assert isinstance(self, nn.Module)
-        from shufflekit.models._registry import model_entry  # the registry imports the networks, which import this
-
         model_entry(self.architecture)
         config = {
             "architecture": self.architecture,
@@ -89,13 +88,11 @@ class SavedNetwork(ModelHubMixin, library_name="shufflekit", tags=["image-classi
         Raises:
             WeightsError: nothing is saved there, a file is damaged, or its tensors do not fit the architecture.
         """
-        from shufflekit.models._registry import build_model
-
         config, path = saved_files(pretrained_model_name_or_path, **hub)
         state = read_safetensors(path)
-        check_saved(build_model, config, state, path)
-        network = build_model(config["architecture"], **config["options"])
-        if not isinstance(network, cls):
+        check_saved(construct, config, state, path)
+        network: Any = construct(config["architecture"], **config["options"])
+        if not issubclass(type(network), cls):
             raise WeightsError(f"{path.parent}: holds a {config['architecture']}, not a {cls.__name__}")
         fill(network, state, str(path))
         network.pretrained_cfg = config["pretrained_cfg"]

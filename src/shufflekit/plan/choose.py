@@ -25,7 +25,7 @@ from shufflekit.plan.kernels import (
     PointwiseDepthwise,
     Pool,
 )
-from shufflekit.plan.lower import Draft, Lowered
+from shufflekit.plan.lowering.frame import Draft, Lowered
 from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, in_panels
 from shufflekit.plan.views import Space
 
@@ -141,7 +141,7 @@ def bytes_moved(arguments: Kernel, variant: str) -> float:
     """Bytes of the maps that a step reads and writes, twice for those that leave the cache, and copies.
 
     Example:
-        >>> small, large = (Gemm(1, 8, 8, pixels, "none", 0.0) for pixels in (1 << 10, 1 << 20))
+        >>> small, large = (Gemm(1, 8, 8, pixels, "none", 0.0, 0.0) for pixels in (1 << 10, 1 << 20))
         >>> bytes_moved(large, "any") / bytes_moved(small, "any")
         2048.0
     """
@@ -227,7 +227,7 @@ def pointwise_depthwise(first: Draft, second: Draft) -> Draft | None:
     a, b = first.arguments, second.arguments
     if not isinstance(a, Gemm) or not isinstance(b, Depthwise) or a.groups != 1 or {"residual"} & {*first.reads, *second.reads}:
         return None
-    both = PointwiseDepthwise(a.rows, a.depth, b.window, a.activation, a.slope, b.activation)
+    both = PointwiseDepthwise(a.rows, a.depth, b.window, a.activation, a.alpha, a.beta, b.activation)
     weights = {**first.weights, **{f"depthwise_{name}": array for name, array in second.weights.items()}}
     name = f"{first.name}+{second.name}"
     return Draft(both, name, first.reads, second.writes, weights) if both.is_computed else None
@@ -240,7 +240,7 @@ def convolution_pool(first: Draft, second: Draft) -> Draft | None:
         return None
     if b.pooling != "maximum" or b.activation != "none":
         return None
-    both = ConvolutionPool(a.rows, a.in_channels, a.window, a.activation, a.slope, b.window)
+    both = ConvolutionPool(a.rows, a.in_channels, a.window, a.activation, a.alpha, a.beta, b.window)
     return Draft(both, first.name, first.reads, second.writes, first.weights) if both.is_computed else None
 
 

@@ -59,7 +59,7 @@ class Step:
         weights: where each of its weights starts.
         flops: multiply-adds of one image.
         bytes: read and written, weights included.
-        in_buffer: 0 is the arena, 1 + i input i.
+        in_buffer: 0 is the arena, 1 + i input i, and behind the inputs the weights, where a constant is read as it lies.
         out_buffer: 0 is the arena, 1 + i output i.
     """
 
@@ -248,9 +248,11 @@ class Program:
             raise InputError(f"plan: not a plan of shufflekit ({type(error).__name__}: {error})") from error
 
     def __str__(self) -> str:
-        rows = [("step", "kernel", "name", "shape", "kflops", "kB", "reads")]
-        rows += [(str(i), s.kernel, s.name, str(s.arguments), f"{s.flops / 1e3:,.0f}", f"{s.bytes / 1e3:,.0f}", self._view(s))
-                 for i, s in enumerate(self.steps)]  # fmt: skip
+        rows: list[tuple[str, ...]] = [("step", "kernel", "variant", "name", "shape", "kflops", "kB", "reads")]
+        for number, step in enumerate(self.steps):
+            thousands = (f"{size / 1e3:,.0f}" for size in (step.flops, step.bytes))
+            what = (step.kernel, step.variant, step.name, str(step.arguments))
+            rows.append((str(number), *what, *thousands, self._view(step)))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = [
             "  ".join(_justify(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows
@@ -288,4 +290,4 @@ def _with_checksum(content: bytes, digits: bytes) -> bytes:
 
 
 def _justify(cell: str, width: int, column: int) -> str:
-    return cell.rjust(width) if column in (0, 4, 5) else cell.ljust(width)
+    return cell.rjust(width) if column in (0, 5, 6) else cell.ljust(width)

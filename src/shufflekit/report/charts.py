@@ -10,7 +10,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from shufflekit.profile.record import MeasuredLayer, MeasuredProfile
+from shufflekit.files import write_together
+from shufflekit.profiling.record import MeasuredLayer, MeasuredProfile
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -125,8 +126,7 @@ def save_charts(runs: Mapping[str, MeasuredProfile], folder: Path) -> list[Path]
     for name, chart in charts.items():
         svg = _svg(_styled(chart.configure(background="white"), _INK))
         files += [folder / f"{name}.svg", folder / f"{name}.png"]
-        files[-2].write_text(svg, encoding="utf-8")
-        files[-1].write_bytes(vl_convert.svg_to_png(svg, ppi=144))
+        write_together({files[-2]: svg.encode(), files[-1]: vl_convert.svg_to_png(svg, ppi=144)})
     return files
 
 

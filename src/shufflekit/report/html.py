@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from shufflekit.profile.record import MeasuredProfile
+from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.report import charts
 from shufflekit.report.subject import ENGINES, Subject, runs_of
 from shufflekit.report.text import gain

@@ -9,7 +9,7 @@ from typing import Any
 
 from shufflekit.errors import InputError
 from shufflekit.guidelines.record import Audit
-from shufflekit.profile.record import MeasuredProfile
+from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.records import parsed
 from shufflekit.report.subject import Subject
 

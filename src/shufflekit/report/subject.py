@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shufflekit.guidelines.record import Audit
-from shufflekit.profile.record import MeasuredProfile
+from shufflekit.profiling.record import MeasuredProfile
 
 ENGINES = {"torch": "PyTorch", "native": "engine"}
 

@@ -184,7 +184,7 @@ def planned(names: Iterable[str], finished: Sequence[Trained] = ()) -> list[Run]
     Example:
         >>> runs = planned(["v1.table5", "v1.table3"])
         >>> len(runs), runs[0].name, runs[8].seed
-        (75, 'shufflenet_v1_g8_x0_25-seed0', 1)
+        (75, 'shufflenet_v1_g8_x0_25-seed0', 4)
     """
     tables = [small_groups(name) for name in sorted(set(names), key=_FIRST_TRAINED.index)]
     levels = [
@@ -195,9 +195,10 @@ def planned(names: Iterable[str], finished: Sequence[Trained] = ()) -> list[Run]
     runs: dict[str, Run] = {}
     for seeds in (range(SEEDS), range(SEEDS, MORE_SEEDS)):
         for groups in levels:
-            rows = [row for group in groups for row in (group.rows if seeds.start == 0 else _open(group, errors))]
-            for run in [Run(row.trained, seed) for seed in seeds for row in rows]:
-                runs.setdefault(run.name, run)
+            for group in groups:  # all seeds of one decide it; a seed of each decides none
+                rows = group.rows if seeds.start == 0 else _open(group, errors)
+                for run in [Run(row.trained, seed) for seed in seeds for row in rows]:
+                    runs.setdefault(run.name, run)
     return list(runs.values())
 
 

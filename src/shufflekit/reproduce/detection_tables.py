@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from shufflekit.bench.machine import Machine
 from shufflekit.bench.race import take_turns
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.cost import count
 from shufflekit.detect.coco import Truth, read_truth
 from shufflekit.detect.create import CHECKPOINTS, create_detector
@@ -28,7 +28,7 @@ from shufflekit.detect.region_detector import RegionDetector
 from shufflekit.device import Device
 from shufflekit.errors import DownloadError
 from shufflekit.export.random_weights import spread_weights
-from shufflekit.profile.profile import torch_threads
+from shufflekit.modes import torch_threads
 from shufflekit.reproduce.papers import PaperTable
 from shufflekit.reproduce.record import Cell
 from shufflekit.reproduce.speed import Built

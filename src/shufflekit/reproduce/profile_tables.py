@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.cost.categories import CATEGORIES
 from shufflekit.device import Device
-from shufflekit.profile import profile
-from shufflekit.profile.engine import profile_engine
-from shufflekit.profile.record import MeasuredProfile
+from shufflekit.profiling import profile
+from shufflekit.profiling.engine import profile_engine
+from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.reproduce.papers import PaperTable
 from shufflekit.reproduce.record import Cell
 from shufflekit.reproduce.speed import Built

@@ -15,8 +15,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from shufflekit.data.labels import labels_of
-from shufflekit.data.loader import Loader
-from shufflekit.data.sources import Source, open_source
+from shufflekit.data.loader import Loader, evaluation_loader
+from shufflekit.data.source import Source
+from shufflekit.data.sources import open_source
 from shufflekit.device.host import cpu_name, memory_bytes, usable_cores
 from shufflekit.errors import InputError, ShufflekitError, one_line
 from shufflekit.files import write_atomic
@@ -205,18 +206,7 @@ class Sweep:
         return {unit: round(found, 4) for unit, found in reach(network, images).items()}
 
     def _loader(self, source: Source, indices: list[int] | None, recipe: Recipe) -> Loader:
-        """Images once, in order, as the network is to see them without augmentation."""
-        return Loader(
-            source,
-            indices=indices,
-            batch_size=recipe.batch,
-            preprocessing=recipe.preprocessing,
-            augmentation=None,
-            seed=0,
-            shuffle=False,
-            drop_last=False,
-            workers=0,
-        )
+        return evaluation_loader(source, recipe.preprocessing, recipe.batch, indices=indices)
 
 
 class _Told(Silent):

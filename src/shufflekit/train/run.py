@@ -19,7 +19,8 @@ from shufflekit.data.identity import data_digest
 from shufflekit.data.labels import empty_classes, labels_of
 from shufflekit.data.loader import Loader
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.data.sources import Source, open_source
+from shufflekit.data.source import Source
+from shufflekit.data.sources import open_source
 from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
 from shufflekit.files import remove_partial, write_atomic
 from shufflekit.models import Network

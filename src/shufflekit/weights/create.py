@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from shufflekit.errors import UsageError, one_line
+from shufflekit.errors import UsageError, kind_and_line
 from shufflekit.models import FeatureNet, Network, build_model
 from shufflekit.models._saved import check_saved, read_safetensors, repository, saved_cfg, saved_files
 from shufflekit.weights.checkpoints import Checkpoint, find_checkpoint
@@ -136,7 +136,7 @@ def _called(module_name: str, attribute: str, text: str) -> nn.Module:
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # it runs what somebody else wrote
-        raise UsageError(f"{text}: calling it failed: {type(error).__name__}: {one_line(error)}") from error
+        raise UsageError(f"{text}: calling it failed: {kind_and_line(error)}") from error
     finally:
         sys.path.remove("")
     if not isinstance(model, nn.Module):
@@ -152,5 +152,5 @@ def _imported(module_name: str, attribute: str, text: str) -> Any:
         for part in attribute.split("."):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{text}: cannot be imported: {type(error).__name__}: {one_line(error)}") from error
+        raise UsageError(f"{text}: cannot be imported: {kind_and_line(error)}") from error
     return found

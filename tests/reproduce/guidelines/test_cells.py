@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from shufflekit.profile.latency import Latency
+from shufflekit.profiling.latency import Latency
 from shufflekit.reproduce.guidelines.cells import header, rows
 from shufflekit.reproduce.guidelines.measure import Column, Row, Run, Table
 

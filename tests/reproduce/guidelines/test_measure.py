@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shufflekit.errors import InputError, UsageError
-from shufflekit.profile.latency import Latency
+from shufflekit.profiling.latency import Latency
 from shufflekit.reproduce.guidelines import measure
 from shufflekit.reproduce.guidelines.measure import Column, Row, Run, Table, measure_table
 from shufflekit.reproduce.guidelines.networks import PaperColumn, PaperRow, PaperTable, grouped

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.cost import count
 from shufflekit.reproduce.guidelines.networks import NOTES, TABLES, PaperColumn, PaperRow
 

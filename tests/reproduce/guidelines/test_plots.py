@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from shufflekit.profile.latency import Latency
+from shufflekit.profiling.latency import Latency
 from shufflekit.reproduce.guidelines.measure import Column, Row, Run, Table
 
 pytest.importorskip("altair")

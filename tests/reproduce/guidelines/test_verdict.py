@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shufflekit.profile.latency import Latency
+from shufflekit.profiling.latency import Latency
 from shufflekit.reproduce.guidelines.measure import Column, Row, Run, Table
 from shufflekit.reproduce.guidelines.verdict import Verdict, judge, rank_correlation
 

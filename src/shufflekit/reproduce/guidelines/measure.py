@@ -11,11 +11,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from shufflekit.compile import compile as compile_network
+from shufflekit.compiling import compile as compile_network
 from shufflekit.cost import count
 from shufflekit.errors import UsageError
-from shufflekit.profile.latency import Latency, measure_in_turn
-from shufflekit.profile.profile import checked_threads, torch_threads
+from shufflekit.modes import torch_threads
+from shufflekit.profiling.latency import Latency, measure_in_turn
+from shufflekit.profiling.profile import checked_threads
 from shufflekit.records import record
 from shufflekit.reproduce.guidelines.networks import PaperColumn, PaperTable
 

@@ -1,0 +1,143 @@
+"""From any network to an engine: capture, simplify, plan, load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shufflekit.errors import InputError, UsageError, missing_extra
+from shufflekit.finite import check_finite
+from shufflekit.graph import Graph, from_onnx, simplify
+from shufflekit.graph.from_onnx import OnnxNetwork
+from shufflekit.graph.refusals import Refusals
+from shufflekit.outputs import Array, largest_difference
+from shufflekit.plan.build import build
+from shufflekit.plan.lower import lacks
+from shufflekit.runtime import Engine
+from shufflekit.shapes import Shapes
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# What the user of a plan needs of `pretrained_cfg`: how to prepare a photo, what the classes are called, whose weights, and
+# how to read a detector's maps.
+_KEPT = ("tag", "mean", "std", "channel_order", "interpolation", "crop_pct", "classes", "source", "license", "detection")
+
+
+def compile(  # noqa: A001  # the word that torch uses too
+    model: nn.Module | OnnxNetwork | str | Path,
+    input_shape: Shapes | None = None,
+    threads: int = 1,
+    name: str = "",
+    info: Mapping[str, Any] | None = None,
+) -> Engine:
+    """Compiles a network as it is in evaluation; a module is left as it was.
+
+    Args:
+        model: a module that takes float32 tensors and returns one, or several in a list, tuple or dict; or an ONNX file, for
+            which no torch is loaded.
+        input_shape: (N, C, H, W) or the like; the engine takes any N. Of several inputs one for each in order, or by name. An
+            ONNX file needs it only for sizes that it leaves open.
+        threads: of one call.
+        name: of the plan; the network's architecture, its class or its file by default.
+        info: plain data to keep in the plan, beside what `pretrained_cfg` or the file says of preprocessing and classes.
+
+    Raises:
+        UsageError: the network has operators that the engine does not have, what it computes of an image depends on the number
+            of images, or an argument is wrong.
+        InputError: the same of an ONNX file, or that is no sound one.
+
+    Example:
+        >>> import numpy as np
+        >>> from torch import nn
+        >>> engine = compile(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), (1, 3, 9, 9), name="two layers")
+        >>> engine(np.zeros((5, 3, 9, 9), np.float32)).shape
+        (5, 8, 7, 7)
+    """
+    if isinstance(model, Path) or (isinstance(model, str) and model.endswith(".onnx")):
+        model = load_onnx(model, input_shape)
+    if isinstance(model, OnnxNetwork):
+        return _compile_file(model, threads, name, info)
+    nn = _torch_nn()
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
+    if input_shape is None:
+        raise UsageError("input_shape: must be (N, C, H, W), whole numbers of 1 or more, found None")
+    from shufflekit.graph.from_torch import capture
+
+    cfg = getattr(model, "pretrained_cfg", None)
+    about = {key: cfg[key] for key in _KEPT if cfg.get(key) is not None} if isinstance(cfg, Mapping) else {}
+    name = name or getattr(model, "architecture", "") or type(model).__name__
+    if about.get("detection", {}).get("form") == "regions":
+        raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
+    graph = simplify(capture(model, input_shape, _lacks))
+    return Engine(build(graph, name, {**about, **(info or {})}).to_bytes(), threads)
+
+
+def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwork:
+    """Reads an ONNX file of opset 7 to 23; nothing in it is run, and no torch is loaded.
+
+    Args:
+        path: of the file.
+        input_shape: (N, C, H, W), or whatever order and dimensions the file has, for sizes that the file leaves open; of
+            several inputs one for each in order, or some by name.
+
+    Raises:
+        InputError: no such file, no sound one, or one with operators that the engine does not have; all are named.
+        UsageError: a shape is not that of the file's input, or is needed.
+        MissingExtraError: the package onnx is not installed.
+
+    Example:
+        >>> load_onnx("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    return from_onnx.load_onnx(path, input_shape, _lacks)
+
+
+def _lacks(graph: Graph) -> Refusals:
+    """What the engine lacks of a graph, which has inputs in the place of what could not be read."""
+    return lacks(simplify(graph))
+
+
+def difference_to(reference: Callable[[Array], list[Array]], engine: Engine, name: str) -> float:
+    """Largest difference to what something else computes, as a share of the largest output, over three random images.
+
+    Args:
+        reference: images (N, C, H, W) to every output, as `outputs_of` has them of PyTorch.
+        engine: the same network, compiled.
+        name: what the message calls the reference.
+
+    Raises:
+        InputError: the reference's outputs are not all numbers.
+
+    Example:
+        >>> from torch import nn
+        >>> from shufflekit.outputs import outputs_of
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        >>> difference_to(lambda x: outputs_of(net, x), compile(net, (1, 3, 9, 9)), "PyTorch") < 1e-5
+        True
+    """
+    x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
+    expected, found = reference(x), engine(x)
+    check_finite(expected, name)
+    return largest_difference(found if isinstance(found, list) else [found], expected)
+
+
+def _compile_file(network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None) -> Engine:
+    try:
+        program = build(simplify(network.graph), name or network.name, {**network.info, **(info or {})})
+    except UsageError as error:
+        raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
+    return Engine(program.to_bytes(), threads)
+
+
+def _torch_nn() -> Any:
+    try:
+        from torch import nn
+    except ImportError as error:
+        raise (missing_extra(error) or error) from None
+    return nn
