@@ -123,7 +123,7 @@ VARIANTS: Mapping[str, Sequence[Variant]] = {
     "convolution": (
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 350, 170),
-        _winograd(4, 800, 350),
+        _winograd(4, 800, 430),
         Variant("patches", pack=in_panels, copies=_patches, work=_gathered),
         Variant(pack=in_panels, work=_flat),
     ),
@@ -154,7 +154,7 @@ def estimate(arguments: Kernel, variant: str) -> float:
 
     Example:
         >>> from shufflekit.plan.kernels import Window
-        >>> tower = Convolution(64, 64, Window(56, 56, 56, 56, 3, 3, pad_y=1, pad_x=1), "relu", 0.0)
+        >>> tower = Convolution(64, 64, Window(56, 56, 56, 56, 3, 3, pad_y=1, pad_x=1), "relu", 0.0, 0.0)
         >>> min(("rows", "winograd2", "winograd4"), key=lambda variant: estimate(tower, variant))
         'winograd4'
     """
