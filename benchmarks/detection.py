@@ -29,9 +29,9 @@ from rich.table import Table
 
 import shufflekit as sk
 from shufflekit.bench.race import ALLOWED_DIFFERENCE, take_turns
-from shufflekit.cli._detectors import engine_detector
 from shufflekit.data.images import read_image
 from shufflekit.detect.create import create_detector
+from shufflekit.detect.runners import engine_detector
 from shufflekit.device.host import cpu_name
 from shufflekit.errors import ShufflekitError
 from shufflekit.export.to_onnx import load_onnx

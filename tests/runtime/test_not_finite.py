@@ -18,7 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import shufflekit as sk
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.plan import choose
+from shufflekit.plan.build import build
 from shufflekit.plan.kernels import KERNELS, Activation, Operation, Pooling, Reduction, Resizing
 from shufflekit.runtime import Engine
 from tests.runtime.random_networks import ACTIVATIONS
@@ -163,9 +166,23 @@ def test_what_is_not_finite_is_as_in_pytorch(name: str, side: str) -> None:
     network, x = case(name, side)
     if name == "gelu":
         x[x == np.inf] = 1  # PyTorch's vectors make a NaN of it, and its single floats do not
+    compare(compiled(network, x).program.to_bytes(), network, x)
+
+
+@pytest.mark.parametrize("variant", ["winograd2", "winograd4"])
+def test_tiles_keep_to_themselves_what_is_not_finite(variant: str) -> None:
+    torch.manual_seed(0)
+    network, x = Residual(nn.Conv2d(4, 4, 3, 1, 1)), images(*SIDES["wide"])
+    graph = simplify(capture(network.eval(), (1, *x.shape[1:])))
+    program = build(graph, price=lambda _arguments, name: float(name != variant))
+    assert variant in [step.variant for step in program.steps]
+    compare(program.to_bytes(), network, x)
+
+
+def compare(content: bytes, network: nn.Module, x: Tensor) -> None:
+    """What a plan gives, with PyTorch."""
     with torch.inference_mode():
         expected = network(x).numpy()
-    content = compiled(network, x).program.to_bytes()
     for instruction_set in native.instruction_sets():
         found = Engine(content, instruction_set=instruction_set)(x.numpy())
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True, err_msg=instruction_set)

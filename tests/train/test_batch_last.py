@@ -150,6 +150,15 @@ CASES: dict[str, Callable[..., Any]] = {
     "a norm of two that were put together": lambda m, x: m.second.bn(
         torch.cat((m.first.conv(x)[:, :4], m.second.conv(x)[:, 4:]), 1)
     ),
+    "a norm that is not trained": lambda m, x: F.batch_norm(
+        m.first.conv(x), m.first.bn.running_mean, m.first.bn.running_var, m.first.bn.weight, m.first.bn.bias, False
+    ),
+    "a norm without weights": lambda m, x: m.second(F.batch_norm(m.first.conv(x), None, None, None, None, True)),
+    "a norm without shifts": lambda m, x: F.batch_norm(m.first.conv(x), None, None, m.first.bn.weight, None, True),
+    "a norm without factors": lambda m, x: F.batch_norm(m.first.conv(x), None, None, None, m.first.bn.bias, True),
+    "a norm of a norm": lambda m, x: m.second.bn(m.first(x)),
+    "a norm of other channels": lambda m, x: m.second.bn(shuffle(m.first.conv(x), 4)),
+    "a norm of what was read": lambda m, x: (y := m.first.conv(x)).mean((2, 3), keepdim=True) + m.first.bn(y),
     "whole mean": lambda m, x: m.first(x).mean((2, 3)),
     "mean and gate": lambda m, x: (y := m.first(x)) * torch.sigmoid(m.second(y).mean((2, 3), keepdim=True)),
     "no norm": lambda m, x: F.relu(m.first.conv(x)),
@@ -164,6 +173,14 @@ CASES: dict[str, Callable[..., Any]] = {
 def test_what_surrounds_them(case: str, depth: int) -> None:
     torch.manual_seed(1)
     check(Around(CASES[case], depth), (16, depth, 5, 5), tolerance=3e-4)  # a norm behind a norm amplifies rounding
+
+
+@pytest.mark.parametrize(("images", "kind"), [(16, Map), (32, Map), (8, Tensor)])
+def test_what_pytorch_computes_of_a_map_is_a_map_again_where_it_can_be(images: int, kind: type) -> None:
+    found = Map.of(torch.randn(32, 3, 4, 5))[:images]
+    assert type(found) is kind
+    assert type(torch.sigmoid(found)) is kind
+    assert type(torch.sigmoid(found).double()) is Tensor
 
 
 def test_an_activation_in_place_of_what_was_read_is_refused() -> None:
@@ -223,6 +240,13 @@ def test_most_of_a_network_runs_in_our_steps(monkeypatch: pytest.MonkeyPatch) ->
     model = build_model("shufflenet_v1_g8_x0_25", num_classes=5, small_input=True)
     model(Map.of(torch.randn(16, 3, 16, 16)))
     assert len(steps) == sum(isinstance(m, nn.Conv2d) for m in model.modules()) == 49
+
+
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d])
+def test_a_pool_of_what_is_bounded_is_bounded_so_that_relu_behind_it_costs_nothing(pool: Callable[..., Any]) -> None:
+    bounded = pool(F.relu6(Block(4, 8, 1, 1, 0, 1)(Map.of(torch.randn(16, 4, 5, 5)))), 3, 2, 1)
+    value = bounded._parts[0].value
+    assert F.relu(bounded)._parts[0].value is value is not None
 
 
 class Doubled(nn.Module):

@@ -93,7 +93,7 @@ def _pictures(out: Path, images: Photos) -> Pictures:
 
 
 def _detector(model: str, weights: str | None, engine: str | None) -> PhotoDetector:
-    from shufflekit.cli._detectors import engine_detector, native_detector, torch_detector
+    from shufflekit.detect.runners import engine_detector, native_detector, torch_detector
 
     source = read_model(model, "detect", (*NETWORK, "plan"), weights, engine)
     if not source.is_network:

@@ -23,6 +23,7 @@ Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 
 WIDE = 16  # pixels: a row that fills the widest vector
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
+WINOGRAD_ROWS = 16  # output channels whose weights lie together (native/kernels/convolution/convolution.h)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ POOL = "adaptive_avg_pool"
         (lambda x: x.mean(1), ["mean"]),
         (lambda x: x.mean((1, 2, 3)), ["mean"]),
         (lambda x: x.flatten(2).mean(2), ["reshape", "mean"]),
+        (lambda x: x.unflatten(1, (2, 2)).mean((2, 3)), ["reshape", "mean"]),
     ],
 )
 def test_the_mean_of_each_map_is_a_pool(forward, found) -> None:

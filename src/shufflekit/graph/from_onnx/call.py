@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from shufflekit.graph.from_onnx.file import MOST_BYTES, FileNode
-from shufflekit.graph.from_onnx.tensor import Known, OneImageError, Tensor, merged
+from shufflekit.graph.from_onnx.tensor import Known, OneImageError, Tensor, each_image, merged
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError, Shape, numbers
 from shufflekit.graph.ops.moves import Permute, Reshape
+from shufflekit.graph.ops.repeat import Repeat
 
 Operand = Tensor | Array
 Step = tuple[Operator, tuple[str | Array, ...], str]  # what it writes comes last
@@ -72,6 +73,20 @@ class Call:
         if isinstance(found, Tensor):
             return found
         return found.array if self._number is None else found.at(self._number)
+
+    def tensors(self, name: str) -> list[Tensor]:
+        """The inputs of a name that stands for any number; a constant is what each image has."""
+        found = self._inputs.get(name, ())
+        x = next(each for each in found if isinstance(each, Tensor))
+        return [each if isinstance(each, Tensor) else self._repeated(each, x) for each in found]
+
+    def _repeated(self, constant: Known, x: Tensor) -> Tensor:
+        one, inner = each_image(constant, self.batches), 0
+        if self.is_of_one and (x.inner or one.shape[:1] != (1,)):
+            one, inner = one[np.newaxis], 1
+        found = self.emit(Repeat(), one, x, images=Images(one.shape, 0), inner=inner)
+        assert isinstance(found, Tensor)
+        return found
 
     def constant(self, *names: str) -> Array | None:
         """An input that does not depend on the images, or None without it."""
@@ -143,6 +158,11 @@ class Call:
     def stored(self, x: Operand) -> Shape:
         """The shape of an operand's value in the graph."""
         return self._shapes[x.name] if isinstance(x, Tensor) else x.shape
+
+    @property
+    def depends(self) -> bool:
+        """Whether something depends on the images."""
+        return self._number is None
 
     @property
     def is_of_one(self) -> bool:

@@ -539,12 +539,10 @@ def _pad(call: Call) -> Operand:
 
 
 def _concat(call: Call) -> Operand:
-    parts = call.operands("inputs")
-    tensors = [each for each in parts if isinstance(each, Tensor)]
-    if not tensors:
+    if not call.depends:
+        parts = call.operands("inputs")
         return call.emit(Concat(dimension(int(call["axis"]), parts[0].ndim)), *parts)  # type: ignore[union-attr]
-    if len(tensors) < len(parts):
-        raise RefusedError("of constants and computed tensors is not supported")
+    tensors = call.tensors("inputs")
     axis = dimension(int(call["axis"]), tensors[0].rank)
     if call.is_of_one and (axis == 0 or any(each.inner for each in tensors)):
         tensors = [call.opened(each) for each in tensors]

@@ -57,6 +57,7 @@ from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
+from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -426,6 +427,38 @@ def _sliced(call: Call, dim: int, part: slice) -> Nodes | Same:
     return Nodes([(Slice(stored, start, max(start, stop), step), (name,))], images)
 
 
+def _slice_scatter(call: Call) -> Nodes | Same:
+    """A tensor with another in the place of some of a dimension: what is before, the other, what is behind."""
+    (name, x), (new, y), dim = call.place(), call.place("src"), call.dim()
+    if y.sizes == x.sizes:
+        return Same(call.nodes("src")[0])
+    stored = x.stored_dim(dim)
+    start, stop, step = slice(call["start"], call["end"], int(call["step"])).indices(x.sizes[dim])
+    if step != 1:
+        raise RefusedError(f"step must be 1, found {step}")
+    steps: list[Step] = [(Slice(stored, *part), (name,)) for part in ((0, start), (stop, x.sizes[dim])) if part[0] < part[1]]
+    parts: list[str | int] = [*range(len(steps))]
+    parts.insert(int(start > 0), new)
+    return Nodes([*steps, (Concat(stored), tuple(parts))], x)
+
+
+def _copy(call: Call) -> Same:
+    """What is written into a tensor, whatever that was."""
+    if call.sizes("src") != call.sizes("self"):
+        raise RefusedError(f"src must be {call.sizes('self')}, found {call.sizes('src')}")
+    return Same(call.nodes("src")[0])
+
+
+def _full(value: float | None = None) -> Callable[[Call], Nodes]:
+    """A tensor of one number, as large as the result."""
+
+    def translate(call: Call) -> Nodes:
+        number = call["fill_value"] if value is None else value
+        return Nodes([(Repeat(), (np.full(call.output.sizes, number, np.float32), call.place()[0]))])
+
+    return translate
+
+
 def _select(call: Call) -> Nodes:
     return _selected(call, call.dim(), int(call["index"]))
 
@@ -601,6 +634,11 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.stack": _stack,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
+    "aten.slice_scatter": _slice_scatter,
+    "aten.copy": _copy,
+    **{f"aten.{name}": _full(0) for name in ("zeros_like", "new_zeros")},
+    **{f"aten.{name}": _full(1) for name in ("ones_like", "new_ones")},
+    **{f"aten.{name}": _full() for name in ("full_like", "new_full")},
     "aten.index_select": _index_select,
     "aten.index.Tensor": _index,
     **{f"aten.{op}": _reshape for op in ("view", "_unsafe_view", "reshape", "flatten.using_ints", "view_as", "reshape_as")},

@@ -42,6 +42,7 @@ from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Nor
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
+from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -54,5 +55,5 @@ OPERATORS: tuple[type[Operator], ...] = (
     *(Sigmoid, Hardsigmoid, LogSigmoid, Tanh, Softplus, Erf),
     *(Exp, Log, Power, Sqrt, Rsqrt, Reciprocal, Abs, Floor, Ceil, Round),
     *(Add, Sub, Mul, Div, Minimum, Maximum, Pow),
-    *(Pad, Reshape, Permute, Slice, Take, Concat, Expand),
+    *(Pad, Reshape, Permute, Slice, Take, Concat, Expand, Repeat),
 )

@@ -1,4 +1,4 @@
-"""What runs a detector: PyTorch, the engine after compiling, or a plan; torch is loaded only where it is needed."""
+"""What runs a detector: PyTorch, or the engine; torch is loaded only where it is needed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 
 def torch_detector(network: Detector) -> PhotoDetector:
-    """A detector that runs in PyTorch."""
+    """A detector that runs in PyTorch; the module is left as it was."""
     import torch
 
-    from shufflekit.modes import torch_threads
-
-    network.eval()
+    from shufflekit.modes import evaluation, torch_threads
 
     def maps(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        with torch_threads(1), torch.inference_mode():  # as for `predict`: a second thread gains little on one photo
+        # One thread, as for `predict`: a second one gains little on one photo.
+        with torch_threads(1), evaluation(network), torch.inference_mode():
             return [values.numpy() for values in network(torch.from_numpy(images))]
 
     return PhotoDetector(maps, network.pretrained_cfg or {}, network.architecture)
@@ -39,7 +38,14 @@ def native_detector(network: Detector) -> PhotoDetector:
 
 
 def engine_detector(engine: Engine, name: str) -> PhotoDetector:
-    """A detector that runs on the engine; how photos go in and boxes come out stands in the plan."""
+    """A detector that runs on the engine; how photos go in and boxes come out stands in the plan.
+
+    Args:
+        name: what messages call it.
+
+    Raises:
+        InputError: the plan is not that of a detector.
+    """
     info = engine.program.info
     if "detection" not in info or engine.input_shape[0] != 3:
         raise InputError(f"{name}: must be the plan of a detector, found that of {engine.program.name or 'another network'}")

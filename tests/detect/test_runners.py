@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import shufflekit as sk
+from shufflekit.detect.create import create_detector
+from shufflekit.detect.runners import engine_detector, native_detector, torch_detector
+from shufflekit.errors import InputError
+from shufflekit.models import build_model
+
+
+def test_pytorch_and_the_engine_see_the_same_and_leave_the_network_as_it_was() -> None:
+    network = create_detector("fastestdet", num_classes=2)
+    network.pretrained_cfg["input_size"] = (3, 64, 64)
+    network.eval().backbone.train()
+    before = [module.training for module in network.modules()]
+    photo = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
+    found, same = (run(network)(photo, 0.01) for run in (torch_detector, native_detector))
+    assert [module.training for module in network.modules()] == before
+    assert [one.index for one in found] == [one.index for one in same]
+    np.testing.assert_allclose([one.box for one in found], [one.box for one in same], atol=0.1)
+    assert found
+
+
+def test_the_plan_of_something_else_is_refused() -> None:
+    engine = sk.compile(build_model("shufflenet_v2_x0_5", num_classes=2, small_input=True), (1, 3, 32, 32))
+    with pytest.raises(InputError, match=r"^a.plan: must be the plan of a detector, found that of shufflenet_v2_x0_5$"):
+        engine_detector(engine, "a.plan")
