@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -56,6 +57,19 @@ class Spread(nn.Module):
         return torch.minimum(1 - torch.arange(7.0) * x.softmax(3), torch.linalg.vector_norm(x, 1, 1, True)).clamp(-1, 2)
 
 
+class Moves(nn.Module):
+    """What is transposed, interleaved, padded, or a product of two matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Sequential(nn.Conv2d(3, 8, 1), nn.PReLU(8), nn.ConvTranspose2d(8, 4, 3, 2, 1), nn.PReLU(4))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = F.pad(self.up(x), (1, 0, 0, 2, 0, 1), value=0.5)
+        tokens = y.flatten(2)
+        return tokens @ tokens.transpose(1, 2), y.permute(0, 2, 3, 1), y[:, :, ::2].flip(3)
+
+
 def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
     return {
         "everything": (Everything(), (1, 3, 33, 37)),
@@ -64,6 +78,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "low": (nn.Sequential(nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.MaxPool2d(3, 2, 1)), (1, 2, 1, 300)),
         "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
         "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
+        "moves": (Moves(), (1, 3, 6, 5)),
         "linear": (
             nn.Sequential(nn.Conv2d(1, 9, 1), nn.LocalResponseNorm(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 17)),
             (1, 1, 7, 7),
@@ -83,18 +98,27 @@ def roomy(program: Program) -> Program:
     )
 
 
+def programs() -> Iterator[Program]:
+    """Of the networks, and of one convolution by each variant."""
+    for name, (network, shape) in networks().items():
+        with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
+            yield build(simplify(capture(network.eval(), shape)), name)
+    graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
+    for variant in [each.name for each in choose.variants_of("convolution")]:
+        yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
+
+
 def main(folder: Path) -> None:
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     used = set()
-    for name, (network, shape) in networks().items():
-        with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
-            program = build(simplify(capture(network.eval(), shape)), name)
-        used |= {step.kernel for step in program.steps}
+    for program in programs():
+        name = program.name
+        used |= {(step.kernel, step.variant) for step in program.steps}
         (folder / f"{name}.plan").write_bytes(program.to_bytes())
         (folder / f"{name}_roomy.plan").write_bytes(roomy(program).to_bytes())
-    if missing := KERNELS.keys() - used:
-        sys.exit(f"make_seeds: no plan uses {', '.join(sorted(missing))}")
+    if missing := {(kernel, each.name) for kernel in KERNELS for each in choose.variants_of(kernel)} - used:
+        sys.exit(f"make_seeds: no plan uses {', '.join(map(' '.join, sorted(missing)))}")
 
 
 if __name__ == "__main__":
