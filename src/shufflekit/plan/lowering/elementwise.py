@@ -36,10 +36,10 @@ def _scaled(
     shift: NDArray[np.float32],
     activation: activations.Activation | None,
 ) -> View:
-    if len(scale) == 1 and not weights_of(activation, 1):
+    if len(np.unique(scale)) == len(np.unique(shift)) == 1 and not weights_of(activation, 1):
         planes, view = lowering.lying(node.inputs[0], node)
         affine = Affine(planes.starts.size, planes.pixels, *fields_of(activation))
-        same = {"scale": np.repeat(scale, planes.starts.size), "shift": np.repeat(shift, planes.starts.size)}
+        same = {"scale": np.full(planes.starts.size, scale[0]), "shift": np.full(planes.starts.size, shift[0])}
         return view.like(lowering.emit(affine, node.name, {"in": planes.starts}, planes.plane, same))
     x = lowering.channels(node.inputs[0], node)
     affine = Affine(x.starts.size, x.pixels, *fields_of(activation))
