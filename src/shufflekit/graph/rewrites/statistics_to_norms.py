@@ -127,7 +127,7 @@ def _with_eps(value: str, walk: Rewriting) -> tuple[str, float]:
 def _squared(value: str, walk: Rewriting) -> str:
     """The x of x * x, or ""."""
     node = walk.plain(value)
-    is_square = node is not None and isinstance(node.operator, Mul) and _are_same(*node.inputs, walk)
+    is_square = node is not None and isinstance(node.operator, Mul) and _are_same(node.inputs[0], node.inputs[1], walk)
     return node.inputs[0] if node is not None and is_square else _read(Power(2.0), value, walk)
 
 
