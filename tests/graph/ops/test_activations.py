@@ -42,6 +42,7 @@ def of_torch(name: str):
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_an_activation_is_torchs(operator: type[ElementWise]) -> None:
     x = np.concatenate([np.linspace(-12, 12, 481), [-100, 100, -1e4, 1e4, math.inf]]).astype(np.float32)
+    x = x[:-1] if operator is Gelu else x  # of infinity torch's vectors make a NaN, and its single floats infinity
     check(operator(), of_torch(operator.name), x.reshape(1, -1), atol=1e-6)
     assert np.isnan(operator().reference(np.array([math.nan], np.float32))).all()
 

@@ -221,8 +221,7 @@ def _image_scaler(call: Call) -> Operand:
 
 def _crop(call: Call) -> Operand:
     """What borders leave: left, above, right, below; or as much as `scale` says."""
-    x = call.images("input")
-    border: Sequence[int] = call["border"] or ()
+    x, border = call.images("input"), tuple(call["border"] or ())
     if len(border) != 4 or min(border) < 0 or len(call["scale"] or (0, 0)) != 2:
         raise RefusedError(f"border must be four numbers, and scale two, found {border} and {call['scale']}")
     (left, above, right, below), sizes = border, call["scale"] or (None, None)

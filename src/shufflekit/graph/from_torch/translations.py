@@ -313,6 +313,16 @@ def _of_two(call: Call, operator: Operator, first: str, second: str) -> Nodes:
     return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
 
 
+def _addcmul(call: Call) -> Nodes:
+    """A product and a sum."""
+    if call["value"] != 1:
+        raise RefusedError(f"value must be 1, found {call['value']}")
+    product, summand = _of_two(call, Mul(), "tensor1", "tensor2"), call.number("self")
+    images = product.images or call.output
+    added = call.place("self")[0] if summand is None else _meeting(images, summand)
+    return Nodes([*product.steps, (Add(), (0, added))], images if summand is None or not images.is_first else None)
+
+
 def _of_tensors(call: Call, operator: Operator, first: str, second: str) -> Nodes:
     (a, x), (b, y) = call.place(first), call.place(second)
     if x == y:
@@ -340,7 +350,7 @@ def _meeting(x: Images, constant: Any) -> Array:
 
 
 def _clamp(call: Call) -> Nodes:
-    bounds = ("min", "max") if call.has("min") else ("min_val", "max_val")
+    bounds = ("min_val", "max_val") if call.has("min_val") else ("min", "max")
     low, high = (call[bound] if call.has(bound) else None for bound in bounds)
     clamp = Clamp(-math.inf if low is None else float(low), math.inf if high is None else float(high))
     return _elementwise(call, clamp)
@@ -787,6 +797,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.sub.Scalar": _arithmetic(Sub()),
     "aten.div.Tensor": _arithmetic(Div()),
     "aten.div.Scalar": _arithmetic(Div()),
+    "aten.addcmul": _addcmul,
     "aten.rsub.Scalar": _swapped(Sub()),
     "aten.rsub.Tensor": _swapped(Sub()),
     **{f"aten.{op}": _arithmetic(Minimum()) for op in ("minimum", "min.other")},
@@ -865,6 +876,8 @@ FRESH = (
         for op in ("conv2d", "conv2d.padding", "linear", "batch_norm", "max_pool2d", "avg_pool2d", "mean.dim", "cat")
     ),
     *(f"aten.{op}.Tensor" for op in ("add", "sub", "mul", "div")),
+    *(f"aten.{op}" for op in ("minimum", "maximum", "layer_norm", "rms_norm", "group_norm", "instance_norm", "softmax.int")),
+    *(f"aten.{op}" for op in ("log_softmax.int", "sum.dim_IntList", "amax", "amin", "linalg_vector_norm")),
     *(f"aten.{op}" for op in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu")),
     *(f"aten.{op}" for op in ("clamp", "clamp_min", "clamp_max", "hardtanh")),
     *(
