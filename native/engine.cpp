@@ -85,7 +85,10 @@ void Engine::give_back(std::unique_ptr<Context> context) const {
 
 void Engine::run_step(const Step& step, char* arena, char* scratch, const Image& image, int part, int parts) const {
     const char* in = arena;
-    if (const int32_t input = step.in_buffer - 1; input >= 0)
+    const auto inputs = static_cast<int32_t>(program_.inputs().size());
+    if (const int32_t input = step.in_buffer - 1; input == inputs)
+        in = program_.weights();
+    else if (input >= 0)
         in = image_of(program_.inputs()[input], static_cast<const char*>(image.inputs[input]), image.number);
     char* out = arena;
     if (const int32_t output = step.out_buffer - 1; output >= 0)

@@ -1,6 +1,7 @@
 #include "fields.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 
 #include "fail.h"
@@ -31,14 +32,23 @@ int64_t Fields::whole(std::string_view name, const Json& value, int64_t least, i
     refuse(name, std::to_string(least) + " to " + std::to_string(most) + (number ? ", found " + std::to_string(*number) : ""));
 }
 
-float Fields::real(std::string_view name) const {
-    constexpr double most = 65536;
+double Fields::number(std::string_view name) const {
     const Json& value = get(name);
     const auto* integer = value.as<int64_t>();
     const auto* real = value.as<double>();
-    const double number = integer ? static_cast<double>(*integer) : real ? *real : NAN;
-    if (!(std::fabs(number) <= most)) refuse(name, "a number between -65536 and 65536");
-    return static_cast<float>(number);
+    return integer ? static_cast<double>(*integer) : real ? *real : NAN;
+}
+
+float Fields::real(std::string_view name) const {
+    const double found = number(name);
+    if (!(std::fabs(found) <= 65536)) refuse(name, "a number between -65536 and 65536");
+    return static_cast<float>(found);
+}
+
+float Fields::bound(std::string_view name) const {
+    const double found = number(name);
+    if (!(std::fabs(found) <= 1e39)) refuse(name, "a number between -1e39 and 1e39");
+    return std::fabs(found) <= FLT_MAX ? static_cast<float>(found) : found < 0 ? -INFINITY : INFINITY;
 }
 
 bool Fields::truth(std::string_view name) const {

@@ -24,6 +24,7 @@ class Fields {
     int64_t whole(std::string_view name, int64_t least, int64_t most) const { return whole(name, get(name), least, most); }
     int64_t whole(std::string_view name, const Json& value, int64_t least, int64_t most) const;
     float real(std::string_view name) const;
+    float bound(std::string_view name) const;  // any, 1e39 is infinity
     bool truth(std::string_view name) const;
     const std::string& text(std::string_view name) const;
     const Json::Array& list(std::string_view name, size_t least, size_t most) const;
@@ -43,6 +44,8 @@ class Fields {
     void no_others() const;
 
   private:
+    double number(std::string_view name) const;
+
     const Json* json_;
     std::string where_;
     mutable std::vector<const Json*> known_;

@@ -106,9 +106,11 @@ Program::Program(Memory<char> content) : content_(std::move(content)) {
     if (!std::ranges::all_of(outputs_, [&](const Tensor& output) { return output.batched == batched_; }))
         plan.refuse("outputs", "for each image where an input is, and only there");
     const auto tables = bytes_of(header, "tables", "I32", alignof(int32_t), data);
+    const auto weights = bytes_of(header, "weights", "U8", plane_border, data);
+    weights_ = weights.data();
     constexpr int64_t most_arena = most_elements * 4;
     StepReader reader({reinterpret_cast<const int32_t*>(tables.data()), tables.size() / sizeof(int32_t)},
-                      bytes_of(header, "weights", "U8", plane_border, data), plan.whole("arena", 0, most_arena), inputs_, outputs_);
+                      weights, plan.whole("arena", 0, most_arena), inputs_, outputs_);
     for (const Json& step : plan.list("steps", 1, most_steps)) {
         steps_.push_back(reader.read_step(step, steps_.size()));
         scratch_ = std::max(scratch_, steps_.back().scratch);

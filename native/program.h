@@ -46,7 +46,7 @@ using Arguments = std::variant<std::monostate
                                >;
 
 // One run of a kernel. Tables and weights in `arguments` point into the program; the bases of its planes are set by whoever runs
-// it: buffer 0 is the arena; as input, 1 + i is input i; as output, 1 + i is output i.
+// it: buffer 0 is the arena; as input, 1 + i is input i, and behind the inputs are the weights; as output, 1 + i is output i.
 struct Step {
     std::string kernel, variant, name;
     int32_t in_buffer = 0, out_buffer = 0;
@@ -69,6 +69,7 @@ class Program {
     int64_t arena() const { return arena_; }      // bytes for one image, up to the last that a step reads or writes
     int64_t scratch() const { return scratch_; }  // bytes for each thread
 
+    const char* weights() const { return weights_; }
     const Memory<char>& content() const { return content_; }  // the file
 
   private:
@@ -77,6 +78,7 @@ class Program {
     std::vector<Tensor> inputs_, outputs_;
     std::vector<Step> steps_;
     Json info_;
+    const char* weights_ = nullptr;
     bool batched_ = true;
     int64_t arena_ = 0, scratch_ = 0;
 };

@@ -51,7 +51,7 @@ Step StepReader::read_step(const Json& json, size_t number) {
     touched_ = 0;
     out_planes_.clear();
     step_.kernel = fields.text("kernel"), step_.variant = fields.text("variant"), step_.name = fields.text("name");
-    whole("in_buffer", step_.in_buffer, 0, static_cast<int64_t>(inputs_.size()));
+    whole("in_buffer", step_.in_buffer, 0, static_cast<int64_t>(inputs_.size()) + 1);
     whole("out_buffer", step_.out_buffer, 0, static_cast<int64_t>(outputs_.size()));
     step_.flops = fields.whole("flops", 0, INT64_MAX), step_.bytes = fields.whole("bytes", 0, INT64_MAX);
     step_.arguments = entry_of(fields, step_.kernel, step_.variant).read(*this);
@@ -147,11 +147,13 @@ const int32_t* StepReader::read_planes(const char* name, int64_t channels, int64
                                        Reach reach) {
     const bool from_input = reads_input();
     if (from_input && reach != Reach::pixels) fields_->refuse("in_buffer", "0 for this kernel, found " + std::to_string(step_.in_buffer));
-    const Tensor* input = from_input ? &inputs_[step_.in_buffer - 1] : nullptr;
+    const bool from_weights = step_.in_buffer > static_cast<int64_t>(inputs_.size());
+    const Tensor* input = from_input && !from_weights ? &inputs_[step_.in_buffer - 1] : nullptr;
     if (input && input->type != type) fields_->refuse("in_buffer", "an input of what the kernel reads");
     const int32_t* offsets = table(name, channels);
     const int64_t plane = reach == Reach::pixels ? pixels * element : plane_bytes(pixels, element);
-    const int64_t end = inside(name, offsets, channels, element, plane, from_input ? input->bytes() : arena_);
+    const int64_t end = inside(name, offsets, channels, element, plane,
+                               from_weights ? static_cast<int64_t>(weights_.size()) : input ? input->bytes() : arena_);
     if (!from_input) used_ = std::max(used_, end);
     if (from_input || step_.out_buffer > 0) return offsets;
     for (int64_t c = 0; c < channels; ++c) {

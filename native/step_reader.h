@@ -38,7 +38,7 @@ class StepReader {
     }
     void epilogue(Epilogue& to) {
         word("activation", to.activation, activation_words);
-        real("slope", to.slope);
+        to.alpha = fields_->bound("alpha"), to.beta = fields_->bound("beta");
     }
     void window(const char* name, Window& to);
 

@@ -48,7 +48,7 @@ LAYERS: dict[str, set[str]] = {
     "plan.program": {"errors", "records", "plan.kernels"},
     "plan": {"graph", "plan.kernels", "plan.program"},
     "runtime": {"errors", "files", "plan.program", "device", "_native"},
-    "compiling": {"errors", "finite", "outputs", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"},
+    "compiling": {"errors", "finite", "outputs", "shapes", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"},
     "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
     "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},
@@ -60,7 +60,8 @@ LAYERS["bench"] = {"errors", "records", "modes", "finite", "outputs", "device", 
 LAYERS["bench"] |= {"files", "export", "_native"}
 LAYERS["reproduce"] = {"errors", "records", "files", "modes", "device", "models", "data", "train", "detect", "cost"}
 LAYERS["reproduce"] |= {"compiling", "profiling", "export", "bench"}
-LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_torch", "plan", "plan.kernels", "plan.program"}
+LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch"}
+LAYERS["cli"] -= {"plan", "plan.kernels", "plan.program"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
 # These load without torch: on a machine without it they measure a device, read images and run a plan.

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shufflekit.errors import UsageError
-from shufflekit.shapes import image_shape, sizes
+from shufflekit.shapes import image_shape, shapes_of, sizes
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 8, 9), [1, 3, 8, 9], torch.Size((1, 3, 8, 9)), np.array([1, 3, 8, 9])])
@@ -49,3 +49,33 @@ def test_other_networks_take_other_ranks(shape: Any) -> None:
 def test_sizes_of_any_rank_are_whole_and_above_0(shape: Any) -> None:
     with pytest.raises(UsageError, match=r"shape: must be \(N, C, H, W\) or the like, whole numbers of 1 or more, found "):
         sizes(shape, "shape")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "names", "message"),
+    [
+        ([(1, 3, 8, 8)], ["a", "b"], "shape: must be one for each of the inputs a, b, found 1"),
+        ((1, 3, 8, 8), ["a", "b"], "shape: must be one for each of the inputs a, b, found 1"),
+        ([(1, 3), (1, 4)], ["a"], "shape: must be one for each of the inputs a, found 2"),
+        (
+            [(1, 3), 4],
+            ["a", "b"],
+            r"shape: must be \(N, C, H, W\) or the like, whole numbers of 1 or more, found \(\(1, 3\), 4\)",
+        ),
+        ([(1, 3), (1, 0)], ["a", "b"], r"shape: must be .*found \(1, 0\)"),
+        ({"a": (1, 0)}, ["a"], r"shape of a: must be .*found \(1, 0\)"),
+        ({"c": (1, 3)}, ["a", "b"], "shape: must be of the inputs a, b, found c"),
+        ((1, 1, 1, 1, 1, 1), ["a"], r"shape: must have 1 to 5 dimensions, found \(1, 1, 1, 1, 1, 1\)"),
+        ([], ["a"], r"shape: must be .*found \(\)"),
+        ("12", ["a", "b"], "shape: must be .*found '12'"),
+    ],
+)
+def test_shapes_that_are_not_those_of_the_inputs_are_refused(shapes: Any, names: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        shapes_of(shapes, names, "shape")
+
+
+def test_shapes_come_in_order_or_by_name() -> None:
+    assert shapes_of((1, 3, 8, 8), ["a"]) == shapes_of([(1, 3, 8, 8)], ["a"]) == {"a": (1, 3, 8, 8)}
+    assert shapes_of(np.array([1, 3]), ["a"]) == shapes_of(torch.Size((1, 3)), ["a"]) == {"a": (1, 3)}  # type: ignore[arg-type]
+    assert shapes_of({"b": (2, 7)}, ["a", "b"]) == {"b": (2, 7)}

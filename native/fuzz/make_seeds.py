@@ -48,6 +48,14 @@ class Everything(nn.Module):
         return torch.softmax(self.fc(z.mean((2, 3))), 1), top, F.softmax(x, 1)[:, 1:5]
 
 
+class Spread(nn.Module):
+    """Each kind of arithmetic and of reduction, spread over rows and maps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.maximum(x - x.mean(1, keepdim=True), x.amax(3, keepdim=True)) / x.exp().sum(2, keepdim=True)
+        return torch.minimum(1 - torch.arange(7.0) * x.softmax(3), torch.linalg.vector_norm(x, 1, 1, True)).clamp(-1, 2)
+
+
 def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
     return {
         "everything": (Everything(), (1, 3, 33, 37)),
@@ -55,6 +63,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "convolutions": (nn.Sequential(nn.Conv2d(2, 4, 3, 1, 1), nn.SiLU(), nn.Conv2d(4, 6, 3, 2, 0, 2, 2)), (1, 2, 12, 20)),
         "low": (nn.Sequential(nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.MaxPool2d(3, 2, 1)), (1, 2, 1, 300)),
         "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
+        "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
         "linear": (
             nn.Sequential(nn.Conv2d(1, 9, 1), nn.LocalResponseNorm(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 17)),
             (1, 1, 7, 7),

@@ -44,25 +44,42 @@ void test_choice() {
     });
 }
 
+// What an activation may be off by, in millionths: of the result, of x where a result near zero has few digits, of the exponent's too.
+double allowed(float x, double needed, const Epilogue& epilogue) {
+    const Activation a = epilogue.activation;
+    const bool is_of_x = a == Activation::gelu || a == Activation::gelu_tanh;
+    const double more = a == Activation::power && x != 0 ? 1 + std::fabs(epilogue.alpha * std::log(std::fabs(x))) : 1;
+    return 1e-6 * more * std::max(std::fabs(is_of_x ? x : needed), 1e-29);
+}
+
+const std::vector<Epilogue> activations_to_test = [] {
+    std::vector<Epilogue> all;
+    for (int32_t a = 0; a < activations; ++a) all.push_back({static_cast<Activation>(a), 0.125f, 0.5f});
+    for (const float exponent : {3.0f, -2.0f, 2.5f, -1.0f, 0.0f}) all.push_back({Activation::power, exponent, 0});
+    all.push_back({Activation::elu, 1, 1}), all.push_back({Activation::softplus, 1, 20});
+    all.push_back({Activation::clamp, -INFINITY, 1}), all.push_back({Activation::clamp, -1, INFINITY});
+    return all;
+}();
+
 // -100, -99.99, ... 100 through each activation, and what PyTorch does with the ends of float32 and what is beyond them.
 void test_activations(std::string_view isa, Affine::Function* affine) {
     Report report(isa, "activations");
-    for (int32_t activation = 0; activation < activations; ++activation)
+    for (const Epilogue& epilogue : activations_to_test)
         report.run([&](Random&, std::string& about) -> std::string {
             constexpr int32_t count = 20001;
-            about = text("activation %d", activation);
+            about = text("%s of %g and %g", activation_words[static_cast<int32_t>(epilogue.activation)], epilogue.alpha, epilogue.beta);
             std::vector<float> in(plane_floats(count)), out(in.size());
             for (int32_t i = 0; i < count; ++i) in[i] = static_cast<float>(i - count / 2) / 100;
-            constexpr float ends[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, -88.5f, 88.5f};
+            constexpr float ends[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, -88.5f, 88.5f, 1e-40f, -0.0f, -4194304.5f, 8388607.5f, 3.9999f, -3.99f};
             for (size_t i = 0; i < std::size(ends); ++i) in[i] = in[count - 1 - i] = ends[i];  // in a vector, and behind the last one
             const int32_t offset = 0;
             const float one = 1, zero = 0;
-            const Affine a{{in.data(), &offset}, {out.data(), &offset}, &one, &zero, 1, count, {static_cast<Activation>(activation), 0.125f}};
+            const Affine a{{in.data(), &offset}, {out.data(), &offset}, &one, &zero, 1, count, epilogue};
             affine(a, 0, 1);
             for (int32_t i = 0; i < count; ++i) {
                 const auto needed = static_cast<float>(reference::activate(in[i], a.epilogue));
                 const bool equal = std::isnan(needed) ? std::isnan(out[i]) : out[i] == needed;
-                if (!equal && !(std::fabs(out[i] - needed) <= 1e-6 * std::max(std::fabs(needed), 1e-30f)))
+                if (!equal && !(std::fabs(double{out[i]} - needed) <= allowed(in[i], needed, epilogue)))
                     return text("of %.9g: found %.9g, needed %.9g", in[i], out[i], needed);
             }
             return "";

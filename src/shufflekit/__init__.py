@@ -10,7 +10,7 @@ from shufflekit.errors import missing_extra
 
 if TYPE_CHECKING:
     from shufflekit.compiling import compile as compile  # noqa: A004
-    from shufflekit.graph.from_onnx import load_onnx as load_onnx
+    from shufflekit.compiling import load_onnx as load_onnx
     from shufflekit.guidelines.audit import audit as audit
     from shufflekit.models import list_models as list_models
     from shufflekit.profiling.profile import profile as profile
@@ -33,7 +33,7 @@ _HOME = {
     "audit": "shufflekit.guidelines.audit",
     "compile": "shufflekit.compiling",
     "load": "shufflekit.runtime",
-    "load_onnx": "shufflekit.graph.from_onnx",
+    "load_onnx": "shufflekit.compiling",
 }
 
 # Path of a module in earlier versions -> where to find what it had.

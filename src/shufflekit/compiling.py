@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,14 @@ import numpy as np
 
 from shufflekit.errors import InputError, UsageError, missing_extra
 from shufflekit.finite import check_finite
-from shufflekit.graph import simplify
-from shufflekit.graph.from_onnx import OnnxNetwork, load_onnx
+from shufflekit.graph import Graph, from_onnx, simplify
+from shufflekit.graph.from_onnx import OnnxNetwork
+from shufflekit.graph.refusals import Refusals
 from shufflekit.outputs import Array, largest_difference
 from shufflekit.plan.build import build
+from shufflekit.plan.lower import lacks
 from shufflekit.runtime import Engine
+from shufflekit.shapes import Shapes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +29,7 @@ _KEPT = ("tag", "mean", "std", "channel_order", "interpolation", "crop_pct", "cl
 
 def compile(  # noqa: A001  # the word that torch uses too
     model: nn.Module | OnnxNetwork | str | Path,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Shapes | None = None,
     threads: int = 1,
     name: str = "",
     info: Mapping[str, Any] | None = None,
@@ -34,9 +37,10 @@ def compile(  # noqa: A001  # the word that torch uses too
     """Compiles a network as it is in evaluation; a module is left as it was.
 
     Args:
-        model: a module that takes one float32 tensor and returns one, or several in a list, tuple or dict; or an ONNX file, for
+        model: a module that takes float32 tensors and returns one, or several in a list, tuple or dict; or an ONNX file, for
             which no torch is loaded.
-        input_shape: (N, C, H, W); the engine takes any N. An ONNX file needs it only for sizes that it leaves open.
+        input_shape: (N, C, H, W) or the like; the engine takes any N. Of several inputs one for each in order, or by name. An
+            ONNX file needs it only for sizes that it leaves open.
         threads: of one call.
         name: of the plan; the network's architecture, its class or its file by default.
         info: plain data to keep in the plan, beside what `pretrained_cfg` or the file says of preprocessing and classes.
@@ -69,8 +73,34 @@ def compile(  # noqa: A001  # the word that torch uses too
     name = name or getattr(model, "architecture", "") or type(model).__name__
     if about.get("detection", {}).get("form") == "regions":
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
-    graph = simplify(capture(model, input_shape))
+    graph = simplify(capture(model, input_shape, _lacks))
     return Engine(build(graph, name, {**about, **(info or {})}).to_bytes(), threads)
+
+
+def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwork:
+    """Reads an ONNX file of opset 7 to 23; nothing in it is run, and no torch is loaded.
+
+    Args:
+        path: of the file.
+        input_shape: (N, C, H, W), or whatever order and dimensions the file has, for sizes that the file leaves open; of
+            several inputs one for each in order, or some by name.
+
+    Raises:
+        InputError: no such file, no sound one, or one with operators that the engine does not have; all are named.
+        UsageError: a shape is not that of the file's input, or is needed.
+        MissingExtraError: the package onnx is not installed.
+
+    Example:
+        >>> load_onnx("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    return from_onnx.load_onnx(path, input_shape, _lacks)
+
+
+def _lacks(graph: Graph) -> Refusals:
+    """What the engine lacks of a graph, which has inputs in the place of what could not be read."""
+    return lacks(simplify(graph))
 
 
 def difference_to(reference: Callable[[Array], list[Array]], engine: Engine, name: str) -> float:

@@ -1,12 +1,15 @@
-"""The one place that checks an input's shape."""
+"""The one place that checks the shapes of inputs."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shufflekit.errors import UsageError
+
+Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]  # of one input, of each in order, by name
+MOST_DIMENSIONS = 5  # of an input, its batch among them
 
 
 def sizes(shape: Sequence[Any], name: str = "input_shape") -> tuple[int, ...]:
@@ -56,6 +59,56 @@ def image_shape(shape: Sequence[Any], name: str = "input_shape") -> tuple[int, i
     return n, c, h, w
 
 
+def shapes_of(shapes: Shapes, names: Sequence[str], name: str = "input_shape") -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's inputs by name; given by name, some may be left out.
+
+    Args:
+        shapes: (N, C, H, W) or the like where there is one input; else one for each, in order or by name.
+        names: of the inputs, in order.
+        name: what the caller calls the shapes, for the message.
+
+    Raises:
+        UsageError: one is no shape of 1 to 5 dimensions, they are more or fewer than the inputs, or of others.
+
+    Example:
+        >>> shapes_of([(1, 3, 8, 8), (1, 7)], ["image", "sizes"])
+        {'image': (1, 3, 8, 8), 'sizes': (1, 7)}
+        >>> shapes_of({"size": (1, 7)}, ["image", "sizes"])
+        Traceback (most recent call last):
+        shufflekit.errors.UsageError: input_shape: must be of the inputs image, sizes, found size
+    """
+    if isinstance(shapes, Mapping):
+        if unknown := [each for each in shapes if each not in names]:
+            raise UsageError(f"{name}: must be of the inputs {', '.join(names)}, found {', '.join(map(str, unknown))}")
+        return {each: _input_shape(shape, f"{name} of {each}") for each, shape in shapes.items()}
+    given: Sequence[Any] = shapes if are_several(shapes) else [shapes]
+    found = [_input_shape(shape, name) for shape in given]
+    if len(found) != len(names):
+        raise UsageError(f"{name}: must be one for each of the inputs {', '.join(names)}, found {len(found)}")
+    return dict(zip(names, found))
+
+
+def are_several(shapes: Shapes) -> bool:
+    """Whether they are of several inputs in order.
+
+    Example:
+        >>> are_several((1, 3, 8, 8)), are_several([(1, 3), (1, 4)])
+        (False, True)
+    """
+    return isinstance(shapes, Sequence) and bool(shapes) and all(_is_shape(each) for each in shapes)
+
+
+def _input_shape(shape: Sequence[Any], name: str) -> tuple[int, ...]:
+    found = sizes(shape, name)
+    if len(found) > MOST_DIMENSIONS:
+        raise UsageError(f"{name}: must have 1 to {MOST_DIMENSIONS} dimensions, found {_shown(shape)}")
+    return found
+
+
+def _is_shape(found: Any) -> bool:
+    return isinstance(found, Sequence) and not isinstance(found, str)
+
+
 def _whole_numbers(shape: Sequence[Any]) -> tuple[int, ...]:
     """The sizes, or none where one is no whole number."""
     try:
@@ -65,4 +118,4 @@ def _whole_numbers(shape: Sequence[Any]) -> tuple[int, ...]:
 
 
 def _shown(shape: Any) -> str:
-    return f"({', '.join(map(str, shape))})" if isinstance(shape, Sequence) and not isinstance(shape, str) else repr(shape)
+    return f"({', '.join(map(str, shape))})" if _is_shape(shape) else repr(shape)

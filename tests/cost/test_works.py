@@ -84,10 +84,12 @@ class Others(nn.Module):
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
         self.pointwise, self.depthwise = nn.Conv2d(8, 16, 1), nn.Conv2d(16, 16, 3, 1, 1, groups=16)
+        self.layer_norm = nn.GroupNorm(1, 16)
 
     def forward(self, x):
         x = self.depthwise(self.pointwise(self.norm(self.conv(x).relu())))
-        return x * x.mean((2, 3), keepdim=True).sigmoid()
+        x = x * x.mean((2, 3), keepdim=True).sigmoid()
+        return self.layer_norm(x).amax(1) - torch.ones(62, 62)
 
 
 def test_every_kernel_of_the_engine_has_a_family():
@@ -109,7 +111,8 @@ def test_every_kernel_of_the_engine_has_a_family():
         others = sk.compile(Others(), (1, 3, 64, 64)).program.steps
     assert {step.kernel for step in (*steps, *others)} == set(KERNELS)
     works = works_of_steps(others, DEVICE, 1)
-    families = ["convolution", "affine", "pointwise_depthwise", "adaptive pool", "binary of scalars", "gather"]
+    families = ["convolution", "affine", "pointwise_depthwise", "adaptive pool", "binary of scalars"]
+    families += ["normalize", "reduce", "binary_constant", "gather"]
     assert [work.family for work in works] == families
     assert all(torch.tensor(work.features).isfinite().all() for work in works)
     works = works_of_steps(steps, DEVICE, 1)
@@ -144,8 +147,11 @@ PIXELS, TAPS, WIDTH_WASTE = log2(32 * 30), log2(15), log2(32 / 30)
         (step("gather", channels=16, out_height=7, out_width=9), "gather", (4, log2(63))),
         (step("resize", channels=16, out_height=7, out_width=9, resizing="nearest"), "resize nearest", (4, log2(63))),
         (step("affine", channels=24, pixels=49), "affine", (log2(24), log2(49))),
-        (step("binary", channels=24, pixels=49, b_is_scalar=False), "binary", (log2(24), log2(49))),
-        (step("binary", channels=24, pixels=49, b_is_scalar=True), "binary of scalars", (log2(24), log2(49))),
+        (step("binary", channels=24, height=7, width=7, a_pixels=49, b_pixels=49), "binary", (log2(24), log2(49))),
+        (step("binary", channels=24, height=7, width=7, a_pixels=49, b_pixels=1), "binary of scalars", (log2(24), log2(49))),
+        (step("binary_constant", channels=24, height=7, width=7), "binary_constant", (log2(24), log2(49))),
+        (step("reduce", groups=3, count=8, length=7, inner=7), "reduce", (log2(24), log2(49))),
+        (step("softmax", groups=3, count=8, outer=7, length=7), "softmax", (log2(24), log2(49))),
         (step("depthwise", channels=24, window=WINDOW), "depthwise", (PIXELS, log2(24), TAPS, 1, WIDTH_WASTE, 0)),
         (
             step("depthwise", channels=24, window=WINDOW, residual=True),

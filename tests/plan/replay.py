@@ -42,6 +42,7 @@ def assert_memory_holds(program: Program) -> None:
     """Every plane that a step reads is whole, as one step wrote it, and nothing is written over what the step still reads."""
     writer, pixel = np.full(program.arena // 4, -1), np.zeros(program.arena // 4, int)
     outputs = [np.zeros(math.prod(output.shape), bool) for output in program.outputs]
+    sources = [*(math.prod(each.shape) for each in program.inputs), program.weights.nbytes // 4]
     for number, step in enumerate(program.steps):
         tables = planes(program, step)
         out = tables.pop("out")
@@ -50,7 +51,7 @@ def assert_memory_holds(program: Program) -> None:
             floats = read.floats
             assert floats.min() >= 0, where
             if step.in_buffer:
-                assert floats.max() < math.prod(program.inputs[step.in_buffer - 1].shape), where
+                assert floats.max() < sources[step.in_buffer - 1], where
                 continue
             assert floats.max() < len(writer), where
             assert (pixel[floats] != PADDING).all(), f"{where} reads in {table} beyond the end of a plane"

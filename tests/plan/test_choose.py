@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import torch.nn.functional as F
 from torch import nn
 
 from shufflekit.graph import Graph, simplify
 from shufflekit.graph.from_torch import capture
-from shufflekit.plan.choose import Price, bytes_moved, choose, packed
-from shufflekit.plan.kernels import Convolution, Gemm, Kernel
+from shufflekit.plan.choose import Price, choose, estimate, packed, variants_of
+from shufflekit.plan.kernels import Convolution, Gemm, Kernel, Window
 from shufflekit.plan.lower import lower
 
 PAIR = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1, groups=8))
@@ -20,7 +21,7 @@ def graph_of(network: nn.Module, side: int = 32) -> Graph:
     return simplify(capture(network.eval(), (1, 3, side, side)))
 
 
-def chosen(graph: Graph, price: Price = bytes_moved) -> list[tuple[str, str]]:
+def chosen(graph: Graph, price: Price = estimate) -> list[tuple[str, str]]:
     """Kernels and variants, without those that only move data."""
     drafts = choose(lower(graph), price).drafts
     return [(draft.arguments.kernel, draft.variant) for draft in drafts if draft.arguments.kernel != "gather"]
@@ -65,8 +66,28 @@ def test_a_stem_is_always_pooled_at_once() -> None:
 def test_a_variant_goes_by_the_price_among_those_that_take_the_step() -> None:
     wide, narrow = (graph_of(nn.Conv2d(3, 8, 3, padding=1), side) for side in (16, 15))
     assert chosen(wide) == [("convolution", "rows")]
-    assert chosen(wide, dear("rows")) == [("convolution", "any")]
-    assert chosen(narrow, dear("any")) == [("convolution", "any")]
+    assert chosen(wide, dear("rows", "winograd2", "winograd4")) == [("convolution", "any")]
+    assert chosen(narrow, dear("winograd2", "winograd4")) == [("convolution", "any")]
+
+
+@pytest.mark.parametrize(
+    ("channels", "out", "side", "variant"),
+    [(64, 64, 56, "winograd4"), (512, 512, 7, "winograd2"), (3, 64, 56, "rows"), (64, 64, 3, "any")],
+)
+def test_tiles_are_taken_where_they_pay(channels: int, out: int, side: int, variant: str) -> None:
+    """Many channels on both sides; where weights weigh more than the map, smaller tiles."""
+    step = Convolution(out, channels, Window(side, side, side, side, 3, 3, pad_y=1, pad_x=1), "none", 0.0)
+    fit = [each.name for each in variants_of("convolution") if each.takes(step, False)]
+    assert min(fit, key=lambda name: estimate(step, name)) == variant
+
+
+@pytest.mark.parametrize("number", [1.0, float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_not_mixed_with_others(number: float) -> None:
+    conv = nn.Conv2d(3, 8, 3, padding=1)
+    with torch.no_grad():
+        conv.weight[5, 1, 2, 0] = number
+    variants = [variant for _, variant in chosen(graph_of(conv), dear("rows", "any"))]
+    assert variants == (["winograd2"] if number == 1 else ["rows"])
 
 
 class Residual(nn.Module):
@@ -79,7 +100,7 @@ class Residual(nn.Module):
 
 
 def test_a_convolution_with_a_residual_is_computed_from_patches() -> None:
-    assert ("convolution", "any") in chosen(graph_of(Residual()))
+    assert ("convolution", "any") in chosen(graph_of(Residual()), dear("winograd2", "winograd4"))
 
 
 def test_the_price_is_asked_of_what_can_run_alone() -> None:
@@ -91,7 +112,7 @@ def test_the_price_is_asked_of_what_can_run_alone() -> None:
         return 1.0
 
     chosen(graph_of(nn.Conv2d(3, 8, 3), 10), price)
-    assert [variant for arguments, variant in seen if isinstance(arguments, Convolution)] == ["any"]
+    assert [variant for arguments, variant in seen if isinstance(arguments, Convolution)] == ["winograd2", "winograd4", "any"]
 
 
 def test_weights_are_packed_as_the_variant_reads_them() -> None:

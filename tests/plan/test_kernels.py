@@ -25,6 +25,7 @@ from shufflekit.plan.kernels import (
     Operation,
     PointwiseDepthwise,
     Pooling,
+    Reduction,
     Resizing,
     Window,
 )
@@ -46,7 +47,7 @@ def test_each_kernel_has_a_variant_that_takes_everything_and_each_variant_scalar
 
 
 def test_words_are_those_of_the_engine() -> None:
-    ours = {"activation": Activation, "pooling": Pooling, "operation": Operation, "resizing": Resizing}
+    ours = {"activation": Activation, "pooling": Pooling, "operation": Operation, "reduction": Reduction, "resizing": Resizing}
     assert native.words() == {**{name: list(get_args(words)) for name, words in ours.items()}, "type": list(ELEMENTS)}
 
 
@@ -116,7 +117,7 @@ activations = st.sampled_from(get_args(Activation))
 
 @given(windows(), activations, activations)
 def test_both_agree_on_what_pointwise_depthwise_computes(window: Window, first: Activation, second: Activation) -> None:
-    arguments = PointwiseDepthwise(2, 3, window, first, 0.5, second)
+    arguments = PointwiseDepthwise(2, 3, window, first, 0.5, 0.5, second)
     refused = refusal(arguments)
     assert arguments.is_computed == (refused == "")
     assert arguments.is_computed or "window must be 3x3 with padding 1" in refused
@@ -127,7 +128,7 @@ def test_both_agree_on_what_convolution_pool_computes(window: Window, pool: Wind
     if fits:
         halves = (window.out_height + 1) // 2, (window.out_width + 1) // 2
         pool = Window(*window.out_plane, *halves, 3, 3, 2, 2, 1, 1)
-    arguments = ConvolutionPool(2, 3, window, "none", 0.0, pool)
+    arguments = ConvolutionPool(2, 3, window, "none", 0.0, 0.0, pool)
     refused = refusal(arguments)
     assert arguments.is_computed == (refused == "")
     assert arguments.is_computed or "window must be" in refused
@@ -135,7 +136,7 @@ def test_both_agree_on_what_convolution_pool_computes(window: Window, pool: Wind
 
 @given(windows(), st.booleans())
 def test_both_agree_on_what_each_variant_of_a_convolution_computes(window: Window, has_residual: bool) -> None:
-    arguments = Convolution(2, 3, window, "none", 0.0, groups=2)
+    arguments = Convolution(2, 3, window, "none", 0.0, 0.0, groups=2)
     for variant in variants_of("convolution"):
         refused = refusal(arguments, variant.name, has_residual)
         assert variant.takes(arguments, has_residual) == (refused == "")
@@ -143,5 +144,5 @@ def test_both_agree_on_what_each_variant_of_a_convolution_computes(window: Windo
 
 
 def test_a_kernel_or_variant_that_the_engine_has_not_is_refused() -> None:
-    assert refusal(Gemm(1, 2, 3, 4, "none", 0.0)) == ""
-    assert "variant must be one that the engine has, found winograd" in refusal(Gemm(1, 2, 3, 4, "none", 0.0), "winograd")
+    assert refusal(Gemm(1, 2, 3, 4, "none", 0.0, 0.0)) == ""
+    assert "variant must be one that the engine has, found winograd" in refusal(Gemm(1, 2, 3, 4, "none", 0.0, 0.0), "winograd")

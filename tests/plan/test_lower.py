@@ -179,11 +179,89 @@ def test_a_sum(name: str) -> None:
     assert expected is None or [kernel for kernel in kernels(program) if kernel != "gather"] == expected
 
 
-@pytest.mark.parametrize("spread", [(5, 1), (1, 6)])
-def test_a_sum_that_spreads_rows_or_columns_is_refused(spread: tuple[int, int]) -> None:
-    network = Net(lambda x, a, b: a(x) + b(x), nn.Conv2d(3, 4, spread), conv(3, 4))
-    with pytest.raises(UsageError, match=r"add \(in .*\): of \(4, 5, 6\) and \(4, \d, \d\): the smaller one must have"):
-        sk.compile(network.eval(), (1, 3, 5, 6))
+# Arithmetic of two tensors, spread in each way, of computed ones and constants: one step beside those that make the operands.
+OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "subtract": torch.sub,
+    "divide": lambda a, b: a / (b + 3.0),
+    "minimum": torch.minimum,
+    "maximum": torch.maximum,
+    "power": lambda a, b: (a + 3.0) ** b,
+}
+PARTS = {
+    "all": lambda x: x.sigmoid(),
+    "a channel": lambda x: x.mean((2, 3), keepdim=True),
+    "a map": lambda x: x.mean(1, keepdim=True),
+    "rows": lambda x: x.mean(3, keepdim=True),
+    "columns": lambda x: x.mean(2, keepdim=True),
+    "one row": lambda x: x.mean((1, 2), keepdim=True),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_arithmetic_of_two_tensors_is_one_step(operation: str) -> None:
+    function = OPERATIONS[operation]
+    for part, of in PARTS.items():
+        for swap in (False, True):
+
+            def forward(x: Tensor, a: nn.Module, of=of, swap=swap) -> Tensor:
+                y = torch.tanh(a(x))
+                return function(of(y), y) if swap else function(y, of(y))
+
+            steps = compiled(Net(forward, conv(3, 4)), (3, 6, 5)).steps
+            (binary,) = (step.arguments for step in steps if step.kernel == "binary")
+            assert (binary.operation, binary.channels, binary.pixels_written) == (operation, 4, 30), part
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 5), (1, 6, 5), (6, 5), (5,), (6, 1), (4, 1, 5), (1, 4, 6, 5), (1, 1, 6, 1)])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_arithmetic_with_a_constant_is_one_step_that_reads_it_in_the_plan(operation: str, shape: tuple[int, ...]) -> None:
+    constant, function = torch.rand(shape, generator=torch.Generator().manual_seed(0)), OPERATIONS[operation]
+    for forward in (lambda x, a: function(constant, a(x).tanh()), lambda x, a: function(a(x).tanh(), constant)):
+        steps = compiled(Net(forward, conv(3, 4)), (3, 6, 5)).steps
+        (binary,) = (step.arguments for step in steps if step.kernel == "binary_constant")
+        assert binary.values == constant.numel()
+        assert [step.kernel for step in steps if step.kernel not in ("gather", "affine")] == ["gemm", "binary_constant"]
+
+
+def tokens(x: Tensor, a: nn.Module) -> Tensor:
+    """(N, pixels, channels)."""
+    return a(x).flatten(2).transpose(1, 2)
+
+
+# What is computed where it lies, channels last too: nothing is brought together but the result.
+LINES = {
+    "mean of channels": (lambda x, a: a(x).mean(1), "reduce"),
+    "mean of a row": (lambda x, a: a(x).mean(3), "reduce"),
+    "mean of columns": (lambda x, a: a(x).mean(2), "reduce"),
+    "mean of all": (lambda x, a: a(x).mean((1, 2, 3)), "reduce"),
+    "largest of channels and rows": (lambda x, a: a(x).amax((1, 2), keepdim=True), "reduce"),
+    "norm of tokens": (lambda x, a: torch.linalg.vector_norm(tokens(x, a), dim=2), "reduce"),
+    "sum of tokens": (lambda x, a: tokens(x, a).sum(1), "reduce"),
+    "softmax of channels": (lambda x, a: a(x).softmax(1), "softmax"),
+    "softmax of a row": (lambda x, a: a(x).softmax(3), "softmax"),
+    "softmax of columns": (lambda x, a: a(x).log_softmax(2), "softmax"),
+    "softmax of tokens": (lambda x, a: tokens(x, a).softmax(2), "softmax"),
+    "softmax over tokens": (lambda x, a: tokens(x, a).softmax(1), "softmax"),
+    "layer norm of a row": (lambda x, a: F.layer_norm(a(x), (5,)), "normalize"),
+    "layer norm of tokens": (lambda x, a: F.layer_norm(tokens(x, a), (4,), torch.arange(4.0)), "normalize"),
+    "layer norm of channels": (
+        lambda x, a: F.layer_norm(a(x).movedim(1, 3), (4,), torch.arange(4.0), torch.ones(4)).movedim(3, 1), "normalize",
+    ),
+    "group norm": (lambda x, a: F.group_norm(a(x), 2, torch.arange(4.0)), "normalize"),
+    "instance norm": (lambda x, a: F.instance_norm(a(x)), "normalize"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_lines_are_computed_where_they_lie(name: str) -> None:
+    forward, kernel = LINES[name]
+    steps = compiled(Net(forward, conv(3, 4)), (3, 6, 5)).steps
+    assert [step.kernel for step in steps] == ["gather", "gemm", kernel, "gather"]
+
+
+def test_lines_that_are_no_neighbours_are_brought_together() -> None:
+    network = Net(lambda x, a: a(x).reshape(-1, 2, 2, 6, 5).flatten(2, 3).transpose(1, 3).sum((1, 3)), conv(3, 4))
+    assert kernels(compiled(network, (3, 6, 5))).count("reduce") == 1
 
 
 # A sum is written over the residual it adds, where nobody needs that any more.
@@ -270,7 +348,7 @@ VIEWS = {
     "a norm of a sequence": (Net(lambda x, a, n: n(a(x).flatten(2)), conv(3, 3), nn.BatchNorm1d(3)), 0),
     "five dimensions": (Net(lambda x, a: torch.relu(a(x).reshape(-1, 2, 2, 6, 5) - 0.5), conv(3, 4)), 1),
     "softmax of vectors": (Net(lambda x, a: a(flat(mean(x))).softmax(1), nn.Linear(3, 5)), 0),
-    "softmax of transposed planes": (Net(lambda x, a: a(x).transpose(2, 3).softmax(1), conv(3, 4)), 1),
+    "softmax of transposed planes": (Net(lambda x, a: a(x).transpose(2, 3).softmax(1), conv(3, 4)), 0),
     "only the input's channels in another order": (Net(lambda x: torch.cat([x[:, 1:], x[:, :1]], 1)), 0),
     "rows and columns": (Net(lambda x, a: a(x)[:, :, 1:5:2, 2:], conv(3, 4)), 2),
     "rows of a tensor of five dimensions": (Net(lambda x, a: a(x).reshape(-1, 2, 2, 6, 5)[:, :, :, 1::2], conv(3, 4)), 0),
@@ -392,7 +470,15 @@ COUNTS = {
         Net(lambda x, a: (y := a(x)) * flat(y)[:, 30:38].reshape(-1, 8, 1, 1), conv(3, 8)),
         [COPY, FIRST, (0, 4 * (240 + 8 + 240)), RESULT],
     ),
-    "softmax": (nn.Sequential(nn.Softmax(1)), [COPY, (0, 4 * (90 + 90)), (0, 4 * (90 + 90))]),
+    "softmax": (nn.Sequential(nn.Softmax(1)), [(0, 4 * (90 + 90)), (0, 4 * (90 + 90))]),
+    "mean of rows": (Net(lambda x, a: a(x).mean(3), conv(3, 8)), [COPY, FIRST, (0, 4 * (240 + 48)), (0, 4 * (48 + 48))]),
+    "a map of numbers": (
+        Net(lambda x, a: a(x) * torch.arange(30.0).reshape(6, 5), conv(3, 8)),
+        [COPY, FIRST, (0, 4 * (240 + 240 + 30 + 8)), RESULT],
+    ),
+    "group norm": (
+        nn.Sequential(conv(3, 8), nn.GroupNorm(2, 8)), [COPY, FIRST, (0, 4 * (240 + 240 + 8 + 8)), RESULT],
+    ),
     "local response norm": (nn.Sequential(nn.LocalResponseNorm(3)), [COPY, (0, 4 * (90 + 90)), (0, 4 * (90 + 90))]),
     "twice the size": (nn.Sequential(nn.Upsample(scale_factor=2)), [COPY, (0, 4 * (90 + 360)), (0, 4 * (360 + 360))]),
     "a region": (

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from shufflekit.plan.pack import pack_panels
+from shufflekit.plan.kernels import Convolution, Window
+from shufflekit.plan.pack import for_winograd, pack_panels
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -31,3 +32,54 @@ def test_every_weight_lies_where_the_kernel_reads_it(rows: int, groups: int) -> 
 def test_58_channels_lie_in_panels_of_seven_and_eight() -> None:
     packed, _ = pack_panels(np.ones((58, 1), np.float32), np.zeros(58, np.float32), 1)
     assert packed[0, :, 0].sum(axis=1).tolist() == [7, 7, 7, 8, 7, 7, 7, 8]
+
+
+# F(2, 3) and F(4, 3) as Lavin & Gray print them: B^T takes a row of inputs apart, A^T puts a row of outputs together.
+TAKEN_APART = {
+    2: [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]],
+    4: [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+}
+PUT_TOGETHER = {
+    2: [[1, 1, 1, 0], [0, 1, -1, 1]],
+    4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+}
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize(("groups", "rows"), [(1, 3), (2, 37)])
+def test_products_of_tiles_are_a_convolution(tile: int, groups: int, rows: int) -> None:
+    channels, rng = 3, np.random.default_rng(rows)
+    filters = rng.standard_normal((groups, rows, channels, 3, 3)).astype(np.float32)
+    arrays = {"weights": filters.reshape(groups * rows, -1), "bias": np.arange(groups * rows, dtype=np.float32)}
+    arguments = Convolution(rows, channels, Window(4, 4, 4, 4, 3, 3, pad_y=1, pad_x=1), "none", 0.0, groups=groups)
+    packed = for_winograd(tile)(arguments, arrays)
+    assert packed["bias"] is arrays["bias"]
+    x = rng.standard_normal((channels, tile + 2, tile + 2))
+    there, back = (np.array(matrix[tile], float) for matrix in (TAKEN_APART, PUT_TOGETHER))
+    transformed = there @ x @ there.T
+    at = 0
+    for group in range(groups):
+        for first in range(0, rows, 16):
+            chunk = min(16, rows - first)
+            panels = (chunk + 7) // 8
+            size = (tile + 2) ** 2 * panels * channels * 8
+            by_product = packed["weights"][at : at + size].reshape(tile + 2, tile + 2, panels, channels, 8)
+            at += size
+            for panel in range(panels):
+                begin, end = chunk * panel // panels, chunk * (panel + 1) // panels
+                for n in range(end - begin):
+                    products = np.einsum("pqc,cpq->pq", by_product[:, :, panel, :, n], transformed)
+                    needed = [
+                        [(filters[group, first + begin + n] * x[:, i : i + 3, j : j + 3]).sum() for j in range(tile)]
+                        for i in range(tile)
+                    ]
+                    np.testing.assert_allclose(back @ products @ back.T, needed, atol=1e-5)
+                assert not by_product[..., panel, :, end - begin :].any()
+    assert at == packed["weights"].size

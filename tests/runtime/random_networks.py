@@ -16,6 +16,8 @@ Shape = tuple[int, int, int]
 _MOST_CHANNELS, _MOST_SIDE = 24, 40
 ACTIVATIONS = {name: getattr(F, name) for name in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu")}
 ACTIVATIONS["leaky_relu"] = lambda x: F.leaky_relu(x, 0.2)
+ACTIVATIONS |= {name: getattr(F, name) for name in ("tanh", "elu", "selu", "mish", "softplus")}
+ACTIVATIONS["clamp"] = lambda x: x.clamp(-0.5, 2)
 
 
 @dataclass
@@ -120,8 +122,8 @@ def _norm(b: _Builder, x: int | None = None) -> None:
 
 
 def _activation(b: _Builder) -> None:
-    name = str(b.one_of(list(ACTIVATIONS)))
-    b.add(name, [b.tensor()], ACTIVATIONS[name])
+    name = str(b.one_of([*ACTIVATIONS, "gelu"]))
+    b.add(name, [b.tensor()], ACTIVATIONS.get(name, F.gelu))
 
 
 def _shuffle(b: _Builder) -> None:
@@ -235,7 +237,41 @@ def _resize(b: _Builder) -> None:
 
 
 def _softmax(b: _Builder) -> None:
-    b.add("softmax", [b.tensor()], lambda t: t.softmax(1))
+    dim = b.whole(1, 3)
+    b.add(f"softmax over {dim}", [b.tensor()], lambda t: t.softmax(dim))
+
+
+def _reduction(b: _Builder) -> None:
+    dims = [dim for dim in (1, 2, 3) if b.truth()] or [1]
+    name = str(b.one_of(["mean", "amax", "amin"]))
+    b.add(f"{name} over {dims}", [b.tensor()], lambda t: getattr(torch, name)(t, dims, keepdim=True))
+
+
+def _spread(b: _Builder) -> None:
+    """A tensor with its mean over some dimensions."""
+    dims = [dim for dim in (1, 2, 3) if b.truth()] or [3]
+    x = b.tensor()
+    name = str(b.one_of(["sub", "add", "mul", "minimum", "maximum"]))
+    for mean in b.add(f"mean over {dims}", [x], lambda t: t.mean(dims, keepdim=True)):
+        b.add(name, [x, mean] if b.truth() else [mean, x], getattr(torch, name))
+
+
+def _statistics_norm(b: _Builder) -> None:
+    """By the statistics of each image: of groups of channels, or of the channels of each pixel."""
+    x = b.tensor()
+    channels = b.shapes[x][0]
+    if b.truth():
+        groups = int(b.one_of([g for g in range(1, channels + 1) if channels % g == 0]))  # type: ignore[call-overload]
+        layer: nn.Module = nn.GroupNorm(groups, channels, eps=0.1)
+        b.add(str(layer), [x], layer)
+    else:
+        scale = torch.rand(channels) + 0.5
+        b.add("layer norm", [x], lambda t: F.layer_norm(t.movedim(1, 3), (channels,), scale, eps=0.1).movedim(3, 1))
+
+
+def _map_of_numbers(b: _Builder) -> None:
+    factor = torch.rand(1, *b.shapes[x := b.tensor()][1:]) + 0.5
+    b.add("map of numbers - x", [x], lambda t: factor - t)
 
 
 def _local_response_norm(b: _Builder) -> None:
@@ -260,6 +296,7 @@ def _transposed(b: _Builder) -> None:
 KINDS = (
     *(_convolution, _activation, _slice, _concat, _shuffle, _split, _residual, _residual_unit, _squeeze_excite),
     *(_pool, _adaptive_pool, _resize, _norm, _constants, _softmax, _local_response_norm, _linear, _cut, _transposed),
+    *(_reduction, _spread, _statistics_norm, _map_of_numbers),
 )
 
 

@@ -17,7 +17,10 @@ DEVICE = Device.from_json((Path(__file__).parents[1] / "device" / "a_device.json
 
 
 def program(*costs: tuple[int, int]) -> Program:
-    steps = tuple(Step(Softmax(1, 1), f"step {i}", {}, flops=flops, bytes=bytes_) for i, (flops, bytes_) in enumerate(costs))
+    steps = tuple(
+        Step(Softmax(1, 1, 1, 1, 1, False), f"step {i}", {}, flops=flops, bytes=bytes_)
+        for i, (flops, bytes_) in enumerate(costs)
+    )
     return Program("made up", (), (), 0, steps, np.zeros(0, np.int32), np.zeros(0, np.uint8))
 
 

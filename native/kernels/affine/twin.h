@@ -24,7 +24,7 @@ inline double written(const Affine& a) { return double(a.channels) * a.pixels; }
 
 inline void test_affine(Report& report, Affine::Function* kernel) {
     for (const int32_t pixels : pixel_edges)
-        for (int32_t activation = 0; activation < activations; ++activation)
+        for (int32_t activation = 0; activation < smooth_activations; ++activation)
             report.run([&](Random& random, std::string& about) {
                 const int32_t channels = random.between(1, 5);
                 const bool in_place = random.once_in(2);
@@ -35,7 +35,7 @@ inline void test_affine(Report& report, Affine::Function* kernel) {
                 const auto ins = table(in.offsets), outs = table(out.offsets);
                 const auto scale = numbers(random, channels), shift = numbers(random, channels);
                 const Affine a{{nullptr, ins.data()}, {nullptr, outs.data()}, scale.data(), shift.data(), channels, pixels,
-                               {static_cast<Activation>(activation), random.number()}};
+                               epilogue_of(static_cast<Activation>(activation), random)};
                 const Range c = any_share(random, channels, 1);
                 about = text("%d pixels, channels [%d, %d) of %d%s, activation %d", pixels, c.first, c.last, channels, in_place ? ", in place" : "", activation);
                 return compare<Affine>(

@@ -7,12 +7,28 @@
 
 namespace shufflekit::reference {
 
+inline double computed(Operation operation, double a, double b) {
+    switch (operation) {
+        case Operation::add: return a + b;
+        case Operation::subtract: return a - b;
+        case Operation::multiply: return a * b;
+        case Operation::divide: return a / b;
+        case Operation::minimum: return std::isnan(a) || a < b ? a : b;
+        case Operation::maximum: return larger(a, b);
+        case Operation::power: return std::pow(a, b);
+    }
+    return a;
+}
+
 inline void binary(const Binary& o, int32_t first_channel, int32_t last_channel) {
+    const auto at = [](const Spread& s, int64_t z, int64_t y, int64_t x) { return z * s.step_z + y * s.step_y + x * s.step_x; };
     for (int64_t channel = first_channel; channel < last_channel; ++channel)
-        for (int64_t p = 0; p < o.pixels; ++p) {
-            const double a = o.a[channel][p], b = o.b[channel][o.b_is_scalar ? 0 : p];
-            o.out[channel][p] = static_cast<float>(activate(o.operation == Operation::add ? a + b : a * b, o.epilogue));
-        }
+        for (int64_t z = 0; z < o.depth; ++z)
+            for (int64_t y = 0; y < o.height; ++y)
+                for (int64_t x = 0; x < o.width; ++x) {
+                    const double a = o.a[channel][at(o.of_a, z, y, x)], b = o.b[channel][at(o.of_b, z, y, x)];
+                    o.out[channel][(z * o.height + y) * o.width + x] = static_cast<float>(activate(computed(o.operation, a, b), o.epilogue));
+                }
 }
 
 }  // namespace shufflekit::reference
@@ -20,30 +36,55 @@ inline void binary(const Binary& o, int32_t first_channel, int32_t last_channel)
 namespace shufflekit::testing {
 
 // Multiply-adds and moves of one image, roughly and rather too many.
-inline double work(const Binary& o) { return double(o.channels) * o.pixels * 16; }
+inline double work(const Binary& o) { return double(o.channels) * o.pixels() * 64; }
 // Elements.
-inline double written(const Binary& o) { return double(o.channels) * o.pixels; }
+inline double written(const Binary& o) { return double(o.channels) * o.pixels(); }
+
+// Sizes and operation with an operand spread in any way, or in none.
+inline Binary any_binary(Random& random, int32_t width, int32_t operation) {
+    Binary o{};
+    o.operation = static_cast<Operation>(operation % operations);
+    o.channels = random.between(1, 5), o.width = width;
+    o.depth = random.once_in(2) ? 1 : random.between(1, 3), o.height = random.once_in(2) ? 1 : random.between(1, 4);
+    const auto spread = [&] {
+        const bool z = random.once_in(2), y = random.once_in(2), x = random.once_in(2), all = random.once_in(2);
+        const int32_t columns = x || all ? o.width : 1, rows = y || all ? o.height : 1, maps = z || all ? o.depth : 1;
+        const auto step = [](int32_t size, int32_t by) { return size > 1 ? by : 0; };
+        return Spread{maps * rows * columns, step(maps, rows * columns), step(rows, columns), step(columns, 1)};
+    };
+    o.of_a = spread(), o.of_b = spread();
+    if (o.operation < Operation::divide) o.epilogue = any_epilogue(random);
+    return o;
+}
+
+inline std::string text(const Binary& o) {
+    return text("%s of %dx%dx%d, steps (%d, %d, %d) and (%d, %d, %d), activation %d", operation_words[static_cast<int32_t>(o.operation)], o.depth, o.height,
+                o.width, o.of_a.step_z, o.of_a.step_y, o.of_a.step_x, o.of_b.step_z, o.of_b.step_y, o.of_b.step_x,
+                static_cast<int>(o.epilogue.activation));
+}
+
+// Quotients and powers are as far off as the numbers are large.
+inline double tolerance_of(const Binary& o) { return o.operation == Operation::power ? 5e-6 : tolerance(1); }
 
 inline void test_binary(Report& report, Binary::Function* kernel) {
-    for (const int32_t pixels : pixel_edges)
-        for (int32_t variant = 0; variant < 8; ++variant)
+    for (const int32_t width : pixel_edges)
+        for (int32_t operation = 0; operation < 2 * operations; ++operation)
             report.run([&](Random& random, std::string& about) {
-                const int32_t channels = random.between(1, 5), place = random.below(3);
-                const bool scalar = random.once_in(3);
+                Binary o = any_binary(random, width, operation);
+                const auto pixels = static_cast<int32_t>(o.pixels());
                 Arena arena(random);
-                const Tensor a = arena.add(channels, pixels), b = arena.add(channels, scalar ? 1 : pixels);
-                const Tensor out = place == 0 ? a : place == 1 && !scalar ? b : arena.add(channels, pixels);
+                const Tensor a = arena.add(o.channels, o.of_a.pixels), b = arena.add(o.channels, o.of_b.pixels);
+                const bool over_a = random.once_in(3) && o.overlap(o.of_a) == Overlap::same_channel;
+                const bool over_b = !over_a && random.once_in(3) && o.overlap(o.of_b) == Overlap::same_channel;
+                const Tensor out = over_a ? a : over_b ? b : arena.add(o.channels, pixels);
                 arena.make();
                 arena.fill(a), arena.fill(b);
                 const auto as = table(a.offsets), bs = table(b.offsets), outs = table(out.offsets);
-                const Binary o{{nullptr, as.data()}, {nullptr, bs.data()}, {nullptr, outs.data()}, static_cast<Operation>(variant % operations), scalar,
-                               channels, pixels, any_epilogue(random)};
-                const Range c = any_share(random, channels, 1);
-                about = text("%d pixels, channels [%d, %d) of %d, operation %d%s, out %s, activation %d", pixels, c.first, c.last, channels,
-                             variant % operations, scalar ? " with a scalar" : "", place == 0 ? "over a" : place == 1 ? "over b" : "elsewhere",
-                             static_cast<int>(o.epilogue.activation));
+                o.a.offsets = as.data(), o.b.offsets = bs.data(), o.out.offsets = outs.data();
+                const Range c = any_share(random, o.channels, 1);
+                about = text(o) + text(", channels [%d, %d) of %d, out %s", c.first, c.last, o.channels, over_a ? "over a" : over_b ? "over b" : "elsewhere");
                 return compare<Binary>(
-                    arena, o, out, tolerance(1), [&](Binary& o, float* base) { o.a.base = o.b.base = o.out.base = base; },
+                    arena, o, out, tolerance_of(o), [&](Binary& o, float* base) { o.a.base = o.b.base = o.out.base = base; },
                     [&](const Binary& o) { kernel(o, c.first, c.last); }, [&](const Binary& o) { reference::binary(o, c.first, c.last); });
             });
 }

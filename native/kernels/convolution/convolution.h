@@ -40,7 +40,7 @@ struct Convolution {
     constexpr int64_t depth() const { return int64_t{in_channels} * window.kernel_y * window.kernel_x; }
     constexpr int64_t panels() const { return int64_t{groups} * gemm_panels(rows); }
 
-    // All but the planes that are written and added.
+    // All but the planes that are written and added, and weights.
     template <class Step>
     void read_operands(Step& step) {
         const int64_t channels = step.product("in_channels", groups, in_channels), panels = step.product("rows", groups, gemm_panels(rows));
@@ -48,9 +48,13 @@ struct Convolution {
         step.product("window", step.product("window", taps, window.stride_x), convolution_block + convolution_columns(window));
         step.product("window", window.out_height, window.out_width);
         step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::pixels);
-        step.weights("weights", weights, step.product("window", panels * gemm_panel, taps));
-        step.weights("bias", bias, panels * gemm_panel);
+        step.product("window", panels * gemm_panel, taps);
         step.epilogue(epilogue);
+    }
+    template <class Step>
+    void read_panels(Step& step) {
+        step.weights("weights", weights, panels() * gemm_panel * depth());
+        step.weights("bias", bias, panels() * gemm_panel);
     }
     template <class Step>
     void read_all(Step& step) {
@@ -86,7 +90,7 @@ struct ConvolutionRows : Convolution {
     }
     template <class Step>
     void read(Step& step) {
-        read_all(step);
+        read_all(step), read_panels(step);
         step.require(takes(), "variant", "any for outputs less than 16 pixels wide and those with a residual");
         step.scratch(scratch());
     }
@@ -100,10 +104,76 @@ struct ConvolutionPatches : Convolution {
 
     template <class Step>
     void read(Step& step) {
-        read_all(step);
+        read_all(step), read_panels(step);
         step.scratch(scratch());
     }
     void run(Function* kernel, void* scratch, int part, int parts) const { run_by(plane_alignment, kernel, scratch, part, parts); }
 };
+
+// Variants `winograd2` and `winograd4`: 3x3 windows at stride 1 by tiles of M x M output pixels (Lavin & Gray, 2016). Weights are
+// those of (M + 2)^2 products, transformed: for each group, for each winograd_rows of its rows a GEMM's panels (gemm.h) of one group
+// a product, row by row of the tile. bias: groups x rows, dense. A call works on tiles and on chunks of winograd_rows rows (the
+// group's last may have fewer) in place of pixels and panels.
+inline constexpr int32_t winograd_rows = 16;
+
+template <int32_t M>
+struct Winograd : Convolution {
+    static constexpr int64_t side = M + 2, products = side * side;
+
+    using Function = void(const Winograd&, float* scratch, int32_t first_tile, int32_t last_tile, int32_t first_chunk, int32_t last_chunk);
+
+    bool takes() const {
+        const Window& w = window;
+        return w.kernel_y == 3 && w.kernel_x == 3 && w.stride_y == 1 && w.stride_x == 1 && w.dilation_y == 1 && w.dilation_x == 1;
+    }
+    constexpr int64_t columns() const { return (int64_t{window.out_width} + M - 1) / M; }
+    constexpr int64_t tiles() const { return (int64_t{window.out_height} + M - 1) / M * columns(); }
+    constexpr int64_t chunks() const { return (int64_t{rows} + winograd_rows - 1) / winograd_rows; }
+    // Panels of 8 before a chunk of a group: all chunks but the last have whole ones.
+    constexpr int64_t panels_before(int64_t chunk) const { return chunk * (winograd_rows / gemm_panel); }
+    static constexpr int64_t whole_lines(int64_t floats) { return (floats + plane_alignment - 1) / plane_alignment * plane_alignment; }
+
+    // Tiles of which all channels are transformed at once; the last few may be more, so that none are left alone.
+    constexpr int64_t block() const {
+        const int64_t fit = winograd_floats / (products * in_channels) / plane_alignment * plane_alignment;
+        return fit < plane_alignment ? plane_alignment : fit > winograd_block ? winograd_block : fit;
+    }
+    static constexpr int64_t few = 4;
+    // Room for them.
+    constexpr int64_t lanes() const { return whole_lines(tiles() < block() + few ? tiles() : block() + few); }
+    // Floats between the transformed tiles of two products: never a multiple of 4 KiB, which would put them into the same cache sets.
+    constexpr int64_t in_slice() const { return in_channels * lanes() + plane_alignment; }
+    constexpr int64_t out_slice() const { return winograd_rows * lanes() + plane_alignment; }
+    // Floats of one of the M rows by M + 2 columns of the phases into which a block's input is split, and of one of the M stretches of
+    // rows that are split. Both begin with the first of a row of tiles, and have one row of tiles more than the block.
+    constexpr int64_t phase() const { return whole_lines(lanes() + 3 * columns() + plane_alignment); }
+    constexpr int64_t stretch() const { return M * (phase() + plane_alignment); }
+
+    int64_t scratch() const {
+        const int64_t tables = products * (in_channels + winograd_rows) + gemm_operands_ahead + products * winograd_rows;
+        const int64_t moved = M * stretch() + M * side * phase() + M * M * lanes();
+        return products * (in_slice() + out_slice()) + moved + tables;
+    }
+    template <class Step>
+    void read(Step& step) {
+        read_all(step);
+        step.require(takes(), "variant", "any for windows that are not 3x3 at stride 1 and dilation 1");
+        step.product("in_channels", products * (lanes() + winograd_rows), in_channels);
+        const int64_t panels = step.product("rows", groups, gemm_panels(rows));
+        step.weights("weights", weights, step.product("in_channels", step.product("rows", panels * gemm_panel, products), in_channels));
+        step.weights("bias", bias, int64_t{groups} * rows);
+        step.scratch(scratch());
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        const auto [own_tiles, own_chunks] = share_gemm(tiles(), groups * chunks(), plane_alignment, part, parts);
+        if (own_tiles.first < own_tiles.last)
+            run_share(own_chunks, kernel, *this, static_cast<float*>(scratch), own_tiles.first, own_tiles.last);
+    }
+
+  private:
+    static constexpr int64_t winograd_block = 96, winograd_floats = 240'000;
+};
+using ConvolutionWinograd2 = Winograd<2>;
+using ConvolutionWinograd4 = Winograd<4>;
 
 }  // namespace shufflekit

@@ -85,6 +85,97 @@ void test_convolutions(Report& report, Convolution::Function* kernel) {
             });
 }
 
+// 3x3 weights packed as for the GEMM, transformed for tiles of M x M pixels: G w G^T in double precision.
+template <int M>
+std::vector<float> transformed(const Convolution& c) {
+    constexpr int side = M + 2;
+    constexpr double small[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+    constexpr double large[6][3] = {{.25, 0, 0}, {-1 / 6., -1 / 6., -1 / 6.}, {-1 / 6., 1 / 6., -1 / 6.}, {1 / 24., 1 / 12., 1 / 6.},
+                                    {1 / 24., -1 / 12., 1 / 6.}, {0, 0, 1}};
+    const auto g = [&](int i, int a) { return M == 2 ? small[i % 4][a] : large[i][a]; };
+    std::vector<float> result;
+    for (int32_t group = 0; group < c.groups; ++group)
+        for (int32_t first = 0; first < c.rows; first += winograd_rows)
+            for (int k = 0; k < side * side; ++k) {
+                const int32_t rows = std::min(winograd_rows, c.rows - first);
+                for (int32_t panel = 0; panel < gemm_panels(rows); ++panel)
+                    for (int32_t channel = 0; channel < c.in_channels; ++channel)
+                        for (int32_t n = 0; n < gemm_panel; ++n) {
+                            double sum = 0;
+                            if (n < gemm_panel_rows(rows, panel)) {
+                                const int32_t row = first + gemm_first_row(rows, panel) + n;
+                                const auto packed = reference::packed_row(c.weights, c.bias, c.rows, c.depth(), group, row);
+                                for (int a = 0; a < 3; ++a)
+                                    for (int b = 0; b < 3; ++b)
+                                        sum += g(k / side, a) * g(k % side, b) * packed.weights[(channel * 9 + 3 * a + b) * gemm_panel];
+                            }
+                            result.push_back(static_cast<float>(sum));
+                        }
+            }
+    return result;
+}
+
+template <int M>
+void test_winograd(Report& report, typename Winograd<M>::Function* kernel) {
+    for (const int32_t width : side_edges)
+        for (int32_t variant = 0; variant < 10; ++variant)
+            report.run([&](Random& random, std::string& about) {
+                Window w{};
+                w.in_height = random.between(1, 3 * M + 2), w.in_width = width, w.kernel_y = w.kernel_x = 3;
+                w.stride_y = w.stride_x = w.dilation_y = w.dilation_x = 1, w.pad_y = random.below(3), w.pad_x = random.below(3);
+                w.out_height = std::max(1, w.in_height + w.pad_y + random.below(3) - 2);
+                w.out_width = std::max(1, w.in_width + w.pad_x + random.below(3) - 2);
+                const int32_t groups = random.of({1, 1, 2}), rows = random.between(1, 40), in_channels = random.of({1, 2, 3, 4, 5, 8, 20, 120});
+                const bool tight = random.once_in(3);
+                const Residual residual = tight ? Residual::none : random.of(residuals);
+                Arena arena(random), input(random, tight);
+                Arena& source = tight ? input : arena;
+                Tensor in = source.add(groups * in_channels, w.in_height * w.in_width);
+                const Tensor out = arena.add(groups * rows, w.out_height * w.out_width);
+                const Tensor added = residual == Residual::in_place ? out : arena.add(groups * rows, out.pixels);
+                arena.make(), input.make();
+                source.fill(in);
+                if (residual != Residual::none) arena.fill(added);
+                repeat_some(random, in);
+                const auto ins = table(in.offsets), outs = table(out.offsets), addeds = table(added.offsets);
+                const Packed packed(random, groups, rows, int64_t{in_channels} * 9);
+                Winograd<M> c{{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, residual == Residual::none ? nullptr : addeds.data()},
+                               packed.weights, packed.bias, groups, rows, in_channels, w, any_epilogue(random)}};
+                const auto weights = transformed<M>(c);
+                std::vector<float> bias;
+                for (int32_t n = 0; n < groups * rows; ++n)
+                    bias.push_back(reference::packed_row(c.weights, c.bias, rows, c.depth(), n / rows, n % rows).bias);
+                c.weights = weights.data(), c.bias = bias.data();
+                const Guarded<float> scratch(static_cast<size_t>(c.scratch()), true, 64);
+                for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
+                const Range tiles = any_share(random, static_cast<int32_t>(c.tiles()), 16);
+                const Range chunks = any_share(random, static_cast<int32_t>(groups * c.chunks()), 1);
+                about = text(w) + text(", tiles [%d, %d), %d groups x %d rows, chunks [%d, %d), %d channels%s, %s, activation %d", tiles.first,
+                                       tiles.last, groups, rows, chunks.first, chunks.last, in_channels, tight ? ", tight" : "",
+                                       residual_words[static_cast<int>(residual)], static_cast<int>(c.epilogue.activation));
+                const auto point_at = [&](Winograd<M>& c, float* base) {
+                    c.in.base = tight ? input.base() : base;
+                    c.out.base = base;
+                    if (residual != Residual::none) c.residual.base = base;
+                };
+                const auto twin = [&](Winograd<M> c) {
+                    c.weights = packed.weights, c.bias = packed.bias;
+                    for (int32_t channel = 0; channel < groups * rows; ++channel)
+                        for (int64_t p = 0; p < out.pixels; ++p) {
+                            const int64_t tile = p / w.out_width / M * c.columns() + p % w.out_width / M;
+                            const int64_t chunk = channel / rows * c.chunks() + channel % rows / winograd_rows;
+                            if (tile < tiles.first || tile >= tiles.last || chunk < chunks.first || chunk >= chunks.last) continue;
+                            c.out[channel][p] = static_cast<float>(reference::convolved(c, channel / rows, channel % rows, p));
+                        }
+                };
+                return compare<Winograd<M>>(
+                    arena, c, out, (M == 2 ? 1 : 4) * tolerance(9 * in_channels), point_at,
+                    [&](const Winograd<M>& c) { kernel(c, scratch.data(), tiles.first, tiles.last, chunks.first, chunks.last); }, twin);
+            });
+}
+
+inline void test_convolution_winograd2(Report& report, ConvolutionWinograd2::Function* kernel) { test_winograd<2>(report, kernel); }
+inline void test_convolution_winograd4(Report& report, ConvolutionWinograd4::Function* kernel) { test_winograd<4>(report, kernel); }
 inline void test_convolution_rows(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionRows>(report, kernel); }
 inline void test_convolution_patches(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionPatches>(report, kernel); }
 

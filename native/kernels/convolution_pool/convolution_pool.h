@@ -40,7 +40,7 @@ struct ConvolutionPool {
         step.count("rows", c.rows), step.count("in_channels", c.in_channels);
         step.window("window", c.window), step.window("pool_window", pool);
         step.written(c.out, c.rows, step.product("pool_window", pool.out_height, pool.out_width));
-        c.read_operands(step);
+        c.read_operands(step), c.read_panels(step);
         step.require(convolution.takes(), "window", "one whose output is at least 16 pixels wide");
         step.require(pools_stem(pool) && pool.in_height == c.window.out_height && pool.in_width == c.window.out_width, "pool_window",
                      "3x3 with stride 2 and padding 1 on the convolution's output");

@@ -1,6 +1,7 @@
-// 3x3 windows: channels > what window_3x3.h says.
+// 3x3 windows: channels > what window_3x3.h says; with a residual into scratch first.
 // All others: channels > copy the plane with its zero border into scratch, columns split by stride > 4 output rows > 2 vectors of
-// columns > taps: every tap reads neighbouring floats, whatever the stride; 8 sums + tap + load = 10 of 16 ymm.
+// columns > taps: every tap reads neighbouring floats, whatever the stride. Windows of 3, 5 or 7 rows at stride 1 or 2 go column by
+// column of the window, and an input row is loaded once for all output rows that see it: 8 sums + 7 taps + load = 16 of 32.
 #include "kernels/depthwise/depthwise.h"
 
 #include "kernels/depthwise/convolve_3x3.h"
@@ -9,24 +10,26 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
+// Whole vectors of a row; the next row comes after.
 void copy_with_border(const float* plane, const Window& w, float* scratch) {
-    const int64_t columns = depthwise_phase_columns(w);
-    for (int64_t y = 0; y < depthwise_rows(w); ++y) {
-        const int64_t row = y - w.pad_y;
-        for (int64_t phase = 0; phase < w.stride_x; ++phase, scratch += columns) {
-            const int64_t first = phase - w.pad_x;  // the input's column of the phase's first float
-            int64_t before = first < 0 ? (-first + w.stride_x - 1) / w.stride_x : 0;
-            int64_t inside = first < w.in_width ? (w.in_width - first + w.stride_x - 1) / w.stride_x : 0;
-            if (row < 0 || row >= w.in_height) inside = 0;
-            if (inside > columns) inside = columns;
-            if (before > inside) before = inside;
-            const float* from = plane + row * w.in_width + first;
-            for (int64_t x = 0; x < before; ++x) scratch[x] = 0;
-            if (w.stride_x == 1)
-                for (int64_t x = before; x < inside; ++x) scratch[x] = from[x];
-            else
-                for (int64_t x = before; x < inside; ++x) scratch[x] = from[x * w.stride_x];
-            for (int64_t x = inside; x < columns; ++x) scratch[x] = 0;
+    const int64_t columns = depthwise_phase_columns(w), read = columns - plane_alignment;
+    for (int64_t y = 0; y < depthwise_rows(w); ++y, scratch += w.stride_x * columns) {
+        const int64_t row = y - w.pad_y, first = w.pad_x, last = row < 0 || row >= w.in_height ? 0 : first + w.in_width;
+        const float* from = plane + row * w.in_width - first;  // of the padded row
+        if (w.stride_x == 1) {
+            for (int64_t x = 0; x < read; x += vector_lanes) store(scratch + x, load_lanes(from + x, first - x, last - x));
+        } else if (w.stride_x == 2) {
+            for (int64_t x = 0; x < read; x += vector_lanes) {
+                const int64_t at = 2 * x, next = at + vector_lanes;
+                const vector a = load_lanes(from + at, first - at, last - at), b = load_lanes(from + next, first - next, last - next);
+                store(scratch + x, even_lanes(a, b)), store(scratch + columns + x, odd_lanes(a, b));
+            }
+        } else {
+            for (int64_t phase = 0; phase < w.stride_x; ++phase)
+                for (int64_t x = 0; x < read; ++x) {
+                    const int64_t at = x * w.stride_x + phase;
+                    scratch[phase * columns + x] = at >= first && at < last ? from[at] : 0;
+                }
         }
     }
 }
@@ -44,15 +47,30 @@ void slide_channels(const Depthwise& d, int32_t first_channel, int32_t last_chan
     }
 }
 
+// What lies behind the last column is not stored, since a residual may lie in the next row.
+template <int R, int V>
+[[gnu::always_inline]] inline void put_block(const Depthwise& d, int32_t channel, int64_t y, int64_t start, const vector (&sums)[R][V]) {
+    const float* residual = d.residual.base ? d.residual[channel] : nullptr;
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) {
+            const int64_t first = start + v * vector_lanes, pixel = (y + r) * d.window.out_width + first, count = d.window.out_width - first;
+            store_lanes(d.out[channel] + pixel, residual ? sums[r][v] + load_lanes(residual + pixel, 0, count) : sums[r][v], count);
+        }
+}
+
 // R output rows by V vectors of columns, whose sums stay in registers over all taps. Whole vectors are loaded, which every row of the
-// scratch has room for; what lies behind the last column is not stored, since a residual may lie in the next row.
+// scratch has room for.
 template <int R, int V>
 void block(const Depthwise& d, const float* scratch, int32_t channel, int64_t y, int64_t start) {
     const Window& w = d.window;
     const int64_t columns = depthwise_phase_columns(w), row_floats = columns * w.stride_x;
     const float* weight = d.weights + int64_t{channel} * w.kernel_y * w.kernel_x;
     vector sums[R][V];
+#pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
         for (int v = 0; v < V; ++v) sums[r][v] = broadcast<vector>(d.bias[channel]);
     for (int32_t i = 0; i < w.kernel_y; ++i) {
         const float* row = scratch + (y * w.stride_y + int64_t{i} * w.dilation_y) * row_floats + start;
@@ -67,19 +85,46 @@ void block(const Depthwise& d, const float* scratch, int32_t channel, int64_t y,
             for (phase += w.dilation_x; phase >= w.stride_x; phase -= w.stride_x) ++column;
         }
     }
-    const float* residual = d.residual.base ? d.residual[channel] : nullptr;
+    put_block<R, V>(d, channel, y, start, sums);
+}
+
+// Windows of KY rows at vertical stride SY and dilation 1.
+template <int KY, int SY, int R, int V>
+void block(const Depthwise& d, const float* scratch, int32_t channel, int64_t y, int64_t start) {
+    const Window& w = d.window;
+    const int64_t columns = depthwise_phase_columns(w), row_floats = columns * w.stride_x;
+    const float* weight = d.weights + int64_t{channel} * KY * w.kernel_x;
+    const float* from = scratch + y * SY * row_floats + start;
+    vector sums[R][V];
+#pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) {
-            const int64_t first = start + v * vector_lanes, pixel = (y + r) * w.out_width + first;
-            float* out = d.out[channel] + pixel;
-            if (first + vector_lanes <= w.out_width) {
-                store(out, residual ? sums[r][v] + load(residual + pixel) : sums[r][v]);
-                continue;
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) sums[r][v] = broadcast<vector>(d.bias[channel]);
+    int64_t phase = 0, column = 0;
+    for (int32_t j = 0; j < w.kernel_x; ++j, ++weight) {
+        vector taps[KY];
+#pragma GCC unroll 7
+        for (int i = 0; i < KY; ++i) taps[i] = broadcast<vector>(weight[i * w.kernel_x]);
+        const float* at = from + phase * columns + column;
+#pragma GCC unroll 16
+        for (int row = 0; row < SY * (R - 1) + KY; ++row)
+#pragma GCC unroll 2
+            for (int v = 0; v < V; ++v) {
+                const vector x = load(at + row * row_floats + v * vector_lanes);
+#pragma GCC unroll 4
+                for (int r = 0; r < R; ++r)
+                    if (row - SY * r >= 0 && row - SY * r < KY) sums[r][v] += taps[row - SY * r] * x;
             }
-            float lanes[vector_lanes];
-            store(lanes, sums[r][v]);
-            for (int64_t x = 0; first + x < w.out_width; ++x) out[x] = residual ? lanes[x] + residual[pixel + x] : lanes[x];
-        }
+        for (phase += w.dilation_x; phase >= w.stride_x; phase -= w.stride_x) ++column;
+    }
+    put_block<R, V>(d, channel, y, start, sums);
+}
+
+template <int KY, int SY>
+void block_rows(const Depthwise& d, const float* scratch, int32_t channel, int64_t y) {
+    int64_t start = 0;
+    for (; start + vector_lanes < d.window.out_width; start += 2 * vector_lanes) block<KY, SY, 4, 2>(d, scratch, channel, y, start);
+    if (start < d.window.out_width) block<KY, SY, 4, 1>(d, scratch, channel, y, start);
 }
 
 template <int R>
@@ -89,24 +134,55 @@ void block_rows(const Depthwise& d, const float* scratch, int32_t channel, int64
     if (start < d.window.out_width) block<R, 1>(d, scratch, channel, y, start);
 }
 
+void four_rows(const Depthwise& d, const float* scratch, int32_t channel, int64_t y) {
+    const Window& w = d.window;
+    const bool near = w.dilation_y == 1, single = near && w.stride_y == 1, twice = near && w.stride_y == 2;
+    const auto of = [&]<int KY>() {
+        if (single) return block_rows<KY, 1>(d, scratch, channel, y);
+        if (twice) return block_rows<KY, 2>(d, scratch, channel, y);
+        block_rows<4>(d, scratch, channel, y);
+    };
+    switch (w.kernel_y) {
+        case 3: return of.template operator()<3>();
+        case 5: return of.template operator()<5>();
+        case 7: return of.template operator()<7>();
+        default: block_rows<4>(d, scratch, channel, y);
+    }
+}
+
 void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
     copy_with_border(d.in[channel], d.window, scratch);
     int64_t y = 0;
-    for (; y + 4 <= d.window.out_height; y += 4) block_rows<4>(d, scratch, channel, y);
+    for (; y + 4 <= d.window.out_height; y += 4) four_rows(d, scratch, channel, y);
     for (; y < d.window.out_height; ++y) block_rows<1>(d, scratch, channel, y);
+}
+
+// The sums first, since a residual may lie where they go.
+void slide_and_add(const Depthwise& d, float* scratch, int32_t channel) {
+    slide_3x3(Convolve3x3<Bounds::none>(d.weights + int64_t{channel} * 9, d.bias[channel], {}), d.in[channel], d.window, scratch);
+    const float* residual = d.residual[channel];
+    float* out = d.out[channel];
+    const int64_t pixels = int64_t{d.window.out_height} * d.window.out_width;
+    for (int64_t i = 0; i < pixels; i += vector_lanes)
+        store_lanes(out + i, load_lanes(scratch + i, 0, pixels - i) + load_lanes(residual + i, 0, pixels - i), pixels - i);
 }
 
 }  // namespace
 
 void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_t last_channel) {
-    const bool slides = slides_3x3(d.window) && !d.residual.base;
-    if (slides)
+    const bool slides = slides_3x3(d.window);
+    if (slides && !d.residual.base) {
         with_bounds(d.epilogue.activation, [&]<Bounds B>() { slide_channels<B>(d, first_channel, last_channel); });
-    else
-        for (int32_t channel = first_channel; channel < last_channel; ++channel) any_channel(d, scratch, channel);
-    if (slides && d.epilogue.is_bounds()) return;
+        if (d.epilogue.is_bounds()) return;
+    }
     const int64_t pixels = int64_t{d.window.out_height} * d.window.out_width;
-    for (int32_t channel = first_channel; channel < last_channel; ++channel) activate_stretch(d.out[channel], pixels, d.epilogue);
+    for (int32_t channel = first_channel; channel < last_channel; ++channel) {
+        if (!slides)
+            any_channel(d, scratch, channel);
+        else if (d.residual.base)
+            slide_and_add(d, scratch, channel);
+        activate_stretch(d.out[channel], pixels, d.epilogue);
+    }
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

@@ -21,7 +21,11 @@ constexpr int64_t depthwise_phase_columns(const Window& w) {
 constexpr int64_t depthwise_rows(const Window& w) {
     return (int64_t{w.out_height} - 1) * w.stride_y + (int64_t{w.kernel_y} - 1) * w.dilation_y + 1;
 }
-constexpr int64_t depthwise_scratch(const Window& w) { return depthwise_rows(w) * w.stride_x * depthwise_phase_columns(w); }
+constexpr int64_t depthwise_border(const Window& w) { return depthwise_rows(w) * w.stride_x * depthwise_phase_columns(w) + plane_alignment; }
+// A bordered copy, or an output plane before a residual is added.
+constexpr int64_t depthwise_scratch(const Window& w) {
+    return slides_3x3(w) ? plane_floats(int64_t{w.out_height} * w.out_width) : depthwise_border(w);
+}
 
 struct Depthwise {
     Planes in;

@@ -8,6 +8,7 @@
 //   adaptive_maximum: likewise, the largest
 //
 // Each window must hold at least one pixel of the input. The maximum of pixels with a NaN among them is a NaN.
+// scratch: scratch() floats of the calling thread, on a 64-byte border.
 // A call works on channels [first_channel, last_channel).
 #pragma once
 
@@ -32,9 +33,29 @@ struct Pool {
     bool tight_input;
     Epilogue epilogue;
 
-    using Function = void(const Pool&, int32_t first_channel, int32_t last_channel);
+    using Function = void(const Pool&, float* scratch, int32_t first_channel, int32_t last_channel);
 
     constexpr bool slides() const { return pooling == Pooling::maximum || pooling == Pooling::average; }
+    constexpr bool is_maximum() const { return pooling == Pooling::maximum || pooling == Pooling::adaptive_maximum; }
+
+    // Adaptive windows of one size are sliding ones.
+    constexpr bool divides() const { return window.in_height % window.out_height == 0 && window.in_width % window.out_width == 0; }
+    constexpr Window sliding_window() const {
+        if (slides()) return window;
+        Window w = window;
+        w.kernel_y = w.stride_y = w.in_height / w.out_height, w.kernel_x = w.stride_x = w.in_width / w.out_width;
+        w.pad_y = w.pad_x = 0, w.dilation_y = w.dilation_x = 1;
+        return w;
+    }
+
+    // Floats: a row of the input with its border, as long as whole vectors of outputs see, and a number for each output of a row.
+    constexpr int64_t row() const {
+        const Window w = sliding_window();
+        const int64_t seen = (int64_t{w.out_width} + plane_alignment) * w.stride_x + (int64_t{w.kernel_x} - 1) * w.dilation_x;
+        const int64_t all = int64_t{w.pad_x} + w.in_width;
+        return ((seen > all ? seen : all) + 2 * plane_alignment) / plane_alignment * plane_alignment;
+    }
+    constexpr int64_t scratch() const { return slides() || divides() ? row() + window.out_width + plane_alignment : 0; }
 
     template <class Step>
     void read(Step& step) {
@@ -47,9 +68,12 @@ struct Pool {
         step.truth("count_padding", count_padding);
         tight_input = step.reads_input();
         step.epilogue(epilogue);
+        step.scratch(scratch());
     }
     void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
-    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        run_share(share(channels, 1, part, parts), kernel, *this, static_cast<float*>(scratch));
+    }
 };
 
 }  // namespace shufflekit

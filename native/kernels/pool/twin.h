@@ -83,6 +83,8 @@ inline void test_pool(Report& report, Pool::Function* kernel) {
                 repeat_some(random, in);
                 const auto ins = table(in.offsets), outs = table(out.offsets);
                 const Pool p{{nullptr, ins.data()}, {nullptr, outs.data()}, channels, w, pooling, slides && random.once_in(2), tight, any_epilogue(random)};
+                const Guarded<float> scratch(static_cast<size_t>(p.scratch()), true, 64);
+                for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
                 const Range c = any_share(random, channels, 1);
                 about = text(w) + text(", channels [%d, %d) of %d, pooling %d, %s%s, activation %d", c.first, c.last, channels,
                                        static_cast<int>(pooling), p.count_padding ? "padding counted" : "padding not counted", tight ? ", tight" : "",
@@ -90,7 +92,7 @@ inline void test_pool(Report& report, Pool::Function* kernel) {
                 return compare<Pool>(
                     arena, p, out, tolerance(w.in_height * w.in_width),
                     [&](Pool& p, float* base) { p.in.base = tight ? input.base() : base, p.out.base = base; },
-                    [&](const Pool& p) { kernel(p, c.first, c.last); }, [&](const Pool& p) { reference::pool(p, c.first, c.last); });
+                    [&](const Pool& p) { kernel(p, scratch.data(), c.first, c.last); }, [&](const Pool& p) { reference::pool(p, c.first, c.last); });
             });
 }
 

@@ -8,7 +8,7 @@
 // Whatever the scales say, a size that stays as it is keeps each pixel, its neighbours unread (0 times a NaN would be one), and
 // nearest to the double repeats each; nearest to more than 128 rows and columns together goes by its scales all the same, where PyTorch
 // takes its other way (aten/src/ATen/native/cpu/UpSampleKernel.cpp, _use_vectorized_kernel_cond_2d). Coordinates are float32, rounded
-// once. A call works on channels [first_channel, last_channel).
+// once. scratch: scratch() floats of the calling thread, on a 64-byte border. A call works on channels [first_channel, last_channel).
 #pragma once
 
 #include "kernels/plane.h"
@@ -29,7 +29,12 @@ struct Resize {
     Resizing resizing;
     float scale_y, scale_x;
 
-    using Function = void(const Resize&, int32_t first_channel, int32_t last_channel);
+    using Function = void(const Resize&, float* scratch, int32_t first_channel, int32_t last_channel);
+
+    // Of a row of output, whole vectors.
+    constexpr int64_t columns() const { return (int64_t{out_width} + plane_alignment - 1) / plane_alignment * plane_alignment; }
+    // Floats: two columns and a share for each column of output, and two rows that are resized to its width.
+    constexpr int64_t scratch() const { return 5 * columns(); }
 
     template <class Step>
     void read(Step& step) {
@@ -40,9 +45,12 @@ struct Resize {
         step.require(scale_y >= 0 && scale_x >= 0, "scale_y and scale_x", "0 or more");
         step.written(out, channels, step.product("out_height", out_height, out_width));
         step.read("in", in, channels, int64_t{in_height} * in_width, Overlap::never, Reach::pixels);
+        step.scratch(scratch());
     }
     void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
-    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        run_share(share(channels, 1, part, parts), kernel, *this, static_cast<float*>(scratch));
+    }
 };
 
 constexpr bool repeats_whole(const Resize& r) { return r.resizing != Resizing::nearest || r.out_height + r.out_width <= 128; }

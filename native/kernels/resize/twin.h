@@ -48,7 +48,8 @@ inline void test_resize(Report& report, Resize::Function* kernel) {
             report.run([&](Random& random, std::string& about) {
                 const auto resizing = static_cast<Resizing>(variant % resizings);
                 const int32_t channels = random.between(1, 4), in_height = random.between(1, 9), in_width = width;
-                const int32_t out_height = random.between(1, 3 * in_height), out_width = random.between(1, 70);
+                const bool doubles = random.once_in(3);
+                const int32_t out_height = doubles ? 2 * in_height : random.between(1, 3 * in_height), out_width = doubles ? 2 * in_width : random.between(1, 70);
                 const auto scale = [&](int32_t in, int32_t out) {
                     if (resizing != Resizing::bilinear_corners) return static_cast<float>(in) / static_cast<float>(out);
                     return out == 1 ? 0 : static_cast<float>(in - 1) / static_cast<float>(out - 1);
@@ -60,12 +61,14 @@ inline void test_resize(Report& report, Resize::Function* kernel) {
                 const auto ins = table(in.offsets), outs = table(out.offsets);
                 const Resize r{{nullptr, ins.data()}, {nullptr, outs.data()}, channels, in_height, in_width, out_height, out_width, resizing,
                                scale(in_height, out_height), scale(in_width, out_width)};
+                const Guarded<float> scratch(static_cast<size_t>(r.scratch()), true, 64);
+                for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
                 const Range c = any_share(random, channels, 1);
                 about = text("%dx%d -> %dx%d, channels [%d, %d) of %d, resizing %d", in_height, in_width, out_height, out_width, c.first, c.last, channels,
                              static_cast<int>(resizing));
                 return compare<Resize>(
                     arena, r, out, 1e-4, [&](Resize& r, float* base) { r.in.base = r.out.base = base; },  // coordinates up to 70 in float32
-                    [&](const Resize& r) { kernel(r, c.first, c.last); }, [&](const Resize& r) { reference::resize(r, c.first, c.last); });
+                    [&](const Resize& r) { kernel(r, scratch.data(), c.first, c.last); }, [&](const Resize& r) { reference::resize(r, c.first, c.last); });
             });
 }
 

@@ -1,31 +1,34 @@
-// Contract of softmax over channels, for each pixel by itself.
+// Contract of softmax over each line (spans.h), and of its logarithm.
 //
-//   out[c][p] = exp(in[c][p] - m) / sum_d exp(in[d][p] - m),  m = max_d in[d][p]
+//   out[x] = exp(in[x] - m) / sum_y exp(in[y] - m),  m = max_y in[y];   logarithm: out[x] = in[x] - m - log(sum_y exp(in[y] - m))
 //
+// for the elements x, y of a line; `out` has the planes and pixels of `in`, which may be tight.
 // Aliasing: an out plane may be the in plane of the same channel, and no other.
-// A call works on pixels [first_pixel, last_pixel).
+// A call works on groups [first_group, last_group) and their lines [first_line, last_line).
 #pragma once
 
 #include "kernels/plane.h"
-#include "kernels/step.h"
+#include "kernels/spans.h"
 
 namespace shufflekit {
 
 struct Softmax {
     Planes in;
     MutablePlanes out;
-    int32_t channels, pixels;
+    Spans spans;
+    bool logarithm;
 
-    using Function = void(const Softmax&, int32_t first_pixel, int32_t last_pixel);
+    using Function = void(const Softmax&, int32_t first_group, int32_t last_group, int32_t first_line, int32_t last_line);
 
     template <class Step>
     void read(Step& step) {
-        step.count("channels", channels), step.pixels("pixels", pixels);
-        step.written(out, channels, pixels);
-        step.read("in", in, channels, pixels, Overlap::same_channel, Reach::whole_vectors);
+        spans.read(step);
+        step.truth("logarithm", logarithm);
+        step.written(out, spans.planes(), spans.pixels());
+        step.read("in", in, spans.planes(), spans.pixels(), Overlap::same_channel, Reach::pixels);
     }
     void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
-    void run(Function* kernel, void*, int part, int parts) const { run_share(share(pixels, plane_alignment, part, parts), kernel, *this); }
+    void run(Function* kernel, void*, int part, int parts) const { spans.run(kernel, *this, part, parts); }
 };
 
 }  // namespace shufflekit

@@ -23,7 +23,7 @@ def compile_onnx(model: str, shape: Sequence[int] | None, threads: int, given: M
         given: of that, what the command line says, which comes before the JSON and the file's own metadata.
     """
     from shufflekit.compiling import compile as compile_network
-    from shufflekit.graph.from_onnx import load_onnx
+    from shufflekit.compiling import load_onnx
 
     network = load_onnx(model, shape)
     about = {

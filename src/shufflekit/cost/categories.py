@@ -26,8 +26,8 @@ OF_TORCH: Mapping[str, Category] = {
 _OF_GRAPHS: Mapping[str, Category] = {operator.name: operator.category for operator in OPERATORS}
 _OF_KERNELS: Mapping[str, Category] = {
     **dict.fromkeys(("convolution", "convolution_pool", "depthwise", "gemm", "pointwise_depthwise"), "convolution"),
-    **dict.fromkeys(("pool", "resize", "softmax", "local_response_norm"), "other"),
-    **dict.fromkeys(("affine", "binary"), "element-wise"),
+    **dict.fromkeys(("pool", "reduce", "resize", "softmax", "normalize", "local_response_norm"), "other"),
+    **dict.fromkeys(("affine", "binary", "binary_constant"), "element-wise"),
     "gather": "data movement",
 }
 

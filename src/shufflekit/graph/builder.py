@@ -65,6 +65,11 @@ class Builder:
         """Of a value or constant."""
         return self.values[name].shape if name in self.values else self.constants[name].shape
 
+    def unread(self) -> list[str]:
+        """What nodes write and no other one reads."""
+        read = {name for node in self.nodes.values() for name in node.reads}
+        return [name for name in self.nodes if name not in read]
+
     def graph(self, outputs: Iterable[str]) -> Graph:
         """Without nodes and constants that no output depends on."""
         outputs = tuple(outputs)

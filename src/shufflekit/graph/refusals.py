@@ -28,6 +28,11 @@ class Refusals:
         """An operator, or with a reason only this use of it."""
         self._modules[operator, reason].append(module)
 
+    def include(self, others: Refusals) -> None:
+        """Adds what others have found."""
+        for (operator, reason), modules in others._modules.items():
+            self._modules[operator, reason] += modules
+
     @property
     def text(self) -> str:
         """All there are in one line; nothing where there are none."""

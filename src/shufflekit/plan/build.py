@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from shufflekit.graph import Graph
 from shufflekit.plan.arena import Lifetimes, place
-from shufflekit.plan.choose import Price, bytes_moved, choose, packed
+from shufflekit.plan.choose import Price, choose, estimate, packed
 from shufflekit.plan.lower import lower
 from shufflekit.plan.lowering.frame import Draft, Lowered
 from shufflekit.plan.program import BORDER, Program, Step, Tensor
 from shufflekit.plan.views import Addresses
 
 
-def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, price: Price = bytes_moved) -> Program:
+def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, price: Price = estimate) -> Program:
     """Plans a simplified graph.
 
     Args:
@@ -35,9 +35,10 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, p
     elements = _elements(lowered, inputs)
     offsets, arena = _places(lowered, elements)
     tables, weights = _Pool(np.int32), _Pool(np.uint8)
+    constants = [weights.add(_bytes(array)) // 4 for array in lowered.constants]
     steps = []
     for draft in lowered.drafts:
-        located = {table: _locate(starts, lowered, offsets, len(inputs)) for table, starts in draft.reads.items()}
+        located = {table: _locate(starts, lowered, offsets, len(inputs), constants) for table, starts in draft.reads.items()}
         (in_buffer,) = {buffer for _, buffer in located.values()}
         written = _written(draft, lowered, offsets)
         packs = packed(draft)
@@ -75,6 +76,7 @@ def _elements(lowered: Lowered, inputs: Sequence[Tensor]) -> NDArray[np.int64]:
     """Bytes of an element of each block: the inputs, then what steps write."""
     elements = np.zeros(len(lowered.space.blocks), np.int64)
     elements[: len(inputs)] = [tensor.element for tensor in inputs]
+    elements[len(inputs) : len(inputs) + len(lowered.constants)] = 4
     for draft in lowered.drafts:
         if not draft.to_output:
             elements[draft.writes] = draft.arguments.element
@@ -123,12 +125,14 @@ def _heirs(lowered: Lowered, draft: Draft, number: int, dies: Sequence[NDArray[n
 
 
 def _locate(
-    starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]], inputs: int
+    starts: Addresses, lowered: Lowered, offsets: Mapping[int, NDArray[np.int64]], inputs: int, constants: Sequence[int]
 ) -> tuple[NDArray[np.int64], int]:
-    """Offset of each address, and the buffer they lie in: 0 is the arena, 1 + i is input i."""
+    """Offset of each address, and the buffer they lie in: 0 is the arena, 1 + i is input i, behind them the weights."""
     which, channels, pixels = lowered.space.find(starts)
-    if (first := int(which[0])) < inputs:
-        return starts - lowered.space.blocks[first].base, 1 + first
+    first = int(which[0])
+    if first < inputs + len(constants):
+        place = 0 if first < inputs else constants[first - inputs]
+        return starts - lowered.space.blocks[first].base + place, 1 + min(first, inputs)
     places = np.empty(len(starts), np.int64)
     for block in np.unique(which):
         here = which == block

@@ -7,19 +7,31 @@ weights are packed as the variant reads them.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shufflekit.plan.kernels import WIDE, Convolution, ConvolutionPool, Depthwise, Gemm, Kernel, PointwiseDepthwise, Pool
+from shufflekit.plan.kernels import (
+    WIDE,
+    Convolution,
+    ConvolutionPool,
+    Depthwise,
+    Gemm,
+    Kernel,
+    PointwiseDepthwise,
+    Pool,
+)
 from shufflekit.plan.lowering.frame import Draft, Lowered
-from shufflekit.plan.pack import Arrays, as_they_are, in_panels
+from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, in_panels
 from shufflekit.plan.views import Space
 
 Price = Callable[[Kernel, str], float]  # of arguments and a variant
 
+_LANES = 16  # of the widest vector
+_BYTES_A_PRODUCT = 0.25  # bytes that come from memory while a core multiplies and adds once
 _CACHE = 1 << 21  # bytes: a map of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
 
 
@@ -30,17 +42,27 @@ class Variant:
     Args:
         takes: whether it computes these arguments, with a residual or without.
         pack: weights as it reads them.
-        copies: elements that it moves besides its maps.
+        copies: elements that it moves besides its maps and the network's weights.
+        work: multiply-adds that take as long.
+        mixes: sums of weights take the place of weights: one that is no number would spoil its neighbours.
     """
 
     name: str = "any"
     takes: Callable[[Kernel, bool], bool] = lambda _arguments, _has_residual: True
     pack: Callable[[Kernel, Arrays], Arrays] = as_they_are
     copies: Callable[[Kernel], float] = lambda _arguments: 0.0
+    work: Callable[[Kernel], float] = lambda arguments: arguments.flops
+    mixes: bool = False
 
 
 def _has_wide_rows(arguments: Kernel, has_residual: bool) -> bool:
     return arguments.out_shape[-1] >= WIDE and not has_residual
+
+
+def _whole_rows(arguments: Kernel) -> float:
+    """Rows of whole vectors, and what tiles lose at their ends."""
+    width = arguments.out_shape[-1]
+    return arguments.flops * -(-width // _LANES) * _LANES / width / 0.95
 
 
 def _patches(arguments: Kernel) -> float:
@@ -48,12 +70,43 @@ def _patches(arguments: Kernel) -> float:
     return arguments.flops / arguments.rows
 
 
+def _gathered(arguments: Kernel) -> float:
+    """Three cycles for each element of a patch, less what its bytes cost already."""
+    return arguments.flops + 35 * _patches(arguments)
+
+
+def _winograd(tile: int, cycles_in: float, cycles_out: float) -> Variant:
+    """The cycles are those in which a vector of tiles is transformed, there and back; each is worth a vector of products."""
+
+    def takes(arguments: Kernel, _has_residual: bool) -> bool:
+        assert isinstance(arguments, Convolution)
+        w = arguments.window
+        return w.kernel == (3, 3) and w.stride == w.dilation == (1, 1)
+
+    def copies(arguments: Kernel) -> float:
+        assert isinstance(arguments, Convolution)
+        return ((tile + 2) ** 2 - 9) * arguments.groups * arguments.rows * arguments.in_channels
+
+    def work(arguments: Kernel) -> float:
+        assert isinstance(arguments, Convolution)
+        tiles = math.prod(-(-size // tile) for size in arguments.window.out_plane)
+        whole, rest = divmod(tiles, _LANES)
+        vectors = whole + (rest / _LANES if rest <= _LANES // 4 else 1)
+        products = (tile + 2) ** 2 * arguments.rows * arguments.in_channels * vectors
+        moves = (whole + (rest > 0)) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
+        return _LANES * arguments.groups * (products + moves)
+
+    return Variant(f"winograd{tile}", takes, for_winograd(tile), copies, work, mixes=True)
+
+
 _ONE = (Variant(),)
 VARIANTS: Mapping[str, Sequence[Variant]] = {
     "gemm": (Variant(pack=in_panels),),
     "convolution": (
-        Variant("rows", takes=_has_wide_rows, pack=in_panels),
-        Variant(pack=in_panels, copies=_patches),
+        Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
+        _winograd(2, 350, 170),
+        _winograd(4, 800, 350),
+        Variant(pack=in_panels, copies=_patches, work=_gathered),
     ),
     "convolution_pool": (Variant(pack=in_panels),),
     "pointwise_depthwise": (Variant(pack=in_panels),),
@@ -66,19 +119,30 @@ def variants_of(kernel: str) -> Sequence[Variant]:
 
 
 def bytes_moved(arguments: Kernel, variant: str) -> float:
-    """The price by default: bytes of the maps that a step reads and writes, twice for those that leave the cache, and copies.
+    """Bytes of the maps that a step reads and writes, twice for those that leave the cache, and copies.
 
     Example:
-        >>> small, large = (Gemm(1, 8, 8, pixels, "none", 0.0) for pixels in (1 << 10, 1 << 20))
+        >>> small, large = (Gemm(1, 8, 8, pixels, "none", 0.0, 0.0) for pixels in (1 << 10, 1 << 20))
         >>> bytes_moved(large, "any") / bytes_moved(small, "any")
         2048.0
     """
     maps = sum(size * (2 if size * arguments.element >= _CACHE else 1) for size in arguments.maps)
-    copies = next(each.copies for each in variants_of(arguments.kernel) if each.name == variant)(arguments)
-    return arguments.element * (maps + arguments.copies + copies)
+    return arguments.element * (maps + arguments.copies + _variant(arguments, variant).copies(arguments))
 
 
-def choose(lowered: Lowered, price: Price = bytes_moved) -> Lowered:
+def estimate(arguments: Kernel, variant: str) -> float:
+    """The price by default: bytes that are moved, and those that could be while it multiplies.
+
+    Example:
+        >>> from shufflekit.plan.kernels import Window
+        >>> tower = Convolution(64, 64, Window(56, 56, 56, 56, 3, 3, pad_y=1, pad_x=1), "relu", 0.0)
+        >>> min(("rows", "winograd2", "winograd4"), key=lambda variant: estimate(tower, variant))
+        'winograd4'
+    """
+    return bytes_moved(arguments, variant) + _BYTES_A_PRODUCT * _variant(arguments, variant).work(arguments)
+
+
+def choose(lowered: Lowered, price: Price = estimate) -> Lowered:
     """The same steps, neighbours together where that is cheaper, each with the cheapest variant that takes it.
 
     Args:
@@ -101,12 +165,20 @@ def choose(lowered: Lowered, price: Price = bytes_moved) -> Lowered:
 
 def packed(draft: Draft) -> Arrays:
     """The weights of a draft as its variant reads them."""
-    variant = next(each for each in variants_of(draft.arguments.kernel) if each.name == draft.variant)
-    return variant.pack(draft.arguments, draft.weights)
+    return _variant(draft.arguments, draft.variant).pack(draft.arguments, draft.weights)
+
+
+def _variant(arguments: Kernel, name: str) -> Variant:
+    return next(each for each in variants_of(arguments.kernel) if each.name == name)
 
 
 def _cheapest(draft: Draft, price: Price) -> tuple[float, Draft]:
-    fit = [each.name for each in variants_of(draft.arguments.kernel) if each.takes(draft.arguments, "residual" in draft.reads)]
+    fit = [
+        each.name
+        for each in variants_of(draft.arguments.kernel)
+        if each.takes(draft.arguments, "residual" in draft.reads)
+        and not (each.mixes and not all(np.isfinite(array).all() for array in draft.weights.values()))
+    ]
     cost, name = min(((price(draft.arguments, name), name) for name in fit), key=lambda pair: pair[0])
     return cost, replace(draft, variant=name)
 
@@ -136,7 +208,7 @@ def pointwise_depthwise(first: Draft, second: Draft) -> Draft | None:
     a, b = first.arguments, second.arguments
     if not isinstance(a, Gemm) or not isinstance(b, Depthwise) or a.groups != 1 or {"residual"} & {*first.reads, *second.reads}:
         return None
-    both = PointwiseDepthwise(a.rows, a.depth, b.window, a.activation, a.slope, b.activation)
+    both = PointwiseDepthwise(a.rows, a.depth, b.window, a.activation, a.alpha, a.beta, b.activation)
     weights = {**first.weights, **{f"depthwise_{name}": array for name, array in second.weights.items()}}
     name = f"{first.name}+{second.name}"
     return Draft(both, name, first.reads, second.writes, weights) if both.is_computed else None
@@ -149,7 +221,7 @@ def convolution_pool(first: Draft, second: Draft) -> Draft | None:
         return None
     if b.pooling != "maximum" or b.activation != "none":
         return None
-    both = ConvolutionPool(a.rows, a.in_channels, a.window, a.activation, a.slope, b.window)
+    both = ConvolutionPool(a.rows, a.in_channels, a.window, a.activation, a.alpha, a.beta, b.window)
     return Draft(both, first.name, first.reads, second.writes, first.weights) if both.is_computed else None
 
 

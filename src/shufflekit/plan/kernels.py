@@ -11,13 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Activation = Literal["none", "relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu"]
+Activation = Literal[
+    "none", "relu", "relu6", "clamp", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "tanh", "gelu", "gelu_tanh",
+    "elu", "selu", "mish", "softplus", "log_sigmoid", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal",
+    "square", "power", "abs", "erf", "floor", "ceil", "round",
+]  # fmt: skip
 Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
-Operation = Literal["add", "multiply"]
+Operation = Literal["add", "subtract", "multiply", "divide", "minimum", "maximum", "power"]
+Reduction = Literal["sum", "sum_of_sizes", "sum_of_squares", "maximum", "minimum", "product"]
 Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 
 WIDE = 16  # pixels: a row that fills the widest vector
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
+WINOGRAD_ROWS = 16  # output channels whose weights lie together (native/kernels/convolution/convolution.h)
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,7 @@ class Gemm(Kernel):
     """Pointwise convolutions, grouped or not, and linear layers, whose planes have one pixel.
 
     Example:
-        >>> print(Gemm(groups=2, rows=4, depth=6, pixels=100, activation="relu", slope=0.0))
+        >>> print(Gemm(groups=2, rows=4, depth=6, pixels=100, activation="relu", alpha=0.0, beta=0.0))
         12 -> 8, 100 pixels, 2 groups
     """
 
@@ -180,7 +186,8 @@ class Gemm(Kernel):
     depth: int
     pixels: int
     activation: Activation
-    slope: float
+    alpha: float
+    beta: float
 
     kernel = "gemm"
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
@@ -223,7 +230,8 @@ class _Dense(Kernel):
     in_channels: int
     window: Window
     activation: Activation
-    slope: float
+    alpha: float
+    beta: float
 
     groups: ClassVar[int] = 1
     weights = ("weights", "bias")
@@ -301,7 +309,8 @@ class Depthwise(Kernel):
     channels: int
     window: Window
     activation: Activation
-    slope: float
+    alpha: float
+    beta: float
 
     kernel = "depthwise"
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
@@ -341,7 +350,8 @@ class PointwiseDepthwise(Kernel):
     depth: int
     window: Window
     activation: Activation
-    slope: float
+    alpha: float
+    beta: float
     depthwise_activation: Activation
 
     kernel = "pointwise_depthwise"
@@ -399,7 +409,8 @@ class Pool(Kernel):
     pooling: Pooling
     count_padding: bool
     activation: Activation
-    slope: float
+    alpha: float
+    beta: float
 
     kernel = "pool"
     takes_input = True
@@ -450,7 +461,8 @@ class Affine(_Plain):
     """A factor and a summand for each channel, and an activation."""
 
     activation: Activation
-    slope: float
+    alpha: float
+    beta: float
 
     kernel = "affine"
     weights = ("scale", "shift")
@@ -461,23 +473,140 @@ class Affine(_Plain):
 
 
 @dataclass(frozen=True)
-class Binary(_Plain):
-    """Sums and products of two tensors; of `b` one pixel a channel may do for all."""
+class _Arithmetic(Kernel):
+    """Of two tensors, each spread over the other: a pixel of the output is read in `a` by its steps, and in `b` by its own."""
 
+    channels: int
+    depth: int
+    height: int
+    width: int
     operation: Operation
-    b_is_scalar: bool
+    a_pixels: int
+    a_step_z: int
+    a_step_y: int
+    a_step_x: int
+    b_pixels: int
+    b_step_z: int
+    b_step_y: int
+    b_step_x: int
     activation: Activation
-    slope: float
+    alpha: float
+    beta: float
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, self.depth * self.height * self.width
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.channels), octaves(self.pixels_written)
+
+    @property
+    def _remark(self) -> str:
+        return f", {self.operation}"
+
+
+@dataclass(frozen=True)
+class Binary(_Arithmetic):
+    """Both computed."""
 
     kernel = "binary"
     reads = ("a", "b")
 
     def pixels_read(self, table: str) -> int:
-        return 1 if table == "b" and self.b_is_scalar else self.pixels
+        return self.a_pixels if table == "a" else self.b_pixels
 
     @property
     def family(self) -> str:
-        return "binary of scalars" if self.b_is_scalar else "binary"
+        return "binary of scalars" if self.b_pixels < self.pixels_written == self.a_pixels else "binary"
+
+
+@dataclass(frozen=True)
+class BinaryConstant(_Arithmetic):
+    """One is a constant of the plan, of so many `values`, in which each channel has a place."""
+
+    constant_first: bool
+    values: int
+
+    kernel = "binary_constant"
+    weights = ("constant", "places")
+
+    def pixels_read(self, table: str) -> int:
+        return self.b_pixels if self.constant_first else self.a_pixels
+
+    @property
+    def params(self) -> int:
+        return self.values
+
+
+@dataclass(frozen=True)
+class _OfLines(Kernel):
+    """Planes in groups of `count`, of outer x length x inner pixels: a line has `length` of each (native/kernels/spans.h)."""
+
+    groups: int
+    count: int
+    outer: int
+    length: int
+    inner: int
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups * self.count, self.outer * self.length * self.inner
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.in_shape[0]), octaves(self.in_shape[1])
+
+    @property
+    def _remark(self) -> str:
+        return f", lines of {self.count * self.length}"
+
+
+@dataclass(frozen=True)
+class Reduce(_OfLines):
+    """One number of each line."""
+
+    reduction: Reduction
+    scale: float
+    activation: Activation
+    alpha: float
+    beta: float
+
+    kernel = "reduce"
+    takes_input = True
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups, self.outer * self.inner
+
+
+@dataclass(frozen=True)
+class Softmax(_OfLines):
+    """Over each line, or its logarithm."""
+
+    logarithm: bool
+
+    kernel = "softmax"
+    takes_input = True
+
+
+@dataclass(frozen=True)
+class Normalize(_OfLines):
+    """By mean and variance of each line, or by its mean of squares alone; scale and shift by plane, or by element."""
+
+    centred: bool
+    eps: float
+    scale_planes: int
+    scale_length: int
+    activation: Activation
+    alpha: float
+    beta: float
+
+    kernel = "normalize"
+    weights = ("scale", "shift")
+    takes_input = True
+
+    @property
+    def params(self) -> int:
+        return 2 * self.scale_planes * self.scale_length
 
 
 @dataclass(frozen=True)
@@ -490,13 +619,6 @@ class LocalResponseNorm(_Plain):
     bias: float
 
     kernel = "local_response_norm"
-
-
-@dataclass(frozen=True)
-class Softmax(_Plain):
-    """Over channels, for each pixel by itself."""
-
-    kernel = "softmax"
 
 
 @dataclass(frozen=True)
@@ -553,7 +675,7 @@ KERNELS: Mapping[str, type[Kernel]] = {
     kind.kernel: kind
     for kind in (
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
-        *(Affine, Binary, LocalResponseNorm, Softmax, Resize, Gather),
+        *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize, Gather),
     )
 }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from shufflekit.graph import Graph
-from shufflekit.plan.lowering import elementwise, moves, norms, pools, products
+from shufflekit.graph.refusals import Refusals
+from shufflekit.plan.lowering import elementwise, lines, moves, pools, products
 from shufflekit.plan.lowering.frame import Lowered, Lowering, Ways
 
-WAYS: Ways = {**moves.WAYS, **products.WAYS, **pools.WAYS, **elementwise.WAYS, **norms.WAYS}
+WAYS: Ways = {**moves.WAYS, **products.WAYS, **pools.WAYS, **elementwise.WAYS, **lines.WAYS}
 
 
 def lower(graph: Graph) -> Lowered:
@@ -16,3 +17,8 @@ def lower(graph: Graph) -> Lowered:
         UsageError: operators that the engine cannot compute, or that mix the images of a batch; all are named.
     """
     return Lowering(graph, WAYS).run()
+
+
+def lacks(graph: Graph) -> Refusals:
+    """What the engine cannot compute of a simplified graph."""
+    return Lowering(graph, WAYS).walk()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.plan.kernels import PANEL, Convolution, ConvolutionPool, Gemm, Kernel, PointwiseDepthwise
+from shufflekit.plan.kernels import PANEL, WINOGRAD_ROWS, Convolution, ConvolutionPool, Gemm, Kernel, PointwiseDepthwise
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -22,6 +22,38 @@ def in_panels(arguments: Kernel, weights: Arrays) -> Arrays:
     assert isinstance(arguments, Gemm | Convolution | ConvolutionPool | PointwiseDepthwise)
     panels, bias = pack_panels(weights["weights"], weights["bias"], arguments.groups)
     return {**weights, "weights": panels, "bias": bias}
+
+
+# A 3-tap filter's values at the points of tiles of M outputs (native/kernels/convolution/winograd.h).
+_POINTS: Mapping[int, NDArray[np.float64]] = {
+    2: np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
+    4: np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24,
+}
+
+
+def for_winograd(tile: int) -> Callable[[Kernel, Arrays], Arrays]:
+    """A packing of 3x3 weights for tiles of `tile` x `tile` outputs.
+
+    It gives `weights` (groups, chunks of 16 output channels, (tile + 2)^2 products, panels, in_channels, 8), flat since the
+    last chunk may have fewer panels, and `bias` as it is.
+    """
+
+    def pack(arguments: Kernel, weights: Arrays) -> Arrays:
+        assert isinstance(arguments, Convolution)
+        groups, rows, channels = arguments.groups, arguments.rows, arguments.in_channels
+        points = _POINTS[tile]
+        filters = weights["weights"].reshape(groups, rows, channels, 3, 3).astype(np.float64)
+        products = np.einsum("pi,grcij,qj->gpqrc", points, filters, points, optimize=True)
+        products = products.reshape(groups, len(points) ** 2, rows, channels).astype(np.float32)
+        chunks = [
+            pack_panels(chunk.reshape(-1, channels), np.zeros(chunk.shape[0] * chunk.shape[1], np.float32), len(chunk))[0]
+            for group in products
+            for first in range(0, rows, WINOGRAD_ROWS)
+            for chunk in [group[:, first : first + WINOGRAD_ROWS]]
+        ]
+        return {**weights, "weights": np.concatenate([chunk.reshape(-1) for chunk in chunks])}
+
+    return pack
 
 
 def pack_panels(weights: NDArray[np.float32], bias: NDArray[np.float32], groups: int) -> tuple[NDArray[np.float32], ...]:

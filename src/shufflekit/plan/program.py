@@ -59,7 +59,7 @@ class Step:
         weights: where each of its weights starts.
         flops: multiply-adds of one image.
         bytes: read and written, weights included.
-        in_buffer: 0 is the arena, 1 + i input i.
+        in_buffer: 0 is the arena, 1 + i input i, and behind the inputs the weights, where a constant is read as it lies.
         out_buffer: 0 is the arena, 1 + i output i.
     """
 

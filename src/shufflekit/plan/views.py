@@ -58,7 +58,7 @@ class View:
 
     def elements(self) -> Addresses:
         """The address of every element, in the tensor's shape."""
-        wide = self.starts.reshape(*self.starts.shape, *(1,) * len(self.plane))
+        wide = self.starts.reshape((*self.starts.shape, *(1,) * len(self.plane)))
         return (wide + np.arange(self.pixels).reshape(self.plane)).transpose(self.axes)
 
     def with_planes(self, dimensions: int) -> View | None:
@@ -144,6 +144,16 @@ def permute(view: View, order: Sequence[int]) -> View:
     if axes[outer:] == tuple(range(outer, len(axes))):
         return View(view.starts.transpose(axes[:outer]), view.plane)
     return View(view.starts, view.plane, axes)
+
+
+def order_of(view: View) -> tuple[int, ...]:
+    """The dimensions in the order in which they lie, those along planes last.
+
+    Example:
+        >>> order_of(permute(View(np.array([0, 4, 8]), (2, 2)), (1, 0, 2)))
+        (1, 0, 2)
+    """
+    return tuple(sorted(range(len(view.axes)), key=lambda dim: view.axes[dim]))
 
 
 def take_slice(view: View, dimension: int, part: slice | Addresses) -> View:

@@ -160,6 +160,43 @@ def test_sizes_are_folded_by_the_references(tmp_path: Path) -> None:
     check(case, 13, tmp_path)
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_constant_for_each_image_joins_what_is_computed(axis: int, tmp_path: Path) -> None:
+    """Repeated by the size of the batch, which is open or 1."""
+    nodes = [
+        node("Shape", ["x"], ["n"], start=0, end=1),
+        node("Concat", ["n", "rest"], ["to"], axis=0),
+        node("Expand", ["c", "to"], ["each"]),
+        node("Concat", ["each", "x", "each"], axis=axis),
+    ]
+    check(of_nodes(*nodes, rest=np.array([3, 6, 5]), c=WEIGHT[:1, :, :1, :1].repeat(5, 3).repeat(6, 2)), 15, tmp_path)
+
+
+def test_constants_join_what_is_computed_of_one_image(tmp_path: Path) -> None:
+    """Also where its tensor has no dimension for images."""
+    row, column = np.arange(30, dtype=np.float32).reshape(1, 30), np.arange(4, dtype=np.float32).reshape(1, 4, 1)
+    nodes = [
+        node("Reshape", ["x", "rows"], ["a"]),
+        node("Concat", ["row", "a"], ["b"], axis=0),
+        node("Reshape", ["b", "back"], ["c"]),
+        node("Concat", ["c", "column"], axis=2),
+    ]
+    case = of_nodes(*nodes, rows=[3, 30], back=[1, 4, 30], row=row, column=column)
+    x = np.random.default_rng(0).standard_normal((3, 3, 6, 5)).astype(np.float32)
+    expected = [np.concatenate([np.concatenate([row, each.reshape(3, 30)]), column[0]], 1) for each in x]
+    for batch in (1, "N"):
+        network = loaded(model(case, 13, batch), tmp_path)
+        np.testing.assert_array_equal(interpret(network.graph, x)[0], expected)
+        assert "batch" in network.info
+
+
+def test_constants_that_count_no_images_do_not_join(tmp_path: Path) -> None:
+    content = model(of_nodes(node("Concat", ["x", "w"], axis=1, name="one"), w=WEIGHT), 13)
+    assert damaged(content.SerializeToString(), tmp_path) == (
+        "Concat (in one): dimension 0 of a constant must count the images of the batch, found (4, 3, 3, 3) and (4, 3, 3, 3)"
+    )
+
+
 # Refusals.
 
 
@@ -177,6 +214,7 @@ def test_all_missing_operators_are_named_at_once(tmp_path: Path) -> None:
         loaded(model(of_nodes(*nodes), 13), tmp_path)
     assert str(caught.value).partition("net.onnx: ")[2] == (
         "operators Erf (2 times, in one, two), Softplus (in three), com.microsoft.FusedConv (in five) are not supported; "
+        "MatMul (in four): the second operand must be a constant matrix; "
         "Softmax (in six): dimension 0 counts the images of the batch, which must stay apart"
     )
 
@@ -245,7 +283,7 @@ A, B = node("Relu", ["b"], ["a"], name="one"), node("Add", ["a", "x"], ["b"], na
         ([node("Split", ["x"], ["y", "z"], axis=7, name="one")], "Split (in one): dimension 7 must be one of 4"),
         ([node("Gather", ["x", "far"], axis=1, name="one")], "Gather (in one): indices must be less than 3, found 9"),
         ([node("MaxPool", ["x"], ["y", "z"], kernel_shape=[1, 1], name="one"), node("Add", ["z", "y"], ["u"])], ""),
-        ([node("Identity", ["w"], ["y"])], "output y must be computed from the input, found a constant"),
+        ([node("Identity", ["w"], ["y"])], "output y: dimension 0 of a constant must count"),
         ([node("ConstantOfShape", ["five"], ["c"], name="one"), node("Add", ["x", "c"])], ""),
         ([node("ConstantOfShape", ["huge"], ["c"], name="a"), node("Add", ["x", "c"])], "ConstantOfShape (in a): a constant"),
         ([node("Expand", ["w", "huge"], ["c"], name="one"), node("Add", ["x", "c"])], "Expand (in one): "),
@@ -316,15 +354,23 @@ def test_constants_beyond_the_limit_are_refused_before_they_are_read(tmp_path: P
     assert damaged(content.SerializeToString(), tmp_path).startswith("constant w: cannot reshape array of size 108")
 
 
-def test_inputs_that_are_no_image_are_refused(tmp_path: Path) -> None:
+def test_inputs_that_are_no_floats_of_images_are_refused(tmp_path: Path) -> None:
     content = model(CONV, 13)
-    content.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, (1,)))
-    assert damaged(content.SerializeToString(), tmp_path) == "must have one input, found x, z"
-    content = model(CONV, 13)
+    for sizes, found in (((), "()"), ((1, 2, 3, 4, 5, 6), "(1, 2, 3, 4, 5, 6)")):
+        content.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, sizes))
+        assert damaged(content.SerializeToString(), tmp_path) == (
+            f"input z must be of floats and have 1 to 5 dimensions, found float of {found}"
+        )
+        del content.graph.input[1]
+    content.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, (2, 3)))
+    assert damaged(content.SerializeToString(), tmp_path) == "the batch of input z must be open or 1, found float of (2, 3)"
+    del content.graph.input[1]
     content.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
     assert damaged(content.SerializeToString(), tmp_path) == (
-        "input x must be of floats and have 4 dimensions, found uint8 of (N, 3, 6, 5)"
+        "input x must be of floats and have 1 to 5 dimensions, found uint8 of (N, 3, 6, 5)"
     )
+    del content.graph.input[0]
+    assert damaged(content.SerializeToString(), tmp_path) == "first reads x, which nothing writes"
 
 
 def test_an_onnx_file_is_compiled_and_run_without_torch(tmp_path: Path) -> None:

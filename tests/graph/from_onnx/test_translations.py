@@ -55,7 +55,38 @@ def clip(draw: Draw, opset: int) -> Case:
 
 
 def extreme(operator: str) -> Callable[[Draw, int], Case]:
-    return lambda draw, opset: Case(image(draw), [node(operator, ["x", "c"])], {"c": floats(draw)})
+    """Of tensors and constants, one number or more."""
+
+    def case(draw: Draw, opset: int) -> Case:
+        c, h, w = image(draw)
+        constants = {"c": floats(draw, *draw(st.sampled_from([(), (1,), (w,), (c, 1, 1), (1, c, h, w)])))}
+        names = draw(st.permutations(["x", "a", "c"]))[: draw(st.integers(2, 3))]
+        names = names if {"x", "a"} & set(names) else ["x", *names]
+        return Case((c, h, w), [node("Neg", ["x"], ["a"]), node(operator, names)], constants)
+
+    return case
+
+
+def of_positive(operator: str) -> Callable[[Draw, int], Case]:
+    """Of numbers from 0 to 1."""
+    return lambda draw, opset: Case(image(draw), [node("Sigmoid", ["x"], ["a"]), node(operator, ["a"])])
+
+
+def power(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    exponent = np.float32(draw(st.sampled_from([2.0, 3.0, 0.5, -1.0, 1.7])))
+    names, constants = draw(
+        st.sampled_from(
+            [
+                (["a", "c"], exponent),
+                (["a", "c"], np.full((c, 1, 1), exponent)),
+                (["c", "x"], exponent**2),
+                (["a", "b"], exponent),
+            ]
+        )
+    )
+    nodes = [node("Sigmoid", ["x"], ["a"]), node("Tanh", ["x"], ["b"]), node("Pow", names)]
+    return Case((c, h, w), nodes, {"c": constants})
 
 
 def arithmetic(operator: str) -> Callable[[Draw, int], Case]:
@@ -138,16 +169,54 @@ def lrn(draw: Draw, opset: int) -> Case:
     return Case(image(draw), [node("LRN", size=size, alpha=0.1, beta=draw(st.sampled_from([0.5, 0.75])), bias=2.0)])
 
 
-def softmax(draw: Draw, opset: int) -> Case:
+def softmax(operator: str) -> Callable[[Draw, int], Case]:
+    return lambda draw, opset: Case(image(draw), [node(operator, axis=draw(st.sampled_from([1, 2, 3, -1])))])
+
+
+def instance_norm(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    constants = {"scale": floats(draw, c), "bias": floats(draw, c)}
+    return Case(
+        (c, h, w), [node("InstanceNormalization", ["x", *constants], epsilon=draw(st.sampled_from([1e-5, 0.1])))], constants
+    )
+
+
+def group_norm(draw: Draw, opset: int) -> Case:
+    groups, each = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    size = groups if opset < 21 else groups * each
+    constants = {"scale": floats(draw, size), "bias": floats(draw, size)}
+    nodes = [node("GroupNormalization", ["x", *constants], num_groups=groups, epsilon=1e-3)]
+    return Case((groups * each, draw(side), draw(side)), nodes, constants)
+
+
+def layer_norm(draw: Draw, opset: int) -> Case:
+    sizes = image(draw)
     axis = draw(st.sampled_from([1, 2, 3, -1]))
-    return Case(image(draw), [node("Softmax", axis=axis)])
+    shape = sizes[axis - 1 :] if axis > 0 else sizes[axis:]
+    constants = {"scale": floats(draw, *shape), "bias": floats(draw, *shape)}
+    names = draw(st.sampled_from([["x", "scale"], ["x", "scale", "bias"]]))
+    return Case(sizes, [node("LayerNormalization", names, axis=axis, epsilon=1e-3)], constants)
 
 
-def reduce_mean(draw: Draw, opset: int) -> Case:
-    axes = draw(st.sampled_from([(2, 3), (-1, -2), (1,), (3,), (1, 2, 3)]))
-    attributes, constants = given_as(opset, 18, "axes", axes)
-    keepdims = draw(st.integers(0, 1))
-    return Case(image(draw), [node("ReduceMean", ["x", *constants], keepdims=keepdims, **attributes)], constants)
+def mean_variance_norm(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    axes = draw(st.sampled_from([(2, 3), (1, 2, 3), (1,), (3,)]))
+    return Case((c, h + 1, w + 1) if axes != (1,) else (c + 1, h, w), [node("MeanVarianceNormalization", axes=axes)])
+
+
+def lp_norm(draw: Draw, opset: int) -> Case:
+    return Case(image(draw), [node("LpNormalization", axis=draw(st.sampled_from([1, 2, -1])), p=draw(st.integers(1, 2)))])
+
+
+def reduction(operator: str) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        axes = draw(st.sampled_from([(2, 3), (-1, -2), (1,), (3,), (1, 2, 3), (1, 3)]))
+        since = 13 if operator == "ReduceSum" else 18
+        attributes, constants = given_as(opset, since, "axes", axes)
+        keepdims = draw(st.integers(0, 1))
+        return Case(image(draw), [node(operator, ["x", *constants], keepdims=keepdims, **attributes)], constants)
+
+    return case
 
 
 def resize(draw: Draw, opset: int) -> Case:
@@ -292,23 +361,57 @@ def space_to_depth(draw: Draw, opset: int) -> Case:
     return Case((2, block * draw(side), block * draw(side)), [node("SpaceToDepth", blocksize=block)])
 
 
+def affine(draw: Draw, opset: int) -> Case:
+    attributes = {name: value for name in ("alpha", "beta") if (value := draw(slopes)) is not None}
+    return Case(image(draw), [node("Affine", **attributes)])
+
+
+def image_scaler(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    return Case((c, h, w), [node("ImageScaler", bias=floats(draw, c).tolist(), scale=draw(st.sampled_from([1.0, 0.5])))])
+
+
+def crop(draw: Draw, opset: int) -> Case:
+    border = [draw(st.integers(0, 3)) for _ in range(4)]
+    sizes = (2, border[1] + border[3] + draw(side), border[0] + border[2] + draw(side))
+    some = {"scale": [draw(st.integers(1, sizes[1] - border[1])), draw(st.integers(1, sizes[2] - border[0]))]}
+    return Case(sizes, [node("Crop", border=border, **draw(st.sampled_from([{}, some])))])
+
+
 CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     *((name, elementwise(name)) for name in ("Relu", "Sigmoid", "HardSwish", "Neg", "Identity", "Dropout")),
     ("LeakyRelu", elementwise("LeakyRelu", alpha=slopes)),
     ("HardSigmoid", elementwise("HardSigmoid", alpha=slopes, beta=slopes)),
     ("Clip", clip),
     *((name, extreme(name)) for name in ("Max", "Min")),
+    *(
+        (name, elementwise(name))
+        for name in ("Exp", "Abs", "Tanh", "Erf", "Softplus", "Softsign", "Mish", "Floor", "Ceil", "Round")
+    ),
+    *((name, elementwise(name, alpha=slopes)) for name in ("Elu", "Celu", "ThresholdedRelu")),
+    ("Selu", elementwise("Selu", alpha=slopes, gamma=slopes)),
+    ("Gelu", elementwise("Gelu", approximate=st.sampled_from(["none", "tanh"]))),
+    *((name, of_positive(name)) for name in ("Log", "Sqrt", "Reciprocal")),
+    ("Pow", power),
     *((name, arithmetic(name)) for name in ("Add", "Sub", "Mul", "Div")),
     *((name, of_two(name)) for name in ("Add", "Sub", "Mul", "Div", "Sum")),
+    ("Affine", affine),
+    ("ImageScaler", image_scaler),
+    ("Crop", crop),
     ("Conv", conv),
     ("Gemm", gemm),
     ("MatMul", matmul),
     ("BatchNormalization", batch_norm),
     ("LRN", lrn),
-    ("Softmax", softmax),
+    *((name, softmax(name)) for name in ("Softmax", "LogSoftmax")),
+    ("InstanceNormalization", instance_norm),
+    ("GroupNormalization", group_norm),
+    ("LayerNormalization", layer_norm),
+    ("MeanVarianceNormalization", mean_variance_norm),
+    ("LpNormalization", lp_norm),
     *((name, pool(name)) for name in ("MaxPool", "AveragePool")),
     *((name, elementwise(name)) for name in ("GlobalAveragePool", "GlobalMaxPool")),
-    ("ReduceMean", reduce_mean),
+    *((f"Reduce{name}", reduction(f"Reduce{name}")) for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare")),
     ("Resize", resize),
     ("Upsample", upsample),
     ("Pad", pad),
@@ -328,7 +431,20 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("SpaceToDepth", space_to_depth),
 ]
 # Up to which opset the reference lacks an operator, or has it otherwise than its specification: there ONNX Runtime says.
-_BY_RUNTIME = {"BatchNormalization": 13, "LRN": 23, "MaxPool": 23, "Pad": 23, "Resize": 23, "Softmax": 12, "Upsample": 9}
+_BY_RUNTIME = {
+    "Affine": 23,
+    "ImageScaler": 23,
+    "Crop": 23,
+    "BatchNormalization": 13,
+    "LRN": 23,
+    "MaxPool": 23,
+    "Pad": 23,
+    "Resize": 23,
+    "Upsample": 9,
+    "Softmax": 12,
+    "LogSoftmax": 12,
+    "LpNormalization": 23,
+}
 
 
 @pytest.mark.parametrize(

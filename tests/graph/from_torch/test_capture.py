@@ -138,7 +138,14 @@ def test_several_outputs() -> None:
         (Of(lambda x: x + torch.rand(3, 1, 1)), r"aten.rand \(in the network itself\): it is random$"),
         (Of(lambda x: F.dropout(x, 0.5)), "it drops at random, in evaluation too"),
         (Of(lambda x: F.conv2d(x, x.mean((2, 3)).reshape(-1, 3, 1, 1)[:1])), "which must stay apart"),
-        (Of(lambda x: torch.cat([x, torch.zeros(1, 3, 4, 4).expand(x.shape[0], 3, 4, 4)], 1)), "a weight or constant is not"),
+        (
+            Of(lambda x: torch.cat([x, torch.arange(x.shape[0]).float().view(-1, 1, 1, 1).expand_as(x)], 1)),
+            "a weight or constant",
+        ),
+        (
+            Of(lambda x: torch.cat([x, torch.zeros(1, 3, 4, 4, dtype=torch.int64).expand(x.shape[0], 3, 4, 4)], 1)),
+            "a weight or",
+        ),
         (Of(lambda x: x * 1j), "gives complex64"),
         (Of(lambda x: torch.cat([x[:, :0], x], 1)), "its result is empty"),
         (Of(lambda x: {}["key"]), "cannot be captured at .*: KeyError: 'key'"),
@@ -192,6 +199,12 @@ class Using(nn.Module):
         return self.function(x, self.weight, self.buffer)
 
 
+def _changed(x: Tensor) -> Tensor:
+    x[:, 1:3] += 1
+    x[:, :, :2] = x[:, :, 2:4] * 3
+    return x
+
+
 CONSTANTS = {
     "standardised weights": Using(lambda x, w, b: F.conv2d(x, (w - w.mean(1, keepdim=True)) / w.std())),
     "a gate of weights": Using(lambda x, w, b: x * w[0, :, 0, 0].sigmoid().exp().view(1, -1, 1, 1)),
@@ -210,6 +223,15 @@ CONSTANTS = {
     "not returned": Using(lambda x, w, b: (x.cumsum(1), x * 2)[1]),
     "no weight and bias": nn.BatchNorm2d(4, affine=False),
     "no random choice": nn.Sequential(nn.Dropout2d(), nn.AlphaDropout(), nn.FeatureAlphaDropout(), nn.Identity(), nn.ReLU()),
+    "a constant for each image": Using(lambda x, w, b: torch.cat([x, w[:1, :1].expand(x.shape[0], 2, 9, 7)], 1)),
+    "made for each image": Using(lambda x, w, b: torch.cat([torch.linspace(0, 1, 7).repeat(x.shape[0], 4, 9, 1), x], 2) * 2),
+    "numbers as large as another": Using(
+        lambda x, w, b: torch.cat([torch.zeros_like(x), x.new_ones(x.shape), torch.full_like(x[:, :1], 0.3)], 1) + 1
+    ),
+    "a part set": Using(
+        lambda x, w, b: torch.slice_scatter(torch.slice_scatter(x, x[:, :1] * 2, 1, 1, 2), x[:, :, :4], 2, 5, 9)
+    ),
+    "a part set in place": Using(lambda x, w, b: _changed(x * 2)),
     "a list of channels": Using(lambda x, w, b: x[:, [2, 0, -1]]),
     "the input itself": nn.Identity(),
 }

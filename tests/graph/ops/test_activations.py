@@ -11,18 +11,37 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import OPERATORS
-from shufflekit.graph.ops.activations import Activation, Clamp, ElementWise, LeakyRelu
+from shufflekit.graph.ops.activations import (
+    Activation,
+    Celu,
+    Clamp,
+    ElementWise,
+    Elu,
+    Gelu,
+    LeakyRelu,
+    Power,
+    Selu,
+    Softplus,
+    Threshold,
+)
 from tests.graph.ops.against_torch import SEEDS, check, examples, numbers
 
-PLAIN = [each for each in OPERATORS if issubclass(each, Activation) and each is not LeakyRelu]
+PLAIN = [each for each in OPERATORS if issubclass(each, Activation) and each not in (LeakyRelu, Clamp, Threshold, Power)]
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=5).map(tuple)
 
 
+def of_torch(name: str):
+    """The function of that name."""
+    return F.logsigmoid if name == "log_sigmoid" else getattr(F, name, None) or getattr(torch, name)
+
+
 @pytest.mark.parametrize("operator", PLAIN)
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_an_activation_is_torchs(operator: type[ElementWise]) -> None:
     x = np.concatenate([np.linspace(-12, 12, 481), [-100, 100, -1e4, 1e4, math.inf]]).astype(np.float32)
-    check(operator(), getattr(F, operator.name), x.reshape(1, -1), atol=1e-6)
+    check(operator(), of_torch(operator.name), x.reshape(1, -1), atol=1e-6)
     assert np.isnan(operator().reference(np.array([math.nan], np.float32))).all()
 
 
@@ -39,3 +58,38 @@ def test_clamp_is_torchs(shape, low, high, seed):
     check(Clamp(low=low), lambda x: x.clamp(min=low), numbers(shape, seed))
     check(Clamp(high=high), lambda x: x.clamp(max=high), numbers(shape, seed))
     assert torch.isnan(torch.from_numpy(Clamp(low, high).reference(np.array([np.nan]))))
+
+
+@examples
+@given(SHAPES, st.floats(0.25, 3, width=32), st.floats(-3, 3, width=32), SEEDS)
+def test_those_with_parameters_are_torchs(shape, positive, number, seed):
+    x = numbers(shape, seed)
+    check(Elu(number), lambda x: F.elu(x, number), x)
+    check(Celu(positive), lambda x: F.celu(x, positive), x)
+    check(Selu(number, positive), lambda x: positive * F.elu(x, number), x)
+    check(Softplus(positive, number), lambda x: F.softplus(x, positive, number), x)
+    check(Threshold(number, positive), lambda x: F.threshold(x, number, positive), x)
+    check(Gelu("tanh"), lambda x: F.gelu(x, approximate="tanh"), x)
+
+
+@examples
+@given(SHAPES, st.sampled_from([2.0, 3.0, 0.5, -1.0, -0.5, 0.0, 1.0, 2.2, -3.0]), SEEDS)
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_a_power_is_torchs(shape, exponent, seed):
+    check(Power(exponent), lambda x: x**exponent, numbers(shape, seed), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Clamp(math.nan), "low must be a number, found nan"),
+        (lambda: Clamp(high=math.nan), "high must be a number, found nan"),
+        (lambda: Gelu("erf"), "approximate must be none or tanh, found 'erf'"),
+        (lambda: Celu(0.0), "alpha must be more than 0, found 0.0"),
+        (lambda: Softplus(0.0), "beta must be other than 0, found 0.0"),
+        (lambda: Power(math.inf), "exponent must be a number, found inf"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, message):
+    with pytest.raises(RefusedError, match=message):
+        make()

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shufflekit.graph.operator import BATCH, RefusedError
-from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
+from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
 from tests.graph.ops.against_torch import SEEDS, Draw, check, examples, numbers
 
-FUNCTIONS = {Add(): operator.add, Sub(): operator.sub, Mul(): operator.mul, Div(): operator.truediv}
+FUNCTIONS = {
+    Add(): operator.add,
+    Sub(): operator.sub,
+    Mul(): operator.mul,
+    Div(): operator.truediv,
+    Minimum(): torch.minimum,
+    Maximum(): torch.maximum,
+    Pow(): torch.pow,
+}
 
 
 @st.composite
@@ -29,6 +39,7 @@ def shapes(draw: Draw):
 def test_it_is_torchs(found, shapes, seed):
     a, b = (numbers(shape, seed + number) for number, shape in enumerate(shapes))
     b[b == 0] = 1  # a divisor
+    a = np.abs(a) if found == Pow() else a
     check(found, FUNCTIONS[found], a, b, batches=2 if b.ndim == a.ndim else 1)
 
 

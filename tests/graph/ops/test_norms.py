@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shufflekit.graph.operator import BATCH, RefusedError
-from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from tests.graph.ops.against_torch import SEEDS, check, examples, numbers
 
 SHAPES = st.lists(st.integers(1, 4), min_size=2, max_size=5).map(tuple)
@@ -17,6 +17,34 @@ SHAPES = st.lists(st.integers(1, 4), min_size=2, max_size=5).map(tuple)
 
 def constants(count: int, channels: int, seed: int) -> list[np.ndarray]:
     return [numbers((channels,), seed + number) for number in range(1, count + 1)]
+
+
+@examples
+@given(SHAPES, st.data(), SEEDS)
+def test_layer_and_rms_norm_are_torchs(shape, data, seed):
+    first = data.draw(st.integers(1, len(shape) - 1))
+    sizes, dims = shape[first:], tuple(range(first, len(shape)))
+    scale, shift = (numbers((1,) * first + sizes, seed + number) for number in (1, 2))
+
+    def layer(x, scale, shift):
+        return F.layer_norm(x, sizes, scale.reshape(sizes), shift.reshape(sizes), 0.1)
+
+    def rms(x, scale, shift):
+        return F.rms_norm(x, sizes, scale.reshape(sizes), 0.1) + shift
+
+    check(Normalize(dims, 0.1), layer, numbers(shape, seed), scale, shift)
+    check(Normalize(dims, 0.1, centred=False), rms, numbers(shape, seed), scale, shift)
+
+
+@examples
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(2, 4), SEEDS)
+def test_group_norm_is_torchs(batch, groups, each, side, seed):
+    scale, shift = (numbers((1, groups, each, 1, 1), seed + number) for number in (1, 2))
+
+    def norm(x, scale, shift):
+        return F.group_norm(x.flatten(1, 2), groups, scale.reshape(-1), shift.reshape(-1), 0.1).reshape(x.shape)
+
+    check(Normalize((2, 3, 4), 0.1), norm, numbers((batch, groups, each, side, side), seed), scale, shift)
 
 
 @examples
@@ -65,6 +93,17 @@ def test_what_cannot_be_is_refused() -> None:
         LocalResponseNorm(0)
     with pytest.raises(RefusedError, match="eps must be 0 or more, found -1"):
         BatchNorm(-1)
+    with pytest.raises(RefusedError, match="eps must be 0 or more, found -1"):
+        Normalize((1,), -1)
+    with pytest.raises(RefusedError, match="dims must be different, and one or more"):
+        Normalize((1, 1))
+    with pytest.raises(RefusedError, match=r"dims=\(3,\) must be dimensions of \(N, 3, 4\)"):
+        Normalize((3,)).shape((BATCH, 3, 4), (1, 1, 1), (1, 1, 1))
+    with pytest.raises(RefusedError, match="needs the size of the batch"):
+        Normalize((0, 2)).shape((BATCH, 3, 4), (1, 1, 1), (1, 1, 1))
+    for wrong in ((1, 2, 4), (4,), (2, 3, 4)):
+        with pytest.raises(RefusedError, match=r"a scale or shift of .* does not fit \(N, 3, 4\)"):
+            Normalize((2,)).shape((BATCH, 3, 4), (1, 1, 4), wrong)
     with pytest.raises(RefusedError, match=r"an input of \(N, 3, 4\) needs constants of shape \(3,\), found \(3,\), \(4,\)"):
         Affine().shape((BATCH, 3, 4), (3,), (4,))
     with pytest.raises(RefusedError, match=r"needs constants of shape \(3,\)"):

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shufflekit.graph.operator import BATCH, RefusedError
-from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from tests.graph.ops.against_torch import SEEDS, Draw, check, examples, numbers
 
 
@@ -68,13 +68,6 @@ def test_adaptive_pools_are_torchs(output_size, sizes, seed):
     check(AdaptiveMaxPool(output_size), lambda x: F.adaptive_max_pool2d(x, output_size), x)
 
 
-@examples
-@given(st.lists(st.integers(1, 4), min_size=2, max_size=5).map(tuple), st.data(), st.booleans(), SEEDS)
-def test_means_are_torchs(shape, data, keepdim, seed):
-    dims = tuple(data.draw(st.sets(st.integers(1, len(shape) - 1), min_size=1)))
-    check(Mean(dims, keepdim), lambda x: x.mean(dims, keepdim), numbers(shape, seed))
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -83,10 +76,6 @@ def test_means_are_torchs(shape, data, keepdim, seed):
         (lambda: MaxPool((2, 2), (1, 1), dilation=(1, 0)), "dilation must be"),
         (lambda: AvgPool((2, 2), (1, 1), (2, 0, 0, 0)), r"padding must be less than the window \(2, 2\), found \(2, 0, 0, 0\)"),
         (lambda: AdaptiveAvgPool((0, 1)), "output_size must be"),
-        (lambda: Mean(()), "dims must be different, and one or more"),
-        (lambda: Mean((1, 1)), "dims must be different"),
-        (lambda: Mean((0,)).shape((BATCH, 3)), "needs the size of the batch"),
-        (lambda: Mean((2,)).shape((BATCH, 3)), r"dims=\(2,\) must be dimensions of \(N, 3\)"),
         (lambda: AdaptiveMaxPool((1, 1)).shape((BATCH, 3, 4)), "must have 4 dimensions"),
         (lambda: MaxPool((3, 3), (1, 1)).shape((BATCH, 3, 2, 4)), "a window of 3 must fit in 2"),
     ],

@@ -1,4 +1,4 @@
-"""Softmax over any dimension."""
+"""Softmax over any dimension, and its logarithm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shufflekit.graph.operator import BATCH, RefusedError
-from shufflekit.graph.ops.softmax import Softmax
+from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 from tests.graph.ops.against_torch import SEEDS, check, examples, numbers
 
 
@@ -16,6 +16,7 @@ from tests.graph.ops.against_torch import SEEDS, check, examples, numbers
 def test_it_is_torchs(shape, data, seed):
     dim = data.draw(st.integers(1, len(shape) - 1))
     check(Softmax(dim), lambda x: x.softmax(dim), 200 * numbers(shape, seed))
+    check(LogSoftmax(dim), lambda x: x.log_softmax(dim), 200 * numbers(shape, seed))
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from shufflekit.graph.from_onnx.file import MOST_BYTES, FileNode
-from shufflekit.graph.from_onnx.tensor import Known, OneImageError, Tensor, merged
+from shufflekit.graph.from_onnx.tensor import Known, OneImageError, Tensor, each_image, merged
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError, Shape, numbers
 from shufflekit.graph.ops.moves import Permute, Reshape
+from shufflekit.graph.ops.repeat import Repeat
 
 Operand = Tensor | Array
 Step = tuple[Operator, tuple[str | Array, ...], str]  # what it writes comes last
@@ -73,6 +74,20 @@ class Call:
             return found
         return found.array if self._number is None else found.at(self._number)
 
+    def tensors(self, name: str) -> list[Tensor]:
+        """The inputs of a name that stands for any number; a constant is what each image has."""
+        found = self._inputs.get(name, ())
+        x = next(each for each in found if isinstance(each, Tensor))
+        return [each if isinstance(each, Tensor) else self._repeated(each, x) for each in found]
+
+    def _repeated(self, constant: Known, x: Tensor) -> Tensor:
+        one, inner = each_image(constant, self.batches), 0
+        if self.is_of_one and (x.inner or one.shape[:1] != (1,)):
+            one, inner = one[np.newaxis], 1
+        found = self.emit(Repeat(), one, x, images=Images(one.shape, 0), inner=inner)
+        assert isinstance(found, Tensor)
+        return found
+
     def constant(self, *names: str) -> Array | None:
         """An input that does not depend on the images, or None without it."""
         found = [each for name in names for each in self._inputs.get(name, ())]
@@ -123,7 +138,7 @@ class Call:
 
     def emit(self, operator: Operator, *inputs: Operand, images: Images | None = None, inner: int = 0) -> Operand:
         """One operator of the graph; `images` says where they lie in its result, by default in dimension 0."""
-        shape = operator.shape(*map(self._shape, inputs))
+        shape = operator.shape(*map(self.stored, inputs))
         arrays = [each for each in inputs if not isinstance(each, Tensor)]
         if len(arrays) == len(inputs):
             check_size(numbers(shape))
@@ -140,8 +155,14 @@ class Call:
         """An operator whose result has the sizes of its first operand."""
         return self.emit(operator, x, *others, images=_images(x), inner=inner_of(x))
 
-    def _shape(self, x: Operand) -> Shape:
+    def stored(self, x: Operand) -> Shape:
+        """The shape of an operand's value in the graph."""
         return self._shapes[x.name] if isinstance(x, Tensor) else x.shape
+
+    @property
+    def depends(self) -> bool:
+        """Whether something depends on the images."""
+        return self._number is None
 
     @property
     def is_of_one(self) -> bool:
@@ -259,10 +280,20 @@ class _Schema:
         return attributes
 
 
+# Operators that ONNX has no more, and files of the first converters have: experimental once, and the same in every opset.
+_OLD: Mapping[str, _Schema] = {
+    "Affine": _Schema((("X", False),), {"alpha": "FLOAT", "beta": "FLOAT"}, {"alpha": 1.0, "beta": 0.0}),
+    "ImageScaler": _Schema((("input", False),), {"bias": "FLOATS", "scale": "FLOAT"}, {"bias": None, "scale": 1.0}),
+    "Crop": _Schema((("input", False),), {"border": "INTS", "scale": "INTS"}, {"border": None, "scale": None}),
+}
+
+
 @cache
 def _schema(operator: str, opset: int) -> _Schema:
     from onnx import defs, helper
 
+    if operator in _OLD:
+        return _OLD[operator]
     try:
         found = defs.get_schema(operator, opset, "")
     except defs.SchemaError:

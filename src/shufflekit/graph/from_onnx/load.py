@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from shufflekit.graph.builder import Builder
 from shufflekit.graph.from_onnx.call import Call, Operand
 from shufflekit.graph.from_onnx.file import FileInput, FileNode, OnnxFile, read
 from shufflekit.graph.from_onnx.folds import FOLDS
-from shufflekit.graph.from_onnx.tensor import BATCHES, Known, OneImageError, Tensor, known
+from shufflekit.graph.from_onnx.inference import shapes_of_results
+from shufflekit.graph.from_onnx.tensor import BATCHES, Known, OneImageError, Tensor, each_image, known, merged
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
 from shufflekit.graph.ops.moves import Reshape
+from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.refusals import Refusals
-from shufflekit.shapes import image_shape
+from shufflekit.shapes import MOST_DIMENSIONS, Shapes, shapes_of
 
 _FLOATS = ("float", "float16", "double", "bfloat16")
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
@@ -47,16 +49,20 @@ class OnnxNetwork:
         return str(self.graph)
 
 
-def load_onnx(path: str | Path, input_shape: Sequence[int] | None = None) -> OnnxNetwork:
-    """Reads an ONNX file of opset 7 to 23 with one image as its input; nothing in it is run, and no torch is loaded.
+def load_onnx(
+    path: str | Path, input_shape: Shapes | None = None, lacks: Callable[[Graph], Refusals] | None = None
+) -> OnnxNetwork:
+    """Reads an ONNX file of opset 7 to 23; nothing in it is run, and no torch is loaded.
 
     Args:
         path: of the file.
-        input_shape: (N, C, H, W), or whatever order the file has, for sizes that the file leaves open.
+        input_shape: (N, C, H, W), or whatever order and dimensions the file has, for sizes that the file leaves open; of
+            several inputs one for each in order, or some by name.
+        lacks: what else a graph has that its user lacks, for one message about all of it.
 
     Raises:
         InputError: no such file, no sound one, or one with operators that the graph does not have; all are named.
-        UsageError: the shape is not that of the file's input, or is needed.
+        UsageError: a shape is not that of the file's input, or is needed.
         MissingExtraError: the package onnx is not installed.
 
     Example:
@@ -66,13 +72,13 @@ def load_onnx(path: str | Path, input_shape: Sequence[int] | None = None) -> Onn
     """
     file = read(Path(path))
     _check_floats(file)
-    source = _source(file)
-    sizes = _sizes(file, source, input_shape)
-    is_of_one = source.sizes[0] == 1
-    reader = _Reader(file, source, sizes, is_of_one)
-    graph = reader.graph()
+    _check_inputs(file)
+    sizes = _sizes(file, input_shape)
+    is_of_one = any(source.sizes[0] == 1 for source in file.inputs)
+    reader = _Reader(file, sizes, is_of_one)
+    graph = reader.graph(lacks)
     if reader.holds_for_one:
-        is_of_one, graph = True, _Reader(file, source, sizes, True).graph()
+        is_of_one, graph = True, _Reader(file, sizes, True).graph(lacks)
     info = {"metadata": dict(file.metadata)} if file.metadata else {}
     return OnnxNetwork(graph, file.path.stem, info | ({"batch": _OF_ONE} if is_of_one else {}))
 
@@ -86,37 +92,45 @@ def _check_floats(file: OnnxFile) -> None:
         raise InputError(f"{file.path}: a quantised file is not read, found {shown}; the file before quantisation is")
 
 
-def _source(file: OnnxFile) -> FileInput:
-    """The input that is an image."""
-    if len(file.inputs) != 1:
-        names = ", ".join(each.name for each in file.inputs) or "none"
-        raise InputError(f"{file.path}: must have one input, found {names}")
-    source = file.inputs[0]
-    shown = f"{source.type} of ({', '.join(map(str, source.sizes))})"
-    if source.type not in _FLOATS or len(source.sizes) != 4:
-        raise InputError(f"{file.path}: input {source.name} must be of floats and have 4 dimensions, found {shown}")
-    if source.sizes[0] not in (1, *(size for size in source.sizes if isinstance(size, str))):
-        raise InputError(f"{file.path}: the batch of input {source.name} must be open or 1, found {shown}")
-    return source
+def _check_inputs(file: OnnxFile) -> None:
+    if not file.inputs:
+        raise InputError(f"{file.path}: must have an input, found none")
+    for source in file.inputs:
+        shown = f"{source.type} of {_shown(source)}"
+        if source.type not in _FLOATS or not 1 <= len(source.sizes) <= MOST_DIMENSIONS:
+            needed = f"be of floats and have 1 to {MOST_DIMENSIONS} dimensions"
+            raise InputError(f"{file.path}: input {source.name} must {needed}, found {shown}")
+        if source.sizes[0] not in (1, *(size for size in source.sizes if isinstance(size, str))):
+            raise InputError(f"{file.path}: the batch of input {source.name} must be open or 1, found {shown}")
 
 
-def _sizes(file: OnnxFile, source: FileInput, given: Sequence[int] | None) -> tuple[int, ...]:
-    """Of one image, without the batch."""
-    shown = f"({', '.join(str(size) or '?' for size in source.sizes)})"
-    if given is None:
-        if any(isinstance(size, str) for size in source.sizes[1:]):
-            raise UsageError(f"shape: {file.path} leaves sizes of its input open and needs it, found {shown}")
-        return tuple(int(size) for size in source.sizes[1:])
-    sizes = image_shape(given)
-    if any(isinstance(size, int) and size != other for size, other in zip(source.sizes[1:], sizes[1:])):
-        raise UsageError(f"shape: must be that of the input of {file.path}, {shown}, found {tuple(sizes)}")
-    return sizes[1:]
+def _shown(source: FileInput) -> str:
+    return f"({', '.join(str(size) or '?' for size in source.sizes)})"
+
+
+def _sizes(file: OnnxFile, given: Shapes | None) -> dict[str, tuple[int, ...]]:
+    """Of one image of each input, without the batch."""
+    shapes = {} if given is None else shapes_of(given, [source.name for source in file.inputs], "shape")
+    found = {}
+    for source in file.inputs:
+        shape = shapes.get(source.name)
+        if shape is None and any(isinstance(size, str) for size in source.sizes[1:]):
+            which = "its input" if len(file.inputs) == 1 else f"its input {source.name}"
+            raise UsageError(f"shape: {file.path} leaves sizes of {which} open and needs it, found {_shown(source)}")
+        sizes = source.sizes if shape is None else shape
+        if len(sizes) != len(source.sizes) or any(
+            isinstance(size, int) and size != other for size, other in zip(source.sizes[1:], sizes[1:])
+        ):
+            which = "the input" if len(file.inputs) == 1 else f"the input {source.name}"
+            raise UsageError(f"shape: must be that of {which} of {file.path}, {_shown(source)}, found {sizes}")
+        found[source.name] = tuple(int(size) for size in sizes[1:])
+    return found
 
 
 class _Reader:
     """Walks the nodes once, and has for each tensor a value of the graph, what it is, or why there is none."""
 
-    def __init__(self, file: OnnxFile, source: FileInput, sizes: tuple[int, ...], is_of_one: bool) -> None:
+    def __init__(self, file: OnnxFile, sizes: Mapping[str, tuple[int, ...]], is_of_one: bool) -> None:
         self.file, self.batches = file, (1,) if is_of_one else BATCHES
         self.builder, self.refusals = Builder(), Refusals()
         self.failed: set[str] = set()
@@ -124,20 +138,23 @@ class _Reader:
         # No value has a dot in its name, so that what rewrites make of x, as x.1, is no other; outputs may have one.
         self._taken = {name.partition(".")[0] for name in file.outputs if "." in name}
         self.tensors: dict[str, Tensor | Known] = {name: Known((array,)) for name, array in file.constants.items()}
-        images = Images((1, *sizes), 0)
-        self.tensors[source.name] = Tensor(self.builder.input(self._fresh(source.name), images.stored), images)
+        for name, each in sizes.items():
+            images = Images((1, *each), 0)
+            self.tensors[name] = Tensor(self.builder.input(self._fresh(name), images.stored), images)
 
-    def graph(self) -> Graph:
+    def graph(self, lacks: Callable[[Graph], Refusals] | None) -> Graph:
         wanted = _ancestors(self.file)
         for node in self.file.nodes:
             if wanted.intersection(node.outputs):
                 self._node(node, wanted)
-        names = [self._output(name) for name in self.file.outputs]
         if self.holds_for_one:
             return self.builder.graph(())
-        if text := self.refusals.text:
-            raise InputError(f"{self.file.path}: {text}")
-        return self.builder.graph(names)
+        if self.refusals.text:
+            if lacks is not None:
+                self.refusals.include(lacks(self.builder.graph(self.builder.unread())))
+            raise InputError(f"{self.file.path}: {self.refusals.text}")
+        names = [self._output(name) for name in self.file.outputs]
+        return self.builder.graph(() if self.holds_for_one else names)
 
     def _node(self, node: FileNode, wanted: set[str]) -> None:
         inputs = {name: self.tensors.get(name) for name in node.inputs if name}
@@ -158,10 +175,30 @@ class _Reader:
             self.holds_for_one = True
             self.failed.update(node.outputs)
         except RefusedError as error:
-            self.failed.update(node.outputs)
             self.refusals.add(node.operator, node.name, str(error))
+            self._stand_in(node, inputs, wanted)
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
             raise InputError(f"{self.file.path}: {node.operator} (in {node.name}): {one_line(error)}") from error
+
+    def _stand_in(self, node: FileNode, inputs: Mapping[str, Tensor | Known | None], wanted: set[str]) -> None:
+        """What a refused node would write is an input of the rest, where its sizes are known, so that the rest is looked at."""
+        known = {name: each for name, each in inputs.items() if each is not None}
+        shapes = shapes_of_results(node, self.file.opset, known, self.batches) if len(known) == len(inputs) else {}
+        for name in node.outputs:
+            try:
+                images, inner = self._images_of(shapes[name])
+            except (LookupError, RefusedError):
+                self.failed.add(name)
+                continue
+            if name in wanted:
+                self.tensors[name] = Tensor(self.builder.input(self._fresh(name), images.stored), images, inner)
+
+    def _images_of(self, shapes: Sequence[tuple[int, ...]]) -> tuple[Images, int]:
+        """Where images lie in a tensor of these sizes for each of `batches`, and how many dimensions it lacks of that."""
+        if self.batches != (1,):
+            return Images(*merged(shapes)), 0
+        lacks_batch = shapes[0][:1] != (1,)
+        return Images((1,) * lacks_batch + shapes[0], 0), int(lacks_batch)
 
     def _folded(self, node: FileNode, inputs: Mapping[str, Tensor | Known]) -> list[Tensor | Known]:
         """What depends on no image, for each number of images if it depends on that."""
@@ -201,16 +238,28 @@ class _Reader:
         return name
 
     def _output(self, name: str) -> str:
-        if name in self.failed or self.holds_for_one:
-            return ""
         found = self.tensors[name]
-        if not isinstance(found, Tensor):
-            raise InputError(f"{self.file.path}: output {name} must be computed from the input, found a constant")
+        if isinstance(found, Known):
+            return self._constant_output(name, found)
         if found.inner or not found.images.is_first:
             raise InputError(f"{self.file.path}: output {name}: dimension 0 must count the images of the batch, found {found}")
         if found.name == name:
             return name
         return self.builder.add(Node(Reshape(found.images.stored), name, "", (found.name,), name))
+
+    def _constant_output(self, name: str, found: Known) -> str:
+        try:
+            one = each_image(found, self.batches)
+        except OneImageError:
+            self.holds_for_one = True
+            return ""
+        except RefusedError as error:
+            raise InputError(f"{self.file.path}: output {name}: {error}") from None
+        if one.dtype.kind != "f" or one.shape[:1] != (1,):
+            needed = "must be of floats, and dimension 0 count the images of the batch"
+            raise InputError(f"{self.file.path}: output {name}: {needed}, found a constant {one.dtype} of {one.shape}")
+        constant = self.builder.constant(f"{self._fresh(name)}.0", one)
+        return self.builder.add(Node(Repeat(), name, "", (constant, self.builder.inputs[0]), name))
 
 
 def _several(found: Any) -> list[Operand | Known]:

@@ -90,6 +90,27 @@ def known(arrays: Sequence[Any]) -> Known:
     return Known(found[:1] if same else found)
 
 
+def each_image(constant: Known, batches: Sequence[int]) -> Array:
+    """What each image has of a constant: all of it in a file of one image, else what is there as often as there are images.
+
+    Raises:
+        OneImageError: dimension 0 is 1 for any number of images.
+        RefusedError: it is no constant of each image.
+
+    Example:
+        >>> each_image(Known(tuple(np.full((batch, 2), 7) for batch in BATCHES)), BATCHES)
+        array([[7, 7]])
+    """
+    one, *others = (constant.at(number) for number in range(len(batches)))
+    if all(np.array_equal(array, np.repeat(one, batch, 0)) for array, batch in zip(others, batches[1:])):
+        return one
+    holds_for_one = one.shape[:1] == (1,) and all(array.shape == one.shape for array in others)
+    shown = " and ".join(str(array.shape) for array in (one, *others[:1]))
+    raise (OneImageError if holds_for_one else RefusedError)(
+        f"dimension 0 of a constant must count the images of the batch, found {shown}"
+    )
+
+
 def merged(shapes: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], int]:
     """Sizes of one image, and which dimension counts them, of shapes for each of `BATCHES`.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -18,16 +17,42 @@ from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.tensor import Known, Tensor, known
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError
-from shufflekit.graph.ops.activations import Clamp, Hardsigmoid, Hardswish, LeakyRelu, Relu, Sigmoid
-from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
+from shufflekit.graph.ops.activations import (
+    Abs,
+    Ceil,
+    Celu,
+    Clamp,
+    Elu,
+    Erf,
+    Exp,
+    Floor,
+    Gelu,
+    Hardsigmoid,
+    Hardswish,
+    LeakyRelu,
+    Log,
+    Mish,
+    Power,
+    Reciprocal,
+    Relu,
+    Round,
+    Selu,
+    Sigmoid,
+    Softplus,
+    Sqrt,
+    Tanh,
+    Threshold,
+)
+from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Reshape, Slice, Take
-from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
-from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.resize import Resize
-from shufflekit.graph.ops.softmax import Softmax
+from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
 Result = Operand | Known | list[Operand]
 Sizes = tuple[int, ...]
@@ -41,6 +66,31 @@ def _each(operator: Operator, name: str = "X") -> Callable[[Call], Operand]:
 
 def _leaky_relu(call: Call) -> Operand:
     return call.like(call.operand("X"), LeakyRelu(float(call["alpha"])))
+
+
+def _softsign(call: Call) -> Operand:
+    x = call.operand("input")
+    return call.like(x, Div(), call.like(call.like(x, Abs()), Add(), np.array(1, np.float32)))
+
+
+def _elu(call: Call) -> Operand:
+    return call.like(call.operand("X"), Elu(float(call["alpha"])))
+
+
+def _celu(call: Call) -> Operand:
+    return call.like(call.operand("X"), Celu(float(call["alpha"])))
+
+
+def _selu(call: Call) -> Operand:
+    return call.like(call.operand("X"), Selu(float(call["alpha"]), float(call["gamma"])))
+
+
+def _thresholded_relu(call: Call) -> Operand:
+    return call.like(call.operand("X"), Threshold(float(call["alpha"]), 0.0))
+
+
+def _gelu(call: Call) -> Operand:
+    return call.like(call.operand("X"), Gelu(call["approximate"]))
 
 
 def _hard_sigmoid(call: Call) -> Operand:
@@ -59,20 +109,32 @@ def _clip(call: Call) -> Operand:
     return call.like(call.operand("input"), Clamp(*bounds))
 
 
-def _bounded(name: Literal["low", "high"]) -> Callable[[Call], Operand]:
-    """The larger, or smaller, of a tensor and a number."""
+def _extreme(operator: Minimum | Maximum) -> Callable[[Call], Operand]:
+    """The smaller or larger of any number of tensors and constants; of one number a clamp."""
 
     def translate(call: Call) -> Operand:
-        tensors = [each for each in call.operands("data_0") if isinstance(each, Tensor)]
-        others = [each for each in call.operands("data_0") if not isinstance(each, Tensor)]
-        if len(tensors) != 1 or any(each.size != 1 or each.ndim > tensors[0].rank for each in others):
-            raise RefusedError("of one computed tensor and numbers is supported")
-        x: Operand = tensors[0]
+        first, *others = call.operands("data_0")
         for each in others:
-            x = call.like(x, Clamp(**{name: float(each.reshape(()))}))
-        return x
+            first = _extreme_of_two(call, operator, first, each)
+        return first
 
     return translate
+
+
+def _extreme_of_two(call: Call, operator: Minimum | Maximum, a: Operand, b: Operand) -> Operand:
+    x, number = (a, b) if isinstance(a, Tensor) else (b, a)
+    if isinstance(x, Tensor) and not isinstance(number, Tensor) and number.size == 1 and number.ndim <= x.rank:
+        bound = float(number.reshape(()))
+        return call.like(x, Clamp(low=bound) if isinstance(operator, Maximum) else Clamp(high=bound))
+    return _of_two(call, operator, a, b)
+
+
+def _pow(call: Call) -> Operand:
+    """To a constant power, which is one number, or of two tensors."""
+    x, exponent = call.operand("X"), call.operand("Y")
+    if isinstance(x, Tensor) and not isinstance(exponent, Tensor) and exponent.size == 1 and exponent.ndim <= x.rank:
+        return call.like(x, Power(float(exponent.reshape(()))))
+    return _of_two(call, Pow(), x, exponent)
 
 
 def _arithmetic(operator: Operator) -> Callable[[Call], Operand]:
@@ -123,6 +185,38 @@ def _sum(call: Call) -> Operand:
 def _neg(call: Call) -> Operand:
     x = call.operand("X")
     return call.like(x, Mul(), np.array(-1, np.float32 if isinstance(x, Tensor) else x.dtype))
+
+
+# Of the first converters.
+
+
+def _affine(call: Call) -> Operand:
+    x = call.like(call.operand("X"), Mul(), np.array(call["alpha"], np.float32))
+    return call.like(x, Add(), np.array(call["beta"], np.float32))
+
+
+def _image_scaler(call: Call) -> Operand:
+    x, bias = call.images("input"), call["bias"]
+    if bias is None or len(bias) != call.shapes(x)[0][1]:
+        raise RefusedError(f"bias must be a number for each channel of {x}, found {bias}")
+    scaled = call.like(x, Mul(), np.array(call["scale"], np.float32))
+    return call.like(scaled, Add(), np.array(bias, np.float32).reshape(-1, 1, 1))
+
+
+def _crop(call: Call) -> Operand:
+    """What borders leave: left, above, right, below; or as much as `scale` says."""
+    x = call.images("input")
+    border: Sequence[int] = call["border"] or ()
+    if len(border) != 4 or min(border) < 0 or len(call["scale"] or (0, 0)) != 2:
+        raise RefusedError(f"border must be four numbers, and scale two, found {border} and {call['scale']}")
+    (left, above, right, below), sizes = border, call["scale"] or (None, None)
+    for axis, first, last, size in ((2, above, below, sizes[0]), (3, left, right, sizes[1])):
+        side = call.shapes(x)[0][axis]
+        part = range(side)[first : side - last if size is None else first + size]
+        if not part or (size is not None and len(part) != size):
+            raise RefusedError(f"a border of {border} and a scale of {call['scale']} must leave something of {x}")
+        x = _cut(call, x, axis, part)
+    return x
 
 
 # Layers.
@@ -201,17 +295,75 @@ def _local_response_norm(call: Call) -> Operand:
     return call.emit(norm, call.images("X"))
 
 
-def _softmax(call: Call) -> Operand:
-    x = call.operand("input")
+def _softmax(kind: type[Softmax | LogSoftmax]) -> Callable[[Call], Operand]:
+    def translate(call: Call) -> Operand:
+        x = call.operand("input")
+        shapes = call.shapes(x)
+        axis = dimension(int(call["axis"]), len(shapes[0]))
+        if call.opset >= 13 or math.prod(shapes[0][axis + 1 :]) == 1:
+            x, (dim,) = call.along(x, axis)
+            return call.like(x, kind(dim))
+        # Before opset 13 all dimensions from the axis on are one.
+        flat = call.reshaped(x, [(*shape[:axis], math.prod(shape[axis:])) for shape in shapes])
+        flat, (dim,) = call.along(flat, axis)
+        return call.reshaped(call.like(flat, kind(dim)), shapes)
+
+    return translate
+
+
+def _instance_norm(call: Call) -> Operand:
+    x = call.images("input")
+    return _by_groups(call, x, call.shapes(x)[0][1], call.needed("scale"), call.needed("B"))
+
+
+def _group_norm(call: Call) -> Operand:
+    """Scale and bias are one a channel, or before opset 21 one a group."""
+    x, groups = call.images("X"), int(call["num_groups"])
+    each = call.shapes(x)[0][1] // groups if call.opset < 21 else 1
+    return _by_groups(call, x, groups, call.needed("scale").repeat(each), call.needed("bias").repeat(each))
+
+
+def _by_groups(call: Call, x: Operand, groups: int, scale: Array, bias: Array) -> Operand:
+    """Of (N, C, ...) as (N, groups, C / groups, ...)."""
+    shapes = call.shapes(x)
+    channels = shapes[0][1]
+    if channels % groups or {scale.size, bias.size} != {channels}:
+        raise RefusedError(f"{channels} channels must be a multiple of {groups} groups, and have a scale and bias each")
+    apart = call.reshaped(x, [(shape[0], groups, channels // groups, *shape[2:]) for shape in shapes])
+    rank = len(shapes[0]) + 1
+    values = [each.reshape(1, groups, -1, *(1,) * (rank - 3)) for each in (scale, bias)]
+    norm = Normalize(tuple(range(2, rank)), float(call["epsilon"]))
+    return call.reshaped(call.like(apart, norm, *values), shapes)
+
+
+def _layer_norm(call: Call) -> Operand:
+    """Over the axis and all behind it."""
+    x, scale, bias = call.operand("X"), call.needed("Scale"), call.constant("B")
     shapes = call.shapes(x)
     axis = dimension(int(call["axis"]), len(shapes[0]))
-    if call.opset >= 13 or math.prod(shapes[0][axis + 1 :]) == 1:
-        x, (dim,) = call.along(x, axis)
-        return call.like(x, Softmax(dim))
-    # Before opset 13 all dimensions from the axis on are one.
-    flat = call.reshaped(x, [(*shape[:axis], math.prod(shape[axis:])) for shape in shapes])
-    flat, (dim,) = call.along(flat, axis)
-    return call.reshaped(call.like(flat, Softmax(dim)), shapes)
+    x, dims = call.along(x, *range(axis, len(shapes[0])))
+    rank = len(call.stored(x))
+    bias = np.zeros_like(scale) if bias is None else bias
+    values = [each.reshape((1,) * (rank - each.ndim) + each.shape) for each in (scale, bias)]
+    return call.like(x, Normalize(tuple(dims), float(call["epsilon"])), *values)
+
+
+def _mean_variance_norm(call: Call) -> Operand:
+    """Each number less the mean, by the deviation, over axes."""
+    x = call.operand("X")
+    axes = [dimension(axis, len(call.shapes(x)[0])) for axis in call["axes"] or (0, 2, 3)]
+    x, dims = call.along(x, *axes)
+    one = (1,) * len(call.stored(x))
+    return call.like(x, Normalize(tuple(sorted(dims)), 1e-9), np.ones(one, np.float32), np.zeros(one, np.float32))
+
+
+def _lp_norm(call: Call) -> Operand:
+    """x by its norm along an axis; where that is 0, so is x."""
+    x = call.operand("input")
+    axis = dimension(int(call["axis"]), len(call.shapes(x)[0]))
+    x, (dim,) = call.along(x, axis)
+    norm = _kept(call, x, lambda dims: Norm(dims, True, int(call["p"])), (axis,), [dim])
+    return _of_two(call, Div(), x, call.like(norm, Clamp(low=float(np.finfo(np.float32).tiny))))
 
 
 # Pools.
@@ -239,23 +391,36 @@ def _global_pool(pool: type[AdaptiveAvgPool | AdaptiveMaxPool]) -> Callable[[Cal
     return lambda call: call.emit(pool((1,) * (len(call.shapes(call.operand("X"))[0]) - 2)), call.images("X"))
 
 
-def _reduce_mean(call: Call) -> Operand:
-    x = call.operand("data")
-    shapes = call.shapes(x)
-    axes = call.whole_numbers("axes")
-    if not axes and call["noop_with_empty_axes"]:
-        return x
-    axes = tuple(dimension(axis, len(shapes[0])) for axis in axes or range(len(shapes[0])))
-    x, dims = call.along(x, *axes)
-    mean = Mean(tuple(dims), keepdim=True)
+def _reduce(kind: Callable[[tuple[int, ...]], Operator], *before: Operator) -> Callable[[Call], Operand]:
+    """Over some axes, or over all, of what the operators before give."""
+
+    def translate(call: Call) -> Operand:
+        x = call.operand("data")
+        for operator in before:
+            x = call.like(x, operator)
+        shapes = call.shapes(x)
+        axes = call.whole_numbers("axes")
+        if not axes and call["noop_with_empty_axes"]:
+            return x
+        axes = tuple(dimension(axis, len(shapes[0])) for axis in axes or range(len(shapes[0])))
+        x, dims = call.along(x, *axes)
+        y = _kept(call, x, kind, axes, dims)
+        if call["keepdims"]:
+            return y
+        return call.reshaped(y, [[size for axis, size in enumerate(shape) if axis not in axes] for shape in shapes])
+
+    return translate
+
+
+def _kept(
+    call: Call, x: Operand, kind: Callable[[tuple[int, ...]], Operator], axes: Sequence[int], dims: Sequence[int]
+) -> Operand:
+    """A reduction that leaves 1 of the file's axes, which are these dimensions of the value."""
+    operator = kind(tuple(sorted(dims)))
     if not isinstance(x, Tensor):
-        y = call.emit(mean, x)
-    else:
-        sizes = [1 if axis in axes else size for axis, size in enumerate(x.sizes)]
-        y = call.emit(mean, x, images=x.with_sizes(sizes), inner=x.inner)
-    if call["keepdims"]:
-        return y
-    return call.reshaped(y, [[size for axis, size in enumerate(shape) if axis not in axes] for shape in shapes])
+        return call.emit(operator, x)
+    sizes = [1 if axis in axes else size for axis, size in enumerate(x.sizes)]
+    return call.emit(operator, x, images=x.with_sizes(sizes), inner=x.inner)
 
 
 # Sizes of maps.
@@ -375,12 +540,10 @@ def _pad(call: Call) -> Operand:
 
 
 def _concat(call: Call) -> Operand:
-    parts = call.operands("inputs")
-    tensors = [each for each in parts if isinstance(each, Tensor)]
-    if not tensors:
+    if not call.depends:
+        parts = call.operands("inputs")
         return call.emit(Concat(dimension(int(call["axis"]), parts[0].ndim)), *parts)  # type: ignore[union-attr]
-    if len(tensors) < len(parts):
-        raise RefusedError("of constants and computed tensors is not supported")
+    tensors = call.tensors("inputs")
     axis = dimension(int(call["axis"]), tensors[0].rank)
     if call.is_of_one and (axis == 0 or any(each.inner for each in tensors)):
         tensors = [call.opened(each) for each in tensors]
@@ -602,28 +765,57 @@ def _size(call: Call) -> Known:
 
 TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     **{name: _each(each) for name, each in (("Relu", Relu()), ("Sigmoid", Sigmoid()), ("HardSwish", Hardswish()))},
+    **{
+        name: _each(each)
+        for name, each in (("Softplus", Softplus()), ("Mish", Mish()), ("Reciprocal", Reciprocal()), ("Abs", Abs()))
+    },
+    **{name: _each(each) for name, each in (("Sqrt", Sqrt()), ("Floor", Floor()), ("Ceil", Ceil()), ("Round", Round()))},
+    **{name: _each(each, "input") for name, each in (("Exp", Exp()), ("Log", Log()), ("Tanh", Tanh()), ("Erf", Erf()))},
+    "Softsign": _softsign,
     "LeakyRelu": _leaky_relu,
+    "Elu": _elu,
+    "Celu": _celu,
+    "Selu": _selu,
+    "ThresholdedRelu": _thresholded_relu,
+    "Gelu": _gelu,
     "HardSigmoid": _hard_sigmoid,
     "Clip": _clip,
-    "Max": _bounded("low"),
-    "Min": _bounded("high"),
+    "Max": _extreme(Maximum()),
+    "Min": _extreme(Minimum()),
+    "Pow": _pow,
     "Add": _arithmetic(Add()),
     "Sub": _arithmetic(Sub()),
     "Mul": _arithmetic(Mul()),
     "Div": _arithmetic(Div()),
     "Sum": _sum,
     "Neg": _neg,
+    "Affine": _affine,
+    "ImageScaler": _image_scaler,
+    "Crop": _crop,
     "Conv": _conv,
     "Gemm": _gemm,
     "MatMul": _matmul,
     "BatchNormalization": _batch_norm,
     "LRN": _local_response_norm,
-    "Softmax": _softmax,
+    "Softmax": _softmax(Softmax),
+    "LogSoftmax": _softmax(LogSoftmax),
+    "InstanceNormalization": _instance_norm,
+    "GroupNormalization": _group_norm,
+    "LayerNormalization": _layer_norm,
+    "MeanVarianceNormalization": _mean_variance_norm,
+    "LpNormalization": _lp_norm,
     "MaxPool": _max_pool,
     "AveragePool": _avg_pool,
     "GlobalAveragePool": _global_pool(AdaptiveAvgPool),
     "GlobalMaxPool": _global_pool(AdaptiveMaxPool),
-    "ReduceMean": _reduce_mean,
+    "ReduceMean": _reduce(lambda dims: Mean(dims, True)),
+    "ReduceSum": _reduce(lambda dims: Sum(dims, True)),
+    "ReduceMax": _reduce(lambda dims: Amax(dims, True)),
+    "ReduceMin": _reduce(lambda dims: Amin(dims, True)),
+    "ReduceProd": _reduce(lambda dims: Prod(dims, True)),
+    "ReduceL1": _reduce(lambda dims: Norm(dims, True, 1)),
+    "ReduceL2": _reduce(lambda dims: Norm(dims, True, 2)),
+    "ReduceSumSquare": _reduce(lambda dims: Sum(dims, True), Power(2)),
     "Resize": _resize,
     "Upsample": _resize,
     "Pad": _pad,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,23 +53,24 @@ class _Rewritten(TorchFunctionMode):
         return (_local_response_norm if func is F.local_response_norm else func)(*args, **kwargs)
 
 
-def trace(model: nn.Module, shape: tuple[int, ...], is_known: Callable[[fx.Node], bool]) -> ExportedProgram:
+def trace(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], is_known: Callable[[fx.Node], bool]) -> ExportedProgram:
     """What the forward pass computes, without operators in place; the module is left as it was.
 
     Args:
-        shape: (C, H, W) of the input.
+        shapes: of its inputs by name, each without the batch; one called "" is the first, whatever the forward pass calls it.
         is_known: whether an operator needs no taking apart, which takes as long as all the rest.
 
     Raises:
         UsageError: the network cannot be captured, or what it computes depends on the batch size.
     """
-    where = f"compile: {type(model).__name__} at (N, {', '.join(map(str, shape))})"
+    sizes = " and ".join(f"({', '.join(['N', *map(str, shape)])})" for shape in shapes.values())
+    where = f"compile: {type(model).__name__} at {sizes}"
     with _LOCK, evaluation(model), warnings.catch_warnings(), torch.no_grad(), _Rewritten():
         warnings.simplefilter("ignore")  # of torch.export about itself
         try:
-            program = _export(model, _EXAMPLE, shape)
+            program = _export(model, _EXAMPLE, shapes)
             for batch in sorted({1} | _singled_out(program, where)):
-                _check_same(program, _export(model, batch, shape), batch, where)
+                _check_same(program, _export(model, batch, shapes), batch, where)
             if not _is_functional(program.graph) or not all(map(is_known, after_input(program))):
                 program = program.run_decompositions({})
                 _singled_out(program, where)
@@ -81,21 +82,20 @@ def trace(model: nn.Module, shape: tuple[int, ...], is_known: Callable[[fx.Node]
             raise UsageError(f"{where.replace(' at ', ' cannot be captured at ')}: {reason}") from error
 
 
-def input_of(program: ExportedProgram) -> fx.Node:
-    """The one tensor that the network takes."""
+def inputs_of(program: ExportedProgram) -> list[fx.Node]:
+    """The tensors that the network takes."""
     names = program.graph_signature.user_inputs
-    if len(names) != 1:
-        raise UsageError(f"compile: the network must take one tensor, found {len(names)}")
-    return next(node for node in program.graph.nodes if node.op == "placeholder" and node.name == names[0])
+    return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
 
 
 def after_input(program: ExportedProgram) -> list[fx.Node]:
-    """The operators that compute something from the network's input."""
-    found = {input_of(program): None}
+    """The operators that compute something from the network's inputs."""
+    sources = inputs_of(program)
+    found = dict.fromkeys(sources)
     for node in program.graph.nodes:
         if node.op == "call_function" and not is_number(node) and any(each in found for each in node.all_input_nodes):
             found[node] = None
-    return list(found)[1:]
+    return list(found)[len(sources) :]
 
 
 def is_number(node: fx.Node) -> bool:
@@ -103,14 +103,26 @@ def is_number(node: fx.Node) -> bool:
     return isinstance(node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool | int | float)
 
 
-def _export(model: nn.Module, batch: int, shape: tuple[int, ...]) -> ExportedProgram:
-    x = torch.zeros(batch, *shape, device=_device(model))
-    shapes: Any = ShapesCollection()  # whatever the forward pass calls its input
-    shapes[x] = {0: Dim.AUTO} if batch == _EXAMPLE else {}
+def _export(model: nn.Module, batch: int, shapes: Mapping[str, tuple[int, ...]]) -> ExportedProgram:
+    inputs = {name: torch.zeros(batch, *shape, device=_device(model)) for name, shape in shapes.items()}
+    dynamic: Any = ShapesCollection()  # whatever the forward pass calls its inputs
+    for x in inputs.values():
+        dynamic[x] = {0: Dim.AUTO} if batch == _EXAMPLE else {}
+    args = tuple(x for name, x in inputs.items() if not name)
+    kwargs = {name: x for name, x in inputs.items() if name}
     with _left_as_it_was(model):
-        program = torch.export.export(model, (x,), dynamic_shapes=shapes, strict=False)
+        if len(inputs) > 1:
+            model.register_forward_pre_hook(_of_one_batch, with_kwargs=True)
+        program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic, strict=False)
     _inline_regions(program.graph_module)
     return program
+
+
+def _of_one_batch(_: nn.Module, args: Any, kwargs: Any) -> None:
+    """torch counts the images of each input by a symbol of its own; from here on they are one."""
+    first, *others = (x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
+    for x in others:
+        torch._check(x.shape[0] == first.shape[0])
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -170,10 +182,12 @@ def _changes_nothing(node: fx.Node) -> bool:
 
 def _singled_out(program: ExportedProgram, where: str) -> set[int]:
     """Batch sizes of which torch asked whether N is one; refuses a pass that takes another path, or stops, at others."""
-    size = input_of(program).meta["val"]
+    size = inputs_of(program)[0].meta["val"]
     environment = size.fake_mode.shape_env
     found: set[int] = set()
     for guard in environment.guards if environment is not None else []:
+        if len(guard.expr.free_symbols) > 1:
+            continue  # the batches of two inputs are one, see _of_one_batch
         (symbol,) = guard.expr.free_symbols
         if (root := _left_out(guard.expr, symbol)) is not None:
             found |= {int(root)} if root.is_Integer and root >= 2 else set()

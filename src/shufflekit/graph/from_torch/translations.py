@@ -18,17 +18,48 @@ from torch import fx
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError
-from shufflekit.graph.ops.activations import Clamp, Hardsigmoid, Hardswish, LeakyRelu, Relu, Relu6, Sigmoid, Silu
-from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
+from shufflekit.graph.ops.activations import (
+    Abs,
+    Ceil,
+    Celu,
+    Clamp,
+    Elu,
+    Erf,
+    Exp,
+    Floor,
+    Gelu,
+    Hardsigmoid,
+    Hardswish,
+    LeakyRelu,
+    Log,
+    LogSigmoid,
+    Mish,
+    Power,
+    Reciprocal,
+    Relu,
+    Relu6,
+    Round,
+    Rsqrt,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softplus,
+    Sqrt,
+    Tanh,
+    Threshold,
+)
+from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
-from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
-from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
+from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resize import Resize
-from shufflekit.graph.ops.softmax import Softmax
+from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
 Step = tuple[Operator, tuple[str | int | Array, ...]]
 
@@ -139,45 +170,141 @@ def _adaptive(pool: type[AdaptiveAvgPool | AdaptiveMaxPool]) -> Callable[[Call],
     return lambda call: Nodes([(pool(_pair(call["output_size"])), (call.name(),))])
 
 
-def _mean(call: Call) -> Nodes:
-    rank = len(call.sizes("self"))
-    dims = tuple(sorted(int(dim) % rank for dim in call["dim"] or range(rank)))
-    return Nodes([(Mean(dims, bool(call["keepdim"])), (call.name(),))])
+_Reduction = type[Mean | Sum | Amax | Amin | Prod]
 
 
-def _arithmetic(operator: Operator) -> Callable[[Call], Nodes]:
-    """Of two tensors, one of which may be a constant."""
+def _reduction(kind: _Reduction) -> Callable[[Call], Nodes]:
+    """Over some dimensions, or over all."""
 
     def translate(call: Call) -> Nodes:
-        a, b = call.number("self"), call.number("other")
-        if call.has("alpha") and call["alpha"] != 1:
-            raise RefusedError(f"alpha must be 1, found {call['alpha']}")
-        if a is None and b is None:
-            return _of_two(call, operator)
-        name, x = call.place("other" if b is None else "self")
-        constant = _meeting(x, a if b is None else b)
-        images = x if constant.size == 1 else None
-        return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
+        if call.has("dtype") and call["dtype"] not in (None, torch.float32):
+            raise RefusedError(f"dtype must be float32, found {call['dtype']}")
+        return _reduced(call, kind)
 
     return translate
 
 
-def _of_two(call: Call, operator: Operator) -> Nodes:
-    (a, x), (b, y) = call.place("self"), call.place("other")
+def _reduced(call: Call, kind: Callable[[tuple[int, ...], bool], Operator], *before: Step) -> Nodes:
+    """The operators before it, and the reduction of the last one's result."""
+    name, x = call.place()
+    rank, found = len(x.sizes), call["dim"] if call.has("dim") else None
+    dims = [int(dim) % rank for dim in ([found] if isinstance(found, int) else found or range(rank))]
+    stored = tuple(sorted(x.stored_dim(dim) for dim in dims))
+    keepdim = call.has("keepdim") and bool(call["keepdim"])
+    images = Images(tuple(1 if dim in dims else size for dim, size in enumerate(x.sizes)), x.axis, x.outer)
+    for dim in sorted(dims, reverse=True):
+        images = images if keepdim else images.squeezed(dim)
+    return Nodes([*before, (kind(stored, keepdim), (0 if before else name,))], images)
+
+
+def _vector_norm(call: Call) -> Nodes:
+    order = call["ord"] if call.has("ord") else call["p"]
+    order = 2 if order is None else order
+    if order in (1, 2):
+        return _reduced(call, lambda dims, keepdim: Norm(dims, keepdim, int(order)))
+    if order in (math.inf, -math.inf):
+        return _reduced(call, Amax if order > 0 else Amin, (Abs(), (call.place()[0],)))
+    raise RefusedError(f"ord must be 1, 2 or infinite, found {order}")
+
+
+def _layer_norm(call: Call) -> Nodes:
+    return _of_last(call, float(call["eps"]))
+
+
+def _rms_norm(call: Call) -> Nodes:
+    eps = float(np.finfo(np.float32).eps) if call["eps"] is None else float(call["eps"])
+    return _of_last(call, eps, centred=False)
+
+
+def _of_last(call: Call, eps: float, centred: bool = True) -> Nodes:
+    """Over the last dimensions."""
+    name, x = call.place("input")
+    sizes, rank = tuple(int(size) for size in call["normalized_shape"]), len(x.sizes)
+    dims = tuple(x.stored_dim(dim) for dim in range(rank - len(sizes), rank))
+    values = _scale_and_shift(call, (1,) * (len(x.stored) - len(sizes)) + sizes)
+    return Nodes([(Normalize(dims, eps, centred), (name, *values))], x)
+
+
+def _group_norm(call: Call) -> Nodes:
+    return _by_groups(call, int(call["num_groups"]))
+
+
+def _instance_norm(call: Call) -> Nodes:
+    if not call["use_input_stats"]:
+        return _batch_norm(call)
+    return _by_groups(call, call.sizes("input")[1])
+
+
+def _by_groups(call: Call, groups: int) -> Nodes:
+    """Of (N, C, ...) as (N, groups, C / groups, ...)."""
+    x, (_, channels, *sides) = call.name("input"), call.sizes("input")
+    if channels % groups:
+        raise RefusedError(f"{channels} channels must be a multiple of {groups} groups")
+    whole = call.output.stored
+    apart = (whole[0], groups, channels // groups, *sides)
+    values = _scale_and_shift(call, (1, groups, channels // groups, *(1,) * len(sides)))
+    norm = Normalize(tuple(range(2, len(apart))), float(call["eps"]))
+    return Nodes([(Reshape(apart), (x,)), (norm, (0, *values)), (Reshape(whole), (1,))])
+
+
+def _scale_and_shift(call: Call, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Weight and bias of a norm in this shape; one number where there is none."""
+    one = (1,) * len(shape)
+    found = []
+    for name, absent in (("weight", np.ones(one, np.float32)), ("bias", np.zeros(one, np.float32))):
+        given = call.number(name) if call.has(name) and call[name] is not None else None
+        found.append(absent if given is None else given.cpu().numpy().reshape(shape))
+    return found[0], found[1]
+
+
+def _arithmetic(operator: Operator, other: str = "other") -> Callable[[Call], Nodes]:
+    """Of two tensors, one of which may be a constant."""
+
+    def translate(call: Call) -> Nodes:
+        return _of_two(call, operator, "self", other)
+
+    return translate
+
+
+def _swapped(operator: Operator) -> Callable[[Call], Nodes]:
+    return lambda call: _of_two(call, operator, "other", "self")
+
+
+def _of_two(call: Call, operator: Operator, first: str, second: str) -> Nodes:
+    a, b = call.number(first), call.number(second)
+    if call.has("alpha") and call["alpha"] != 1:
+        raise RefusedError(f"alpha must be 1, found {call['alpha']}")
+    if a is None and b is None:
+        return _of_tensors(call, operator, first, second)
+    name, x = call.place(second if b is None else first)
+    constant = _meeting(x, a if b is None else b)
+    images = x if constant.size == 1 or not x.is_first else None
+    return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
+
+
+def _of_tensors(call: Call, operator: Operator, first: str, second: str) -> Nodes:
+    (a, x), (b, y) = call.place(first), call.place(second)
     if x == y:
         return Nodes([(operator, (a, b))], x)
     if len(x.sizes) != len(y.sizes):
         raise RefusedError(f"of {x} and {y}: both must have as many dimensions")
-    return Nodes([(operator, (call.name("self"), call.name("other")))])
+    if (x.axis, x.outer, x.inner) != (y.axis, y.outer, y.inner):
+        raise RefusedError(f"of {x} and {y}: both must count the images of the batch in the same way")
+    return Nodes([(operator, (a, b))], Images(np.broadcast_shapes(x.sizes, y.sizes), x.axis, x.outer))
 
 
 def _meeting(x: Images, constant: Any) -> Array:
-    """A constant as what is stored of `x` can meet it: one number, or aligned with dimensions that begin with the batch."""
+    """A constant as what is stored of `x` can meet it: one number, or aligned with the dimensions behind the images."""
     array: Array = constant.cpu().numpy()
     if array.size == 1 and array.ndim <= len(x.sizes):
         return array.reshape(())
-    if not x.is_first:
-        raise RefusedError(f"the constant must be one number where {x} does not count the images first, found {array.shape}")
+    if x.is_first:
+        return array
+    behind = x.sizes[x.axis + 1 :]
+    while array.ndim > len(behind) and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim > len(behind) or np.broadcast_shapes(array.shape, behind) != behind:
+        raise RefusedError(f"a constant of shape {array.shape} does not meet what each image has of {x}")
     return array
 
 
@@ -192,6 +319,45 @@ def _leaky_relu(call: Call) -> Nodes:
     return _elementwise(call, LeakyRelu(float(call["negative_slope"])))
 
 
+def _elu(call: Call) -> Nodes:
+    """Of any scale: torch's selu is one."""
+    alpha, scale, input_scale = (float(call[name]) for name in ("alpha", "scale", "input_scale"))
+    if input_scale != 1:
+        raise RefusedError(f"input_scale must be 1, found {input_scale}")
+    return _elementwise(call, Elu(alpha) if scale == 1 else Selu(alpha, scale))
+
+
+def _celu(call: Call) -> Nodes:
+    return _elementwise(call, Celu(float(call["alpha"])))
+
+
+def _gelu(call: Call) -> Nodes:
+    return _elementwise(call, Gelu(call["approximate"]))
+
+
+def _softplus(call: Call) -> Nodes:
+    return _elementwise(call, Softplus(float(call["beta"]), float(call["threshold"])))
+
+
+def _threshold(call: Call) -> Nodes:
+    return _elementwise(call, Threshold(float(call["threshold"]), float(call["value"])))
+
+
+def _power(call: Call) -> Nodes:
+    return _elementwise(call, Power(float(call["exponent"])))
+
+
+def _neg(call: Call) -> Nodes:
+    name, images = call.place("self")
+    return Nodes([(Mul(), (name, np.array(-1, np.float32)))], images)
+
+
+def _round(call: Call) -> Nodes:
+    if call.has("decimals") and call["decimals"]:
+        raise RefusedError(f"decimals must be 0, found {call['decimals']}")
+    return _elementwise(call, Round())
+
+
 def _pad(call: Call) -> Nodes:
     sides = [int(number) for number in call["pad"]]  # the last dimension's come first
     if (call.has("mode") and call["mode"] != "constant") or min(sides, default=0) < 0:
@@ -201,8 +367,12 @@ def _pad(call: Call) -> Nodes:
     return Nodes([(Pad(before, behind, float(call["value"] or 0)), (call.name(),))])
 
 
-def _softmax(call: Call) -> Nodes:
-    return Nodes([(Softmax(call.dim()), (call.name(),))])
+def _softmax(kind: type[Softmax | LogSoftmax]) -> Callable[[Call], Nodes]:
+    def translate(call: Call) -> Nodes:
+        name, images = call.place()
+        return Nodes([(kind(images.stored_dim(call.dim())), (name,))], images)
+
+    return translate
 
 
 def _local_response_norm(call: Call) -> Nodes:
@@ -245,6 +415,38 @@ def _sliced(call: Call, dim: int, part: slice) -> Nodes | Same:
     start, stop, step = part.indices(size)
     images = Images((*x.sizes[:dim], len(range(start, stop, step)), *x.sizes[dim + 1 :]), x.axis, x.outer)
     return Nodes([(Slice(stored, start, max(start, stop), step), (name,))], images)
+
+
+def _slice_scatter(call: Call) -> Nodes | Same:
+    """A tensor with another in the place of some of a dimension: what is before, the other, what is behind."""
+    (name, x), (new, y), dim = call.place(), call.place("src"), call.dim()
+    if y.sizes == x.sizes:
+        return Same(call.nodes("src")[0])
+    stored = x.stored_dim(dim)
+    start, stop, step = slice(call["start"], call["end"], int(call["step"])).indices(x.sizes[dim])
+    if step != 1:
+        raise RefusedError(f"step must be 1, found {step}")
+    steps: list[Step] = [(Slice(stored, *part), (name,)) for part in ((0, start), (stop, x.sizes[dim])) if part[0] < part[1]]
+    parts: list[str | int] = [*range(len(steps))]
+    parts.insert(int(start > 0), new)
+    return Nodes([*steps, (Concat(stored), tuple(parts))], x)
+
+
+def _copy(call: Call) -> Same:
+    """What is written into a tensor, whatever that was."""
+    if call.sizes("src") != call.sizes("self"):
+        raise RefusedError(f"src must be {call.sizes('self')}, found {call.sizes('src')}")
+    return Same(call.nodes("src")[0])
+
+
+def _full(value: float | None = None) -> Callable[[Call], Nodes]:
+    """A tensor of one number, as large as the result."""
+
+    def translate(call: Call) -> Nodes:
+        number = call["fill_value"] if value is None else value
+        return Nodes([(Repeat(), (np.full(call.output.sizes, number, np.float32), call.place()[0]))])
+
+    return translate
 
 
 def _select(call: Call) -> Nodes:
@@ -370,7 +572,12 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten.adaptive_max_pool2d": _adaptive(AdaptiveMaxPool),
-    "aten.mean.dim": _mean,
+    **{f"aten.{op}": _reduction(Mean) for op in ("mean", "mean.dim")},
+    **{f"aten.{op}": _reduction(Sum) for op in ("sum", "sum.dim_IntList")},
+    **{f"aten.{op}": _reduction(Amax) for op in ("amax", "max", "max.dim")},
+    **{f"aten.{op}": _reduction(Amin) for op in ("amin", "min", "min.dim")},
+    **{f"aten.{op}": _reduction(Prod) for op in ("prod", "prod.dim_int")},
+    **{f"aten.{op}": _vector_norm for op in ("linalg_vector_norm", "norm.ScalarOpt_dim", "norm.Scalar")},
     "aten.add.Tensor": _arithmetic(Add()),
     "aten.add.Scalar": _arithmetic(Add()),
     "aten.mul.Tensor": _arithmetic(Mul()),
@@ -379,20 +586,48 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.sub.Scalar": _arithmetic(Sub()),
     "aten.div.Tensor": _arithmetic(Div()),
     "aten.div.Scalar": _arithmetic(Div()),
+    "aten.rsub.Scalar": _swapped(Sub()),
+    "aten.rsub.Tensor": _swapped(Sub()),
+    **{f"aten.{op}": _arithmetic(Minimum()) for op in ("minimum", "min.other")},
+    **{f"aten.{op}": _arithmetic(Maximum()) for op in ("maximum", "max.other")},
+    "aten.pow.Tensor_Tensor": _arithmetic(Pow(), "exponent"),
+    "aten.pow.Scalar": _arithmetic(Pow(), "exponent"),
     **{f"aten.{each.name}": _each(each) for each in (Relu(), Relu6(), Hardswish(), Hardsigmoid(), Sigmoid(), Silu())},
-    "aten.clamp": _clamp,
-    "aten.clamp_min": _clamp,
-    "aten.hardtanh": _clamp,
+    **{
+        f"aten.{each.name}": _each(each)
+        for each in (Tanh(), Mish(), Selu(), LogSigmoid(), Erf(), Exp(), Log(), Sqrt(), Rsqrt())
+    },
+    **{f"aten.{each.name}": _each(each) for each in (Reciprocal(), Abs(), Floor(), Ceil())},
+    **{f"aten.{op}": _clamp for op in ("clamp", "clamp_min", "clamp_max", "hardtanh")},
     "aten.leaky_relu": _leaky_relu,
+    "aten.elu": _elu,
+    "aten.celu": _celu,
+    "aten.gelu": _gelu,
+    "aten.softplus": _softplus,
+    "aten.threshold": _threshold,
+    "aten.pow.Tensor_Scalar": _power,
+    "aten.square": _each(Power(2)),
+    "aten.neg": _neg,
+    "aten.round": _round,
+    "aten.round.decimals": _round,
     "aten.pad": _pad,
     "aten.constant_pad_nd": _pad,
-    "aten.softmax.int": _softmax,
-    "aten._softmax": _softmax,
+    **{f"aten.{op}": _softmax(Softmax) for op in ("softmax.int", "_softmax")},
+    **{f"aten.{op}": _softmax(LogSoftmax) for op in ("log_softmax.int", "_log_softmax")},
+    "aten.layer_norm": _layer_norm,
+    "aten.rms_norm": _rms_norm,
+    "aten.group_norm": _group_norm,
+    "aten.instance_norm": _instance_norm,
     "shufflekit.local_response_norm": _local_response_norm,
     "aten.cat": _concat,
     "aten.stack": _stack,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
+    "aten.slice_scatter": _slice_scatter,
+    "aten.copy": _copy,
+    **{f"aten.{name}": _full(0) for name in ("zeros_like", "new_zeros")},
+    **{f"aten.{name}": _full(1) for name in ("ones_like", "new_ones")},
+    **{f"aten.{name}": _full() for name in ("full_like", "new_full")},
     "aten.index_select": _index_select,
     "aten.index.Tensor": _index,
     **{f"aten.{op}": _reshape for op in ("view", "_unsafe_view", "reshape", "flatten.using_ints", "view_as", "reshape_as")},
@@ -422,6 +657,14 @@ FRESH = (
     ),
     *(f"aten.{op}.Tensor" for op in ("add", "sub", "mul", "div")),
     *(f"aten.{op}" for op in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu")),
-    *(f"aten.{op}" for op in ("clamp", "clamp_min", "hardtanh")),
+    *(f"aten.{op}" for op in ("clamp", "clamp_min", "clamp_max", "hardtanh")),
+    *(
+        f"aten.{op}"
+        for op in ("tanh", "gelu", "elu", "celu", "selu", "mish", "softplus", "log_sigmoid", "threshold", "erf", "neg", "abs")
+    ),
+    *(
+        f"aten.{op}"
+        for op in ("exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "pow.Tensor_Scalar", "floor", "ceil", "round")
+    ),
     "aten.adaptive_avg_pool2d",
 )

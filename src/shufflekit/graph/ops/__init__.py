@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 from shufflekit.graph.operator import Operator
-from shufflekit.graph.ops.activations import Clamp, Hardsigmoid, Hardswish, LeakyRelu, Relu, Relu6, Sigmoid, Silu
-from shufflekit.graph.ops.arithmetic import Add, Div, Mul, Sub
+from shufflekit.graph.ops.activations import (
+    Abs,
+    Ceil,
+    Celu,
+    Clamp,
+    Elu,
+    Erf,
+    Exp,
+    Floor,
+    Gelu,
+    Hardsigmoid,
+    Hardswish,
+    LeakyRelu,
+    Log,
+    LogSigmoid,
+    Mish,
+    Power,
+    Reciprocal,
+    Relu,
+    Relu6,
+    Round,
+    Rsqrt,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softplus,
+    Sqrt,
+    Tanh,
+    Threshold,
+)
+from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
-from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm
+from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
-from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool, Mean
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
+from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resize import Resize
-from shufflekit.graph.ops.softmax import Softmax
+from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
 OPERATORS: tuple[type[Operator], ...] = (
     *(Conv, Linear),
-    *(BatchNorm, Affine, LocalResponseNorm, Softmax),
-    *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Mean, Resize),
-    *(Relu, Relu6, Hardsigmoid, Hardswish, Sigmoid, Silu, LeakyRelu, Clamp),
-    *(Add, Sub, Mul, Div),
-    *(Pad, Reshape, Permute, Slice, Take, Concat, Expand),
+    *(BatchNorm, Affine, Normalize, LocalResponseNorm, Softmax, LogSoftmax),
+    *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Resize),
+    *(Mean, Sum, Amax, Amin, Prod, Norm),
+    *(Relu, Relu6, Clamp, Threshold, LeakyRelu, Elu, Celu, Selu, Gelu, Silu, Mish, Hardswish),
+    *(Sigmoid, Hardsigmoid, LogSigmoid, Tanh, Softplus, Erf),
+    *(Exp, Log, Power, Sqrt, Rsqrt, Reciprocal, Abs, Floor, Ceil, Round),
+    *(Add, Sub, Mul, Div, Minimum, Maximum, Pow),
+    *(Pad, Reshape, Permute, Slice, Take, Concat, Expand, Repeat),
 )

@@ -1,10 +1,12 @@
-"""Sums, differences, products and quotients of two tensors, the smaller one spread over the larger as numpy does."""
+"""Arithmetic of two tensors, the smaller one spread over the larger as numpy does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import ClassVar
+
+import numpy as np
 
 from shufflekit.graph.operator import BATCH, Array, Category, Operator, RefusedError, Shape
 
@@ -27,37 +29,38 @@ def broadcast(a: Shape, b: Shape) -> Shape:
 
 
 @dataclass(frozen=True)
-class _Arithmetic(Operator):
+class Arithmetic(Operator):
+    """Of two tensors."""
+
     category: ClassVar[Category] = "element-wise"
+    fuses_activation: ClassVar[bool] = True
 
     def shape(self, a: Shape, b: Shape) -> Shape:
         return broadcast(a, b)
 
 
 @dataclass(frozen=True)
-class Add(_Arithmetic):
+class Add(Arithmetic):
     """a + b."""
 
     name: ClassVar[str] = "add"
-    fuses_activation: ClassVar[bool] = True
 
     def reference(self, a: Array, b: Array) -> Array:
         return a + b
 
 
 @dataclass(frozen=True)
-class Mul(_Arithmetic):
+class Mul(Arithmetic):
     """a * b."""
 
     name: ClassVar[str] = "mul"
-    fuses_activation: ClassVar[bool] = True
 
     def reference(self, a: Array, b: Array) -> Array:
         return a * b
 
 
 @dataclass(frozen=True)
-class Sub(_Arithmetic):
+class Sub(Arithmetic):
     """a - b."""
 
     name: ClassVar[str] = "sub"
@@ -67,10 +70,40 @@ class Sub(_Arithmetic):
 
 
 @dataclass(frozen=True)
-class Div(_Arithmetic):
+class Div(Arithmetic):
     """a / b."""
 
     name: ClassVar[str] = "div"
 
     def reference(self, a: Array, b: Array) -> Array:
         return a / b
+
+
+@dataclass(frozen=True)
+class Minimum(Arithmetic):
+    """The smaller of a and b; NaN of a NaN."""
+
+    name: ClassVar[str] = "minimum"
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.minimum(a, b)
+
+
+@dataclass(frozen=True)
+class Maximum(Arithmetic):
+    """The larger of a and b; NaN of a NaN."""
+
+    name: ClassVar[str] = "maximum"
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.maximum(a, b)
+
+
+@dataclass(frozen=True)
+class Pow(Arithmetic):
+    """a^b."""
+
+    name: ClassVar[str] = "pow"
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.power(a, b)

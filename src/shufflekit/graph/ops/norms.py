@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape, require_rank
+from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape, numbers, require_rank
 
 
 def each_channel(values: Array, x: Array) -> Array:
@@ -62,6 +62,46 @@ class BatchNorm(Operator):
     def reference(self, x: Array, weight: Array, bias: Array, mean: Array, variance: Array) -> Array:
         centred = (x - each_channel(mean, x)) / np.sqrt(each_channel(variance, x) + self.eps)
         return centred * each_channel(weight, x) + each_channel(bias, x)
+
+
+@dataclass(frozen=True)
+class Normalize(Operator):
+    """(x - mean) / sqrt(variance + eps) * scale + shift, by statistics over some dimensions: layer, group, instance norms.
+
+    Scale and shift have x's number of dimensions, each of its size or 1, and 1 where the images are.
+
+    Args:
+        centred: whether the mean is taken away; else the mean of squares stands for the variance (RMS norm).
+    """
+
+    name: ClassVar[str] = "normalize"
+    category: ClassVar[Category] = "element-wise"
+    aten: ClassVar[tuple[str, ...]] = ("native_layer_norm", "native_group_norm")
+    fuses_activation: ClassVar[bool] = True
+
+    dims: tuple[int, ...]
+    eps: float = 1e-5
+    centred: bool = True
+
+    def __post_init__(self) -> None:
+        self.require_whole(0, "dims")
+        self.require("dims", bool(self.dims) and len(set(self.dims)) == len(self.dims), "different, and one or more")
+        self.require("eps", self.eps >= 0, "0 or more")
+
+    def shape(self, x: Shape, scale: Shape, shift: Shape) -> Shape:
+        if max(self.dims) >= len(x):
+            raise RefusedError(f"dims={self.dims} must be dimensions of {x}")
+        numbers([x[dim] for dim in self.dims])
+        for each in (scale, shift):
+            if len(each) != len(x) or each[0] != 1 or any(a not in (1, b) for a, b in zip(each[1:], x[1:])):
+                raise RefusedError(f"a scale or shift of {each} does not fit {x}")
+        return x
+
+    def reference(self, x: Array, scale: Array, shift: Array) -> Array:
+        less = x - x.mean(self.dims, keepdims=True) if self.centred else x
+        variance = (less * less).mean(self.dims, keepdims=True)
+        y: Array = less / np.sqrt(variance + x.dtype.type(self.eps)) * scale + shift
+        return y
 
 
 @dataclass(frozen=True)

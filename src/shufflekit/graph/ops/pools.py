@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape, numbers, require_rank
+from shufflekit.graph.operator import Array, Category, Operator, Shape, numbers, require_rank
 from shufflekit.graph.ops.windows import check_lengths, out_sizes, windows
 
 
@@ -136,30 +136,3 @@ class AdaptiveMaxPool(_AdaptivePool):
 
     def reference(self, x: Array) -> Array:
         return self._reduced(x, np.max)
-
-
-@dataclass(frozen=True)
-class Mean(Operator):
-    """Over some dimensions, which stay as 1 if `keepdim`."""
-
-    name: ClassVar[str] = "mean"
-    category: ClassVar[Category] = "other"
-    aten: ClassVar[tuple[str, ...]] = ("mean",)
-
-    dims: tuple[int, ...]
-    keepdim: bool = False
-
-    def __post_init__(self) -> None:
-        self.require_whole(0, "dims")
-        self.require("dims", bool(self.dims) and len(set(self.dims)) == len(self.dims), "different, and one or more")
-
-    def shape(self, x: Shape) -> Shape:
-        if max(self.dims) >= len(x):
-            raise RefusedError(f"dims={self.dims} must be dimensions of {x}")
-        numbers([x[dim] for dim in self.dims])
-        left = [1 if dim in self.dims else size for dim, size in enumerate(x) if self.keepdim or dim not in self.dims]
-        return tuple(left)
-
-    def reference(self, x: Array) -> Array:
-        y: Array = x.mean(self.dims, keepdims=self.keepdim)
-        return y

@@ -1,4 +1,4 @@
-"""Softmax."""
+"""Softmax and its logarithm."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from shufflekit.graph.operator import Array, Category, Operator, RefusedError, S
 
 
 @dataclass(frozen=True)
-class Softmax(Operator):
-    """e^x, divided by its sum over dimension `dim`."""
-
-    name: ClassVar[str] = "softmax"
+class _Along(Operator):
     category: ClassVar[Category] = "other"
-    aten: ClassVar[tuple[str, ...]] = ("_softmax", "_safe_softmax")
 
     dim: int
 
@@ -29,7 +25,28 @@ class Softmax(Operator):
         numbers(x[self.dim : self.dim + 1])
         return x
 
+
+@dataclass(frozen=True)
+class Softmax(_Along):
+    """e^x, divided by its sum over dimension `dim`."""
+
+    name: ClassVar[str] = "softmax"
+    aten: ClassVar[tuple[str, ...]] = ("_softmax", "_safe_softmax")
+
     def reference(self, x: Array) -> Array:
         exponential = np.exp(x - x.max(self.dim, keepdims=True))
         y: Array = exponential / exponential.sum(self.dim, keepdims=True)
+        return y
+
+
+@dataclass(frozen=True)
+class LogSoftmax(_Along):
+    """The logarithm of softmax."""
+
+    name: ClassVar[str] = "log_softmax"
+    aten: ClassVar[tuple[str, ...]] = ("_log_softmax",)
+
+    def reference(self, x: Array) -> Array:
+        less = x - x.max(self.dim, keepdims=True)
+        y: Array = less - np.log(np.exp(less).sum(self.dim, keepdims=True))
         return y

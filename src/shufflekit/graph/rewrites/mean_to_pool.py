@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.ops.moves import Reshape
-from shufflekit.graph.ops.pools import AdaptiveAvgPool, Mean
+from shufflekit.graph.ops.pools import AdaptiveAvgPool
+from shufflekit.graph.ops.reductions import Mean
 from shufflekit.graph.rewriting import Rewriting, rewritten
 
 

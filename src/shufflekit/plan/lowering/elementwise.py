@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,9 @@ from shufflekit.graph import Node
 from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import activations, arithmetic, norms
 from shufflekit.plan import views
-from shufflekit.plan.kernels import Affine, Binary, Operation
+from shufflekit.plan.kernels import Affine, Binary, BinaryConstant, Operation
 from shufflekit.plan.lowering.activations import fields_of
-from shufflekit.plan.lowering.frame import Lowering, Ways
+from shufflekit.plan.lowering.frame import Lowering, Way, Ways
 from shufflekit.plan.views import View
 
 
@@ -42,51 +44,130 @@ def _scaled(
     return views.reshape(out, x.shape)
 
 
-def _clamp(_lowering: Lowering, _node: Node, clamp: activations.Clamp) -> NoReturn:
-    raise RefusedError(f"only the bounds of relu and relu6 are supported, found {clamp.low:g} and {clamp.high:g}")
+def _arithmetic(operation: Operation) -> Way:
+    def way(lowering: Lowering, node: Node, _: object) -> View:
+        constants = [name for name in node.inputs if name in lowering.graph.constants]
+        return _with_constant(lowering, node, operation) if constants else _of_two(lowering, node, operation)
+
+    return way
 
 
-def _add(lowering: Lowering, node: Node, _: arithmetic.Add) -> View:
-    return _binary(lowering, node, "add")
-
-
-def _mul(lowering: Lowering, node: Node, _: arithmetic.Mul) -> View:
-    return _binary(lowering, node, "multiply")
-
-
-def _unlike(lowering: Lowering, node: Node, _: arithmetic.Sub | arithmetic.Div) -> NoReturn:
-    _check_operands(lowering, node)
-    raise RefusedError("of two computed tensors is not supported")
-
-
-def _check_operands(lowering: Lowering, node: Node) -> None:
-    """Constants that a scale and shift cannot stand for."""
-    for name in node.inputs:
-        if name in lowering.graph.constants:
-            shape = lowering.graph.constants[name].shape
-            side = "" if name == node.inputs[-1] else " on the left"
-            raise RefusedError(f"a constant of shape {shape}{side} is not supported: one number, or one a channel, is")
-
-
-def _binary(lowering: Lowering, node: Node, operation: Operation) -> View:
-    _check_operands(lowering, node)
-    a, b = (lowering.channels(name, node) for name in node.inputs)
-    if a.pixels < b.pixels or a.starts.size < b.starts.size:
-        a, b = b, a
+def _of_two(lowering: Lowering, node: Node, operation: Operation) -> View:
     shape = lowering.sizes(node.output)
-    if a.shape != shape or (b.plane != a.plane and b.pixels != 1):
-        raise RefusedError(f"of {a.shape} and {b.shape}: the smaller one must have the same size, or one pixel a channel")
-    binary = Binary(a.starts.size, a.pixels, operation, b.pixels < a.pixels, *fields_of(node.activation))
-    reads = {"a": a.starts.reshape(-1), "b": np.broadcast_to(b.starts, a.starts.shape).reshape(-1)}
-    return views.reshape(lowering.emit(binary, node.name, reads, a.plane), shape)
+    found = [_wide(lowering.view(name), shape) for name in node.inputs]
+    order, sides = _layout([view for view in found if view.shape == shape], shape)
+    a, b = (lowering.dense(views.permute(view, order), sides, node) for view in found)
+    shape = tuple(shape[dim] for dim in order)
+    walk = _walk(shape[len(shape) - sides :], a.plane, b.plane)
+    if walk is None:
+        return _refuse_spread(a.shape, b.shape)
+    outer = shape[: len(shape) - sides]
+    binary = Binary(math.prod(outer), *walk.sizes, operation, *walk.a, *walk.b, *fields_of(node.activation))
+    reads = {"a": np.broadcast_to(a.starts, outer).reshape(-1), "b": np.broadcast_to(b.starts, outer).reshape(-1)}
+    return _put_back(lowering.emit(binary, node.name, reads, shape[len(outer) :]), shape, order)
+
+
+def _with_constant(lowering: Lowering, node: Node, operation: Operation) -> View:
+    shape = lowering.sizes(node.output)
+    constant_first = node.inputs[0] in lowering.graph.constants
+    constant, x = node.inputs if constant_first else reversed(node.inputs)
+    values = _of_one_image(lowering.graph.constants[constant], len(shape))
+    view = _wide(lowering.view(x), shape)
+    order, sides = _layout([view] if view.shape == shape else [], shape)
+    dense = lowering.dense(views.permute(view, order), sides, node)
+    values, shape = values.transpose(order), tuple(shape[dim] for dim in order)
+    outer, plane = shape[: len(shape) - sides], shape[len(shape) - sides :]
+    own = values.shape[len(outer) :]
+    walk = _walk(plane, own, dense.plane) if constant_first else _walk(plane, dense.plane, own)
+    if walk is None:
+        return _refuse_spread(dense.shape, values.shape)
+    which = np.arange(math.prod(values.shape[: len(outer)])).reshape(values.shape[: len(outer)]) * math.prod(own)
+    ending = fields_of(node.activation)
+    binary = BinaryConstant(math.prod(outer), *walk.sizes, operation, *walk.a, *walk.b, *ending, constant_first, values.size)
+    weights = {"constant": values.reshape(-1), "places": np.broadcast_to(which, outer).reshape(-1).astype(np.int32)}
+    reads = {"in": np.broadcast_to(dense.starts, outer).reshape(-1)}
+    return _put_back(lowering.emit(binary, node.name, reads, plane, weights), shape, order)  # type: ignore[arg-type]
+
+
+def _refuse_spread(a: Sequence[int], b: Sequence[int]) -> View:
+    raise RefusedError(f"of {tuple(a)} and {tuple(b)}: rows that are spread in more than three ways are not supported")
+
+
+def _of_one_image(constant: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
+    """With a dimension for each of one image's, 1 where it is spread."""
+    if constant.ndim > rank and constant.shape[0] != 1:
+        raise RefusedError("a constant must be the same for all images of a batch")
+    shape = constant.shape[1:] if constant.ndim > rank else constant.shape
+    return constant.reshape((1,) * (rank - len(shape)) + shape)
+
+
+def _wide(view: View, shape: Sequence[int]) -> View:
+    """With as many dimensions as `shape`."""
+    return views.reshape(view, (1,) * (len(shape) - len(view.shape)) + view.shape)
+
+
+def _layout(whole: Sequence[View], shape: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """The order of dimensions in which the result lies, as one lies that is read; how many of the last are planes."""
+    best = max(whole, key=lambda view: len(view.plane), default=None)
+    if best is not None and best.plane:
+        return views.order_of(best), len(best.plane)
+    return tuple(range(len(shape))), max(0, len(shape) - 1)
+
+
+def _put_back(out: View, shape: Sequence[int], order: Sequence[int]) -> View:
+    back = [order.index(dim) for dim in range(len(order))]
+    return views.permute(views.reshape(out, shape), back)
+
+
+class _Walk(NamedTuple):
+    """Through a plane of the result: three sizes; of both operands the pixels of a plane, and the steps along those."""
+
+    sizes: tuple[int, int, int]
+    a: tuple[int, int, int, int]
+    b: tuple[int, int, int, int]
+
+
+def _walk(plane: Sequence[int], a: Sequence[int], b: Sequence[int]) -> _Walk | None:
+    """None where it takes more than three sizes.
+
+    Example:
+        >>> _walk((6, 5), (6, 5), (1, 5))  # a row for all rows
+        _Walk(sizes=(1, 6, 5), a=(30, 0, 5, 1), b=(5, 0, 0, 1))
+    """
+    found: list[tuple[int, bool, bool]] = []  # size, and who has it
+    for size, *both in zip(plane, a, b):
+        if size == 1:
+            continue
+        has_a, has_b = (side == size for side in both)
+        if found and found[-1][1:] == (has_a, has_b):
+            found[-1] = (found[-1][0] * size, has_a, has_b)
+        else:
+            found.append((size, has_a, has_b))
+    if len(found) > 3:
+        return None
+    z, y, x = [(1, True, True)] * (3 - len(found)) + found
+    a_steps, b_steps = (_steps([(size, bool(has[side])) for size, *has in (z, y, x)]) for side in (0, 1))
+    return _Walk((z[0], y[0], x[0]), a_steps, b_steps)
+
+
+def _steps(sizes: Sequence[tuple[int, bool]]) -> tuple[int, int, int, int]:
+    """Pixels, and the step along each of three sizes: none along those that the operand does not have."""
+    steps, pixels = [], 1
+    for size, has in reversed(sizes):
+        steps.append(pixels if has and size > 1 else 0)
+        pixels *= size if has else 1
+    x, y, z = steps
+    return pixels, z, y, x
 
 
 WAYS: Ways = {
     norms.Affine: _affine,
     activations.Activation: _activation,
-    activations.Clamp: _clamp,
-    arithmetic.Add: _add,
-    arithmetic.Mul: _mul,
-    arithmetic.Sub: _unlike,
-    arithmetic.Div: _unlike,
+    arithmetic.Add: _arithmetic("add"),
+    arithmetic.Sub: _arithmetic("subtract"),
+    arithmetic.Mul: _arithmetic("multiply"),
+    arithmetic.Div: _arithmetic("divide"),
+    arithmetic.Minimum: _arithmetic("minimum"),
+    arithmetic.Maximum: _arithmetic("maximum"),
+    arithmetic.Pow: _arithmetic("power"),
 }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shufflekit.graph import Graph, Node
 from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops.moves import Move
+from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.refusals import Refusals
 from shufflekit.plan import views
 from shufflekit.plan.kernels import Gather, Kernel
@@ -42,12 +43,13 @@ class Draft:
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """The steps of a graph; the first blocks of `space` are the network's inputs."""
+    """The steps of a graph; the first blocks of `space` are the network's inputs, then `constants`."""
 
     drafts: tuple[Draft, ...]
     space: Space
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
     vanished: Mapping[str, int]
+    constants: tuple[NDArray[np.float32], ...] = ()
 
 
 Way = Callable[["Lowering", Node, Any], View]  # emits the steps of a node, and says where its result lies
@@ -68,10 +70,23 @@ class Lowering:
         self._drafts: list[Draft] = []
         self._vanished: Counter[str] = Counter()
         self._views = {name: self._input(graph.values[name].sizes) for name in graph.inputs}
+        repeated = dict.fromkeys(node.inputs[0] for node in graph.nodes if isinstance(node.operator, Repeat))
+        self._constants = {name: graph.constants[name] for name in repeated}
+        self._views |= {name: self._input(constant.shape[1:]) for name, constant in self._constants.items()}
         self._input_copies: dict[int, View] = {}  # by block
 
     def run(self) -> Lowered:
         """Lowers all nodes and hands the outputs out."""
+        self.walk().check()
+        outputs = []
+        for number, name in enumerate(self.graph.outputs):
+            self._write_out(number, name)
+            outputs.append((name, self.sizes(name)))
+        constants = tuple(self._constants.values())
+        return Lowered(tuple(self._drafts), self.space, tuple(outputs), dict(self._vanished), constants)
+
+    def walk(self) -> Refusals:
+        """Lowers all nodes, and says which it cannot."""
         refusals = Refusals()
         for node in self.graph.nodes:
             before = len(self._drafts)
@@ -83,12 +98,7 @@ class Lowering:
                 self._views[node.output] = views.reshape(self.space.add(math.prod(sizes), ()), sizes)  # to find the others too
             if isinstance(node.operator, Move) and len(self._drafts) == before:
                 self._vanished[node.op] += 1
-        refusals.check()
-        outputs = []
-        for number, name in enumerate(self.graph.outputs):
-            self._write_out(number, name)
-            outputs.append((name, self.sizes(name)))
-        return Lowered(tuple(self._drafts), self.space, tuple(outputs), dict(self._vanished))
+        return refusals
 
     def _input(self, shape: tuple[int, ...]) -> View:
         """(C, ...) as planes, (C,) and () as single elements."""
@@ -184,9 +194,9 @@ class Lowering:
         return out
 
     def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
-        """Brings what lies in the network's inputs into the arena, once, for a step that cannot read it where it lies."""
+        """Brings inputs and constants into the arena, once, for a step that cannot read them where they lie."""
         blocks, _, _ = self.space.find(starts)
-        inputs = [int(block) for block in np.unique(blocks) if block < len(self.graph.inputs)]
+        inputs = [int(block) for block in np.unique(blocks) if block < len(self.graph.inputs) + len(self._constants)]
         if not inputs or (direct and (blocks == inputs[0]).all()):
             return starts
         for block in inputs:

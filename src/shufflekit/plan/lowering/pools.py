@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 from shufflekit.graph import Node
 from shufflekit.graph.operator import RefusedError
@@ -44,11 +43,6 @@ def _sliding(pool: pools.MaxPool | pools.AvgPool, dilation: Sequence[int]) -> Se
     return (*pool.kernel, *pool.stride, *pool.padding[:2], *dilation)
 
 
-def _mean(lowering: Lowering, node: Node, mean: pools.Mean) -> NoReturn:
-    shape = lowering.graph.values[node.inputs[0]].shape
-    raise RefusedError(f"only the mean over height and width is supported, found dim={list(mean.dims)} of {shape}")
-
-
 def _resize(lowering: Lowering, node: Node, operator: resize.Resize) -> View:
     x = lowering.planes(node.inputs[0], node)
     resizing: Resizing = operator.mode
@@ -64,6 +58,5 @@ WAYS: Ways = {
     pools.AvgPool: _avg_pool,
     pools.AdaptiveAvgPool: _adaptive_avg_pool,
     pools.AdaptiveMaxPool: _adaptive_max_pool,
-    pools.Mean: _mean,
     resize.Resize: _resize,
 }

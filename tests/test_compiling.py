@@ -1,0 +1,229 @@
+"""From networks of several inputs to engines; constants that come out; and one line for all that is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import shufflekit as sk
+from shufflekit.errors import InputError, UsageError
+from tests.graph.from_onnx.files import TensorProto, helper, numpy_helper, onnx, runtime
+from tests.plan.replay import assert_memory_holds
+
+RANDOM = np.random.default_rng(0)
+
+
+def numbers(*shape: int) -> NDArray[np.float32]:
+    return RANDOM.standard_normal(shape, np.float32)
+
+
+class Masked(nn.Module):
+    """Of an image, a mask, and one number an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, image: Tensor, mask: Tensor, number: Tensor) -> list[Tensor]:
+        y = self.conv(torch.cat([image, image], 1)[:, 1:4]) * mask
+        return [y, y.mean((2, 3)) * number]
+
+
+SHAPES = {"image": (1, 3, 6, 5), "mask": (1, 4, 6, 5), "number": (1, 4)}
+
+
+@pytest.mark.parametrize(
+    "given", [SHAPES, list(SHAPES.values()), dict(reversed(SHAPES.items()))], ids=["names", "order", "any order"]
+)
+def test_a_torch_network_of_several_inputs(given: Any) -> None:
+    network = Masked().eval()
+    engine = sk.compile(network, given)
+    assert [(each.name, each.shape) for each in engine.inputs] == [(name, list(shape[1:])) for name, shape in SHAPES.items()]
+    inputs = [numbers(3, *shape[1:]) for shape in SHAPES.values()]
+    with torch.inference_mode():
+        expected = network(*map(torch.from_numpy, inputs))
+    by_name = dict(reversed(list(zip(SHAPES, inputs))))
+    for found in (engine(*inputs), engine(**by_name), engine(inputs[0], mask=inputs[1], number=inputs[2])):
+        for y, right in zip(found, expected, strict=True):
+            np.testing.assert_allclose(y, right.numpy(), rtol=1e-5, atol=1e-5)
+    assert not network._forward_pre_hooks
+
+
+def test_inputs_that_never_meet_have_one_batch() -> None:
+    class Apart(nn.Module):
+        def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+            return a.relu(), b.reshape(b.shape[0], 6).sigmoid()
+
+    engine = sk.compile(Apart(), [(1, 5), (1, 2, 3)])
+    a, b = numbers(4, 5), numbers(4, 2, 3)
+    np.testing.assert_allclose(engine(a, b)[1], 1 / (1 + np.exp(-b.reshape(4, 6))), rtol=1e-5)
+    with pytest.raises(InputError, match="inputs: must have the same number of images, found 3, 4"):
+        engine(a, b[:3])
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 4, 5])
+def test_inputs_of_one_to_five_dimensions(dimensions: int) -> None:
+    shape = (1, 2, 3, 4, 5)[:dimensions]
+    x = numbers(3, *shape[1:])
+    np.testing.assert_array_equal(sk.compile(nn.ReLU(), shape)(x), np.maximum(x, 0))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ((1, 3, 6, 5), "input_shape: must be one for each of the inputs image, mask, number, found 1"),
+        ([(1, 3, 6, 5), (1, 4, 6, 5)], "input_shape: must be one for each of the inputs image, mask, number, found 2"),
+        ({**SHAPES, "masks": (1, 2)}, "input_shape: must be of the inputs image, mask, number, found masks"),
+        ({"mask": (1, 4, 6, 5)}, "input_shape: must be of all inputs, image, mask, number, found none of image, number"),
+        (
+            [(1, 3, 6, 5), (1, 4, 6, 5), (1, 7)],
+            r"Masked cannot be captured at \(N, 3, 6, 5\) and \(N, 4, 6, 5\) and \(N, 7\): ",
+        ),
+        ((1, 3, 6, 5, 1, 1), "input_shape: must have 1 to 5 dimensions"),
+    ],
+)
+def test_shapes_that_do_not_fit_a_torch_network(shapes: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        sk.compile(Masked(), shapes)
+
+
+# ONNX files.
+
+
+def file(
+    folder: Path, nodes: list[Any], inputs: dict[str, tuple[int | str, ...]], outputs: list[str], **constants: NDArray[Any]
+) -> Path:
+    def tensor(name: str, sizes: Any = None) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes)
+
+    stored = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "graph", [tensor(*each) for each in inputs.items()], [*map(tensor, outputs)], stored)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "net.onnx")
+    return folder / "net.onnx"
+
+
+def in_runtime(path: Path, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
+    return runtime.InferenceSession(str(path)).run(None, inputs)
+
+
+NODES = [
+    helper.make_node("Conv", ["image", "w"], ["maps"]),
+    helper.make_node("Mul", ["maps", "mask"], ["y"]),
+]
+
+
+@pytest.mark.parametrize("batches", [("N", "N"), ("N", "M"), (1, 1), ("N", 1)], ids=str)
+def test_an_onnx_file_of_several_inputs(batches: tuple[int | str, int | str], tmp_path: Path) -> None:
+    inputs = {"image": (batches[0], 3, 6, "width"), "mask": (batches[1], 4, 6, "width")}
+    path = file(tmp_path, NODES, inputs, ["y"], w=numbers(4, 3, 1, 1))
+    engine = sk.compile(path, {"image": (1, 3, 6, 5), "mask": (1, 4, 6, 5)})
+    assert ("batch" in engine.program.info) == (1 in batches)
+    image, mask = numbers(2, 3, 6, 5), numbers(2, 4, 6, 5)
+    singles = [in_runtime(path, image=image[i : i + 1], mask=mask[i : i + 1])[0] for i in range(2)]
+    np.testing.assert_allclose(engine(mask=mask, image=image), np.concatenate(singles), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (None, r"shape: .*net.onnx leaves sizes of its input mask open and needs it, found \(N, 4, 6, width\)"),
+        ({"image": (1, 3, 6, 5)}, r"leaves sizes of its input mask open"),
+        ((1, 3, 6, 5), "shape: must be one for each of the inputs image, mask, found 1"),
+        ([(1, 3, 6, 5), (1, 4, 6)], r"must be that of the input mask of .*, \(N, 4, 6, width\), found \(1, 4, 6\)"),
+        ([(1, 3, 6, 5), (1, 4, 7, 5)], r"must be that of the input mask of .*, \(N, 4, 6, width\), found \(1, 4, 7, 5\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_a_file(shapes: Any, message: str, tmp_path: Path) -> None:
+    inputs = {"image": ("N", 3, 6, 5), "mask": ("N", 4, 6, "width")}
+    path = file(tmp_path, NODES, inputs, ["y"], w=numbers(4, 3, 1, 1))
+    with pytest.raises(UsageError, match=message):
+        sk.compile(path, shapes)
+
+
+ANCHORS = numbers(1, 7, 4)
+
+
+def test_a_constant_output_of_one_image_makes_a_file_of_one(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Identity", ["c"], ["z"])]
+    engine = sk.compile(file(tmp_path, nodes, {"x": ("N", 3)}, ["z"], c=ANCHORS))
+    assert "batch" in engine.program.info
+    np.testing.assert_array_equal(engine(numbers(2, 3)), np.concatenate([ANCHORS, ANCHORS]))
+
+
+@pytest.mark.parametrize("batch", ["N", 1])
+def test_outputs_that_are_constants_come_out_for_each_image(batch: int | str, tmp_path: Path) -> None:
+    """As detectors give their anchors: tiled by the size of the batch where that is open."""
+    tiled = [
+        helper.make_node("Shape", ["x"], ["sizes"], end=1),
+        helper.make_node("Concat", ["sizes", "ones"], ["repeats"], axis=0),
+        helper.make_node("Tile", ["anchors", "repeats"], ["all"]),
+    ]
+    same = [helper.make_node("Identity", ["anchors"], ["all"])]
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), *(tiled if batch == "N" else same)]
+    path = file(tmp_path, nodes, {"x": (batch, 3)}, ["all", "y"], anchors=ANCHORS, ones=np.array([1, 1]))
+    engine = sk.compile(path, threads=2)
+    assert_memory_holds(engine.program)
+    x = numbers(5, 3)
+    found = engine(x)
+    np.testing.assert_array_equal(found[0], np.repeat(ANCHORS, 5, 0))
+    np.testing.assert_array_equal(found[1], np.maximum(x, 0))
+    np.testing.assert_array_equal(engine(x[:1])[0], ANCHORS)
+
+
+@pytest.mark.parametrize(
+    ("batch", "constant", "message"),
+    [
+        ("N", ANCHORS[0], r"dimension 0 of a constant must count the images of the batch, found \(7, 4\) and \(7, 4\)"),
+        (1, ANCHORS[0], r"must be of floats, and dimension 0 count the images .*, found a constant float32 of \(7, 4\)"),
+        (1, np.ones((1, 3), np.int64), r"must be of floats, .*, found a constant int64 of \(1, 3\)"),
+    ],
+)
+def test_constants_that_no_image_has_are_refused(batch: int | str, constant: Any, message: str, tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Identity", ["c"], ["z"])]
+    path = file(tmp_path, nodes, {"x": (batch, 3)}, ["y", "z"], c=constant)
+    with pytest.raises(InputError, match=f"net.onnx: output z: {message}"):
+        sk.compile(path)
+
+
+# What is missing.
+
+
+def test_a_file_lacks_what_the_reader_and_the_engine_lack_in_one_line(tmp_path: Path) -> None:
+    """Also what comes behind an operator that is not there, whose sizes are known all the same."""
+    nodes = [
+        helper.make_node("Det", ["x"], ["a"], name="one"),
+        helper.make_node("CumSum", ["x", "axis"], ["b"], name="two"),
+        helper.make_node("LRN", ["b"], ["y"], name="three", size=3, beta=0.3),
+        helper.make_node("Unsqueeze", ["a", "axes"], ["z"], name="four"),
+    ]
+    path = file(tmp_path, nodes, {"x": ("N", 3, 4, 4)}, ["y", "z"], axis=np.array(1), axes=np.array([2, 3]))
+    with pytest.raises(InputError) as caught:
+        sk.compile(path)
+    assert str(caught.value) == (
+        f"{path}: operators Det (in one), CumSum (in two) are not supported; "
+        "local_response_norm (in three): beta must be a multiple of 0.25 from 0.25 to 4, found 0.30000001192092896"
+    )
+    with pytest.raises(InputError, match=r"CumSum \(in two\) are not supported; local_response_norm \(in three\): beta"):
+        sk.load_onnx(path)
+
+
+def test_a_torch_network_lacks_what_the_capture_and_the_engine_lack_in_one_line() -> None:
+    class Lacking(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            y = torch.nn.functional.local_response_norm(x.cumsum(1), 3, beta=0.3)
+            values, _ = x.sort(1)
+            return y, values.relu().cummax(2)[0]
+
+    with pytest.raises(UsageError) as caught:
+        sk.compile(Lacking(), (1, 3, 4, 4))
+    where = "(in the network itself)"
+    assert str(caught.value) == (
+        f"compile: operators aten.cumsum {where}, aten.sort {where}, aten.cummax {where} are not supported; "
+        f"local_response_norm {where}: beta must be a multiple of 0.25 from 0.25 to 4, found 0.3"
+    )
