@@ -277,6 +277,7 @@ class WinogradGroup {
         const int64_t channel = int64_t{group_} * c_.rows + n;
         float* plane = c_.out[channel];
         const float* residual = c_.residual.base ? c_.residual[channel] : nullptr;
+        const Epilogue end = c_.epilogue.of(channel);
         with_bounds(c_.epilogue.activation, [&]<Bounds B>() {
             for (int64_t t = 0; t < count;) {
                 const int64_t y = (tile + t) / columns_, x = (tile + t) % columns_;
@@ -284,7 +285,7 @@ class WinogradGroup {
                 const int64_t left = w.out_width - M * x, pixels = M * here < left ? M * here : left;
                 for (int64_t i = 0; i < M && M * y + i < w.out_height; ++i) {
                     const int64_t at = (M * y + i) * w.out_width + M * x;
-                    put_row<B>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels);
+                    put_row<B>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels, end);
                 }
                 t += here;
             }
@@ -292,13 +293,13 @@ class WinogradGroup {
     }
 
     template <Bounds B>
-    void put_row(const float* from, const float* residual, float* to, int64_t count) const {
+    static void put_row(const float* from, const float* residual, float* to, int64_t count, Epilogue end) {
         for (int64_t i = 0; i < count; i += vector_lanes) {
             vector x = load(from + i);
             if (residual) x += load_lanes(residual + i, 0, count - i);
-            store_lanes(to + i, bounded<B>(x, broadcast<vector>(c_.epilogue.low()), broadcast<vector>(c_.epilogue.high())), count - i);
+            store_lanes(to + i, bounded<B>(x, broadcast<vector>(end.low()), broadcast<vector>(end.high())), count - i);
         }
-        if (!c_.epilogue.is_bounds()) activate_stretch(to, count, c_.epilogue);
+        if (!end.is_bounds()) activate_stretch(to, count, end);
     }
 
     const Winograd<M>& c_;
