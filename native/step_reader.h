@@ -36,11 +36,21 @@ class StepReader {
     void word(const char* name, Enum& to, const char* const (&words)[N]) {
         to = static_cast<Enum>(fields_->word(name, words));
     }
-    void epilogue(Epilogue& to) {
+    void epilogue(Epilogue& to, int64_t channels = 0) {
         word("activation", to.activation, activation_words);
         to.alpha = fields_->bound("alpha"), to.beta = fields_->bound("beta");
+        if (to.activation != Activation::prelu) return;
+        require(channels > 0, "activation", "another one for this kernel, found prelu");
+        weights("slopes", to.slopes, channels);
     }
     void window(const char* name, Window& to);
+    // A list; the rest of `to` stays as it is. Returns how many.
+    template <size_t N>
+    int32_t wholes(const char* name, int32_t (&to)[N], int64_t least, int64_t most) {
+        const auto& list = fields_->list(name, 1, N);
+        for (size_t i = 0; i < list.size(); ++i) to[i] = static_cast<int32_t>(fields_->whole(name, list[i], least, most));
+        return static_cast<int32_t>(list.size());
+    }
 
     void require(bool holds, const char* name, const char* needed) const {
         if (!holds) fields_->refuse(name, needed);

@@ -35,6 +35,7 @@ import cyclopts
 import numpy as np
 import torch
 from rich.console import Console
+from small_networks import small
 from torch import Tensor, nn
 
 import shufflekit as sk
@@ -52,7 +53,8 @@ _OPENING = """# Coverage of published networks
 `python scripts/coverage.py ../shared/data/networks.csv` compiles each with random weights, norms calibrated on noise, and
 compares three images with PyTorch in float32. Parity is the largest difference as a share of its output's largest value, at
 most {tolerance:.0e}; where it is more, PyTorch's own difference from itself in float64 stands behind it. timm, torchvision and
-pytorchcv are installed beside the project, which imports none of them; the script says how.
+pytorchcv are installed beside the project, which imports none of them; the script says how. `hand` are small forms of networks
+that people deploy (`scripts/small_networks.py`).
 
 {summary}
 """
@@ -213,7 +215,12 @@ def _pytorchcv(model: str, size: Sequence[int]) -> nn.Module:
     return network
 
 
-SOURCES: Mapping[str, Callable[[str, Sequence[int]], nn.Module]] = {"timm": _timm, "tv": _torchvision, "cv": _pytorchcv}
+SOURCES: Mapping[str, Callable[[str, Sequence[int]], nn.Module]] = {
+    "timm": _timm,
+    "tv": _torchvision,
+    "cv": _pytorchcv,
+    "hand": small,
+}
 
 # The page.
 

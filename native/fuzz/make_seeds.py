@@ -57,6 +57,19 @@ class Spread(nn.Module):
         return torch.minimum(1 - torch.arange(7.0) * x.softmax(3), torch.linalg.vector_norm(x, 1, 1, True)).clamp(-1, 2)
 
 
+class Moves(nn.Module):
+    """What is transposed, interleaved, padded, or a product of two matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Sequential(nn.Conv2d(3, 8, 1), nn.PReLU(8), nn.ConvTranspose2d(8, 4, 3, 2, 1), nn.PReLU(4))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = F.pad(self.up(x), (1, 0, 0, 2, 0, 1), value=0.5)
+        tokens = y.flatten(2)
+        return tokens @ tokens.transpose(1, 2), y.permute(0, 2, 3, 1), y[:, :, ::2].flip(3)
+
+
 def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
     return {
         "everything": (Everything(), (1, 3, 33, 37)),
@@ -65,6 +78,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "low": (nn.Sequential(nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.MaxPool2d(3, 2, 1)), (1, 2, 1, 300)),
         "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
         "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
+        "moves": (Moves(), (1, 3, 6, 5)),
         "linear": (
             nn.Sequential(nn.Conv2d(1, 9, 1), nn.LocalResponseNorm(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 17)),
             (1, 1, 7, 7),

@@ -37,16 +37,22 @@ enum class Activation : int32_t {
     floor,
     ceil,
     round,        // to the nearest whole number, halves to the even one
+    prelu,        // leaky_relu with an a for each channel
 };
 inline constexpr const char* activation_words[] = {
     "none", "relu", "relu6", "clamp", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "tanh", "gelu", "gelu_tanh", "elu",
     "selu", "mish", "softplus", "log_sigmoid", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "power",
-    "abs", "erf", "floor", "ceil", "round"};
+    "abs", "erf", "floor", "ceil", "round", "prelu"};
 inline constexpr int32_t activations = sizeof(activation_words) / sizeof(*activation_words);
 
 struct Epilogue {
     Activation activation = Activation::none;
     float alpha = 0, beta = 0;
+    const float* slopes = nullptr;  // of prelu
+
+    // Of one channel, and of those from one on.
+    constexpr Epilogue of(int64_t channel) const { return {activation, slopes ? slopes[channel] : alpha, beta, nullptr}; }
+    constexpr Epilogue from(int64_t channel) const { return {activation, alpha, beta, slopes ? slopes + channel : nullptr}; }
 
     // Activations that are no more than bounds are applied to sums in registers; for the others these do not bind.
     constexpr bool is_bounds() const { return activation <= Activation::clamp; }

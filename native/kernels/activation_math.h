@@ -240,7 +240,7 @@ template <Activation A, class V>
     if constexpr (A == Activation::hardswish) return x * at_most(at_least(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6);
     if constexpr (A == Activation::sigmoid) return 1.0f / (1.0f + exponential(-x));
     if constexpr (A == Activation::silu) return x / (1.0f + exponential(-x));
-    if constexpr (A == Activation::leaky_relu) {
+    if constexpr (A == Activation::leaky_relu || A == Activation::prelu) {
         const V scaled = a * x;
         return x < V{} ? scaled : x;
     }
@@ -294,6 +294,7 @@ template <class Task>
         SHUFFLEKIT_CASE(softplus) SHUFFLEKIT_CASE(log_sigmoid) SHUFFLEKIT_CASE(threshold) SHUFFLEKIT_CASE(exp)
         SHUFFLEKIT_CASE(log) SHUFFLEKIT_CASE(sqrt) SHUFFLEKIT_CASE(rsqrt) SHUFFLEKIT_CASE(reciprocal) SHUFFLEKIT_CASE(square)
         SHUFFLEKIT_CASE(power) SHUFFLEKIT_CASE(abs) SHUFFLEKIT_CASE(erf) SHUFFLEKIT_CASE(floor) SHUFFLEKIT_CASE(ceil) SHUFFLEKIT_CASE(round)
+        SHUFFLEKIT_CASE(prelu)
     }
 #undef SHUFFLEKIT_CASE
 }

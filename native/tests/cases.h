@@ -57,6 +57,13 @@ constexpr int32_t side_edges[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 18, 19
 // Those before this one nowhere jump, nor are they steep: sums that differ in the last digit come out alike.
 constexpr auto smooth_activations = static_cast<int32_t>(Activation::threshold);
 
+// For as many channels as cases have.
+inline const float* any_slopes(Random& random) {
+    static float slopes[1024];
+    for (float& slope : slopes) slope = random.number();
+    return slopes;
+}
+
 inline Epilogue epilogue_of(Activation activation, Random& random) {
     const float number = random.number(), size = std::fabs(number);
     switch (activation) {
@@ -64,10 +71,14 @@ inline Epilogue epilogue_of(Activation activation, Random& random) {
         case Activation::elu: return {activation, number, 1 + size};
         case Activation::selu: return {activation, 1.7580993f, 1.050701f};
         case Activation::softplus: return {activation, 1 + size, 20};
+        case Activation::prelu: return {activation, number, 0, any_slopes(random)};
         default: return {activation, number, 0};
     }
 }
-inline Epilogue any_epilogue(Random& random) { return epilogue_of(static_cast<Activation>(random.below(smooth_activations)), random); }
+inline Epilogue any_epilogue(Random& random) {
+    const int32_t number = random.below(smooth_activations + 1);
+    return epilogue_of(number == smooth_activations ? Activation::prelu : static_cast<Activation>(number), random);
+}
 
 // Float32 sums of `count` products of numbers up to 1, and the activations' own error.
 inline double tolerance(int64_t count) { return 1e-6 * (4 + 0.25 * static_cast<double>(count)); }

@@ -25,7 +25,8 @@ inline double activate(double x, Epilogue epilogue) {
         case Activation::hardsigmoid: return relu6(x + 3) / 6;
         case Activation::sigmoid: return 1 / (1 + std::exp(-x));
         case Activation::silu: return x / (1 + std::exp(-x));
-        case Activation::leaky_relu: return x < 0 ? a * x : x;
+        case Activation::leaky_relu:
+        case Activation::prelu: return x < 0 ? a * x : x;
         case Activation::tanh: return std::tanh(x);
         case Activation::gelu: return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
         case Activation::gelu_tanh: return x * 0.5 * (1 + std::tanh(std::sqrt(2 / pi) * (x + 0.044715 * x * x * x)));

@@ -103,11 +103,11 @@ def _lacks(graph: Graph) -> Refusals:
     return lacks(simplify(graph))
 
 
-def difference_to(reference: Callable[[Array], list[Array]], engine: Engine, name: str) -> float:
+def difference_to(reference: Callable[..., list[Array]], engine: Engine, name: str) -> float:
     """Largest difference to what something else computes, as a share of the largest output, over three random images.
 
     Args:
-        reference: images (N, C, H, W) to every output, as `outputs_of` has them of PyTorch.
+        reference: each input's images to every output, as `outputs_of` has them of PyTorch.
         engine: the same network, compiled.
         name: what the message calls the reference.
 
@@ -121,8 +121,9 @@ def difference_to(reference: Callable[[Array], list[Array]], engine: Engine, nam
         >>> difference_to(lambda x: outputs_of(net, x), compile(net, (1, 3, 9, 9)), "PyTorch") < 1e-5
         True
     """
-    x = np.random.default_rng(0).standard_normal((3, *engine.input_shape), np.float32)
-    expected, found = reference(x), engine(x)
+    random = np.random.default_rng(0)
+    inputs = [random.standard_normal((3, *each.shape), np.float32) for each in engine.inputs]
+    expected, found = reference(*inputs), engine(*inputs)
     check_finite(expected, name)
     return largest_difference(found if isinstance(found, list) else [found], expected)
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 
-def outputs_of(model: nn.Module, x: Array) -> list[Array]:
+def outputs_of(model: nn.Module, *inputs: Array) -> list[Array]:
     """What PyTorch computes in evaluation: every output, in the network's order; the module is left as it was.
 
     Args:
-        x: (N, C, H, W).
+        inputs: (N, C, H, W), or what else it takes.
     """
     import torch
 
@@ -28,7 +28,7 @@ def outputs_of(model: nn.Module, x: Array) -> list[Array]:
 
     device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), None)
     with evaluation(model), torch.inference_mode():
-        return [y.cpu().numpy() for y in tensors_of(model(torch.from_numpy(x).to(device)))]
+        return [y.cpu().numpy() for y in tensors_of(model(*(torch.from_numpy(x).to(device) for x in inputs)))]
 
 
 def tensors_of(found: Any) -> list[Tensor]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import shufflekit as sk
 from shufflekit.cli.main import main
-from tests.graph.from_onnx.files import Case, model, node, onnx
+from tests.graph.from_onnx.files import Case, TensorProto, helper, model, node, onnx
 
 FLAGS = ("--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25", "--channel-order", "bgr")
 
@@ -88,3 +88,90 @@ def test_compile_verifies_against_onnx_runtime(file: Path, capsys: Any) -> None:
     assert main(["compile", str(file), "--out", str(file)]) == 2
     assert main(["compile", str(file), "--out", str(out), "--weights", "imagenet"]) == 2
     assert "an ONNX file has its own, found 'imagenet'" in capsys.readouterr().err
+
+
+def saved(folder: Path, nodes: list[Any], inputs: dict[str, tuple[int | str, ...]], outputs: list[str]) -> Path:
+    values = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes) for name, sizes in each]
+              for each in (inputs.items(), [(name, None) for name in outputs])]  # fmt: skip
+    graph = helper.make_graph(nodes, "graph", *values)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder / "net.onnx")
+    return folder / "net.onnx"
+
+
+def test_a_file_of_several_inputs_is_compiled_and_verified(tmp_path: Path, capsys: Any) -> None:
+    inputs = {"image": ("N", 3, "height", 5), "mask": ("N", 1, "height", 5)}
+    path = saved(tmp_path, [node("Mul", ["image", "mask"])], inputs, ["y"])
+    plan = tmp_path / "net.plan"
+    shape = "image:1x3x4x5,mask:1x1x4x5"
+    assert main(["compile", str(path), "-o", str(plan), "--shape", shape, "--verify", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["inputs"] == [{"name": "image", "shape": [3, 4, 5]}, {"name": "mask", "shape": [1, 4, 5]}]
+    assert found["input_shape"] is None
+    assert found["difference"] < 1e-6
+    assert main(["compile", str(path), "-o", str(plan), "--shape", "1", "3", "4", "5"]) == 2
+    assert "shape: must be one for each of the inputs image, mask, found 1" in capsys.readouterr().err
+
+
+def test_a_float16_file_is_verified(tmp_path: Path, capsys: Any) -> None:
+    path = saved(tmp_path, [node("Relu", ["x"])], {"x": ("N", 3)}, ["y"])
+    content = onnx.load(path)
+    for each in (*content.graph.input, *content.graph.output):
+        each.type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(content, path)
+    assert main(["compile", str(path), "-o", str(tmp_path / "net.plan"), "--verify", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["difference"] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("nodes", "sizes"),
+    [
+        ([node("GlobalAveragePool", ["x"])], ("N", 3, 32, 32)),
+        ([node("ReduceMean", ["x"], axes=[1, 2], keepdims=0)], ("N", 32, 32, 3)),
+        ([node("Transpose", ["x"], ["t"], perm=(0, 3, 1, 2)), node("GlobalAveragePool", ["t"])], (1, 32, 32, 3)),
+        ([node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"])], ("N", 3, "height", "width")),
+        ([node("ReduceMean", ["x"], axes=[1, 2], keepdims=0)], ("N", "height", "width", 3)),
+    ],
+    ids=["one pixel of scores", "channels last", "one pixel, channels last", "open sizes", "channels last, open"],
+)
+def test_predict_and_evaluate_take_other_forms(nodes: list[Any], sizes: tuple[Any, ...], file: Path, capsys: Any) -> None:
+    """A red photo's means of channels, whatever the order in which they go in and out."""
+    saved(file.parent, nodes, {"x": sizes}, ["y"])
+    names = file.parent / "names.txt"
+    names.write_text("b\ng\nr\n")
+    shape = "1x32x32x3" if sizes[-1] == 3 else "1x3x32x32"
+    flags = () if 32 in sizes else ("--shape", shape)
+    assert predicted(file, capsys, *FLAGS, "--labels", str(names), *flags)[0] == "r"
+    for label in ("b", "r"):
+        (file.parent / "photos" / label).mkdir(parents=True)
+        Image.new("RGB", (32, 32), {"b": (0, 0, 255), "r": (255, 0, 0)}[label]).save(file.parent / "photos" / label / "a.png")
+    about = {"mean": [0.5] * 3, "std": [0.25] * 3, "channel_order": "bgr", "classes": ["b", "g", "r"]}
+    file.with_suffix(".json").write_text(json.dumps(about))
+    assert main(["evaluate", str(file), "--data", str(file.parent / "photos"), "--json", *flags]) == 0
+    assert json.loads(capsys.readouterr().out)["top1"] == 100
+
+
+def test_predict_says_what_it_cannot_take(file: Path, capsys: Any) -> None:
+    def refused(*flags: str) -> str:
+        code = main(["predict", str(file.parent / "red.png"), "--model", str(file), *FLAGS, *flags])
+        out, err = capsys.readouterr()
+        assert (code > 0, out, err.count("\n")) == (True, "", 1)
+        return str(err)
+
+    saved(file.parent, [node("GlobalAveragePool", ["x"]), node("Relu", ["x"], ["z"])], {"x": ("N", 3, "h", "w")}, ["y", "z"])
+    assert "leaves sizes of its input open and needs it, found (N, 3, h, w)" in refused()
+    assert "must give a vector of 2 scores or more for each image, found 1x3x1x1 and 1x3x8x8 for 1" in refused(
+        "--shape", "1x3x8x8"
+    )
+    assert "shape: must be of one input" in refused("--shape", "x:1x3x8x8")
+    saved(file.parent, [node("Add", ["x", "z"])], {"x": ("N", 3), "z": ("N", 3)}, ["y"])
+    assert "the network takes no single image" in refused()
+    code = main(["predict", str(file.parent / "red.png"), "--weights", "random", "--shape", "1x3x8x8"])
+    assert (code, "shape: is for an ONNX file" in capsys.readouterr().err) == (2, True)
+
+
+@pytest.mark.parametrize("verb", ["audit", "train", "export"])
+def test_other_verbs_say_that_a_file_is_none_of_theirs(verb: str, file: Path, capsys: Any) -> None:
+    flags = {"audit": [], "train": ["--data", "x", "--out", "y"], "export": ["--format", "ncnn", "-o", "y"]}[verb]
+    arguments = ["--model", str(file)] if verb == "train" else [str(file)]
+    assert main([verb, *arguments, *flags]) == 2
+    assert f"net.onnx is an ONNX file, and {verb} takes a name" in capsys.readouterr().err

@@ -144,7 +144,7 @@ PIXELS, TAPS, WIDTH_WASTE = log2(32 * 30), log2(15), log2(32 / 30)
         ),
         (step("gemm", groups=1, depth=36, rows=8, pixels=64, residual=True), "gemm", (6, log2(36), 3, 0, 0, 0, 1)),
         (step("gemm", groups=1, depth=64, rows=10, pixels=1), "linear", (0, 6, log2(10), 0, 3, log2(16 / 10), 0)),
-        (step("gather", channels=16, out_height=7, out_width=9), "gather", (4, log2(63))),
+        (step("gather", channels=16, pixels=63), "gather", (4, log2(63))),
         (step("resize", channels=16, out_height=7, out_width=9, resizing="nearest"), "resize nearest", (4, log2(63))),
         (step("affine", channels=24, pixels=49), "affine", (log2(24), log2(49))),
         (step("binary", channels=24, height=7, width=7, a_pixels=49, b_pixels=49), "binary", (log2(24), log2(49))),

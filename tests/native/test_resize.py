@@ -24,9 +24,9 @@ def a_plan(size: Size, out: Size, resizing: Resizing, scale: tuple[float, float]
     tables = np.zeros(32, np.int32)
     tables[16] = plane_bytes(size[0] * size[1]) // 4
     steps = (
-        Step(Gather(1, *size, *size), "in", {"in": 0, "out": 0}, in_buffer=1),
+        Step(Gather.of_planes(1, size[0] * size[1]), "in", {"in": 0, "out": 0}, in_buffer=1),
         Step(Resize(1, *size, *out, resizing, *scale), "resize", {"in": 0, "out": 16}),
-        Step(Gather(1, *out, *out), "out", {"in": 16, "out": 0}, out_buffer=1),
+        Step(Gather.of_planes(1, out[0] * out[1]), "out", {"in": 16, "out": 0}, out_buffer=1),
     )
     arena = plane_bytes(size[0] * size[1]) + plane_bytes(out[0] * out[1])
     inputs, outputs = (Tensor("x", (1, *size)),), (Tensor("y", (1, *out)),)

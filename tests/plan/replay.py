@@ -29,8 +29,7 @@ class Planes:
 def planes(program: Program, step: Step) -> dict[str, Planes]:
     """The tables of a step that it has."""
     a = step.arguments
-    sizes = {table: (a.in_shape[0], a.pixels_read(table)) for table in a.reads}
-    sizes |= {table: (a.out_shape[0], a.pixels_read(table)) for table in a.may_read}
+    sizes = {table: (a.planes_of(table), a.pixels_read(table)) for table in (*a.reads, *a.may_read)}
     sizes["out"] = a.out_shape[0], a.pixels_written
     return {
         table: Planes(program.tables[start : start + sizes[table][0]].astype(np.int64), sizes[table][1])

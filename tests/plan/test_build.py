@@ -129,7 +129,6 @@ class Of(nn.Module):
     ("function", "message"),
     [
         (lambda x: x.reshape(-1, 4, 4), r"dimension 0 must count the images of the batch, found \(3N, 4, 4\)"),
-        (lambda x: nn.functional.pad(x, (1, 1)), r"operator pad \(in the network itself\) is not supported"),
         (
             lambda x: nn.functional.local_response_norm(x, 3, beta=0.3),
             r"\(in .*\): beta must be a multiple of 0.25 from 0.25 to 4",
@@ -142,10 +141,6 @@ class Of(nn.Module):
         ),
         (lambda x: x.mean((0, 1)), r"mean.* dimension 0 counts the images of the batch"),
         (lambda x: x.softmax(0), r"softmax.* dimension 0 counts the images of the batch"),
-        (
-            lambda x: nn.functional.avg_pool2d(nn.functional.pad(x, (0, 1, 0, 1)), 2),
-            r"avg_pool \(in .*\): padding that counts must be the same before and behind, found \(0, 0, 1, 1\)",
-        ),
         (
             lambda x: nn.functional.max_pool2d(x[:, 0], 2),
             r"aten.max_pool2d \(in .*\): the input must have 4 dimensions, found \(N, 4, 4\)",
@@ -182,7 +177,7 @@ step  kernel            variant  name                 shape                     
    2  depthwise         any      conv2d_2             8x10x10 -> 3x3 8x10x10                   7   7  8 planes in 7 runs
    3  pool              any      adaptive_avg_pool2d  8x10x10 -> 8x1x1                         0   3  8 planes
    4  gemm              any      linear               8 -> 2, 1 pixels                         0   0  8 planes
-   5  gather            any      linear               2x1x1 -> 2x1x1                           0   0  2 planes
+   5  gather            any      linear               2 -> 1, 2 pixels                         0   0  2 planes
 compiled away: 3 reshape, 1 permute; steps that only move data: 1
 0.1 M multiply-adds, arena 0.01 MB, weights 0.00 MB
 """
@@ -190,9 +185,12 @@ compiled away: 3 reshape, 1 permute; steps that only move data: 1
 
 def test_a_region_is_cut_by_a_counted_step() -> None:
     program = program_of(nn.Sequential(nn.Conv2d(3, 4, 1), Of(lambda x: x[:, :, 1::2])), (1, 3, 6, 5))
-    assert [step.kernel for step in program.steps] == ["gather", "gemm", "gather", "gather"]
-    cut = program.moves[1].arguments
-    assert cut == Gather(4, 6, 5, 3, 5, first_y=1, step_y=2)
+    assert [step.kernel for step in program.steps] == ["gather", "gemm", "gather"]
+    cut, gemm = program.moves[1], program.steps[1]
+    assert cut.arguments == Gather(4, 1, 60, sizes=(4, 3, 5), steps=(1, 0, 0), strides=(0, 10, 1))
+    second_rows = program.tables[gemm.tables["out"] : gemm.tables["out"] + 4] + 5
+    assert program.tables[cut.tables["in"] : cut.tables["in"] + 4].tolist() == second_rows.tolist()
+    assert cut.bytes == 2 * 4 * 60  # the rows between are not read
 
 
 class InputPlusConvolution(nn.Module):

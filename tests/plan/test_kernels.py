@@ -70,7 +70,7 @@ def refusal(arguments: Kernel, variant: str = "any", has_residual: bool = False)
     places = dict(zip(tables, np.cumsum([0, *map(len, tables.values())]).tolist()))
     end = out[-1] + plane_bytes(arguments.pixels_written) // 4
     shape = arguments.planes_written, arguments.pixels_written
-    hand_out = Gather(shape[0], 1, shape[1], 1, shape[1])
+    hand_out = Gather.of_planes(*shape)
     starts = np.arange(shape[0]) * shape[1]
     program = Program(
         name="one step",
@@ -78,7 +78,7 @@ def refusal(arguments: Kernel, variant: str = "any", has_residual: bool = False)
         outputs=(Tensor("y", shape),),
         arena=4 * end,
         steps=(
-            Step(arguments, "it", places, dict.fromkeys(arguments.weights, 0), variant=variant),
+            Step(arguments, "it", places, dict.fromkeys(arguments.own_weights, 0), variant=variant),
             Step(hand_out, "y", {"in": places["out"], "out": sum(map(len, tables.values()))}, out_buffer=1),
         ),
         tables=np.concatenate([*tables.values(), starts]).astype(np.int32),

@@ -17,6 +17,7 @@ _MOST_CHANNELS, _MOST_SIDE = 24, 40
 ACTIVATIONS = {name: getattr(F, name) for name in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu")}
 ACTIVATIONS["leaky_relu"] = lambda x: F.leaky_relu(x, 0.2)
 ACTIVATIONS |= {name: getattr(F, name) for name in ("tanh", "elu", "selu", "mish", "softplus")}
+ACTIVATIONS["prelu"] = lambda x: F.prelu(x, torch.linspace(-0.5, 1, x.shape[1]))
 ACTIVATIONS["clamp"] = lambda x: x.clamp(-0.5, 2)
 
 

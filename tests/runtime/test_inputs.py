@@ -109,7 +109,7 @@ def test_an_input_that_is_handed_out_too_is_read_where_it_lies() -> None:
 
 def hand_made(a: Tensor, b: Tensor, y: Tensor) -> Program:
     """y = a * b of six elements each, by way of the arena."""
-    copy = Gather(6, 1, 1, 1, 1)
+    copy = Gather.of_planes(6, 1)
     product = Binary(6, 1, 1, 1, "multiply", 1, 0, 0, 0, 1, 0, 0, 0, "none", 0.0, 0.0)
     places = np.concatenate([np.arange(6), 16 + np.arange(6), 32 + np.arange(6)]).astype(np.int32)
     return Program(

@@ -11,7 +11,7 @@ void affine(const Affine& a, int32_t first_channel, int32_t last_channel) {
         float* out = a.out[channel];
         const float scale = a.scale[channel], shift = a.shift[channel];
         for (int64_t p = 0; p < a.pixels; ++p) out[p] = in[p] * scale + shift;
-        activate_stretch(out, a.pixels, a.epilogue);
+        activate_stretch(out, a.pixels, a.epilogue.of(channel));
     }
 }
 

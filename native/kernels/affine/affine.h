@@ -28,7 +28,7 @@ struct Affine {
         step.written(out, channels, pixels);
         step.read("in", in, channels, pixels, Overlap::same_channel, Reach::whole_vectors);
         step.weights("scale", scale, channels), step.weights("shift", shift, channels);
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, channels);
     }
     void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
     void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }

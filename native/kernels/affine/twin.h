@@ -10,7 +10,7 @@ namespace shufflekit::reference {
 inline void affine(const Affine& a, int32_t first_channel, int32_t last_channel) {
     for (int64_t channel = first_channel; channel < last_channel; ++channel)
         for (int64_t p = 0; p < a.pixels; ++p)
-            a.out[channel][p] = static_cast<float>(activate(double{a.in[channel][p]} * a.scale[channel] + a.shift[channel], a.epilogue));
+            a.out[channel][p] = static_cast<float>(activate(double{a.in[channel][p]} * a.scale[channel] + a.shift[channel], a.epilogue.of(channel)));
 }
 
 }  // namespace shufflekit::reference

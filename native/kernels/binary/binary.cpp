@@ -41,7 +41,7 @@ void planes(const Binary& o, int32_t first_channel, int32_t last_channel) {
             for (int64_t y = 0; y < o.height; ++y)
                 row<O>(out + (z * o.height + y) * o.width, o.width, a + z * s.step_z + y * s.step_y, s.step_x, b + z * t.step_z + y * t.step_y,
                        t.step_x);
-        activate_stretch(out, o.pixels(), o.epilogue);
+        activate_stretch(out, o.pixels(), o.epilogue.of(channel));
     }
 }
 

@@ -50,7 +50,7 @@ struct Binary {
         step.whole("b_step_x", of_b.step_x, 0, most(of_b));
         step.require(stays_inside(of_a), "a_pixels", "more than the last that is read");
         step.require(stays_inside(of_b), "b_pixels", "more than the last that is read");
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, channels);
     }
     template <class Step>
     void read(Step& step) {

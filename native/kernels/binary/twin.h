@@ -27,7 +27,7 @@ inline void binary(const Binary& o, int32_t first_channel, int32_t last_channel)
             for (int64_t y = 0; y < o.height; ++y)
                 for (int64_t x = 0; x < o.width; ++x) {
                     const double a = o.a[channel][at(o.of_a, z, y, x)], b = o.b[channel][at(o.of_b, z, y, x)];
-                    o.out[channel][(z * o.height + y) * o.width + x] = static_cast<float>(activate(computed(o.operation, a, b), o.epilogue));
+                    o.out[channel][(z * o.height + y) * o.width + x] = static_cast<float>(activate(computed(o.operation, a, b), o.epilogue.of(channel)));
                 }
 }
 

@@ -49,7 +49,7 @@ struct Convolution {
         step.product("window", window.out_height, window.out_width);
         step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::pixels);
         step.product("window", panels * gemm_panel, taps);
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, step.product("rows", groups, rows));
     }
     template <class Step>
     void read_panels(Step& step) {

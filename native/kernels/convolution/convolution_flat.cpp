@@ -94,7 +94,7 @@ class Bands {
                 const float* residual = c_.residual.base ? c_.residual[channel] + at : nullptr;
                 for (int64_t y = 0; y < rows; ++y)
                     put_row<B>(out_ + outs_[n] + y * c_.pitch(), residual ? residual + y * width : nullptr, to + y * width, width,
-                               c_.epilogue);
+                               c_.epilogue.of(channel));
             }
         });
     }

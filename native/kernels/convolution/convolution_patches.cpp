@@ -18,7 +18,7 @@ Gemm block(const Convolution& c, int32_t group, const float* operands, const int
             c.rows,
             static_cast<int32_t>(depth),
             pixels,
-            c.epilogue};
+            c.epilogue.from(row)};
 }
 
 void by_patches(const Convolution& c, float* scratch, int32_t group, int32_t first_pixel, int32_t last_pixel, Range share) {

@@ -105,7 +105,7 @@ inline void convolve_row(const Convolution& c, int32_t group, InputRows& rows, i
     const int64_t depth = int64_t{c.in_channels} * c.window.kernel_y * c.window.kernel_x, first = int64_t{group} * gemm_panels(c.rows);
     const int32_t width = c.window.out_width, whole = width - width % vector_lanes, last = width - vector_lanes;
     Gemm row{{rows.base(), rows.operands(y)}, out, {nullptr, nullptr}, c.weights + first * depth * gemm_panel,
-             c.bias + first * gemm_panel, 1, c.rows, static_cast<int32_t>(depth), whole, c.epilogue};
+             c.bias + first * gemm_panel, 1, c.rows, static_cast<int32_t>(depth), whole, c.epilogue.from(int64_t{group} * c.rows)};
     gemm(row, 0, whole, first_panel, last_panel);
     if (whole == width) return;
     row.in.base += last, row.out.base += last, row.pixels = vector_lanes;

@@ -19,7 +19,7 @@ inline double convolved(const Convolution& c, int32_t group, int32_t n, int64_t 
         sum += row.weights[k * gemm_panel] * tap(plane, w, p / w.out_width, p % w.out_width, k % taps / w.kernel_x, k % taps % w.kernel_x);
     }
     if (c.residual.base) sum += c.residual[int64_t{group} * c.rows + n][p];
-    return activate(sum, c.epilogue);
+    return activate(sum, c.epilogue.of(int64_t{group} * c.rows + n));
 }
 
 inline void convolution(const Convolution& c, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {

@@ -276,6 +276,7 @@ class WinogradGroup {
         const int64_t channel = int64_t{group_} * c_.rows + n;
         float* plane = c_.out[channel];
         const float* residual = c_.residual.base ? c_.residual[channel] : nullptr;
+        const Epilogue end = c_.epilogue.of(channel);
         with_bounds(c_.epilogue.activation, [&]<Bounds B>() {
             for (int64_t t = 0; t < count;) {
                 const int64_t y = (tile + t) / columns_, x = (tile + t) % columns_;
@@ -283,7 +284,7 @@ class WinogradGroup {
                 const int64_t left = w.out_width - M * x, pixels = M * here < left ? M * here : left;
                 for (int64_t i = 0; i < M && M * y + i < w.out_height; ++i) {
                     const int64_t at = (M * y + i) * w.out_width + M * x;
-                    put_row<B>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels, c_.epilogue);
+                    put_row<B>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels, end);
                 }
                 t += here;
             }

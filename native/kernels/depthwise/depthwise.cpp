@@ -211,7 +211,7 @@ void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_
             any_channel(d, scratch, channel);
         else if (d.residual.base)
             slide_and_add(d, scratch, channel);
-        activate_stretch(d.out[channel], pixels, d.epilogue);
+        activate_stretch(d.out[channel], pixels, d.epilogue.of(channel));
     }
 }
 

@@ -51,7 +51,7 @@ struct Depthwise {
         step.residual(residual, channels, pixels);
         step.weights("weights", weights, step.product("window", channels, int64_t{window.kernel_y} * window.kernel_x));
         step.weights("bias", bias, channels);
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, channels);
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);

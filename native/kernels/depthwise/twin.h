@@ -17,7 +17,7 @@ inline void depthwise(const Depthwise& d, int32_t first_channel, int32_t last_ch
                 for (int64_t i = 0; i < w.kernel_y; ++i)
                     for (int64_t j = 0; j < w.kernel_x; ++j) sum += weights[i * w.kernel_x + j] * tap(d.in[channel], w, y, x, i, j);
                 if (d.residual.base) sum += d.residual[channel][y * w.out_width + x];
-                d.out[channel][y * w.out_width + x] = static_cast<float>(activate(sum, d.epilogue));
+                d.out[channel][y * w.out_width + x] = static_cast<float>(activate(sum, d.epilogue.of(channel)));
             }
 }
 

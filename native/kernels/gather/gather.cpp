@@ -1,15 +1,138 @@
-// Channels > output rows > output columns.
+// Blocks (all digits but the last two) > rows and columns, by what lies together in memory:
+// a row's elements evenly: rows > vectors; neighbours down, as where channels become last: tiles of vector_lanes x vector_lanes,
+// transposed in registers, from as many planes as a vector has lanes; two planes that take turns: vectors; else element by element.
 #include "kernels/gather/gather.h"
 
-namespace shufflekit::SHUFFLEKIT_ISA {
+#include "kernels/lanes.h"
 
-void gather(const Gather& g, int32_t first_channel, int32_t last_channel) {
-    for (int32_t channel = first_channel; channel < last_channel; ++channel) {
-        float* out = g.out[channel];
-        for (int64_t y = 0; y < g.out_height; ++y, out += g.out_width) {
-            const float* in = g.in[channel] + (y * g.step_y + g.first_y) * g.in_width + g.first_x;
-            for (int64_t x = 0; x < g.out_width; ++x) out[x] = in[x * g.step_x];
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+// Rows and columns at fixed other digits.
+struct Block {
+    const Gather& g;
+    int64_t plane, offset;     // of its first element, in the table and in the plane
+    int64_t first_row, rows;   // of all rows
+    int64_t row_step, row_stride, column_step, column_stride;
+    int64_t columns;
+    float* start;  // of the output, where all rows lie in one plane
+
+    Block(const Gather& g, int64_t first_row, int64_t last_row)
+        : g(g), plane(0), offset(g.first), first_row(first_row), row_step(0), row_stride(0), column_step(g.steps[g.rank - 1]),
+          column_stride(g.strides[g.rank - 1]), columns(g.columns()) {
+        const int64_t height = g.rank > 1 ? g.sizes[g.rank - 2] : 1;
+        const int64_t down = first_row % height;
+        if (g.rank > 1) row_step = g.steps[g.rank - 2], row_stride = g.strides[g.rank - 2];
+        rows = height - down < last_row - first_row ? height - down : last_row - first_row;
+        plane += down * row_step, offset += down * row_stride;
+        int64_t rest = first_row / height;
+        for (int32_t d = g.rank - 3; d >= 0; --d) {
+            plane += rest % g.sizes[d] * g.steps[d], offset += rest % g.sizes[d] * g.strides[d];
+            rest /= g.sizes[d];
         }
+        start = g.pixels % (height * columns) ? nullptr : out_of_plane(0);
+    }
+
+    const float* in(int64_t row, int64_t column) const {
+        return g.in[plane + row * row_step + column * column_step] + offset + row * row_stride + column * column_stride;
+    }
+    float* out(int64_t row) const { return start ? start + row * columns : out_of_plane(row); }
+    float* out_of_plane(int64_t row) const {
+        const int64_t element = (first_row + row) * columns;
+        return g.out[element / g.pixels] + element % g.pixels;
+    }
+};
+
+#if SHUFFLEKIT_VECTOR_BYTES > 4
+// L vectors of L lanes become their lanes: log2(L) times, each half's neighbours take turns.
+[[gnu::always_inline]] inline void transpose(vector (&x)[vector_lanes]) {
+    constexpr int half = vector_lanes / 2;
+#pragma GCC unroll 4
+    for (int turns = 1; turns < vector_lanes; turns *= 2) {
+        vector y[vector_lanes];
+#pragma GCC unroll 8
+        for (int i = 0; i < half; ++i) y[2 * i] = low_pairs(x[i], x[i + half]), y[2 * i + 1] = high_pairs(x[i], x[i + half]);
+#pragma GCC unroll 16
+        for (int i = 0; i < vector_lanes; ++i) x[i] = y[i];
+    }
+}
+
+// A vector's worth of columns, each with its elements one below another. The last tile ends with the rows.
+void tiles(const Block& b, int64_t column) {
+    const float* from[vector_lanes];
+    for (int i = 0; i < vector_lanes; ++i) from[i] = b.in(0, column + i);
+    for (int64_t at = 0; at < b.rows; at += vector_lanes) {
+        const int64_t row = at + vector_lanes <= b.rows ? at : b.rows - vector_lanes;
+        vector x[vector_lanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < vector_lanes; ++i) x[i] = load(from[i] + row);
+        transpose(x);
+#pragma GCC unroll 16
+        for (int i = 0; i < vector_lanes; ++i) store(b.out(row + i) + column, x[i]);
+    }
+}
+
+// Two columns that fill a plane's part: what `tiles` is for more of them.
+void two_take_turns(const Block& b, float* to) {
+    const float *left = b.in(0, 0), *right = b.in(0, 1);
+    int64_t row = 0;
+    for (; row + vector_lanes <= b.rows; row += vector_lanes) {
+        const vector a = load(left + row), c = load(right + row);
+        store(to + 2 * row, low_pairs(a, c)), store(to + 2 * row + vector_lanes, high_pairs(a, c));
+    }
+    for (; row < b.rows; ++row) to[2 * row] = left[row], to[2 * row + 1] = right[row];
+}
+#endif
+
+void each_element(const Block& b) {
+    if (b.row_step || b.columns > 16) {
+        for (int64_t row = 0; row < b.rows; ++row) {
+            float* to = b.out(row);
+            for (int64_t column = 0; column < b.columns; ++column) to[column] = *b.in(row, column);
+        }
+        return;
+    }
+    for (int64_t column = 0; column < b.columns; ++column) {
+        const float* from = b.in(0, column);
+        for (int64_t row = 0; row < b.rows; ++row) b.out(row)[column] = from[row * b.row_stride];
+    }
+}
+
+void even_row(const float* from, int64_t stride, int64_t count, float* to) {
+    int64_t x = 0;
+    if (stride == 1) {
+        for (; x + vector_lanes <= count; x += vector_lanes) store(to + x, load(from + x));
+        for (; x < count; ++x) to[x] = from[x];
+        return;
+    }
+    if (stride == 2)  // the second vector ends one element behind the last that is asked for
+        for (; x + vector_lanes < count; x += vector_lanes)
+            store(to + x, even_lanes(load(from + 2 * x), load(from + 2 * x + vector_lanes)));
+    for (; x < count; ++x) to[x] = from[x * stride];
+}
+
+void move(const Block& b) {
+#if SHUFFLEKIT_VECTOR_BYTES > 4
+    if (b.row_stride == 1 && b.row_step == 0 && b.rows >= vector_lanes && (b.column_step || b.column_stride != 1)) {
+        if (b.columns == 2 && b.start) return two_take_turns(b, b.start);
+        if (b.columns >= vector_lanes) {
+            for (int64_t at = 0; at < b.columns; at += vector_lanes)
+                tiles(b, at + vector_lanes <= b.columns ? at : b.columns - vector_lanes);
+            return;
+        }
+    }
+#endif
+    if (b.column_step) return each_element(b);
+    for (int64_t row = 0; row < b.rows; ++row) even_row(b.in(row, 0), b.column_stride, b.columns, b.out(row));
+}
+
+}  // namespace
+
+void gather(const Gather& g, int64_t first_row, int64_t last_row) {
+    while (first_row < last_row) {
+        const Block block(g, first_row, last_row);
+        move(block);
+        first_row += block.rows;
     }
 }
 

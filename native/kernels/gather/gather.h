@@ -1,10 +1,13 @@
-// Contract of the gather: the one kernel that only moves data. It writes out the network's outputs, cuts regions out of planes, and
-// brings the input in where its first reader cannot take it as it lies. In and out planes may be tight.
+// Contract of the gather: the one kernel that only moves data. It hands out the network's outputs, brings the input in where its first
+// reader cannot take it as it lies, and writes out what is no list of planes: regions, transposes, interleaved planes, windows.
+// In and out planes may be tight.
 //
-//   out[c][y, x] = in[c][(y * step_y + first_y) * in_width + x * step_x + first_x]
+// The output's elements, plane after plane, are counted by digits i_0 ... i_(rank - 1), the last the fastest, of the bases sizes:
 //
-// for 0 <= y < out_height, 0 <= x < out_width. Nothing outside of these planes' pixels is read or written.
-// A call works on channels [first_channel, last_channel).
+//   out[e / pixels][e % pixels] = in[sum_d steps[d] * i_d][first + sum_d strides[d] * i_d],   e = the number with these digits
+//
+// for all digits; a row, the last digit's elements, lies in one plane. Of each in plane the elements that these sums reach are read, from
+// the plane's start to the last of them, and nothing else. A call works on rows [first_row, last_row).
 #pragma once
 
 #include "kernels/plane.h"
@@ -12,30 +15,48 @@
 
 namespace shufflekit {
 
+inline constexpr int gather_digits = 8;
+
 struct Gather {
     Planes in;
     MutablePlanes out;
-    int32_t channels;
-    int32_t in_width, out_height, out_width;
-    int32_t first_y, first_x, step_y, step_x;
+    int32_t planes, channels, pixels;  // planes that are read; planes that are written, and their size
+    int32_t rank, first;
+    int32_t sizes[gather_digits], steps[gather_digits], strides[gather_digits];
 
-    using Function = void(const Gather&, int32_t first_channel, int32_t last_channel);
+    using Function = void(const Gather&, int64_t first_row, int64_t last_row);
+
+    constexpr int32_t columns() const { return sizes[rank - 1]; }
+    constexpr int64_t rows() const { return int64_t{channels} * pixels / columns(); }
 
     template <class Step>
     void read(Step& step) {
-        int32_t in_height;
-        step.count("channels", channels), step.pixels("in_height", in_height), step.pixels("in_width", in_width);
-        step.whole("out_height", out_height, 1, in_height), step.whole("out_width", out_width, 1, in_width);
-        step.whole("first_y", first_y, 0, in_height), step.whole("first_x", first_x, 0, in_width);
-        step.pixels("step_y", step_y), step.pixels("step_x", step_x);
-        step.require(first_y + int64_t{step_y} * (out_height - 1) < in_height, "out_height", "small enough for in_height");
-        step.require(first_x + int64_t{step_x} * (out_width - 1) < in_width, "out_width", "small enough for in_width");
-        const int64_t in_pixels = step.product("in_height", in_height, in_width);
-        step.written(out, channels, int64_t{out_height} * out_width, Reach::pixels);
-        step.read("in", in, channels, in_pixels, Overlap::never, Reach::pixels);
+        step.count("planes", planes), step.count("channels", channels), step.pixels("pixels", pixels);
+        const int64_t elements = step.product("pixels", channels, pixels);
+        rank = step.wholes("sizes", sizes, 1, elements);
+        step.require(step.wholes("steps", steps, 0, planes) == rank, "steps", "as many as sizes");
+        step.require(step.wholes("strides", strides, -elements_most, elements_most) == rank, "strides", "as many as sizes");
+        step.whole("first", first, 0, elements_most);
+        int64_t count = 1, plane = 0, least = first, most = first;
+        for (int32_t d = 0; d < rank; ++d) {
+            count = step.product("sizes", count, sizes[d]);
+            plane += int64_t{steps[d]} * (sizes[d] - 1);
+            (strides[d] < 0 ? least : most) += int64_t{strides[d]} * (sizes[d] - 1);
+        }
+        step.require(count == elements && pixels % columns() == 0, "sizes", "those of all elements, the last a part of a plane");
+        step.require(plane < planes, "steps", "small enough for planes");
+        step.require(least >= 0 && most < elements_most, "strides", "those of elements in a plane");
+        step.written(out, channels, pixels, Reach::pixels);
+        step.read("in", in, planes, most + 1, Overlap::never, Reach::pixels);
     }
     void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
-    void run(Function* kernel, void*, int part, int parts) const { run_share(share(channels, 1, part, parts), kernel, *this); }
+    void run(Function* kernel, void*, int part, int parts) const {
+        const int64_t count = rows(), first_row = count * part / parts, last_row = count * (part + 1) / parts;
+        if (first_row < last_row) kernel(*this, first_row, last_row);
+    }
+
+  private:
+    static constexpr int64_t elements_most = 1 << 30;
 };
 
 }  // namespace shufflekit

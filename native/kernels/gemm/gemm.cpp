@@ -244,7 +244,8 @@ void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t fir
     PanelWalk panel(gemm, first_panel);
     for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
         for (int32_t r = 0; r < panel->rows; ++r)
-            activate_stretch(gemm.out[panel->first_row + r] + first_pixel, last_pixel - first_pixel, gemm.epilogue);
+            activate_stretch(gemm.out[panel->first_row + r] + first_pixel, last_pixel - first_pixel,
+                             gemm.epilogue.of(panel->first_row + r));
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

@@ -72,7 +72,7 @@ struct Gemm {
         step.residual(residual, channels, pixels);
         step.weights("weights", weights, step.product("depth", panels * gemm_panel, depth));
         step.weights("bias", bias, panels * gemm_panel);
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, channels);
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);

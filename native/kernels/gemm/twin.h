@@ -39,7 +39,7 @@ inline void gemm(const Gemm& g, int32_t first_pixel, int32_t last_pixel, int32_t
             double sum = row.bias;
             for (int64_t k = 0; k < g.depth; ++k) sum += double{row.weights[k * gemm_panel]} * g.in[int64_t{group} * g.depth + k][p];
             if (g.residual.base) sum += g.residual[channel][p];
-            g.out[channel][p] = static_cast<float>(activate(sum, g.epilogue));
+            g.out[channel][p] = static_cast<float>(activate(sum, g.epilogue.of(channel)));
         }
     });
 }

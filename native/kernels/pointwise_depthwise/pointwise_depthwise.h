@@ -53,7 +53,7 @@ struct PointwiseDepthwise {
         step.weights("bias", g.bias, panels * gemm_panel);
         step.weights("depthwise_weights", d.weights, step.product("rows", d.channels, 9));
         step.weights("depthwise_bias", d.bias, d.channels);
-        step.epilogue(g.epilogue);
+        step.epilogue(g.epilogue, g.rows);
         step.word("depthwise_activation", d.epilogue.activation, activation_words);
         step.require(takes(), "window", "3x3 with padding 1, at least 16 pixels wide behind it, and activations bounds");
         step.product("rows", d.channels, fused_pitch(w) + 1);

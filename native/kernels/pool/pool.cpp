@@ -16,11 +16,11 @@ struct Range {
     int64_t first, last, step, counted;  // [first, last) inside the input, and positions that an average counts
 };
 
-Range sliding(int64_t at, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation) {
+Range sliding(int64_t at, int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t behind) {
     const int64_t begin = at * stride - pad, end = begin + (kernel - 1) * dilation + 1;
     int64_t first = begin;
     if (first < 0) first += (-first + dilation - 1) / dilation * dilation;
-    const int64_t widened = end < size + pad ? end : size + pad;
+    const int64_t widened = end < size + behind ? end : size + behind;
     return {first, end < size ? end : size, dilation, widened - begin};
 }
 
@@ -59,21 +59,21 @@ struct Average3x3 {
 // Whether all nine positions of every window are counted.
 bool averages_nine(const Pool& p) {
     const Window& w = p.window;
-    const int32_t pad_y = p.count_padding ? w.pad_y : 0, pad_x = p.count_padding ? w.pad_x : 0;
-    return pad_y == w.pad_y && pad_x == w.pad_x && (w.out_height - 1) * w.stride_y - w.pad_y + 2 < w.in_height + pad_y &&
-           (w.out_width - 1) * w.stride_x - w.pad_x + 2 < w.in_width + pad_x;
+    const int32_t behind_y = p.count_padding ? p.behind_y : 0, behind_x = p.count_padding ? p.behind_x : 0;
+    return (p.count_padding || w.pad_y + w.pad_x == 0) && (w.out_height - 1) * w.stride_y - w.pad_y + 2 < w.in_height + behind_y &&
+           (w.out_width - 1) * w.stride_x - w.pad_x + 2 < w.in_width + behind_x;
 }
 
 // Averages were taken of nine: those at the border count fewer.
 void correct_border(const Pool& p, float* out) {
     const Window& w = p.window;
     for (int64_t y = 0; y < w.out_height; ++y) {
-        const int64_t rows = counted(sliding(y, w.in_height, 3, w.stride_y, w.pad_y, 1), p.count_padding);
+        const int64_t rows = counted(sliding(y, w.in_height, 3, w.stride_y, w.pad_y, 1, p.behind_y), p.count_padding);
         if (rows == 3) continue;
         for (int64_t x = 0; x < w.out_width; ++x) out[y * w.out_width + x] *= 3.0f / static_cast<float>(rows);
     }
     for (int64_t x = 0; x < w.out_width; ++x) {
-        const int64_t columns = counted(sliding(x, w.in_width, 3, w.stride_x, w.pad_x, 1), p.count_padding);
+        const int64_t columns = counted(sliding(x, w.in_width, 3, w.stride_x, w.pad_x, 1, p.behind_x), p.count_padding);
         if (columns == 3) continue;
         for (int64_t y = 0; y < w.out_height; ++y) out[y * w.out_width + x] *= 3.0f / static_cast<float>(columns);
     }
@@ -93,7 +93,7 @@ void slide_any(const Pool& p, const Window& w, const float* plane, float* row, c
         return load(lanes);
     };
     for (int64_t y = 0; y < w.out_height; ++y, out += w.out_width) {
-        const Range rows = sliding(y, w.in_height, w.kernel_y, w.stride_y, w.pad_y, w.dilation_y);
+        const Range rows = sliding(y, w.in_height, w.kernel_y, w.stride_y, w.pad_y, w.dilation_y, p.behind_y);
         for (int64_t x = 0; x < width; x += vector_lanes) {
             vector all = load_lanes(plane + rows.first * width + x, 0, width - x);
             for (int64_t i = rows.first + rows.step; i < rows.last; i += rows.step) all = join(all, load_lanes(plane + i * width + x, 0, width - x));
@@ -124,7 +124,8 @@ void prepare_row(const Pool& p, float* scratch) {
     for (int64_t x = 0; x < p.row(); ++x) scratch[x] = fill;
     float* counts = scratch + p.row();
     for (int64_t x = 0; x < w.out_width; ++x)
-        counts[x] = static_cast<float>(counted(sliding(x, w.in_width, w.kernel_x, w.stride_x, w.pad_x, w.dilation_x), !p.slides() || p.count_padding));
+        counts[x] = static_cast<float>(
+            counted(sliding(x, w.in_width, w.kernel_x, w.stride_x, w.pad_x, w.dilation_x, p.behind_x), !p.slides() || p.count_padding));
     for (int64_t x = w.out_width; x < w.out_width + plane_alignment; ++x) counts[x] = 1;
 }
 
@@ -190,7 +191,7 @@ void pool(const Pool& p, float* scratch, int32_t first_channel, int32_t last_cha
                     out[y * w.out_width + x] = pooled(plane, w.in_width, rows, adaptive(x, w.in_width, w.out_width), maximum);
                 }
             }
-        activate_stretch(out, pixels, p.epilogue);
+        activate_stretch(out, pixels, p.epilogue.of(channel));
     }
 }
 

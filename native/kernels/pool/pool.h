@@ -2,7 +2,7 @@
 //
 //   maximum:  out[c][y, x] = act(max of the window's pixels that lie in the input)
 //   average:  out[c][y, x] = act(sum of those / count), count their number, or with count_padding the number of window positions
-//             inside the input widened by pad_y rows above and below and pad_x columns left and right
+//             inside the input widened by pad_y rows above, behind_y below, pad_x columns on the left and behind_x on the right
 //   adaptive: average over rows floor(y * in_height / out_height) to ceil((y + 1) * in_height / out_height), columns likewise;
 //             the window's kernel, stride, pad and dilation are not read (global average: out_height = out_width = 1)
 //   adaptive_maximum: likewise, the largest
@@ -23,6 +23,8 @@ enum class Pooling : int32_t { maximum = 0, average = 1, adaptive_average = 2, a
 inline constexpr const char* pooling_words[] = {"maximum", "average", "adaptive_average", "adaptive_maximum"};
 inline constexpr int32_t poolings = sizeof(pooling_words) / sizeof(*pooling_words);
 
+inline constexpr int64_t most_padding = 1 << 16;
+
 struct Pool {
     Planes in;
     MutablePlanes out;
@@ -30,6 +32,7 @@ struct Pool {
     Window window;
     Pooling pooling;
     bool count_padding;
+    int32_t behind_y, behind_x;  // padding below and on the right that counts; further on nothing does
     bool tight_input;
     Epilogue epilogue;
 
@@ -66,8 +69,9 @@ struct Pool {
         step.written(out, channels, step.product("window", window.out_height, window.out_width));
         step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::pixels);
         step.truth("count_padding", count_padding);
+        step.whole("behind_y", behind_y, 0, most_padding), step.whole("behind_x", behind_x, 0, most_padding);
         tight_input = step.reads_input();
-        step.epilogue(epilogue);
+        step.epilogue(epilogue, channels);
         step.scratch(scratch());
     }
     void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }

@@ -11,8 +11,8 @@ inline double pooled(const Pool& p, const float* plane, int64_t y, int64_t x) {
     const Window& w = p.window;
     const bool slides = p.pooling == Pooling::maximum || p.pooling == Pooling::average;
     double sum = 0, most = -INFINITY, count = 0, padded = 0;
-    for (int64_t row = -w.pad_y; row < w.in_height + w.pad_y; ++row)
-        for (int64_t column = -w.pad_x; column < w.in_width + w.pad_x; ++column) {
+    for (int64_t row = -w.pad_y; row < w.in_height + p.behind_y; ++row)
+        for (int64_t column = -w.pad_x; column < w.in_width + p.behind_x; ++column) {
             const auto seen = [&](int64_t at, int64_t out, int64_t in_size, int64_t out_size, int64_t kernel, int64_t stride, int64_t pad,
                                   int64_t dilation) {
                 if (!slides) return at >= out * in_size / out_size && at < ((out + 1) * in_size + out_size - 1) / out_size;
@@ -35,7 +35,7 @@ inline void pool(const Pool& p, int32_t first_channel, int32_t last_channel) {
     for (int64_t channel = first_channel; channel < last_channel; ++channel)
         for (int64_t y = 0; y < p.window.out_height; ++y)
             for (int64_t x = 0; x < p.window.out_width; ++x)
-                p.out[channel][y * p.window.out_width + x] = static_cast<float>(activate(pooled(p, p.in[channel], y, x), p.epilogue));
+                p.out[channel][y * p.window.out_width + x] = static_cast<float>(activate(pooled(p, p.in[channel], y, x), p.epilogue.of(channel)));
 }
 
 }  // namespace shufflekit::reference
@@ -82,7 +82,8 @@ inline void test_pool(Report& report, Pool::Function* kernel) {
                 source.fill(in);
                 repeat_some(random, in);
                 const auto ins = table(in.offsets), outs = table(out.offsets);
-                const Pool p{{nullptr, ins.data()}, {nullptr, outs.data()}, channels, w, pooling, slides && random.once_in(2), tight, any_epilogue(random)};
+                const Pool p{{nullptr, ins.data()}, {nullptr, outs.data()}, channels, w, pooling, slides && random.once_in(2),
+                             random.once_in(2) ? w.pad_y : random.below(4), random.once_in(2) ? w.pad_x : random.below(4), tight, any_epilogue(random)};
                 const Guarded<float> scratch(static_cast<size_t>(p.scratch()), true, 64);
                 for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
                 const Range c = any_share(random, channels, 1);

@@ -15,6 +15,7 @@ from shufflekit.errors import InputError
 from shufflekit.finite import check_finite
 from shufflekit.runtime import Engine
 
+_PHOTO_CHANNELS = (1, 3)
 _NEEDED = ("mean", "std", "channel_order")  # of photos for an ONNX file
 
 
@@ -60,8 +61,24 @@ class Classifier:
         return self.labels[index] if index < len(self.labels) else f"class {index}"
 
 
+def is_channels_last(shape: Sequence[int]) -> bool:
+    """Whether an image is (H, W, C), as in files that came from TensorFlow; one that could be both is (C, H, W).
+
+    Example:
+        >>> is_channels_last((224, 224, 3)), is_channels_last((3, 224, 224)), is_channels_last((3, 3, 3))
+        (True, False, False)
+    """
+    return len(shape) == 3 and shape[0] not in _PHOTO_CHANNELS and shape[-1] in _PHOTO_CHANNELS
+
+
+def run_images(engine: Engine, images: NDArray[np.float32]) -> Any:
+    """What an engine gives for images of (N, C, H, W), in whatever order it takes them."""
+    last = is_channels_last(engine.input_shape)
+    return engine(np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if last else images)
+
+
 def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> None:
-    """Refuses outputs that are not one vector of scores for each image.
+    """Refuses outputs that are not one vector of scores for each image, (N, scores) or (N, scores, 1, 1).
 
     Args:
         shapes: of the outputs.
@@ -71,7 +88,8 @@ def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> 
     Raises:
         InputError: there are others, or so few scores that there is nothing to choose from.
     """
-    if [tuple(shape[:1]) for shape in shapes] != [(images,)] or len(shapes[0]) != 2 or shapes[0][1] < 2:
+    are_vectors = [tuple(shape[:1]) for shape in shapes] == [(images,)] and len(shapes[0]) >= 2 and set(shapes[0][2:]) <= {1}
+    if not are_vectors or shapes[0][1] < 2:
         found = " and ".join("x".join(map(str, shape)) or "a number" for shape in shapes) or "nothing"
         raise InputError(f"{network}: must give a vector of 2 scores or more for each image, found {found} for {images}")
 
@@ -115,16 +133,18 @@ def engine_classifier(engine: Engine, name: str | None = None) -> Classifier:
     name = name or engine.program.name or "plan"
     _check_prepared(engine.program.info, name)
     check_scores([(1, *output.shape) for output in engine.program.outputs], 1, name)
-    _check_names(engine.program.info, engine.program.outputs[0].shape[-1], name)
+    _check_names(engine.program.info, engine.program.outputs[0].shape[0], name)
 
     def logits(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = engine(images)
+        found = run_images(engine, images)
         check_finite([found], name)
-        return found
+        return found.reshape(len(found), -1)
 
     return Classifier(logits, engine_configuration(engine))
 
 
 def engine_configuration(engine: Engine) -> dict[str, Any]:
     """What a plan says of preprocessing and classes, with the input that it has."""
-    return {**engine.program.info, "input_size": engine.input_shape}
+    shape = engine.input_shape
+    size = (shape[2], *shape[:2]) if is_channels_last(shape) else shape
+    return {**engine.program.info, "input_size": size}

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from shufflekit.classify.classifier import Classifier, check_scores, engine_classifier
+from shufflekit.classify.classifier import Classifier, check_scores, engine_classifier, run_images
 from shufflekit.classify.inputs import input_shape, photo_configuration
 from shufflekit.compiling import compile as compile_network
 from shufflekit.errors import InputError, ShufflekitError, kind_and_line
@@ -41,7 +41,7 @@ class Scores(nn.Module):
             raise InputError(f"{self.name}: fails on an input of {shape}: {kind_and_line(error)}") from error
         check_scores([tuple(tensor.shape) for tensor in tensors], len(x), self.name)
         check_finite([tensors[0].float().cpu()], self.name)
-        return tensors[0]
+        return tensors[0].flatten(1)
 
 
 class EngineScores(nn.Module):
@@ -52,7 +52,7 @@ class EngineScores(nn.Module):
         self.engine = engine
 
     def forward(self, x: Tensor) -> Any:
-        found = self.engine(x.cpu().numpy())
+        found = run_images(self.engine, x.cpu().numpy())
         return [torch.from_numpy(y).to(x.device) for y in (found if isinstance(found, list) else [found])]
 
 

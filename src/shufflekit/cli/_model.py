@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from shufflekit.runtime import Engine
+    from shufflekit.shapes import Shapes
 
 _IS = {"callable": "a callable of a module", "plan": "a plan", "onnx": "an ONNX file"}
 _NEEDED = {
@@ -57,12 +58,12 @@ class Model:
         assert self.text is not None
         return untrained_network(self.text)
 
-    def engine(self, threads: int, shape: Sequence[int] | None = None, given: Mapping[str, Any] | None = None) -> Engine:
+    def engine(self, threads: int, shape: Shapes | None = None, given: Mapping[str, Any] | None = None) -> Engine:
         """A plan, or an ONNX file compiled.
 
         Args:
             threads: of one call.
-            shape: of the input; a plan has its own.
+            shape: of the input, or of several; a plan has its own.
             given: what the command line says of the preparation for an ONNX file.
 
         Raises:
@@ -71,14 +72,17 @@ class Model:
         """
         from shufflekit.cli._onnx import compile_onnx
         from shufflekit.runtime import load
+        from shufflekit.shapes import shapes_of
 
         assert self.text is not None
         if self.kind == "onnx":
             return compile_onnx(self.text, shape, threads, given)
         engine = load(Path(self.text), threads)
-        if shape is not None and tuple(shape[1:]) != engine.input_shape:
-            own, found = ("x".join(map(str, sizes)) for sizes in (engine.input_shape, shape[1:]))
-            raise UsageError(f"shape: {self.text} is a plan for images of {own}, found {found}")
+        own = {each.name: tuple(each.shape) for each in engine.inputs}
+        for name, sizes in shapes_of(shape or {}, list(own), "shape").items():
+            if sizes[1:] != own[name]:
+                shown, found = ("x".join(map(str, each)) for each in (own[name], sizes[1:]))
+                raise UsageError(f"shape: {self.text} is a plan for images of {shown}, found {found}")
         return engine
 
 

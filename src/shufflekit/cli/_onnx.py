@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,12 @@ from shufflekit.errors import InputError, UsageError, one_line
 
 if TYPE_CHECKING:
     from shufflekit.runtime import Engine
+    from shufflekit.shapes import Shapes
 
 _KEYS = ("mean", "std", "channel_order", "interpolation", "crop_pct", "classes")  # of `pretrained_cfg`
 
 
-def compile_onnx(model: str, shape: Sequence[int] | None, threads: int, given: Mapping[str, Any] | None = None) -> Engine:
+def compile_onnx(model: str, shape: Shapes | None, threads: int, given: Mapping[str, Any] | None = None) -> Engine:
     """An engine, whose plan has what is known of preparation and classes.
 
     Args:

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, progress, stdout
+from shufflekit.cli._shapes import one_shape
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def evaluate(
     label_column: str = "label",
     batch: int = 128,
     workers: int = 0,
+    shape: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Measure a network's accuracy on labelled images.
@@ -50,6 +52,7 @@ def evaluate(
         label_column: of Parquet files.
         batch: images at a time.
         workers: processes that decode images which do not fit in memory.
+        shape: 1x3x224x224 of the input, in its own order, where an ONNX file leaves sizes open.
         json: print one object.
     """
     import torch
@@ -63,7 +66,7 @@ def evaluate(
     if batch < 1:
         raise UsageError(f"batch: must be 1 or more, found {batch}")
     source = open_source(data, split=split, image_column=image_column, label_column=label_column)
-    network, preparation, names = _network(model, weights)
+    network, preparation, names = _network(model, weights, one_shape(None if shape is None else [shape]))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     scores: Any = Scores(network, model)
     scores.to(device, memory_format=torch.channels_last)
@@ -84,16 +87,18 @@ def evaluate(
     return 1 if loader.broken else 0
 
 
-def _network(model: str, weights: str | None) -> tuple[nn.Module, Preprocessing, Any]:
+def _network(model: str, weights: str | None, shape: tuple[int, ...] | None) -> tuple[nn.Module, Preprocessing, Any]:
     """What gives scores, how its images are prepared, and what it says of its classes."""
     from shufflekit.classify.from_torch import EngineScores
     from shufflekit.classify.inputs import configuration, preparation
 
     source = read_model(model, "evaluate", (*NETWORK, "plan", "onnx"), weights)
+    if shape is not None and source.kind != "onnx":
+        raise UsageError(f"shape: is for an ONNX file, others have their own, found {model}")
     if not source.is_network:
         from shufflekit.classify.classifier import engine_classifier
 
-        engine = source.engine(1)
+        engine = source.engine(1, shape)
         return EngineScores(engine), engine_classifier(engine, model).prepare, engine.program.info.get("classes")
     network = source.network()
     return network, preparation(network), configuration(network).get("classes")

@@ -12,6 +12,7 @@ from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._onnx import given_preparation
 from shufflekit.cli._output import print_json, printable, stdout
 from shufflekit.cli._photos import Photos
+from shufflekit.cli._shapes import one_shape
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def predict(
     std: str | None = None,
     channel_order: Literal["rgb", "bgr", "grey"] | None = None,
     labels: Path | None = None,
+    shape: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Classify photos.
@@ -47,13 +49,14 @@ def predict(
         std: likewise.
         channel_order: in which it takes the channels, likewise.
         labels: a text file with the name of a class in each line, likewise.
+        shape: 1x3x224x224 of the input, in its own order, where an ONNX file leaves sizes open.
         json: print one list of objects with file and predictions.
     """
     if topk < 1:
         raise UsageError(f"topk: must be 1 or more, found {topk}")
     images = Photos(photos, huge_reduced=True)
     given = given_preparation(mean, std, channel_order, labels)
-    classify = _classifier(model, weights, engine, given)
+    classify = _classifier(model, weights, engine, given, one_shape(None if shape is None else [shape]))
     found = []
     for name, image in images:
         predictions = classify(image, topk)
@@ -65,14 +68,18 @@ def predict(
     return 1 if images.failed else 0
 
 
-def _classifier(model: str | None, weights: str | None, engine: str | None, given: dict[str, Any]) -> Classifier:
+def _classifier(
+    model: str | None, weights: str | None, engine: str | None, given: dict[str, Any], shape: tuple[int, ...] | None
+) -> Classifier:
     source = read_model(model, "predict", (*NETWORK, "plan", "onnx"), weights, engine)
+    if shape is not None and source.kind != "onnx":
+        raise UsageError(f"shape: is for an ONNX file, others have their own, found {model or 'no model'}")
     if given and source.kind != "onnx":
         raise UsageError(f"{next(iter(given))}: is for an ONNX file, others say how photos go in, found {model or 'no model'}")
     if not source.is_network:
         from shufflekit.classify.classifier import engine_classifier
 
-        return engine_classifier(source.engine(1, given=given), model if source.kind == "onnx" else None)
+        return engine_classifier(source.engine(1, shape, given), model if source.kind == "onnx" else None)
     from shufflekit.classify.from_torch import native_classifier, torch_classifier
     from shufflekit.cli._networks import DEFAULT_MODEL
 

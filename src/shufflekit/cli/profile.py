@@ -12,6 +12,7 @@ from rich.text import Text
 
 from shufflekit.cli._model import NETWORK, Model, read_model
 from shufflekit.cli._output import notice, print_json, stderr, stdout
+from shufflekit.cli._shapes import one_shape
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def profile(
     model: str,
     /,
     *,
-    shape: tuple[int, int, int, int] | None = None,
+    shape: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     threads: int = 1,
     engine: Literal["torch", "native", "both"] | None = None,
     by: Literal["operator", "module", "layer"] = "layer",
@@ -40,16 +41,18 @@ def profile(
     Args:
         model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name,
             package.module:callable, or what needs no PyTorch: a plan, or an ONNX file, whose plan is timed.
-        shape: N C H W of the input; the network's own channels and the size of its weights by default.
+        shape: N C H W of the input, or NxCxHxW, or whatever dimensions it has; the network's own channels and the size of its
+            weights by default.
         threads: of PyTorch and of the engine.
         engine: what runs it: torch by default, native a plan and an ONNX file.
         by: a line for each layer, or sums over modules or over operators.
         json: print one object, or a list of two with --engine both.
     """
     source = read_model(model, "profile", (*NETWORK, "plan", "onnx"), engine=engine)
-    if (not source.is_network or engine in ("native", "both")) and shape and shape[0] != 1:
-        raise UsageError(f"shape: the engine's steps are timed on one image, found a batch of {shape[0]}")
-    found = _of_network(source, shape, threads, engine or "torch") if source.is_network else _of_file(source, shape, threads)
+    sizes = one_shape(shape)
+    if (not source.is_network or engine in ("native", "both")) and sizes and sizes[0] != 1:
+        raise UsageError(f"shape: the engine's steps are timed on one image, found a batch of {sizes[0]}")
+    found = _of_network(source, sizes, threads, engine or "torch") if source.is_network else _of_file(source, sizes, threads)
     if json:
         print_json([one.to_dict() for one in found] if engine == "both" else found[0].to_dict())
     else:

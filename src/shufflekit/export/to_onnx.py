@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from shufflekit.export.format import Format, Run, Settings, Shape
 from shufflekit.outputs import Array
@@ -11,6 +14,9 @@ from shufflekit.outputs import Array
 if TYPE_CHECKING:
     import onnxruntime
     from torch import nn
+
+
+_TYPES: dict[str, Any] = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
 class Onnx(Format):
@@ -30,13 +36,14 @@ class Onnx(Format):
         return load_onnx(self.files(stem)[0], threads)
 
 
-def load_onnx(path: Path, threads: int, optimise: bool = True) -> Run:
-    """An ONNX file in ONNX Runtime."""
+def load_onnx(path: Path, threads: int, optimise: bool = True) -> Callable[..., list[Array]]:
+    """An ONNX file in ONNX Runtime, of float32 inputs in the file's order; one that computes in another precision gets that."""
     session = onnx_session(path, threads, optimise)
-    name = session.get_inputs()[0].name
+    types = {each.name: _TYPES.get(each.type, np.float32) for each in session.get_inputs()}
 
-    def run(x: Array) -> list[Array]:
-        return session.run(None, {name: x})
+    def run(*inputs: Array) -> list[Array]:
+        found = session.run(None, {name: x.astype(kind, copy=False) for (name, kind), x in zip(types.items(), inputs)})
+        return [y.astype(np.float32, copy=False) if y.dtype.kind == "f" else y for y in found]
 
     return run
 

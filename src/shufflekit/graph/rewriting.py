@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from shufflekit.graph.builder import Builder
 from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.ops.norms import Affine
 
 
 class Rewriting(Builder):
@@ -25,6 +26,11 @@ class Rewriting(Builder):
         """The node that writes a value, if nobody else reads it; None also for an input or a constant."""
         return self.nodes.get(value) if self._readers[value] <= 1 else None  # 0: what read it was just taken away
 
+    def plain(self, value: str) -> Node | None:
+        """The node that writes a value, if it only computes its operator; others may read the value."""
+        node = self.nodes.get(value)
+        return None if node is None or node.residual or node.activation else node
+
     def take(self, node: Node) -> None:
         """Takes a node away."""
         del self.nodes[node.output]
@@ -37,6 +43,16 @@ class Rewriting(Builder):
         for node in new:
             self._readers.update(node.reads)
             self.add(node)
+
+
+def line_of(node: Node, walk: Rewriting) -> tuple[float, float] | None:
+    """The numbers a and b where a node's operator is a * x + b; None where it is something else."""
+    if not isinstance(node.operator, Affine):
+        return None
+    scale, shift = (walk.constants[name] for name in node.inputs[1:])
+    if (scale != scale[0]).any() or (shift != shift[0]).any():
+        return None
+    return float(scale[0]), float(shift[0])
 
 
 Rule = Callable[[Node, Rewriting], Sequence[Node]]  # what stands in the place of a node: nothing other if it is empty

@@ -17,9 +17,10 @@ from shufflekit.graph.rewrites.pads_to_windows import pads_to_windows
 from shufflekit.graph.rewrites.products_to_activations import products_to_activations
 from shufflekit.graph.rewrites.sink_activations import sink_activations
 from shufflekit.graph.rewrites.spread_by_arithmetic import spread_by_arithmetic
+from shufflekit.graph.rewrites.statistics_to_norms import statistics_to_norms
 
 REWRITES: tuple[Callable[[Graph], Graph], ...] = (
-    *(constants_to_affine, clamp_to_relu, mean_to_pool, halving_to_pool, norms_to_affine),
+    *(constants_to_affine, clamp_to_relu, statistics_to_norms, mean_to_pool, halving_to_pool, norms_to_affine),
     *(products_to_activations, pads_to_windows, spread_by_arithmetic),  # normal forms
     *(fold_affine, sink_activations, fuse_residuals, fuse_activations),
 )

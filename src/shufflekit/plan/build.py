@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shufflekit.graph import Graph
 from shufflekit.plan.arena import Lifetimes, place
 from shufflekit.plan.choose import Price, choose, estimate, packed
+from shufflekit.plan.kernels import Gather
 from shufflekit.plan.lower import lower
 from shufflekit.plan.lowering.frame import Draft, Lowered
 from shufflekit.plan.program import BORDER, Program, Step, Tensor
@@ -39,7 +40,7 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, p
     steps = []
     for draft in lowered.drafts:
         located = {table: _locate(starts, lowered, offsets, len(inputs), constants) for table, starts in draft.reads.items()}
-        (in_buffer,) = {buffer for _, buffer in located.values()}
+        (in_buffer,) = {buffer for _, buffer in located.values()} or {0}
         written = _written(draft, lowered, offsets)
         packs = packed(draft)
         steps.append(
@@ -157,6 +158,8 @@ def _bytes_moved(draft: Draft, lowered: Lowered, elements: NDArray[np.int64]) ->
         int(elements[lowered.space.find(np.unique(starts))[0]].sum()) * a.pixels_read(table)
         for table, starts in draft.reads.items()
     )
+    if isinstance(a, Gather):  # which may pass over elements
+        read = min(read, a.element * math.prod(a.out_shape))
     return read + a.element * math.prod(a.out_shape)
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 Activation = Literal[
     "none", "relu", "relu6", "clamp", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu", "tanh", "gelu", "gelu_tanh",
     "elu", "selu", "mish", "softplus", "log_sigmoid", "threshold", "exp", "log", "sqrt", "rsqrt", "reciprocal",
-    "square", "power", "abs", "erf", "floor", "ceil", "round",
+    "square", "power", "abs", "erf", "floor", "ceil", "round", "prelu",
 ]  # fmt: skip
 Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
 Operation = Literal["add", "subtract", "multiply", "divide", "minimum", "maximum", "power"]
@@ -22,6 +22,7 @@ Reduction = Literal["sum", "sum_of_sizes", "sum_of_squares", "maximum", "minimum
 Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 
 WIDE = 16  # pixels: a row that fills the widest vector
+DIGITS = 8  # of a gather at most (native/kernels/gather/gather.h)
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
 WINOGRAD_ROWS = 16  # output channels whose weights lie together (native/kernels/convolution/convolution.h)
 
@@ -118,6 +119,10 @@ class Kernel:
         """Planes."""
         return self.out_shape[0]
 
+    def planes_of(self, table: str) -> int:
+        """Of a table that it reads."""
+        return self.planes_written if table in self.may_read else self.planes_read
+
     def pixels_read(self, table: str) -> int:
         """Of each plane of a table."""
         return math.prod((self.out_shape if table in self.may_read else self.in_shape)[1:])
@@ -130,7 +135,12 @@ class Kernel:
     @property
     def maps(self) -> tuple[int, ...]:
         """Elements of each tensor that it reads or writes."""
-        return (*(self.in_shape[0] * self.pixels_read(table) for table in self.reads), math.prod(self.out_shape))
+        return (*(self.planes_of(table) * self.pixels_read(table) for table in self.reads), math.prod(self.out_shape))
+
+    @property
+    def own_weights(self) -> tuple[str, ...]:
+        """Names of the weights of this step: of some activations too."""
+        return (*self.weights, *(("slopes",) if getattr(self, "activation", "none") == "prelu" else ()))
 
     @property
     def copies(self) -> float:
@@ -216,6 +226,64 @@ class Gemm(Kernel):
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
         sizes = (octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups))
         return (*sizes, waste(self.pixels, lanes), waste(self.rows, PANEL), float(has_residual))
+
+    @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class MatMul(Kernel):
+    """A product of two computed matrices in each group: a pointwise convolution whose weights are planes, times `scale`.
+
+    Example:
+        >>> scores = MatMul(4, rows=49, depth=32, pixels=49, a_is_across=True, scale=0.2, activation="none", alpha=0, beta=0)
+        >>> print(scores, scores.flops)
+        128 -> 196, 49 pixels, 4 groups 307328
+    """
+
+    groups: int
+    rows: int
+    depth: int
+    pixels: int
+    a_is_across: bool
+    scale: float
+    activation: Activation
+    alpha: float
+    beta: float
+
+    kernel = "matmul"
+    reads = ("in", "a")
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups * self.depth, self.pixels
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, self.pixels
+
+    def planes_of(self, table: str) -> int:
+        if table == "a" and not self.a_is_across:
+            return self.planes_written
+        return super().planes_of(table)
+
+    def pixels_read(self, table: str) -> int:
+        if table == "a":
+            return self.rows if self.a_is_across else self.depth
+        return super().pixels_read(table)
+
+    @property
+    def copies(self) -> float:
+        return self.groups * self.rows * self.depth  # packed
+
+    @property
+    def flops(self) -> int:
+        return self.groups * self.rows * self.depth * self.pixels
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # makes no difference
+        return octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups)
 
     @property
     def _remark(self) -> str:
@@ -411,6 +479,8 @@ class Pool(Kernel):
     activation: Activation
     alpha: float
     beta: float
+    behind_y: int = 0  # padding below that counts, and on the right
+    behind_x: int = 0
 
     kernel = "pool"
     takes_input = True
@@ -659,23 +729,94 @@ class Resize(_Map):
 
 
 @dataclass(frozen=True)
-class Gather(_Map):
-    """Moves data and does nothing else: hands out results, cuts regions, brings the input in."""
+class Gather(Kernel):
+    """Moves data and does nothing else: hands out results, cuts regions, transposes, brings the input in.
 
-    first_y: int = 0
-    first_x: int = 0
-    step_y: int = 1
-    step_x: int = 1
+    The elements that it writes, plane after plane, are counted by digits of the bases `sizes`; each digit steps through the
+    table of planes that are read (`steps`) and along them (`strides`), from element `first` on.
+
+    Example:
+        >>> channels_last = Gather(planes=8, channels=1, pixels=240, sizes=(30, 8), steps=(0, 1), strides=(1, 0))
+        >>> channels_last.in_shape, channels_last.out_shape
+        ((8, 30), (1, 240))
+    """
+
+    planes: int
+    channels: int
+    pixels: int
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+    strides: tuple[int, ...]
+    first: int = 0
 
     kernel = "gather"
     takes_input = True
+
+    @classmethod
+    def of_planes(cls, channels: int, pixels: int) -> Gather:
+        """Whole planes, as they are."""
+        return cls(channels, channels, pixels, (channels, pixels), (1, 0), (0, 1))
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """Of each plane as much as is reached from its start on."""
+        reach = self.first + sum(max(stride, 0) * (size - 1) for stride, size in zip(self.strides, self.sizes))
+        return self.planes, reach + 1
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, self.pixels
+
+    @property
+    def maps(self) -> tuple[int, ...]:
+        return self.channels * self.pixels, self.channels * self.pixels
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.channels), octaves(self.pixels)
+
+    def __str__(self) -> str:
+        return f"{self.planes} -> {self.channels}, {self.pixels} pixels"
+
+
+@dataclass(frozen=True)
+class Pad(_Map):
+    """By a number, around each plane."""
+
+    top: int
+    left: int
+    value: float
+
+    kernel = "pad"
+    takes_input = True
+
+
+@dataclass(frozen=True)
+class Constant(_Plain):
+    """Numbers of the plan, as planes."""
+
+    kernel = "constant"
+    reads = ()
+    weights = ("values",)
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return 0, 0
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, self.pixels
+
+    @property
+    def params(self) -> int:
+        return self.channels * self.pixels
 
 
 KERNELS: Mapping[str, type[Kernel]] = {
     kind.kernel: kind
     for kind in (
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
-        *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize, Gather),
+        *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
+        *(Gather, Pad, Constant, MatMul),
     )
 }
 

@@ -88,10 +88,11 @@ class Step:
             raise InputError(f"plan: kernel must be one of {', '.join(KERNELS)}, found {entry['kernel']!r}")
         kind = KERNELS[entry["kernel"]]
         tables = (*kind.reads, *(table for table in kind.may_read if table in entry), "out")
+        arguments = record(kind, entry, f"plan: step {entry['name']}")
         return cls(
-            arguments=record(kind, entry, f"plan: step {entry['name']}"),
+            arguments=arguments,
             tables={table: entry[table] for table in tables},
-            weights={name: entry[name] for name in kind.weights},
+            weights={name: entry[name] for name in arguments.own_weights},
             **{name: entry[name] for name in _OWN},
         )
 
@@ -143,7 +144,7 @@ class Program:
 
     Example:
         >>> from shufflekit.plan.kernels import Gather
-        >>> gather = Gather(channels=1, in_height=2, in_width=2, out_height=2, out_width=2)
+        >>> gather = Gather.of_planes(channels=1, pixels=4)
         >>> identity = Program(
         ...     name="identity",
         ...     inputs=(Tensor("x", (1, 2, 2)),),
@@ -265,6 +266,8 @@ class Program:
 
     def _view(self, step: Step) -> str:
         """The planes that a step reads: how many, and in how many runs of neighbours."""
+        if not step.arguments.reads:
+            return "nothing"
         start = step.tables[step.arguments.reads[0]]
         offsets = self.tables[start : start + step.arguments.planes_read].astype(np.int64)
         strides = np.diff(offsets)

@@ -1,16 +1,16 @@
-"""Channel views: where each element of a tensor lies, so that operators which only move elements need no step.
+"""Views: where each element of a tensor lies, so that operators which only move elements need no step.
 
-Every tensor that a step writes gets a stretch of addresses, plane after plane. A view is an array of the addresses of planes,
-and the order of its dimensions, which are the array's and the planes': slice, concat, reshape and permute (so any channel
-shuffle) are done to these, once, when the network is compiled. Only what tears planes apart takes a table of single elements.
+Every tensor that a step writes gets a stretch of addresses, plane after plane. A view is an array of addresses, and of each
+dimension the factors that it is made of: axes of the array, and steps along planes. Slice, concat, reshape, permute and expand
+(so any channel shuffle, window or pixel shuffle) are done to these, once, when the network is compiled, not to elements.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,158 +18,318 @@ from numpy.typing import NDArray
 Addresses = NDArray[np.int64]
 
 
+class Factor(NamedTuple):
+    """Of a dimension: so many elements, and the addresses from one to the next, or None where the array has an axis for it."""
+
+    size: int
+    stride: int | None
+
+
+Dims = tuple[tuple[Factor, ...], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class View:
-    """A tensor of one image: `starts[...]` is the address of a dense plane of shape `plane`, its elements one after another.
+    """A tensor of one image: its element is at an address of `starts`, and some steps along a plane further.
 
-    A plane of shape () is a single element.
+    Without `dims` the dimensions are those of `starts`, then those of dense planes of shape `plane`; a plane of shape () is a
+    single element.
 
     Args:
-        axes: for each dimension of the tensor, which one it is of `(*starts.shape, *plane)`; in their order by default.
+        plane: sizes of all factors with a stride, in order.
+        dims: the factors of each dimension, the last the fastest; those without a stride are the axes of `starts`, in order.
 
     Example:
         >>> maps = View(np.arange(0, 240, 30), (6, 5))
         >>> pixels = permute(reshape(maps, (8, 30)), (1, 0))  # (pixels, channels): still 8 planes
-        >>> pixels.shape, pixels.starts.shape, pixels.plane, pixels.axes
-        ((30, 8), (8,), (30,), (1, 0))
+        >>> pixels.shape, pixels.starts.shape, pixels.dims
+        ((30, 8), (8,), ((Factor(size=30, stride=1),), (Factor(size=8, stride=None),)))
     """
 
     starts: Addresses
     plane: tuple[int, ...]
-    axes: tuple[int, ...] = ()
+    dims: Dims = ()
 
     def __post_init__(self) -> None:
-        if not self.axes:
-            object.__setattr__(self, "axes", tuple(range(self.starts.ndim + len(self.plane))))
+        if not self.dims:
+            object.__setattr__(self, "dims", _dense_dims(self.starts.shape, self.plane))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        sizes = (*self.starts.shape, *self.plane)
-        return tuple(sizes[axis] for axis in self.axes)
+        return tuple(math.prod(factor.size for factor in dim) for dim in self.dims)
 
     @property
     def pixels(self) -> int:
         return math.prod(self.plane)
 
-    @property
-    def is_in_order(self) -> bool:
-        """Whether the planes are the last dimensions, and all are in the order in which they lie."""
-        return self.axes == tuple(range(len(self.axes)))
-
     def elements(self) -> Addresses:
         """The address of every element, in the tensor's shape."""
-        wide = self.starts.reshape((*self.starts.shape, *(1,) * len(self.plane)))
-        return (wide + np.arange(self.pixels).reshape(self.plane)).transpose(self.axes)
+        shape = self.shape
+        for dim in range(len(shape)):
+            self = in_array(self, dim)
+        return self.starts.reshape(shape)
 
     def with_planes(self, dimensions: int) -> View | None:
-        """The same tensor with its last `dimensions` dimensions as planes, or None where those are not dense.
+        """The same tensor with its last `dimensions` dimensions as planes, or None where those alone are not dense planes.
 
         Example:
-            >>> View(np.arange(12).reshape(3, 2, 2), ()).with_planes(2).starts
+            >>> View(np.array([0, 4, 8]), (2, 2)).with_planes(2).starts
             array([0, 4, 8])
-            >>> View(np.arange(12).reshape(3, 2, 2)[:, ::-1], ()).with_planes(2) is None
+            >>> permute(View(np.array([0, 4, 8]), (2, 2)), (0, 2, 1)).with_planes(2) is None
             True
         """
-        if len(self.plane) == dimensions and self.is_in_order:
-            return self
-        elements = self.elements()
-        outer = elements.shape[: elements.ndim - dimensions]
-        flat = elements.reshape(*outer, -1)
-        if not np.array_equal(flat, flat[..., :1] + np.arange(flat.shape[-1])):
+        kept = len(self.dims) - dimensions
+        outer, inner = merged(_flat(self.dims[:kept])), merged(_flat(self.dims[kept:]))
+        if any(factor.stride is not None for factor in outer) or inner not in ([], [Factor(math.prod(self.shape[kept:]), 1)]):
             return None
-        return View(flat[..., 0], elements.shape[elements.ndim - dimensions :])
+        return View(self.starts.reshape(self.shape[:kept]), self.shape[kept:])
+
+    def as_it_lies(self) -> View | None:
+        """(planes, pixels): the planes that hold the elements, in any order; None where it has parts of them, or repeats."""
+        strides = sorted((factor for factor in _flat(self.dims) if factor.stride is not None), key=lambda f: -(f.stride or 0))
+        if merged(strides) not in ([], [Factor(self.pixels, 1)]):
+            return None
+        return View(self.starts.reshape(-1), (self.pixels,) if strides else ())
+
+    def like(self, planes: View) -> View:
+        """Another tensor whose planes, as many and as large, hold its elements as those of `as_it_lies` hold this one's."""
+        return replace(self, starts=planes.starts.reshape(self.starts.shape))
+
+
+def _dense_dims(outer: Sequence[int], plane: Sequence[int]) -> Dims:
+    strides = [math.prod(plane[place + 1 :]) for place in range(len(plane))]
+    return (*((Factor(size, None),) for size in outer), *((Factor(*pair),) for pair in zip(plane, strides)))
+
+
+def _flat(dims: Dims) -> list[Factor]:
+    """The factors of some dimensions; those of size 1 are none."""
+    return [factor for dim in dims for factor in dim if factor.size > 1]
+
+
+def merged(factors: Sequence[Factor]) -> list[Factor]:
+    """Neighbours that are one run are one factor.
+
+    Example:
+        >>> merged([Factor(4, None), Factor(6, 5), Factor(5, 1)])
+        [Factor(size=4, stride=None), Factor(size=30, stride=1)]
+    """
+    found: list[Factor] = []
+    for factor in factors:
+        last = found[-1] if found else Factor(1, None)
+        runs_on = last.stride == (None if factor.stride is None else factor.size * factor.stride)
+        if found and runs_on:
+            found[-1] = Factor(last.size * factor.size, factor.stride)
+        else:
+            found.append(factor)
+    return found
+
+
+def _view(starts: Addresses, dims: Dims) -> View:
+    return View(starts, tuple(factor.size for dim in dims for factor in dim if factor.stride is not None), dims)
+
+
+def _of(starts: Addresses, dims: Sequence[Sequence[Factor]]) -> View:
+    """A view of factors, whose axes `starts` has in their order, if not in their sizes."""
+    merged_dims = tuple(tuple(merged([factor for factor in dim if factor.size != 1])) for dim in dims)
+    flat = [factor for dim in merged_dims for factor in dim]
+    axes = [factor.size for factor in flat if factor.stride is None]
+    return _view(starts.reshape(axes), merged_dims)
 
 
 def reshape(view: View, shape: Sequence[int]) -> View:
     """`shape` is without the batch."""
-    shape = tuple(shape)
-    kept = len(shape) - len(view.plane)
-    if view.plane and view.is_in_order and shape[kept:] == view.plane:
-        return View(view.starts.reshape(shape[:kept]), view.plane)
-    return _regrouped(view, shape) or View(view.elements().reshape(shape), ())
+    return regrouped(view, shape) or View(view.elements().reshape(shape), ())
 
 
-def _regrouped(view: View, shape: tuple[int, ...]) -> View | None:
-    """Dimensions that are the array's alone, or a plane's alone, taken together and split; None where both would mix.
-
-    Dimensions of size 1 are the array's from now on.
-    """
-    outer = view.starts.ndim
-    ours = [axis for axis, size in zip(view.axes, view.shape) if size > 1]
-    first = [axis for axis in ours if axis < outer]
-    starts = view.starts.transpose(*first, *(axis for axis in range(outer) if axis not in first))
-    sizes, planes = [size for size in view.shape if size > 1], [axis for axis in ours if axis >= outer]
-    if planes != sorted(planes):
-        return None
-    array: list[int] = []  # sizes of the new array of starts, and of the planes
-    plane: list[int] = []
-    places: list[tuple[bool, int]] = []  # of each dimension, whether it is a plane's, and which
-    for old, new in _groups(sizes, shape):
-        of_plane = {ours[place] >= outer for place in old}
-        if len(of_plane) > 1:
-            return None
-        found = plane if True in of_plane else array
-        for size in new:
-            into = found if size > 1 else array
-            places.append((into is plane, len(into)))
-            into.append(size)
-    return View(starts.reshape(array), tuple(plane), tuple(len(array) * is_plane + place for is_plane, place in places))
-
-
-def _groups(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[range, Sequence[int]]]:
-    """The fewest dimensions at a time that hold the same elements before and after: places of the old ones, sizes of the new.
-
-    Example:
-        >>> [(list(places), sizes) for places, sizes in _groups([6, 4, 5], [2, 3, 1, 20])]
-        [([0], [2, 3]), ([], [1]), ([1, 2], [20])]
-    """
-    place = start = 0
-    group: list[int] = []
-    before = after = 1
-    for size in new:
-        group.append(size)
-        after *= size
-        while before < after:
-            before *= old[place]
-            place += 1
-        if before == after:
-            yield range(start, place), group
-            start, group, before, after = place, [], 1, 1
+def regrouped(view: View, shape: Sequence[int]) -> View | None:
+    """The factors in other groups, split where a group ends within one; None where sizes do not divide."""
+    left = _flat(view.dims)[::-1]
+    dims: list[list[Factor]] = []
+    for size in shape:
+        dim: list[Factor] = []
+        while size > 1:
+            factor = left.pop()
+            if factor.size <= size:
+                outer = factor
+            elif factor.size % size == 0:
+                inner = factor.size // size
+                outer = Factor(size, None if factor.stride is None else factor.stride * inner)
+                left.append(Factor(inner, factor.stride))
+            else:
+                return None
+            if size % outer.size:
+                return None
+            dim.append(outer)
+            size //= outer.size
+        dims.append(dim)
+    return _of(view.starts, dims)
 
 
 def permute(view: View, order: Sequence[int]) -> View:
     """`order` counts dimensions without the batch."""
-    axes = tuple(view.axes[dimension] for dimension in order)
-    outer = view.starts.ndim
-    if axes[outer:] == tuple(range(outer, len(axes))):
-        return View(view.starts.transpose(axes[:outer]), view.plane)
-    return View(view.starts, view.plane, axes)
+    places = [list(range(first, first + count)) for first, count in _axes(view)]
+    axes = [place for dim in order for place in places[dim]]
+    return _view(view.starts.transpose(axes), tuple(view.dims[dim] for dim in order))
 
 
-def order_of(view: View) -> tuple[int, ...]:
-    """The dimensions in the order in which they lie, those along planes last.
+def _axes(view: View) -> list[tuple[int, int]]:
+    """Of each dimension, its first axis of `starts` and how many it has."""
+    counts = [sum(factor.stride is None for factor in dim) for dim in view.dims]
+    return [(sum(counts[:dim]), count) for dim, count in enumerate(counts)]
+
+
+def in_array(view: View, dim: int) -> View:
+    """The same tensor with a dimension that is one axis of the array and nothing else."""
+    first, _ = _axes(view)[dim]
+    starts, axis = view.starts, first
+    for factor in view.dims[dim]:
+        if factor.stride is not None:
+            steps = factor.stride * np.arange(factor.size)
+            starts = np.expand_dims(starts, axis) + steps.reshape(-1, *(1,) * (starts.ndim - axis))
+        axis += 1
+    size = view.shape[dim]
+    starts = starts.reshape(*starts.shape[:first], size, *starts.shape[axis:])
+    dims = (*view.dims[:dim], (Factor(size, None),), *view.dims[dim + 1 :])
+    return _view(starts, dims)
+
+
+def layout(view: View) -> tuple[tuple[int, ...], int]:
+    """The dimensions in the order in which they lie, and how many of the last are the planes'.
+
+    As they come, all but the first for planes, where the view is no whole planes or a dimension is of both kinds.
 
     Example:
-        >>> order_of(permute(View(np.array([0, 4, 8]), (2, 2)), (1, 0, 2)))
-        (1, 0, 2)
+        >>> layout(permute(View(np.array([0, 4, 8]), (2, 2)), (1, 0, 2)))
+        ((1, 0, 2), 2)
     """
-    return tuple(sorted(range(len(view.axes)), key=lambda dim: view.axes[dim]))
+    dims = range(len(view.dims))
+    strides = [[factor.stride for factor in dim if factor.size > 1] for dim in view.dims]
+    along = sorted((d for d in dims if any(step is not None for step in strides[d])), key=lambda d: -(strides[d][0] or 0))
+    if not along or view.as_it_lies() is None or any(None in strides[d] for d in along):
+        return tuple(dims), max(0, len(dims) - 1)
+    return (*(d for d in dims if d not in along), *along), len(along)
 
 
 def take_slice(view: View, dimension: int, part: slice | Addresses) -> View:
     """`part` is a slice, or the numbers of what to take."""
-    axis = view.axes[dimension]
-    if axis < view.starts.ndim:
-        return View(view.starts[(*(slice(None),) * axis, part)], view.plane, view.axes)
-    return View(view.elements()[(*(slice(None),) * dimension, part)], ())
+    index = _numbers(view, dimension, part)
+    return _evenly(view, dimension, index) or _taken(in_array(view, dimension), dimension, index)
+
+
+def cuts_evenly(view: View, dimension: int, part: slice | Addresses) -> bool:
+    """Whether `take_slice` stays at the factors of a dimension, and makes no array of its elements."""
+    return _evenly(view, dimension, _numbers(view, dimension, part)) is not None
+
+
+def _numbers(view: View, dimension: int, part: slice | Addresses) -> Addresses:
+    return np.arange(view.shape[dimension])[part] if isinstance(part, slice) else np.asarray(part)
+
+
+def _taken(view: View, dimension: int, index: Addresses) -> View:
+    first, _ = _axes(view)[dimension]
+    dims = [*view.dims]
+    dims[dimension] = (Factor(len(index), None),)
+    return View(view.starts.take(index, first), view.plane, tuple(dims))
+
+
+def _evenly(view: View, dimension: int, index: Addresses) -> View | None:
+    """Evenly spaced elements of a dimension along planes, or whole parts of one with several factors."""
+    dim, steps = view.dims[dimension], np.unique(np.diff(index))
+    if len(index) == 0 or len(steps) > 1 or not dim:
+        return None
+    first, step = int(index[0]), int(steps[0]) if len(steps) else 1
+    outer, inner = dim[0], math.prod(factor.size for factor in dim[1:])
+    if outer.stride is None or first % inner or len(index) % inner or (inner > 1 and step != 1):
+        return None
+    shorter = Factor(len(index) // inner, outer.stride * step)
+    dims = (*view.dims[:dimension], (shorter, *dim[1:]), *view.dims[dimension + 1 :])
+    return _view(view.starts + first // inner * outer.stride, dims)
+
+
+def expand(view: View, shape: Sequence[int]) -> View:
+    """Dimensions of size 1 as often as `shape` says."""
+    dims = [dim if size == was else (Factor(size, 0),) for dim, size, was in zip(view.dims, shape, view.shape)]
+    return _of(view.starts, dims)
+
+
+def are_alike(views: Sequence[View], dimension: int) -> bool:
+    """Whether all have the same factors in all other dimensions, so that `concat` makes no array of those."""
+    return len({view.dims[:dimension] + view.dims[dimension + 1 :] for view in map(_normal, views)}) == 1
+
+
+def _normal(view: View) -> View:
+    return _of(view.starts, view.dims)
 
 
 def concat(views: Sequence[View], dimension: int) -> View:
-    kinds = {(view.plane, view.axes) for view in views}
-    axis = views[0].axes[dimension]
-    if len(kinds) == 1 and axis < views[0].starts.ndim:
-        return View(np.concatenate([view.starts for view in views], axis=axis), *kinds.pop())
-    return View(np.concatenate([view.elements() for view in views], axis=dimension), ())
+    """One after another; of runs along planes by the largest part that divides all, as in the maps of a pyramid."""
+    views = [_normal(view) for view in views]
+    steps = {tuple(factor.stride for factor in view.dims[dimension]) for view in views}
+    part = math.gcd(*(view.shape[dimension] for view in views))
+    if len(steps) == 1 and part > 1 and len(step := steps.pop()) == 1 and step[0] is not None:
+        parts = [_split(view, dimension, part) for view in views]
+        whole = _concat(parts, dimension)
+        return _of(
+            whole.starts,
+            (*whole.dims[:dimension], sum(whole.dims[dimension : dimension + 2], ()), *whole.dims[dimension + 2 :]),
+        )
+    return _concat(views, dimension)
+
+
+def _split(view: View, dimension: int, part: int) -> View:
+    """With a dimension of one factor as two, the second of size `part`."""
+    (factor,) = view.dims[dimension]
+    assert factor.stride is not None
+    apart = ((Factor(factor.size // part, factor.stride * part),), (Factor(part, factor.stride),))
+    return _view(view.starts, (*view.dims[:dimension], *apart, *view.dims[dimension + 1 :]))
+
+
+def _concat(views: Sequence[View], dimension: int) -> View:
+    for dim in range(len(views[0].dims)):
+        if dim == dimension or len({view.dims[dim] for view in views}) > 1:
+            views = [in_array(view, dim) for view in views]
+    axis, _ = _axes(views[0])[dimension]
+    dims = [*views[0].dims]
+    dims[dimension] = (Factor(sum(view.shape[dimension] for view in views), None),)
+    return View(np.concatenate([view.starts for view in views], axis=axis), views[0].plane, tuple(dims))
+
+
+class Digits(NamedTuple):
+    """A view as a gather reads it (native/kernels/gather/gather.h).
+
+    Args:
+        starts: addresses of the planes that are read, each the lowest of its elements.
+        first: where in them the element with all digits 0 is.
+    """
+
+    starts: Addresses
+    first: int
+    sizes: tuple[int, ...]
+    steps: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def digits(view: View, dimensions: int) -> Digits:
+    """Of a view that is written as planes with its last `dimensions` dimensions.
+
+    Example:
+        >>> maps = View(np.arange(0, 240, 30), (6, 5))
+        >>> digits(permute(maps, (1, 2, 0)), 3)[1:]  # channels last: 30 rows of 8
+        (0, (30, 8), (0, 1), (1, 0))
+    """
+    kept = len(view.dims) - dimensions
+    inner = merged(_flat(view.dims[kept:])) or [Factor(1, 0)]
+    found = [*merged(_flat(view.dims[:kept])), *inner]
+    steps = [0] * len(found)
+    step = 1
+    for place in reversed(range(len(found))):
+        if found[place].stride is None:
+            steps[place] = step
+            step *= found[place].size
+    strides = [factor.stride or 0 for factor in found]
+    first = sum(-stride * (factor.size - 1) for stride, factor in zip(strides, found) if stride < 0)
+    starts = view.starts.reshape(-1) - first
+    return Digits(starts, first, tuple(factor.size for factor in found), tuple(steps), tuple(strides))
 
 
 @dataclass(frozen=True)
@@ -194,19 +354,26 @@ class Space:
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self._bases: list[int] = []
+        self._bases: NDArray[np.int64] = np.zeros(64, np.int64)  # with room for more, and so are the next
+        self._pixels: NDArray[np.int64] = np.zeros(64, np.int64)
         self._end = 0
 
     def add(self, channels: int, plane: tuple[int, ...]) -> View:
-        block = Block(self._end, channels, math.prod(plane))
+        block, number = Block(self._end, channels, math.prod(plane)), len(self.blocks)
+        if number == len(self._bases):
+            self._bases, self._pixels = (np.concatenate([each, each]) for each in (self._bases, self._pixels))
+        self._bases[number], self._pixels[number] = block.base, block.pixels
         self.blocks.append(block)
-        self._bases.append(block.base)
         self._end += channels * block.pixels
         return View(block.base + np.arange(channels) * block.pixels, plane)
 
     def find(self, addresses: Addresses) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Block, channel and pixel of each address."""
-        blocks = np.searchsorted(np.array(self._bases), addresses, side="right") - 1
-        bases = np.array(self._bases)[blocks]
-        pixels = np.array([block.pixels for block in self.blocks])[blocks]
-        return blocks, (addresses - bases) // pixels, (addresses - bases) % pixels
+        blocks = np.searchsorted(self._bases[: len(self.blocks)], addresses, side="right") - 1
+        pixels = self._pixels[blocks]
+        return blocks, (addresses - self._bases[blocks]) // pixels, (addresses - self._bases[blocks]) % pixels
+
+    def are_planes(self, view: View) -> bool:
+        """Whether each start of a view in order is that of a plane which a step wrote, or of a single element."""
+        blocks, _, pixels = self.find(view.starts.reshape(-1))
+        return view.pixels == 1 or bool((pixels == 0).all() and (self._pixels[blocks] == view.pixels).all())

@@ -29,7 +29,7 @@ def profile_engine(engine: Engine, passes: int = _PASSES) -> MeasuredProfile:
         >>> [(layer.operator, layer.category) for layer in p.layers]
         [('gather', 'data movement'), ('gemm', 'convolution'), ('gather', 'data movement')]
     """
-    image = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
+    image = np.random.default_rng(0).standard_normal((1, *engine.program.input_shape), np.float32)
     whole = measure_latency(lambda: engine(image))
     times = [summarize(of_step) for of_step in (1e3 * engine.time_steps(passes)).T.tolist()]
     device, program = load_device(), engine.program

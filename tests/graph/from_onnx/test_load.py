@@ -131,8 +131,9 @@ def test_a_float16_file_is_computed_in_float32(tmp_path: Path) -> None:
     content = model(Case(CONV.sizes, CONV.nodes, {"w": WEIGHT.astype(np.float16)}), 13)
     for each in (*content.graph.input, *content.graph.output):
         each.type.tensor_type.elem_type = TensorProto.FLOAT16
-    graph = loaded(content, tmp_path).graph
-    assert [array.dtype for array in graph.constants.values()] == [np.float32]
+    network = loaded(content, tmp_path)
+    assert [array.dtype for array in network.graph.constants.values()] == [np.float32]
+    assert network.info == {"precision": "float16"}
 
 
 def test_sizes_are_folded_by_the_references(tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ def elementwise(operator: str, **attributes: st.SearchStrategy[Any]) -> Callable
 slopes = st.sampled_from([None, 0.0625, 0.25, 0.5])
 
 
+def prelu(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    return Case(
+        (c, h, w), [node("PRelu", ["x", "s"])], {"s": floats(draw, *draw(st.sampled_from([(c, 1, 1), (1, 1, 1), (1,)])))}
+    )
+
+
 def clip(draw: Draw, opset: int) -> Case:
     low, high = draw(st.sampled_from([(0.0, 6.0), (-1.0, 1.0), (0.0, None), (None, 2.0), (None, None)]))
     bounds = {name: bound for name, bound in (("min", low), ("max", high)) if bound is not None}
@@ -132,6 +139,27 @@ def conv(draw: Draw, opset: int) -> Case:
     return Case(sizes, [node("Conv", names, **attributes)], constants)
 
 
+def conv_transpose(draw: Draw, opset: int) -> Case:
+    groups, depth, each = draw(st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 2)))
+    sides = draw(st.sampled_from([1, 2, 2]))
+    kernel, strides, dilations = (tuple(draw(st.integers(1, most)) for _ in range(sides)) for most in (3, 3, 2))
+    sizes = (groups * depth, *(draw(st.integers(3, 5)) for _ in range(sides)))
+    attributes: dict[str, Any] = {"group": groups, "strides": strides, "dilations": dilations}
+    whole = [(n - 1) * s + d * (k - 1) + 1 for n, s, k, d in zip(sizes[1:], strides, kernel, dilations)]
+    how = draw(st.sampled_from(["pads", "more", "output_shape", "SAME_UPPER", "SAME_LOWER", "VALID"]))
+    if how == "pads":
+        attributes["pads"] = [draw(st.integers(0, 1)) for _ in range(2 * sides)]
+    elif how == "more":
+        attributes["output_padding"] = [stride - 1 for stride in strides]
+    elif how == "output_shape":
+        attributes["output_shape"] = [size - draw(st.integers(0, min(2, size - 1))) for size in whole]
+    elif how == "VALID" or all(size >= n * s for size, n, s in zip(whole, sizes[1:], strides)):
+        attributes["auto_pad"] = how
+    constants = {"w": floats(draw, groups * depth, each, *kernel), "b": floats(draw, groups * each)}
+    names = draw(st.sampled_from([["x", "w"], ["x", "w", "b"]]))
+    return Case(sizes, [node("ConvTranspose", names, **attributes)], constants)
+
+
 def pool(operator: str) -> Callable[[Draw, int], Case]:
     def case(draw: Draw, opset: int) -> Case:
         kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -154,6 +182,24 @@ def gemm(draw: Draw, opset: int) -> Case:
 def matmul(draw: Draw, opset: int) -> Case:
     c, h, w = image(draw)
     return Case((c, h, w), [node("MatMul", ["x", "w"])], {"w": floats(draw, w, draw(side))})
+
+
+def matmul_from_the_left(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    return Case((c, h, w), [node("MatMul", ["w", "x"])], {"w": floats(draw, *draw(st.sampled_from([(3, h), (1, 1, 2, h)])))})
+
+
+def matmul_of_two(draw: Draw, opset: int) -> Case:
+    """x, whose first rows or whose mean are another one, times x turned around."""
+    c, h, w = image(draw)
+    nodes = [node("Transpose", ["x"], ["t"], perm=(0, 1, 3, 2)), node("Sigmoid", ["x"], ["s"])]
+    if draw(st.booleans()):
+        return Case((c, h, w), [*nodes, node("MatMul", ["s", "t"])])
+    first = [node("Slice", ["s", "zero", "one", "one"], ["f"])]
+    ends = {"zero": np.array([0], np.int64), "one": np.array([1], np.int64)}
+    if opset < 10:
+        first, ends = [node("Slice", ["s"], ["f"], axes=[1], starts=[0], ends=[1])], {}
+    return Case((c, h, w), [*nodes, *first, node("MatMul", ["f", "t"])], ends)
 
 
 def batch_norm(draw: Draw, opset: int) -> Case:
@@ -257,6 +303,10 @@ def pad(draw: Draw, opset: int) -> Case:
     if opset < 11:
         return Case(sizes, [node("Pad", pads=pads, value=value)])
     constants = {"pads": np.array(pads, np.int64), "value": np.float32(value)}
+    mode = draw(st.sampled_from(["constant", "reflect", "edge"]))
+    if mode != "constant":
+        constants["pads"] = np.array(pads, np.int64).clip(0)
+        return Case(sizes, [node("Pad", ["x", "pads"], mode=mode)], {"pads": constants["pads"]})
     if opset < 18:
         return Case(sizes, [node("Pad", ["x", "pads", "value"])], constants)
     constants |= {"pads": np.array([pads[3], 1, 0, 2], np.int64), "axes": np.array([-1, 1], np.int64)}
@@ -381,6 +431,7 @@ def crop(draw: Draw, opset: int) -> Case:
 CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     *((name, elementwise(name)) for name in ("Relu", "Sigmoid", "HardSwish", "Neg", "Identity", "Dropout")),
     ("LeakyRelu", elementwise("LeakyRelu", alpha=slopes)),
+    ("PRelu", prelu),
     ("HardSigmoid", elementwise("HardSigmoid", alpha=slopes, beta=slopes)),
     ("Clip", clip),
     *((name, extreme(name)) for name in ("Max", "Min")),
@@ -399,8 +450,9 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("ImageScaler", image_scaler),
     ("Crop", crop),
     ("Conv", conv),
+    ("ConvTranspose", conv_transpose),
     ("Gemm", gemm),
-    ("MatMul", matmul),
+    *(("MatMul", case) for case in (matmul, matmul_from_the_left, matmul_of_two)),
     ("BatchNormalization", batch_norm),
     ("LRN", lrn),
     *((name, softmax(name)) for name in ("Softmax", "LogSoftmax")),
@@ -436,6 +488,7 @@ _BY_RUNTIME = {
     "ImageScaler": 23,
     "Crop": 23,
     "BatchNormalization": 13,
+    "ConvTranspose": 23,
     "LRN": 23,
     "MaxPool": 23,
     "Pad": 23,

@@ -64,12 +64,13 @@ def unbound_shuffle(x: Tensor) -> Tensor:
         lambda _, x: authors_shuffle(x),
         lambda _, x: unbound_shuffle(x),
         lambda _, x: torch.stack(x.chunk(2, 1)).transpose(0, 1).flatten(1, 2),
+        lambda _, x: torch.stack([x], -3).flatten(1, 2),
         lambda _, x: x.reshape(x.shape[0] * 2, 2, 6, 5).relu().mul(2).reshape(x.shape),
         lambda _, x: x.permute(1, 0, 2, 3).reshape(4, -1).view(4, x.shape[0], 6, 5).permute(1, 0, 2, 3),
         lambda _, x: x.mean((2, 3), keepdim=True).squeeze(-1).squeeze(-1),
         lambda _, x: x[:, :, None].squeeze(2)[:, 1:],
     ],
-    ids=["authors' shuffle", "unbound", "stacked", "folded", "behind the channels", "squeezed", "indexed"],
+    ids=["authors' shuffle", "unbound", "stacked", "stacked alone", "folded", "behind the channels", "squeezed", "indexed"],
 )
 def test_images_that_stay_apart_are_followed(function: Callable[[Any, Tensor], Tensor]) -> None:
     check(function)

@@ -1,4 +1,4 @@
-"""Resizing takes the steps that torch takes, however its factor was given."""
+"""Each operator is what torch computes; resizing takes the steps that torch takes, however its factor was given."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from shufflekit.errors import UsageError
+from shufflekit.graph.from_torch import capture
 from shufflekit.graph.from_torch.translations import input_steps
+from tests.graph.rewrites.networks import SHAPE, Of, check
 
 FACTORS = (1.01, 1.1, 1.5, 2.0, 2.05, 2.1, 3.0, 0.5, 0.3)
 
@@ -39,3 +43,70 @@ def test_bilinear_weighs_the_pixels_as_torch_does(factor: float, corners: bool) 
         at = np.arange(len(expected))
         place = np.clip(at * step if corners else (at + 0.5) * step - 0.5, 0, size - 1)
         np.testing.assert_allclose(place, expected, atol=1e-4)
+
+
+def windows(x: Tensor) -> Tensor:
+    """(2 N, 30, 2): dimension 0 counts halves of images."""
+    return x.reshape(-1, 2, 30).transpose(1, 2)
+
+
+C1, MAP, ROW = torch.arange(4.0).reshape(4, 1, 1) + 1, torch.arange(30.0).reshape(6, 5) + 1, torch.arange(5.0) + 1
+TRANSLATED = {
+    **{f"F.{name}": getattr(F, name) for name in ("gelu", "elu", "celu", "selu", "mish", "softplus", "logsigmoid", "softsign")},
+    **{name: getattr(torch, name) for name in ("tanh", "erf", "exp", "abs", "neg", "square", "floor", "ceil", "round")},
+    "log": lambda x: (x.abs() + 1).log(),
+    "roots": lambda x: (x.abs() + 1).sqrt() + (x.abs() + 2).rsqrt() + (x.abs() + 3).reciprocal(),
+    "powers": lambda x: x**2 + x**3 + (x.abs() + 1) ** 0.5 + (x.abs() + 1) ** -1.5,
+    "a power of a number": lambda x: 2**x + ROW**x,
+    "a power of two": lambda x: (x.abs() + 1) ** x.sigmoid(),
+    "gelu by tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "elu of an alpha": lambda x: F.elu(x, 0.3) + F.celu(x, 0.4),
+    "softplus with both": lambda x: F.softplus(x, 2, 1),
+    "bounds": lambda x: (
+        x.clamp(-0.5, 1) + x.clamp_max(0.2) + x.clamp_min(-0.1) + F.hardtanh(x, -2, 0.5) + F.threshold(x, 0.1, 2)
+    ),
+    "extremes": lambda x: torch.minimum(x, x.sigmoid()) + torch.maximum(x, x.mean(1, keepdim=True)) + torch.max(x, x**2),
+    "differences": lambda x: (1 - x) + (x - C1) + (MAP - x) + (x - x.mean(3, keepdim=True)),
+    "quotients": lambda x: x / (x.abs() + 1) + x / MAP + ROW / (x.abs() + 1) + 3 / (x.abs() + 1),
+    "addcmul": lambda x: torch.addcmul(C1, x, MAP) + torch.addcmul(x, x, ROW),
+    "sums": lambda x: x.sum(1, keepdim=True) + x.sum((2, 3), keepdim=True) + x.mean(-1, keepdim=True) + x.prod(2, keepdim=True),
+    "largest": lambda x: (
+        x.amax((1, 2), keepdim=True) + x.max(3, keepdim=True)[0] - x.amin(1, True) - x.min(2, keepdim=True).values
+    ),
+    "dropped": lambda x: x.sum(2).mean(1),
+    "norms": lambda x: x.norm(dim=1) + x.norm(1, 1) + x.norm(float("inf"), 1) + torch.linalg.vector_norm(x, dim=1),
+    "normalised": lambda x: F.normalize(x) + F.normalize(x, 1, 3),
+    "softmax": lambda x: x.softmax(1) + x.softmax(-1) + x.log_softmax(2),
+    "layer norm": lambda x: F.layer_norm(x, (5,)) + F.layer_norm(x, (6, 5), MAP) + F.layer_norm(x, (5,), ROW, ROW, 0.1),
+    "rms norm": lambda x: F.rms_norm(x, (5,)) + F.rms_norm(x, (6, 5), MAP, 0.1),
+    "group norm": lambda x: F.group_norm(x, 2, C1.flatten(), C1.flatten()) + F.group_norm(x, 4),
+    "instance norm": lambda x: F.instance_norm(x, weight=C1.flatten(), bias=C1.flatten(), eps=0.1),
+    "instance norm of statistics": lambda x: F.instance_norm(x, C1.flatten(), C1.flatten(), use_input_stats=False),
+    "in place behind a norm": lambda x: F.relu(F.group_norm(x, 2), inplace=True),
+    "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
+    "halves and constants": lambda x: (windows(x) * torch.arange(60.0).reshape(1, 30, 2) - ROW[:2]).reshape(x.shape),
+    "halves, reduced": lambda x: (windows(x) / (windows(x).amax(1, True) + 9) + windows(x).mean(2, True)).reshape(x.shape),
+}
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_an_operator_is_torchs(name: str) -> None:
+    network = Of(TRANSLATED[name])
+    check(capture(network, SHAPE), network)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x.mean(), "counts the images of the batch, which must stay apart"),
+        (lambda x: x.amax((0, 2)), "counts the images of the batch, which must stay apart"),
+        (lambda x: x.max(1)[1], "gives int64, and the engine computes in float32"),
+        (lambda x: torch.linalg.vector_norm(x, 3, 1), "ord must be 1, 2 or infinite, found 3"),
+        (lambda x: torch.round(x, decimals=2), "decimals must be 0, found 2"),
+        (lambda x: torch.addcmul(x, x, x, value=2), "value must be 1, found 2"),
+        (lambda x: windows(x)[:, :1] * torch.ones(30, 2), r"a constant of shape \(30, 2\) does not meet what each image has"),
+    ],
+)
+def test_what_cannot_be_is_refused(function, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        capture(Of(function), SHAPE)

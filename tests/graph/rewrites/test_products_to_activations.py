@@ -36,6 +36,17 @@ def found_in(forward) -> Graph:
         (lambda x: (x / 6) * F.relu6(3 + x), "hardswish"),
         (lambda x: F.relu6(x + 3) / 6, "hardsigmoid"),
         (lambda x: (x + 3).clamp(0, 6) * 0.1666667, "hardsigmoid"),
+        (lambda x: x * F.softplus(x).tanh(), "mish"),
+        (lambda x: F.softplus(x).tanh() * x, "mish"),
+        (lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)), "gelu"),
+        (lambda x: x * (torch.erf(x * 0.70710678) + 1) * 0.5, "gelu"),
+        (lambda x: (0.5 * torch.erf(x / 1.4142135) + 0.5) * x, "gelu"),
+        (lambda x: 0.5 * (x * (1 + torch.erf(x / 1.41421356))), "gelu"),
+        (lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x**3))), "gelu"),
+        (lambda x: x * 0.5 * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x * x * x))), "gelu"),
+        (lambda x: 0.5 * x * (1 + torch.tanh(x * 0.7978845608 * (1 + 0.044715 * x * x))), "gelu"),
+        (lambda x: 0.5 * x * (1 + torch.tanh(((x * x * 0.044715 + 1) * x) * 0.7978845608)), "gelu"),
+        (lambda x: 0.5 * x * (1 + torch.tanh((x * (x * x) * 0.044715 + x) * 0.7978845608)), "gelu"),
     ],
 )
 def test_a_product_is_named(forward, name) -> None:
@@ -56,11 +67,23 @@ def test_a_product_is_named(forward, name) -> None:
         lambda x: x * F.relu6(x + 3 * TWO) / 6,
         lambda x: x * F.relu6(x + 3) / (6 * TWO),
         lambda x: (x + 1) * F.relu6(x + 3) / 6,
+        lambda x: x * F.softplus(x, beta=2).tanh(),
+        lambda x: x * F.softplus(x + 1).tanh(),
+        lambda x: x * 0.5 * (1 + torch.erf(x / 1.41)),
+        lambda x: x * 0.5 * (1.01 + torch.erf(x / 2**0.5)),
+        lambda x: x * 0.51 * (1 + torch.erf(x / 2**0.5)),
+        lambda x: (x + 1) * 0.5 * (1 + torch.erf(x / 2**0.5)),
+        lambda x: x * 0.5 * (1 - torch.erf(x / 2**0.5)),
+        lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.0447 * x**3))),
+        lambda x: 0.5 * x * (1 + torch.tanh(0.79 * (x + 0.044715 * x**3))),
+        lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x**2))),
+        lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608 * (x * 2 + 0.044715 * x**3))),
+        lambda x: 0.5 * x * (1 + torch.tanh(x * 0.7978845608 * (1 + 0.044715 * x * (x + 1)))),
         lambda x: x * torch.sigmoid(x.transpose(2, 3)).transpose(2, 3),
     ],
 )
 def test_near_misses_stay(forward) -> None:
-    assert not {"silu", "hardswish", "hardsigmoid"} & set(ops(found_in(forward)))
+    assert not {"silu", "hardswish", "hardsigmoid", "mish", "gelu"} & set(ops(found_in(forward)))
 
 
 def test_factors_that_others_read_stay_for_them() -> None:

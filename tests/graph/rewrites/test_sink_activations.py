@@ -50,3 +50,12 @@ def test_activations_move_before_what_takes_channels() -> None:
     graph = fuse_activations(sink_activations(capture(network, SHAPE)))
     assert [(node.op, str(node.activation)) for node in graph.nodes] == [("conv", "Relu()"), ("take", "None")]
     check(graph, network)
+
+
+def test_an_activation_of_channels_stays_behind_what_moves_them() -> None:
+    slopes = nn.PReLU(5)
+    nn.init.uniform_(slopes.weight, -1, 1)
+    network = Of(lambda x, a, b: slopes(torch.cat([a(x), b(x)], 1)), *two())
+    graph = fuse_activations(sink_activations(capture(network, SHAPE)))
+    assert ops(graph) == ["conv", "conv", "concat", "prelu"]
+    check(graph, network)

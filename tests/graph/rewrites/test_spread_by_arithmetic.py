@@ -18,7 +18,7 @@ def test_what_is_repeated_to_meet_a_larger_tensor_is_not_repeated() -> None:
 
 
 def test_what_others_read_stays() -> None:
-    network = Of(lambda x: [x * (y := mean(x).expand_as(x)), y])
+    network = Of(lambda x: [x * (y := mean(x).expand_as(x)), y.relu()])
     graph = spread_by_arithmetic(capture(network, SHAPE))
     assert ops(graph).count("expand") == 1
     (product,) = (node for node in graph.nodes if node.op == "mul")

@@ -38,7 +38,8 @@ class OnnxNetwork:
     Args:
         graph: holds for any number of images.
         name: of the file.
-        info: plain data for the plan: the file's own (`metadata`), and `batch` where it holds for one image only.
+        info: plain data for the plan: the file's own (`metadata`), `batch` where it holds for one image only, and `precision`
+            where it takes float16.
     """
 
     graph: Graph
@@ -79,8 +80,12 @@ def load_onnx(
     graph = reader.graph(lacks)
     if reader.holds_for_one:
         is_of_one, graph = True, _Reader(file, sizes, True).graph(lacks)
-    info = {"metadata": dict(file.metadata)} if file.metadata else {}
-    return OnnxNetwork(graph, file.path.stem, info | ({"batch": _OF_ONE} if is_of_one else {}))
+    info: dict[str, Any] = {"metadata": dict(file.metadata)} if file.metadata else {}
+    if is_of_one:
+        info["batch"] = _OF_ONE
+    if "float16" in (source.type for source in file.inputs):
+        info["precision"] = "float16"
+    return OnnxNetwork(graph, file.path.stem, info)
 
 
 def _check_floats(file: OnnxFile) -> None:

@@ -33,6 +33,7 @@ from shufflekit.graph.ops.activations import (
     Log,
     Mish,
     Power,
+    PRelu,
     Reciprocal,
     Relu,
     Round,
@@ -45,10 +46,13 @@ from shufflekit.graph.ops.activations import (
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
 from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.conv_transpose import ConvTranspose
+from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.matmul import MatMul
 from shufflekit.graph.ops.moves import Concat, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
-from shufflekit.graph.ops.pad import Pad
+from shufflekit.graph.ops.pad import Pad, padded
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.resize import Resize
@@ -66,6 +70,18 @@ def _each(operator: Operator, name: str = "X") -> Callable[[Call], Operand]:
 
 def _leaky_relu(call: Call) -> Operand:
     return call.like(call.operand("X"), LeakyRelu(float(call["alpha"])))
+
+
+def _prelu(call: Call) -> Operand:
+    """With one slope, or one for each channel."""
+    x, slope = call.operand("X"), call.needed("slope")
+    rank = len(call.shapes(x)[0])
+    if slope.size == 1:
+        return call.like(x, LeakyRelu(float(slope.reshape(()))))
+    shape = (*(1,) * (rank - slope.ndim), *slope.shape)
+    if len(shape) != rank or rank < 2 or slope.size != shape[1]:
+        raise RefusedError(f"slope must be one number or one a channel, found {slope.shape} for {call.shapes(x)[0]}")
+    return call.like(call.images("X"), PRelu(tuple(slope.reshape(-1).tolist())))
 
 
 def _softsign(call: Call) -> Operand:
@@ -205,8 +221,7 @@ def _image_scaler(call: Call) -> Operand:
 
 def _crop(call: Call) -> Operand:
     """What borders leave: left, above, right, below; or as much as `scale` says."""
-    x = call.images("input")
-    border: Sequence[int] = call["border"] or ()
+    x, border = call.images("input"), tuple(call["border"] or ())
     if len(border) != 4 or min(border) < 0 or len(call["scale"] or (0, 0)) != 2:
         raise RefusedError(f"border must be four numbers, and scale two, found {border} and {call['scale']}")
     (left, above, right, below), sizes = border, call["scale"] or (None, None)
@@ -271,13 +286,79 @@ def _gemm(call: Call) -> Operand:
 
 
 def _matmul(call: Call) -> Operand:
-    a, b = call.operand("A"), call.operand("B")
-    if isinstance(b, Tensor) or b.ndim != 2:
-        raise RefusedError("the second operand must be a constant matrix")
-    if not isinstance(a, Tensor):
-        return call.emit(Linear(), a, b.T)
-    call.along(a, -1)
-    return call.emit(Linear(), a, b.T, images=a.with_sizes((*a.sizes[:-1], b.shape[1])), inner=a.inner)
+    a, b = (_as_matrix(call.operand(name)) for name in ("A", "B"))
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return _product(call, a, b)
+    if not isinstance(b, Tensor) and b.ndim == 2 and len(call.shapes(a)[0]) >= 2:
+        return _times(call, a, b)
+    if isinstance(a, Tensor) or a.ndim != 2 or len(call.shapes(b)[0]) < 2:
+        raise RefusedError("a constant operand must be a matrix")
+    rank = len(call.shapes(b)[0])
+    turned = (*range(rank - 2), rank - 1, rank - 2)
+    return call.permuted(_times(call, call.permuted(b, turned), a.T), turned)
+
+
+def _as_matrix(x: Operand) -> Operand:
+    """A constant without the dimensions of size 1 before its last two."""
+    return x if isinstance(x, Tensor) or x.size != math.prod(x.shape[-2:]) else x.reshape(x.shape[-2:])
+
+
+def _times(call: Call, x: Operand, matrix: Array) -> Operand:
+    if not isinstance(x, Tensor):
+        return call.emit(Linear(), x, matrix.T)
+    x, _ = call.along(x, -1)
+    assert isinstance(x, Tensor)
+    return call.emit(Linear(), x, matrix.T, images=x.with_sizes((*x.sizes[:-1], matrix.shape[1])), inner=x.inner)
+
+
+def _product(call: Call, a: Tensor, b: Tensor) -> Operand:
+    """Of two matrices in the same dimensions before them; those of size 1 are repeated."""
+    if a.rank != b.rank or a.rank < 2:
+        raise RefusedError(f"of {a} and {b}: both must have as many dimensions, two or more")
+    outer = np.broadcast_shapes(a.sizes[:-2], b.sizes[:-2])
+    if call.is_of_one and (a.images.axis + 2 >= len(a.images.sizes) or a.inner or b.inner or outer[:1] != (1,)):
+        a, b = call.opened(a), call.opened(b)
+    a, b = (_repeated(call, each, (*outer, *each.sizes[-2:])) for each in (a, b))
+    for each in (a, b):
+        call.along(each, -1, -2)
+    if (a.images.axis, a.images.outer, a.inner) != (b.images.axis, b.images.outer, b.inner):
+        raise RefusedError(f"of {a} and {b}: both must count the images of the batch in the same way")
+    return call.emit(MatMul(), a, b, images=a.with_sizes((*a.sizes[:-1], b.sizes[-1])), inner=a.inner)
+
+
+def _repeated(call: Call, x: Tensor, sizes: Sizes) -> Tensor:
+    """With dimensions of size 1 as long as they are in `sizes`."""
+    images = x.with_sizes(sizes)
+    found = x if sizes == x.sizes else call.emit(Expand(images.stored), x, images=images, inner=x.inner)
+    assert isinstance(found, Tensor)
+    return found
+
+
+def _conv_transpose(call: Call) -> Operand:
+    x, weight = call.images("X"), call.needed("W")
+    kernel = _kernel(call, weight.shape[2:])
+    strides, dilations = _steps(call, "strides", kernel), _steps(call, "dilations", kernel)
+    more = tuple(call["output_padding"] or (0,) * len(kernel))
+    cut = _cut_off(call, x, kernel, strides, dilations, more)
+    bias = call.constant("B")
+    conv = ConvTranspose(strides, cut, more, dilations, int(call["group"]))
+    return call.emit(conv, x, weight, *(() if bias is None else (bias,)))
+
+
+def _cut_off(call: Call, x: Operand, kernel: Sizes, strides: Sizes, dilations: Sizes, more: Sizes) -> Sizes:
+    """The padding of a transposed convolution: as given, or what is beyond the size that its result must have."""
+    sides, mode = call.shapes(x)[0][2:], call["auto_pad"]
+    out = call["output_shape"]
+    if not out and mode in ("NOTSET", "", "VALID"):
+        return tuple(call["pads"] or (0,) * 2 * len(kernel)) if mode != "VALID" else (0,) * 2 * len(kernel)
+    out = tuple(out)[-len(kernel) :] if out else tuple(side * stride for side, stride in zip(sides, strides))
+    whole = [(n - 1) * s + d * (k - 1) + 1 + m for n, s, d, k, m in zip(sides, strides, dilations, kernel, more)]
+    totals = [size - wanted for size, wanted in zip(whole, out)]
+    if min(totals) < 0:
+        raise RefusedError(f"its result must have at most {tuple(whole)}, found output_shape {out}")
+    halves = [total // 2 for total in totals]
+    rest = [total - half for total, half in zip(totals, halves)]
+    return (*halves, *rest) if mode == "SAME_UPPER" else (*rest, *halves)
 
 
 def _batch_norm(call: Call) -> Operand:
@@ -519,8 +600,9 @@ def _pad(call: Call) -> Operand:
     """By a number; less than nothing cuts off."""
     x = call.images("data")
     rank = len(call.shapes(x)[0])
-    if call["mode"] not in ("constant", ""):
-        raise RefusedError(f"mode must be constant, found {call['mode']!r}")
+    mode = call["mode"] or "constant"
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise RefusedError(f"mode must be constant, reflect, edge or wrap, found {mode!r}")
     pads, axes = call.whole_numbers("pads") or (), call.whole_numbers("axes") or tuple(range(rank))
     if len(pads) != 2 * len(axes):
         raise RefusedError(f"pads must be two numbers for each of {len(axes)} dimensions, found {pads}")
@@ -528,9 +610,13 @@ def _pad(call: Call) -> Operand:
     for number, axis in enumerate(axes):
         before[dimension(axis, rank)], behind[dimension(axis, rank)] = pads[number], pads[number + len(axes)]
     for axis, (first, last) in enumerate(zip(before, behind)):
-        if min(first, last) < 0:
+        if mode != "constant" and (first or last):
+            x = _taken(call, x, axis, padded(call.shapes(x)[0][axis], first, last, mode))
+        elif min(first, last) < 0:
             size = call.shapes(x)[0][axis]
             x = _cut(call, x, axis, range(max(0, -first), size - max(0, -last)))
+    if mode != "constant":
+        return x
     value = call["value"] if "value" in call.node.attributes else call.constant("constant_value")
     pad = Pad(tuple(max(0, n) for n in before), tuple(max(0, n) for n in behind), float(np.asarray(value or 0)))
     return x if not any((*pad.before, *pad.behind)) else call.emit(pad, x)
@@ -773,6 +859,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     **{name: _each(each, "input") for name, each in (("Exp", Exp()), ("Log", Log()), ("Tanh", Tanh()), ("Erf", Erf()))},
     "Softsign": _softsign,
     "LeakyRelu": _leaky_relu,
+    "PRelu": _prelu,
     "Elu": _elu,
     "Celu": _celu,
     "Selu": _selu,
@@ -793,6 +880,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "ImageScaler": _image_scaler,
     "Crop": _crop,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _matmul,
     "BatchNormalization": _batch_norm,

@@ -221,7 +221,7 @@ class _Capture:
             read = []
             for place, each in enumerate(inputs):
                 if isinstance(each, np.ndarray):
-                    read.append(self.builder.constant(f"{name}.{place}", each))
+                    read.append(self.builder.constant(f"{name}.in{place}", each))
                 else:
                     read.append(names[each] if isinstance(each, int) else each)
             names.append(self.builder.add(Node(operator, name, module_of(node), tuple(read), name)))

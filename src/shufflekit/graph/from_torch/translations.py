@@ -35,6 +35,7 @@ from shufflekit.graph.ops.activations import (
     LogSigmoid,
     Mish,
     Power,
+    PRelu,
     Reciprocal,
     Relu,
     Relu6,
@@ -50,11 +51,13 @@ from shufflekit.graph.ops.activations import (
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
 from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.matmul import MatMul
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
-from shufflekit.graph.ops.pad import Pad
+from shufflekit.graph.ops.pad import Pad, padded
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
@@ -89,9 +92,10 @@ def _pair(value: Any) -> tuple[int, int]:
     return (values[0], values[-1])
 
 
-def _both_sides(value: Any) -> tuple[int, int, int, int]:
-    """The padding before both sides, and the same behind them."""
-    return (*_pair(value), *_pair(value))
+def _each_side(value: Any, count: int) -> tuple[int, ...]:
+    """A number for each side of a map, of one for all or of one for each."""
+    values = [int(v) for v in (value if isinstance(value, Sequence) else [value])]
+    return tuple(values * count if len(values) == 1 else values)
 
 
 def _each(operator: Operator) -> Callable[[Call], Nodes]:
@@ -105,17 +109,30 @@ def _elementwise(call: Call, operator: Operator) -> Nodes:
 
 
 def _linear(call: Call) -> Nodes:
-    return Nodes([(Linear(), (call.name("input"), *call.weights("weight", "bias")))])
+    name, x = call.place("input")
+    x.stored_dim(len(x.sizes) - 1)  # which must not be the one that counts images
+    images = Images((*x.sizes[:-1], call.sizes("weight")[0]), x.axis, x.outer)
+    return Nodes([(Linear(), (name, *call.weights("weight", "bias")))], images)
 
 
 def _conv(call: Call) -> Nodes:
-    dilation, padding = _pair(call["dilation"]), call["padding"]
+    kernel, padding = call.sizes("weight")[2:], call["padding"]
+    dilation = _each_side(call["dilation"], len(kernel))
     if padding == "same":
-        extents = [d * (k - 1) for d, k in zip(dilation, call.sizes("weight")[2:])]
+        extents = [d * (k - 1) for d, k in zip(dilation, kernel)]
         around = (*(extent // 2 for extent in extents), *(extent - extent // 2 for extent in extents))
     else:
-        around = _both_sides(0 if padding == "valid" else padding)
-    conv = Conv(_pair(call["stride"]), around, dilation, int(call["groups"]))
+        around = _each_side(0 if padding == "valid" else padding, len(kernel)) * 2
+    conv = Conv(_each_side(call["stride"], len(kernel)), around, dilation, int(call["groups"]))
+    return Nodes([(conv, (call.name("input"), *call.weights("weight", "bias")))])
+
+
+def _conv_transpose(call: Call) -> Nodes:
+    count = len(call.sizes("weight")) - 2
+    stride, padding, more, dilation = (
+        _each_side(call[each], count) for each in ("stride", "padding", "output_padding", "dilation")
+    )
+    conv = ConvTranspose(stride, padding * 2, more, dilation, int(call["groups"]))
     return Nodes([(conv, (call.name("input"), *call.weights("weight", "bias")))])
 
 
@@ -150,24 +167,30 @@ def _getitem(call: Call) -> Nodes | Same:
 
 
 def _window(call: Call) -> dict[str, Any]:
-    kernel = _pair(call["kernel_size"])
-    stride = _pair(call["stride"]) if call["stride"] else kernel
-    padding = _both_sides(call["padding"])
+    count = len(call.sizes("self")) - 2
+    kernel = _each_side(call["kernel_size"], count)
+    stride = _each_side(call["stride"], count) if call["stride"] else kernel
+    padding = _each_side(call["padding"], count) * 2
     return {"kernel": kernel, "stride": stride, "padding": padding, "ceil_mode": bool(call["ceil_mode"])}
 
 
 def _max_pool(call: Call) -> Nodes:
-    return Nodes([(MaxPool(**_window(call), dilation=_pair(call["dilation"])), (call.name(),))])
+    dilation = _each_side(call["dilation"], len(call.sizes("self")) - 2)
+    return Nodes([(MaxPool(**_window(call), dilation=dilation), (call.name(),))])
 
 
 def _avg_pool(call: Call) -> Nodes:
-    if call["divisor_override"] is not None:
+    if call.has("divisor_override") and call["divisor_override"] is not None:
         raise RefusedError("divisor_override is not supported")
     return Nodes([(AvgPool(**_window(call), count_include_pad=bool(call["count_include_pad"])), (call.name(),))])
 
 
 def _adaptive(pool: type[AdaptiveAvgPool | AdaptiveMaxPool]) -> Callable[[Call], Nodes]:
-    return lambda call: Nodes([(pool(_pair(call["output_size"])), (call.name(),))])
+    def translate(call: Call) -> Nodes:
+        sides = call.output.sizes[2:]  # where the size asked for may be None, as it was
+        return Nodes([(pool(sides), (call.name(),))])
+
+    return translate
 
 
 _Reduction = type[Mean | Sum | Amax | Amin | Prod]
@@ -282,6 +305,16 @@ def _of_two(call: Call, operator: Operator, first: str, second: str) -> Nodes:
     return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
 
 
+def _addcmul(call: Call) -> Nodes:
+    """A product and a sum."""
+    if call["value"] != 1:
+        raise RefusedError(f"value must be 1, found {call['value']}")
+    product, summand = _of_two(call, Mul(), "tensor1", "tensor2"), call.number("self")
+    images = product.images or call.output
+    added = call.place("self")[0] if summand is None else _meeting(images, summand)
+    return Nodes([*product.steps, (Add(), (0, added))], images if summand is None or not images.is_first else None)
+
+
 def _of_tensors(call: Call, operator: Operator, first: str, second: str) -> Nodes:
     (a, x), (b, y) = call.place(first), call.place(second)
     if x == y:
@@ -309,7 +342,7 @@ def _meeting(x: Images, constant: Any) -> Array:
 
 
 def _clamp(call: Call) -> Nodes:
-    bounds = ("min", "max") if call.has("min") else ("min_val", "max_val")
+    bounds = ("min_val", "max_val") if call.has("min_val") else ("min", "max")
     low, high = (call[bound] if call.has(bound) else None for bound in bounds)
     clamp = Clamp(-math.inf if low is None else float(low), math.inf if high is None else float(high))
     return _elementwise(call, clamp)
@@ -358,13 +391,168 @@ def _round(call: Call) -> Nodes:
     return _elementwise(call, Round())
 
 
-def _pad(call: Call) -> Nodes:
-    sides = [int(number) for number in call["pad"]]  # the last dimension's come first
-    if (call.has("mode") and call["mode"] != "constant") or min(sides, default=0) < 0:
-        raise RefusedError(f"only padding by a number, and by 0 or more of them, is supported, found pad={sides}")
-    rest = [0] * (len(call.sizes("self")) - len(sides) // 2)
-    before, behind = ((*rest, *reversed(sides[first::2])) for first in (0, 1))
-    return Nodes([(Pad(before, behind, float(call["value"] or 0)), (call.name(),))])
+def _prelu(call: Call) -> Nodes:
+    slopes = call["weight"].float().reshape(-1).tolist()
+    if len(slopes) == 1:
+        return _elementwise(call, LeakyRelu(slopes[0]))
+    return Nodes([(PRelu(tuple(slopes)), (call.name(),))])
+
+
+def _pad(call: Call) -> Nodes | Same:
+    mode = call["mode"] if call.has("mode") else "constant"
+    sides = [int(number) for number in call["pad" if call.has("pad") else "padding"]]  # the last dimension's come first
+    rank = len(call.sizes("self"))
+    rest = [0] * (rank - len(sides) // 2)
+    before, behind = ([*rest, *reversed(sides[first::2])] for first in (0, 1))
+    if mode == "constant" and min(sides, default=0) >= 0:
+        value = call["value"] if call.has("value") else 0
+        return Nodes([(Pad(tuple(before), tuple(behind), float(value or 0)), (call.name(),))])
+    if mode == "constant" and max(sides, default=0) > 0:
+        raise RefusedError(f"padding some sides and cutting others is not supported, found pad={sides}")
+    sizes = call.sizes("self")
+    return _of_numbers(call, {dim: padded(sizes[dim], a, b, mode) for dim, (a, b) in enumerate(zip(before, behind)) if a or b})
+
+
+def _mirrored_pad(mode: str) -> Callable[[Call], Nodes | Same]:
+    def translate(call: Call) -> Nodes | Same:
+        sides = [int(number) for number in call["padding"]]
+        sizes = call.sizes("self")
+        dims = [len(sizes) - 1 - place for place in range(len(sides) // 2)]
+        return _of_numbers(call, {d: padded(sizes[d], sides[2 * i], sides[2 * i + 1], mode) for i, d in enumerate(dims)})
+
+    return translate
+
+
+def _of_numbers(call: Call, numbers: Mapping[int, Sequence[int]]) -> Nodes | Same:
+    """Elements by their numbers, in several dimensions one after another."""
+    name, x = call.place()
+    steps: list[Step] = []
+    sizes = [*x.sizes]
+    for dim, taken in numbers.items():
+        steps.append((Take(x.stored_dim(dim), tuple(taken)), (len(steps) - 1 if steps else name,)))
+        sizes[dim] = len(taken)
+    if not steps:
+        return Same(call.nodes("self")[0])
+    return Nodes(steps, Images(tuple(sizes), x.axis, x.outer))
+
+
+def _flip(call: Call) -> Nodes | Same:
+    sizes = call.sizes("self")
+    return _of_numbers(call, {int(dim) % len(sizes): range(sizes[int(dim)])[::-1] for dim in call["dims"]})
+
+
+def _roll(call: Call) -> Nodes | Same:
+    sizes = call.sizes("self")
+    if not call["dims"]:
+        raise RefusedError("over all dimensions together is not supported")
+    found = {int(dim) % len(sizes): int(shift) for dim, shift in zip(call["dims"], call["shifts"])}
+    return _of_numbers(call, {dim: np.roll(np.arange(sizes[dim]), shift).tolist() for dim, shift in found.items()})
+
+
+def _repeat(call: Call) -> Nodes | Same:
+    name, x = call.place()
+    times = [int(each) for each in call["repeats" if call.has("repeats") else "dims"]]
+    times = [1] * (len(x.sizes) - len(times)) + times
+    for _ in range(len(times) - len(x.sizes)):
+        x = x.unsqueezed(0)
+    steps: list[Step] = [(Reshape(x.stored), (name,))]
+    sizes = [*x.sizes]
+    for dim, count in enumerate(times):
+        if count != 1:
+            steps.append((Take(x.stored_dim(dim), tuple(range(sizes[dim])) * count), (len(steps) - 1,)))
+            sizes[dim] *= count
+    return Nodes(steps, Images(tuple(sizes), x.axis, x.outer))
+
+
+def _pixel_shuffle(call: Call) -> Nodes:
+    (n, c, h, w), r = call.shape, int(call["upscale_factor"])
+    steps = [Reshape((n, c, r, r, h // r, w // r)), Permute((0, 1, 4, 2, 5, 3)), Reshape((n, c, h, w))]  # type: ignore[operator]
+    return Nodes([(step, (number - 1 if number else call.name(),)) for number, step in enumerate(steps)])
+
+
+def _pixel_unshuffle(call: Call) -> Nodes:
+    (n, c, h, w), r = call.shape, int(call["downscale_factor"])
+    steps = [Reshape((n, c // r**2, h, r, w, r)), Permute((0, 1, 3, 5, 2, 4)), Reshape((n, c, h, w))]  # type: ignore[operator]
+    return Nodes([(step, (number - 1 if number else call.name(),)) for number, step in enumerate(steps)])
+
+
+def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Nodes]:
+    def translate(call: Call) -> Nodes:
+        a, b = call.number(first), call.number(second)
+        if a is None and b is None:
+            steps, images = _product(call.place(first), call.place(second))
+            return Nodes(steps, images)
+        constant = (a if b is None else b).numpy()  # type: ignore[union-attr]
+        name, x = call.place(second if b is None else first)
+        if constant.ndim != 2 or len(x.sizes) < 2:
+            raise RefusedError(f"a constant must be a matrix, found {constant.shape}")
+        if a is None:
+            x.stored_dim(len(x.sizes) - 1)
+            return Nodes([(Linear(), (name, constant.T))], Images((*x.sizes[:-1], constant.shape[1]), x.axis, x.outer))
+        turned = _turned(x)
+        images = Images((*x.sizes[:-2], constant.shape[0], x.sizes[-1]), x.axis, x.outer)
+        return Nodes([(turned, (name,)), (Linear(), (0, constant)), (turned, (1,))], images)
+
+    return translate
+
+
+def _turned(x: Images) -> Permute:
+    """The last two dimensions, neither of which counts the images."""
+    last = x.stored_dim(len(x.sizes) - 1)
+    x.stored_dim(len(x.sizes) - 2)
+    return Permute((*range(last - 1), last, last - 1))
+
+
+def _product(
+    a: tuple[str | int, Images], b: tuple[str | int, Images], steps: Sequence[Step] = (), scale: float = 1.0
+) -> tuple[list[Step], Images]:
+    """Of two matrices in the same dimensions before them; those of size 1 are repeated."""
+    (left, x), (right, y) = a, b
+    sizes = np.broadcast_shapes(x.sizes[:-2], y.sizes[:-2]) if len(x.sizes) == len(y.sizes) else ()
+    if len(sizes) != len(x.sizes) - 2 or (x.axis, x.outer) != (y.axis, y.outer) or x.axis >= len(sizes) or x.inner != y.inner:
+        raise RefusedError(f"of {x} and {y}: matrices in the same dimensions before them are supported")
+    found = [*steps]
+    sides: list[str | int] = []
+    for name, each in ((left, x), (right, y)):
+        wide = Images((*sizes, *each.sizes[-2:]), each.axis, each.outer)
+        if wide != each:
+            found.append((Expand(wide.stored), (name,)))
+            name = len(found) - 1
+        sides.append(name)
+    found.append((MatMul(scale), tuple(sides)))
+    return found, Images((*sizes, x.sizes[-2], y.sizes[-1]), x.axis, x.outer)
+
+
+def _baddbmm(call: Call) -> Nodes:
+    if call["beta"] not in (0, 1) or (call["beta"] == 1 and call.number("self") is not None):
+        raise RefusedError("beta must be 0, or 1 with what is added computed from the input")
+    steps, images = _product(call.place("batch1"), call.place("batch2"), scale=float(call["alpha"]))
+    if call["beta"] == 1:
+        name, x = call.place("self")
+        if x != images:
+            raise RefusedError(f"of {x} and {images}: both must have the same size")
+        steps.append((Add(), (len(steps) - 1, name)))
+    return Nodes(steps, images)
+
+
+def _attention(call: Call) -> Nodes:
+    """Scaled dot-product attention: a product, a softmax of its rows, and a product with the values."""
+    if call["dropout_p"] or (call.has("enable_gqa") and call["enable_gqa"]):
+        raise RefusedError("dropout_p and enable_gqa are not supported")
+    (query, q), (key, k), value = (call.place(each) for each in ("query", "key", "value"))
+    scale = q.sizes[-1] ** -0.5 if call["scale"] is None else float(call["scale"])
+    turned = Images((*k.sizes[:-2], k.sizes[-1], k.sizes[-2]), k.axis, k.outer)
+    steps, scores = _product((query, q), (0, turned), [(_turned(k), (key,))], scale)
+    mask = None if call["attn_mask"] is None else call["attn_mask"]
+    if call["is_causal"]:
+        mask = torch.ones(scores.sizes[-2:], dtype=torch.bool).tril()
+    if mask is not None:
+        if mask.dtype == torch.bool:
+            mask = torch.zeros(mask.shape).masked_fill(~mask, -math.inf)
+        steps.append((Add(), (len(steps) - 1, _meeting(scores, mask.float()))))
+    steps.append((Softmax(scores.stored_dim(len(scores.sizes) - 1)), (len(steps) - 1,)))
+    steps, images = _product((len(steps) - 1, scores), value, steps)
+    return Nodes(steps, images)
 
 
 def _softmax(kind: type[Softmax | LogSoftmax]) -> Callable[[Call], Nodes]:
@@ -563,7 +751,17 @@ def _dropout(call: Call) -> Same:
 TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.conv2d": _conv,
     "aten.conv2d.padding": _conv,
+    "aten.conv1d": _conv,
+    "aten.conv1d.padding": _conv,
+    "aten.conv_transpose2d.input": _conv_transpose,
+    "aten.conv_transpose1d": _conv_transpose,
     "aten.linear": _linear,
+    "aten.matmul": _matmul(),
+    "aten.bmm": _matmul("self", "mat2"),
+    "aten.mm": _matmul("self", "mat2"),
+    "aten.baddbmm": _baddbmm,
+    "aten.scaled_dot_product_attention": _attention,
+    "aten.prelu": _prelu,
     "aten.batch_norm": _batch_norm,
     "aten._native_batch_norm_legit_no_training": _batch_norm,
     "<built-in function getitem>": _getitem,
@@ -572,6 +770,10 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten.adaptive_max_pool2d": _adaptive(AdaptiveMaxPool),
+    "aten.max_pool1d": _max_pool,
+    "aten.avg_pool1d": _avg_pool,
+    "aten.adaptive_avg_pool1d": _adaptive(AdaptiveAvgPool),
+    "aten.adaptive_max_pool1d": _adaptive(AdaptiveMaxPool),
     **{f"aten.{op}": _reduction(Mean) for op in ("mean", "mean.dim")},
     **{f"aten.{op}": _reduction(Sum) for op in ("sum", "sum.dim_IntList")},
     **{f"aten.{op}": _reduction(Amax) for op in ("amax", "max", "max.dim")},
@@ -586,6 +788,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.sub.Scalar": _arithmetic(Sub()),
     "aten.div.Tensor": _arithmetic(Div()),
     "aten.div.Scalar": _arithmetic(Div()),
+    "aten.addcmul": _addcmul,
     "aten.rsub.Scalar": _swapped(Sub()),
     "aten.rsub.Tensor": _swapped(Sub()),
     **{f"aten.{op}": _arithmetic(Minimum()) for op in ("minimum", "min.other")},
@@ -612,6 +815,14 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.round.decimals": _round,
     "aten.pad": _pad,
     "aten.constant_pad_nd": _pad,
+    **{f"aten.reflection_pad{sides}d": _mirrored_pad("reflect") for sides in (1, 2)},
+    **{f"aten.replication_pad{sides}d": _mirrored_pad("replicate") for sides in (1, 2)},
+    "aten.flip": _flip,
+    "aten.roll": _roll,
+    "aten.repeat": _repeat,
+    "aten.tile": _repeat,
+    "aten.pixel_shuffle": _pixel_shuffle,
+    "aten.pixel_unshuffle": _pixel_unshuffle,
     **{f"aten.{op}": _softmax(Softmax) for op in ("softmax.int", "_softmax")},
     **{f"aten.{op}": _softmax(LogSoftmax) for op in ("log_softmax.int", "_log_softmax")},
     "aten.layer_norm": _layer_norm,
@@ -656,6 +867,8 @@ FRESH = (
         for op in ("conv2d", "conv2d.padding", "linear", "batch_norm", "max_pool2d", "avg_pool2d", "mean.dim", "cat")
     ),
     *(f"aten.{op}.Tensor" for op in ("add", "sub", "mul", "div")),
+    *(f"aten.{op}" for op in ("minimum", "maximum", "layer_norm", "rms_norm", "group_norm", "instance_norm", "softmax.int")),
+    *(f"aten.{op}" for op in ("log_softmax.int", "sum.dim_IntList", "amax", "amin", "linalg_vector_norm")),
     *(f"aten.{op}" for op in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "leaky_relu")),
     *(f"aten.{op}" for op in ("clamp", "clamp_min", "clamp_max", "hardtanh")),
     *(

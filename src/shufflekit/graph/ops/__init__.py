@@ -20,6 +20,7 @@ from shufflekit.graph.ops.activations import (
     LogSigmoid,
     Mish,
     Power,
+    PRelu,
     Reciprocal,
     Relu,
     Relu6,
@@ -35,8 +36,10 @@ from shufflekit.graph.ops.activations import (
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
 from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.matmul import MatMul
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
@@ -47,11 +50,11 @@ from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
 OPERATORS: tuple[type[Operator], ...] = (
-    *(Conv, Linear),
+    *(Conv, ConvTranspose, Linear, MatMul),
     *(BatchNorm, Affine, Normalize, LocalResponseNorm, Softmax, LogSoftmax),
     *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Resize),
     *(Mean, Sum, Amax, Amin, Prod, Norm),
-    *(Relu, Relu6, Clamp, Threshold, LeakyRelu, Elu, Celu, Selu, Gelu, Silu, Mish, Hardswish),
+    *(Relu, Relu6, Clamp, Threshold, LeakyRelu, PRelu, Elu, Celu, Selu, Gelu, Silu, Mish, Hardswish),
     *(Sigmoid, Hardsigmoid, LogSigmoid, Tanh, Softplus, Erf),
     *(Exp, Log, Power, Sqrt, Rsqrt, Reciprocal, Abs, Floor, Ceil, Round),
     *(Add, Sub, Mul, Div, Minimum, Maximum, Pow),

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from shufflekit.graph.operator import Array, Category, Operator, Shape
+from shufflekit.graph.operator import Array, Category, Operator, RefusedError, Shape
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,12 @@ class ElementWise(Operator):
 
 @dataclass(frozen=True)
 class Activation(ElementWise):
-    """One that the kernel of an operator before it can end with, see `Node.activation`."""
+    """One that the kernel of an operator before it can end with, see `Node.activation`.
+
+    `by_channel`: it is another one for each channel, which is dimension 1.
+    """
+
+    by_channel: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,26 @@ class LeakyRelu(Activation):
 
     def reference(self, x: Array) -> Array:
         return np.where(x > 0, x, x * self.slope)
+
+
+@dataclass(frozen=True)
+class PRelu(Activation):
+    """x, or slope * x where x is negative, with a slope for each channel."""
+
+    name: ClassVar[str] = "prelu"
+    aten: ClassVar[tuple[str, ...]] = ("prelu", "_prelu_kernel")
+    by_channel: ClassVar[bool] = True
+
+    slopes: tuple[float, ...]
+
+    def shape(self, x: Shape) -> Shape:
+        if len(x) < 2 or x[1] != len(self.slopes):
+            raise RefusedError(f"{len(self.slopes)} slopes do not fit the channels of {x}")
+        return x
+
+    def reference(self, x: Array) -> Array:
+        slopes = np.array(self.slopes, x.dtype).reshape(-1, *(1,) * (x.ndim - 2))
+        return np.where(x > 0, x, x * slopes)
 
 
 @dataclass(frozen=True)

@@ -32,3 +32,22 @@ class Pad(Operator):
 
     def reference(self, x: Array) -> Array:
         return np.pad(x, list(zip(self.before, self.behind)), constant_values=self.value)
+
+
+def padded(size: int, before: int, behind: int, mode: str) -> tuple[int, ...]:
+    """Which element of a dimension each of the padded one is; less than nothing cuts off.
+
+    Example:
+        >>> padded(3, 2, 1, "reflect"), padded(3, 2, 1, "replicate"), padded(3, -1, 0, "constant")
+        ((2, 1, 0, 1, 2, 1), (0, 0, 0, 1, 2, 2), (1, 2))
+    """
+    at = np.arange(-before, size + behind)
+    if mode == "reflect":
+        at = size - 1 - abs(size - 1 - abs(at))
+    elif mode in ("circular", "wrap"):
+        at = at % size
+    elif mode in ("replicate", "edge"):
+        at = at.clip(0, size - 1)
+    if len(at) == 0 or at.min() < 0 or at.max() >= size:
+        raise RefusedError(f"padding by {before} and {behind} of {size} is not supported in mode {mode}")
+    return tuple(at.tolist())

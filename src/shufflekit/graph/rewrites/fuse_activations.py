@@ -8,6 +8,10 @@ from dataclasses import replace
 
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.ops.activations import Activation
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.conv_transpose import ConvTranspose
+from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.norms import Affine
 from shufflekit.graph.rewriting import Rewriting, rewritten
 
 
@@ -22,5 +26,14 @@ def _fuse(node: Node, walk: Rewriting) -> Sequence[Node]:
     before = walk.producer(node.inputs[0])
     if before is None or not before.operator.fuses_activation or before.activation:
         return ()
+    if node.operator.by_channel and not _writes_channels(before, walk):
+        return ()
     walk.take(before)
     return [replace(before, output=node.output, activation=node.operator)]
+
+
+def _writes_channels(node: Node, walk: Rewriting) -> bool:
+    """Whether what its kernel computes by channel is dimension 1; that of a linear layer is the last."""
+    if isinstance(node.operator, Linear):
+        return len(walk.values[node.output].shape) == 2
+    return isinstance(node.operator, Conv | ConvTranspose | Affine)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from shufflekit.graph.graph import Graph, Node
@@ -24,7 +24,7 @@ from shufflekit.graph.ops.activations import (
 )
 from shufflekit.graph.ops.arithmetic import Add, Mul
 from shufflekit.graph.ops.norms import Affine
-from shufflekit.graph.rewriting import Rewriting, rewritten
+from shufflekit.graph.rewriting import Rewriting, line_of, rewritten
 
 _NEAR = 2e-5  # of a constant, which exporters write with six digits or so
 
@@ -51,7 +51,7 @@ def _factors(node: Node, walk: Rewriting) -> tuple[float, list[str]]:
     if isinstance(node.operator, Mul):
         each = [_factors_of(name, walk) for name in node.inputs]
         return each[0][0] * each[1][0], [*each[0][1], *each[1][1]]
-    if (line := _line(node, walk)) is not None and line[1] == 0:
+    if (line := line_of(node, walk)) is not None and line[1] == 0:
         factor, values = _factors_of(node.inputs[0], walk)
         return factor * line[0], values
     return 1.0, [node.output]
@@ -63,35 +63,27 @@ def _factors_of(value: str, walk: Rewriting) -> tuple[float, list[str]]:
     return (1.0, [value]) if node is None or node.residual or node.activation else _factors(node, walk)
 
 
-def _plain(value: str, walk: Rewriting) -> Node | None:
-    """What writes a value, if it does nothing besides."""
-    node = walk.nodes.get(value)
-    return None if node is None or node.residual or node.activation else node
-
-
-def _line(node: Node, walk: Rewriting) -> tuple[float, float] | None:
-    """The numbers a and b where a node writes a * x + b."""
-    if not isinstance(node.operator, Affine):
-        return None
-    constants = [walk.constants[name] for name in node.inputs[1:]]
-    if any((each != each[:1]).any() for each in constants):
-        return None
-    return float(constants[0][0]), float(constants[1][0])
-
-
 def _of(kind: type[Activation], value: str, walk: Rewriting) -> str:
     """What an activation is computed of, or "" where the value is none such."""
-    node = _plain(value, walk)
+    node = walk.plain(value)
     return node.inputs[0] if node is not None and isinstance(node.operator, kind) else ""
+
+
+def _lines(value: str, walk: Rewriting) -> Iterator[tuple[str, float, float]]:
+    """Each x, a and b with a * x + b, from the value itself on."""
+    a, b = 1.0, 0.0
+    while value:
+        yield value, a, b
+        node = walk.plain(value)
+        line = None if node is None else line_of(node, walk)
+        if node is None or line is None:
+            return
+        value, a, b = node.inputs[0], a * line[0], a * line[1] + b
 
 
 def _of_line(value: str, factor: float, summand: float, walk: Rewriting) -> str:
     """The x of factor * x + summand, or ""."""
-    node = _plain(value, walk)
-    line = None if node is None else _line(node, walk)
-    return (
-        node.inputs[0] if node is not None and line is not None and _near(line[0], factor) and _near(line[1], summand) else ""
-    )
+    return next((x for x, a, b in _lines(value, walk) if _near(a, factor) and _near(b, summand)), "")
 
 
 def _near(found: float, wanted: float) -> bool:
@@ -128,20 +120,22 @@ def _hardsigmoid(factor: float, values: Sequence[str], walk: Rewriting) -> _Foun
 
 
 def _mish(factor: float, values: Sequence[str], walk: Rewriting) -> _Found:
-    x = _with_itself(values, lambda value: _of(Softplus, _of(Tanh, value, walk), walk))
+    x = _with_itself(values, lambda value: _of_softplus(_of(Tanh, value, walk), walk))
     return (Mish(), x) if x and _near(factor, 1) else None
+
+
+def _of_softplus(value: str, walk: Rewriting) -> str:
+    node = walk.plain(value)
+    is_plain = node is not None and isinstance(node.operator, Softplus) and node.operator.beta == 1
+    return node.inputs[0] if node is not None and is_plain else ""
 
 
 def _gelu(factor: float, values: Sequence[str], walk: Rewriting) -> _Found:
     """x * (1 + y) / 2, whichever of the three factors the half is in, where y is of x and odd."""
     if len(values) != 2:
         return None
-    for x, other in (values, reversed(values)):
-        node = _plain(other, walk)
-        line = None if node is None else _line(node, walk)
-        if node is None or line is None or not _near(line[0], line[1]) or not _near(factor * line[1], 0.5):
-            continue
-        y = node.inputs[0]
+    for x, other in (values, [*reversed(values)]):
+        y = _of_line(other, 0.5 / factor, 0.5 / factor, walk) if factor else ""
         if _of_line(_of(Erf, y, walk), math.sqrt(0.5), 0, walk) == x:
             return Gelu(), x
         if (inner := _of(Tanh, y, walk)) and _is_cubic(inner, x, walk):
@@ -155,13 +149,12 @@ def _is_cubic(value: str, x: str, walk: Rewriting) -> bool:
     if not _near(factor, math.sqrt(2 / math.pi)):
         return False
     if len(values) == 2 and x in values:  # x * (1 + 0.044715 x^2)
-        node = _plain(values[values[0] == x], walk)
-        line = None if node is None else _line(node, walk)
-        return node is not None and line is not None and _near(line[1], 1) and _is_power(node.inputs[0], line[0], x, 2, walk)
-    node = _plain(values[0], walk) if len(values) == 1 else None
+        lines = _lines(next((each for each in values if each != x), x), walk)
+        return any(_near(b, 1) and _is_power(square, a, x, 2, walk) for square, a, b in lines)
+    node = walk.plain(values[0]) if len(values) == 1 else None
     if node is None or not isinstance(node.operator, Add) or x not in node.inputs:
         return False
-    return _is_power(next((each for each in node.inputs if each != x), ""), 1, x, 3, walk)
+    return _is_power(next((each for each in node.inputs if each != x), x), 1, x, 3, walk)
 
 
 def _is_power(value: str, factor: float, x: str, exponent: int, walk: Rewriting) -> bool:
@@ -169,7 +162,7 @@ def _is_power(value: str, factor: float, x: str, exponent: int, walk: Rewriting)
     own, values = _factors_of(value, walk)
     expanded: list[str] = []
     for each in values:
-        node = _plain(each, walk)
+        node = walk.plain(each)
         if node is not None and isinstance(node.operator, Power) and node.operator.exponent in (2, 3):
             expanded += [node.inputs[0]] * int(node.operator.exponent)
         elif node is not None and isinstance(node.operator, Mul):

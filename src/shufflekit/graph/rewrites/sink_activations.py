@@ -18,7 +18,8 @@ def sink_activations(graph: Graph) -> Graph:
 
 
 def _sink(activation: Node, walk: Rewriting) -> Sequence[Node]:
-    move = walk.producer(activation.inputs[0]) if isinstance(activation.operator, Activation) else None
+    found = activation.operator
+    move = walk.producer(activation.inputs[0]) if isinstance(found, Activation) and not found.by_channel else None
     if move is None or not isinstance(move.operator, Move) or any(walk.producer(name) is None for name in move.inputs):
         return ()
     walk.take(move)

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shufflekit.graph.ops import activations
 from shufflekit.plan.kernels import Activation
 
@@ -36,3 +39,10 @@ def fields_of(found: activations.Activation | None) -> tuple[Activation, float, 
 
 def _finite(number: float) -> float:
     return math.copysign(_INFINITE, number) if math.isinf(number) else float(number)
+
+
+def weights_of(found: activations.Activation | None, planes: int) -> Mapping[str, NDArray[np.float32]]:
+    """Its weights for so many planes, each channel's next to each other."""
+    if not isinstance(found, activations.PRelu):
+        return {}
+    return {"slopes": np.repeat(np.array(found.slopes, np.float32), planes // len(found.slopes))}

@@ -14,7 +14,7 @@ from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import activations, arithmetic, norms
 from shufflekit.plan import views
 from shufflekit.plan.kernels import Affine, Binary, BinaryConstant, Operation
-from shufflekit.plan.lowering.activations import fields_of
+from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Lowering, Way, Ways
 from shufflekit.plan.views import View
 
@@ -36,10 +36,15 @@ def _scaled(
     shift: NDArray[np.float32],
     activation: activations.Activation | None,
 ) -> View:
+    if len(scale) == 1 and not weights_of(activation, 1):
+        planes, view = lowering.lying(node.inputs[0], node)
+        affine = Affine(planes.starts.size, planes.pixels, *fields_of(activation))
+        same = {"scale": np.repeat(scale, planes.starts.size), "shift": np.repeat(shift, planes.starts.size)}
+        return view.like(lowering.emit(affine, node.name, {"in": planes.starts}, planes.plane, same))
     x = lowering.channels(node.inputs[0], node)
     affine = Affine(x.starts.size, x.pixels, *fields_of(activation))
     each = x.starts.size // len(scale)  # a tensor of vectors: its channels are rows of elements
-    packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each)}
+    packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each), **weights_of(activation, x.starts.size)}
     out = lowering.emit(affine, node.name, {"in": x.starts.reshape(-1)}, x.plane, packed)
     return views.reshape(out, x.shape)
 
@@ -108,10 +113,8 @@ def _wide(view: View, shape: Sequence[int]) -> View:
 
 def _layout(whole: Sequence[View], shape: Sequence[int]) -> tuple[tuple[int, ...], int]:
     """The order of dimensions in which the result lies, as one lies that is read; how many of the last are planes."""
-    best = max(whole, key=lambda view: len(view.plane), default=None)
-    if best is not None and best.plane:
-        return views.order_of(best), len(best.plane)
-    return tuple(range(len(shape))), max(0, len(shape) - 1)
+    best = max(whole, key=lambda view: view.pixels, default=None)
+    return views.layout(best) if best else (tuple(range(len(shape))), max(0, len(shape) - 1))
 
 
 def _put_back(out: View, shape: Sequence[int], order: Sequence[int]) -> View:

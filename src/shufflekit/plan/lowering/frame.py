@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from shufflekit.graph.ops.moves import Move
 from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.refusals import Refusals
 from shufflekit.plan import views
-from shufflekit.plan.kernels import Gather, Kernel
+from shufflekit.plan.kernels import DIGITS, Gather, Kernel
 from shufflekit.plan.views import Addresses, Space, View
 
 
@@ -74,6 +74,7 @@ class Lowering:
         self._constants = {name: graph.constants[name] for name in repeated}
         self._views |= {name: self._input(constant.shape[1:]) for name, constant in self._constants.items()}
         self._input_copies: dict[int, View] = {}  # by block
+        self._gathered: dict[tuple[int, int], tuple[View, View]] = {}  # by the view, which stays, and dimensions
 
     def run(self) -> Lowered:
         """Lowers all nodes and hands the outputs out."""
@@ -126,6 +127,14 @@ class Lowering:
             raise RefusedError(f"the input must be (N, C, H, W), found {self.graph.values[value].shape}")
         return self.dense(self._views[value], 2, node)
 
+    def maps(self, value: str, node: Node) -> View:
+        """(C, H, W) as planes, and (C, L) as (C, 1, L)."""
+        sizes = self.sizes(value)
+        if len(sizes) not in (2, 3):
+            raise RefusedError(f"the input must be (N, C, H, W) or (N, C, L), found {self.graph.values[value].shape}")
+        dense = self.dense(self._views[value], len(sizes) - 1, node)
+        return View(dense.starts, two_sides(dense.plane, 1))
+
     def channels(self, value: str, node: Node) -> View:
         """(C, ...) as planes, (C,) as single elements."""
         return self.dense(self._views[value], max(0, len(self.sizes(value)) - 1), node)
@@ -143,37 +152,51 @@ class Lowering:
         return {"residual": self.dense(self._views[node.residual], dimensions, node).starts}
 
     def dense(self, view: View, dimensions: int, node: Node) -> View:
-        """The view with its last dimensions as planes; its elements are brought together where they do not lie so."""
+        """The view with its last dimensions as planes; its elements are brought together, once, where they do not lie so."""
         if dimensions == 0:
             return View(view.elements(), ())
         dense = view.with_planes(dimensions)
-        if dense is None or not self._are_planes(dense):
-            elements = view.elements()
-            shape = elements.shape[elements.ndim - dimensions :]
-            channels = elements.size // math.prod(shape)
-            reads = {"in": self._readable(node.name, elements.reshape(-1))}
-            out = self.space.add(channels, shape)
-            gather = Gather(elements.size, 1, 1, 1, 1)
-            self._drafts.append(Draft(gather, f"{node.name}.input", reads, self._last_block()))
-            dense = views.reshape(out, view.shape)
-        return dense
+        if dense is not None and self.space.are_planes(dense):
+            return dense
+        key = id(view), dimensions
+        if key not in self._gathered:
+            self._gathered[key] = view, self._gather(view, dimensions, node)
+        return self._gathered[key][1]
 
-    def _are_planes(self, view: View) -> bool:
-        """Whether each start is that of a plane which a step wrote, or of a single element."""
-        blocks, _, pixels = self.space.find(view.starts.reshape(-1))
-        sizes = np.array([block.pixels for block in self.space.blocks])[blocks]
-        return view.pixels == 1 or bool((pixels == 0).all() and (sizes == view.pixels).all())
+    def is_dense(self, view: View, dimensions: int) -> bool:
+        """Whether `dense` emits no step."""
+        dense = view.with_planes(dimensions)
+        return dense is not None and self.space.are_planes(dense)
+
+    def lying(self, value: str, node: Node) -> tuple[View, View]:
+        """For what computes each element by itself: the planes of `View.as_it_lies`, and the view that is `like` them."""
+        view = self._views[value]
+        planes = view.as_it_lies()
+        if planes is None or not self.space.are_planes(planes):
+            view = self.channels(value, node)
+            planes = View(view.starts.reshape(-1), view.plane)
+        return planes, view
+
+    def _gather(self, view: View, dimensions: int, node: Node) -> View:
+        shape = view.shape[len(view.shape) - dimensions :]
+        channels = math.prod(view.shape[: len(view.shape) - dimensions])
+        reads, arguments = self._digits(f"{node.name}.input", view, dimensions, channels)
+        out = self.space.add(channels, shape)
+        self._drafts.append(Draft(arguments, f"{node.name}.input", reads, self._last_block()))
+        return View(out.starts.reshape(view.shape[: len(view.shape) - dimensions]), shape)
+
+    def _digits(self, name: str, view: View, dimensions: int, channels: int) -> tuple[dict[str, Addresses], Gather]:
+        found = views.digits(view, dimensions)
+        if len(found.sizes) > DIGITS:
+            found = views.digits(View(view.elements(), ()), dimensions)
+        pixels = math.prod(view.shape) // channels
+        gather = Gather(found.starts.size, channels, pixels, found.sizes, found.steps, found.strides, found.first)
+        return {"in": self._readable(name, found.starts)}, gather
 
     def _write_out(self, number: int, name: str) -> None:
-        shape = self.sizes(name)
         view = self._views[name]
-        dense = view.with_planes(len(shape) - 1) if len(shape) > 1 else None
-        if dense is None or len(dense.plane) > 2 or not self._are_planes(dense):
-            starts, (height, width) = view.elements().reshape(-1), (1, 1)
-        else:
-            starts, (height, width) = dense.starts, (1, *dense.plane)[-2:]
-        gather = Gather(len(starts), height, width, height, width)
-        self._drafts.append(Draft(gather, name, {"in": self._readable(name, starts)}, number, to_output=True))
+        reads, arguments = self._digits(name, view, len(view.shape), 1)
+        self._drafts.append(Draft(arguments, name, reads, number, to_output=True))
 
     def _last_block(self) -> int:
         return len(self.space.blocks) - 1
@@ -196,8 +219,11 @@ class Lowering:
     def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
         """Brings inputs and constants into the arena, once, for a step that cannot read them where they lie."""
         blocks, _, _ = self.space.find(starts)
-        inputs = [int(block) for block in np.unique(blocks) if block < len(self.graph.inputs) + len(self._constants)]
-        if not inputs or (direct and (blocks == inputs[0]).all()):
+        outside = len(self.graph.inputs) + len(self._constants)
+        if blocks.min() >= outside:
+            return starts
+        inputs = [int(block) for block in np.unique(blocks) if block < outside]
+        if direct and (blocks == inputs[0]).all():
             return starts
         for block in inputs:
             source, copy = self.space.blocks[block], self._input_copy(name, block)
@@ -209,6 +235,16 @@ class Lowering:
             source = self.space.blocks[block]
             self._input_copies[block] = self.space.add(source.channels, (source.pixels,))
             planes = source.base + np.arange(source.channels) * source.pixels
-            gather = Gather(source.channels, 1, source.pixels, 1, source.pixels)
+            gather = Gather.of_planes(source.channels, source.pixels)
             self._drafts.append(Draft(gather, f"{name}.input", {"in": planes}, self._last_block()))
         return self._input_copies[block]
+
+
+def two_sides(sizes: Sequence[int], first: int) -> tuple[int, ...]:
+    """Of a map; what has one side is a map of one row, and `first` is the row's.
+
+    Example:
+        >>> two_sides((64,), 1), two_sides((3, 5), 1)
+        ((1, 64), (3, 5))
+    """
+    return (first, *sizes) if len(sizes) == 1 else tuple(sizes)

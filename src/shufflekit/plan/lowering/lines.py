@@ -41,8 +41,7 @@ def _lines(lowering: Lowering, node: Node, dims: Sequence[int]) -> _Lines:
         raise RefusedError("it mixes the images of a batch, and must not")
     view = lowering.view(node.inputs[0])
     along = [dim - 1 for dim in dims]
-    sides = len(view.plane) or max(0, len(view.shape) - 1)
-    order = views.order_of(view) if view.plane else tuple(range(len(view.shape)))
+    order, sides = views.layout(view)
     plane = order[len(order) - sides :]
     parts = _parts(plane, view.shape, along)
     if parts is None:  # brought together, those along the lines last

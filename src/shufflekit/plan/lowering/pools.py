@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shufflekit.graph import Node
-from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import pools, resize
+from shufflekit.plan import views
 from shufflekit.plan.kernels import Pool, Pooling, Resize, Resizing, Window
-from shufflekit.plan.lowering.activations import fields_of
-from shufflekit.plan.lowering.frame import Lowering, Ways
+from shufflekit.plan.lowering.activations import fields_of, weights_of
+from shufflekit.plan.lowering.frame import Lowering, Ways, two_sides
 from shufflekit.plan.views import View
 
 
@@ -18,9 +18,8 @@ def _max_pool(lowering: Lowering, node: Node, pool: pools.MaxPool) -> View:
 
 
 def _avg_pool(lowering: Lowering, node: Node, pool: pools.AvgPool) -> View:
-    if pool.count_include_pad and pool.padding[:2] != pool.padding[2:]:
-        raise RefusedError(f"padding that counts must be the same before and behind, found {pool.padding}")
-    return _pool(lowering, node, "average", _sliding(pool, (1, 1)), pool.count_include_pad)
+    behind = pool.padding[len(pool.kernel) :]
+    return _pool(lowering, node, "average", _sliding(pool, (1,) * len(pool.kernel)), pool.count_include_pad, behind)
 
 
 def _adaptive_avg_pool(lowering: Lowering, node: Node, _: pools.AdaptiveAvgPool) -> View:
@@ -31,16 +30,28 @@ def _adaptive_max_pool(lowering: Lowering, node: Node, _: pools.AdaptiveMaxPool)
     return _pool(lowering, node, "adaptive_maximum")
 
 
-def _pool(lowering: Lowering, node: Node, pooling: Pooling, sliding: Sequence[int] = (), count_padding: bool = False) -> View:
-    x = lowering.planes(node.inputs[0], node)
+def _pool(
+    lowering: Lowering,
+    node: Node,
+    pooling: Pooling,
+    sliding: Sequence[int] = (),
+    count_padding: bool = False,
+    behind: Sequence[int] = (0, 0),
+) -> View:
+    x = lowering.maps(node.inputs[0], node)
     out = lowering.sizes(node.output)[1:]
-    pool = Pool(len(x.starts), Window(*x.plane, *out, *sliding), pooling, count_padding, *fields_of(node.activation))
-    return lowering.emit(pool, node.name, {"in": x.starts}, out)
+    window = Window(*x.plane, *two_sides(out, 1), *sliding)
+    pool = Pool(len(x.starts), window, pooling, count_padding, *fields_of(node.activation), *two_sides(behind, 0))
+    weights = weights_of(node.activation, len(x.starts))
+    return views.reshape(
+        lowering.emit(pool, node.name, {"in": x.starts}, window.out_plane, weights), lowering.sizes(node.output)
+    )
 
 
 def _sliding(pool: pools.MaxPool | pools.AvgPool, dilation: Sequence[int]) -> Sequence[int]:
     """The last fields of a `Window`."""
-    return (*pool.kernel, *pool.stride, *pool.padding[:2], *dilation)
+    padding = two_sides(pool.padding[: len(pool.kernel)], 0)
+    return (*two_sides(pool.kernel, 1), *two_sides(pool.stride, 1), *padding, *two_sides(dilation, 1))
 
 
 def _resize(lowering: Lowering, node: Node, operator: resize.Resize) -> View:
