@@ -152,7 +152,7 @@ def bytes_moved(arguments: Kernel, variant: str) -> float:
 
 
 def estimate(arguments: Kernel, variant: str) -> float:
-    """The price by default: bytes that are moved, and those of weights or those that could be while it multiplies, whichever are more.
+    """The price by default: bytes that are moved, and those of weights or, if more, those that could be while it multiplies.
 
     Example:
         >>> from shufflekit.plan.kernels import Window
