@@ -136,8 +136,8 @@ class Of(nn.Module):
         (lambda x: nn.functional.local_response_norm(x, 3, beta=4.25), "beta must be a multiple of 0.25"),
         (lambda x: nn.functional.local_response_norm(x, 3, beta=0.0), "beta must be a multiple of 0.25"),
         (
-            lambda x: nn.functional.local_response_norm((p := nn.functional.pad)(p(x, (1, 1)), (1, 1)), 3, beta=9),
-            r"operator pad \(2 times, in .*\) is not supported; local_response_norm \(in .*\): beta must be",
+            lambda x: nn.functional.local_response_norm(x, 3, beta=8) + nn.functional.local_response_norm(x, 3, beta=9),
+            r"local_response_norm \(in .*\): beta must be .* found 8.0; .*beta must be .* found 9.0",
         ),
         (lambda x: x.mean((0, 1)), r"mean.* dimension 0 counts the images of the batch"),
         (lambda x: x.softmax(0), r"softmax.* dimension 0 counts the images of the batch"),
