@@ -89,6 +89,7 @@ def test_a_network_is_torchs(drawn, ends: bool) -> None:
         weight.shape[0], weight.shape[1] * conv.groups, weight.shape[2:], conv.stride, conv.padding[:count],
         conv.output_padding, conv.groups, bool(bias), conv.dilation,
     )  # fmt: skip
+    layer.weight.data = torch.from_numpy(weight)
     net = nn.Sequential(layer, nn.PReLU(layer.out_channels)) if ends else layer
     if ends:
         nn.init.uniform_(net[1].weight, -1, 1)

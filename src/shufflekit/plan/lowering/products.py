@@ -54,11 +54,7 @@ def _convolved(
     rows = out_channels // groups
     reads = {"in": x.starts, **residual}
     ends = {name: each[channels] for name, each in weights_of(node.activation, lowering.sizes(node.output)[0]).items()}
-    weights_of_step = {
-        "weights": weights.reshape(out_channels, -1),
-        "bias": bias,
-        **{name: each[channels] for name, each in ends.items()},
-    }
+    weights_of_step = {"weights": weights.reshape(out_channels, -1), "bias": bias, **ends}
     end = fields_of(node.activation)
     if groups == out_channels == len(x.starts) and window.taps > 1:
         return lowering.emit(Depthwise(out_channels, window, *end), node.name, reads, window.out_plane, weights_of_step)
