@@ -17,7 +17,7 @@ _MOST_CHANNELS, _MOST_SIDE = 24, 40
 ACTIVATIONS = {name: getattr(F, name) for name in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu")}
 ACTIVATIONS["leaky_relu"] = lambda x: F.leaky_relu(x, 0.2)
 ACTIVATIONS |= {name: getattr(F, name) for name in ("tanh", "elu", "selu", "mish", "softplus")}
-ACTIVATIONS["prelu"] = lambda x: F.prelu(x, torch.linspace(-0.5, 1, x.shape[1]))
+ACTIVATIONS["prelu"] = lambda x: F.prelu(x, torch.linspace(-0.5, 1, x.shape[1], dtype=x.dtype))
 ACTIVATIONS["clamp"] = lambda x: x.clamp(-0.5, 2)
 
 
@@ -260,14 +260,14 @@ def _spread(b: _Builder) -> None:
 def _statistics_norm(b: _Builder) -> None:
     """By the statistics of each image: of groups of channels, or of the channels of each pixel."""
     x = b.tensor()
-    channels = b.shapes[x][0]
-    if b.truth():
+    channels, height, width = b.shapes[x]
+    if height * width > 1 and b.truth():  # of one number there is no group norm
         groups = int(b.one_of([g for g in range(1, channels + 1) if channels % g == 0]))  # type: ignore[call-overload]
         layer: nn.Module = nn.GroupNorm(groups, channels, eps=0.1)
         b.add(str(layer), [x], layer)
     else:
         scale = torch.rand(channels) + 0.5
-        b.add("layer norm", [x], lambda t: F.layer_norm(t.movedim(1, 3), (channels,), scale, eps=0.1).movedim(3, 1))
+        b.add("layer norm", [x], lambda t: F.layer_norm(t.movedim(1, 3), (channels,), scale.to(t), eps=0.1).movedim(3, 1))
 
 
 def _map_of_numbers(b: _Builder) -> None:

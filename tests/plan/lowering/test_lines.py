@@ -47,5 +47,6 @@ def test_lines_are_computed_where_they_lie(name: str) -> None:
 
 
 def test_lines_that_are_no_neighbours_are_brought_together() -> None:
-    network = Net(lambda x, a: a(x).reshape(-1, 2, 2, 6, 5).flatten(2, 3).transpose(1, 3).sum((1, 3)), conv(3, 4))
-    assert kernels(compiled(network, (3, 6, 5))).count("reduce") == 1
+    for forward in (lambda x: x.sum((2, 4)), lambda x: F.layer_norm(x.movedim(3, 1), (4, 2, 5)).movedim(1, 3)):
+        program = compiled(Net(lambda x, a, f=forward: f(a(x).reshape(-1, 4, 2, 3, 5)), conv(3, 4)), (3, 6, 5))
+        assert kernels(program)[1] == "gather"
