@@ -84,8 +84,8 @@ def test_resolve_model(tmp_path, monkeypatch):
     [
         ("def net(: pass", "cannot be imported: SyntaxError: "),
         ("raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
-        ("assert False", "cannot be imported: AssertionError: AssertionError"),
-        ("def net(): raise KeyError()", "calling it failed: KeyError: KeyError"),
+        ("assert False", "cannot be imported: AssertionError$"),
+        ("def net(): raise KeyError()", "calling it failed: KeyError$"),
         ("def net(): raise SystemExit", "calling it failed: SystemExit"),
         ("net = {}", "calling it failed: TypeError: 'dict' object is not callable"),
     ],
