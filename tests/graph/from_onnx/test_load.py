@@ -175,20 +175,35 @@ def test_a_constant_for_each_image_joins_what_is_computed(axis: int, tmp_path: P
 
 def test_constants_join_what_is_computed_of_one_image(tmp_path: Path) -> None:
     """Also where its tensor has no dimension for images."""
-    row, column = np.arange(30, dtype=np.float32).reshape(1, 30), np.arange(4, dtype=np.float32).reshape(1, 4, 1)
+    row, column = np.arange(60, dtype=np.float32).reshape(2, 30), np.arange(5, dtype=np.float32).reshape(1, 5, 1)
     nodes = [
         node("Reshape", ["x", "rows"], ["a"]),
         node("Concat", ["row", "a"], ["b"], axis=0),
         node("Reshape", ["b", "back"], ["c"]),
         node("Concat", ["c", "column"], axis=2),
     ]
-    case = of_nodes(*nodes, rows=[3, 30], back=[1, 4, 30], row=row, column=column)
+    case = of_nodes(*nodes, rows=[3, 30], back=[1, 5, 30], row=row, column=column)
     x = np.random.default_rng(0).standard_normal((3, 3, 6, 5)).astype(np.float32)
     expected = [np.concatenate([np.concatenate([row, each.reshape(3, 30)]), column[0]], 1) for each in x]
     for batch in (1, "N"):
         network = loaded(model(case, 13, batch), tmp_path)
         np.testing.assert_array_equal(interpret(network.graph, x)[0], expected)
         assert "batch" in network.info
+
+
+def test_a_constant_of_other_images_does_not_join(tmp_path: Path) -> None:
+    """The numbers of the images, which are as many as there are."""
+    nodes = [
+        node("Shape", ["x"], ["n"], start=0, end=1),
+        node("Squeeze", ["n"], ["count"]),
+        node("Range", ["zero", "count", "one"], ["numbers"]),
+        node("Cast", ["numbers"], ["floats"], to=TensorProto.FLOAT),
+        node("Reshape", ["floats", "wide"], ["c"]),
+        node("Concat", ["x", "c"], axis=1, name="last"),
+    ]
+    case = of_nodes(*nodes, sizes=(3, 1, 1), zero=np.array(0), one=np.array(1), wide=np.array([-1, 1, 1, 1]))
+    with pytest.raises(InputError, match=r"Concat \(in last\): dimension 0 of a constant must count the images of the batch"):
+        loaded(model(case, 15), tmp_path)
 
 
 def test_constants_that_count_no_images_do_not_join(tmp_path: Path) -> None:

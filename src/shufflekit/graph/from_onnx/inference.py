@@ -24,9 +24,10 @@ def shapes_of_results(
             shape_inference.infer_node_outputs(schema, written, *_given(inputs, number, batch))
             for number, batch in enumerate(batches)
         ]
-        return {name: [_sizes(found[name]) for found in each] for name in each[0]}
     except Exception:  # noqa: BLE001  # an operator of nobody knows whom: nothing is known of it, and the message goes on without
         return {}
+    sizes = {name: [_sizes(found[name]) for found in each] for name in each[0]}
+    return {name: found for name, found in sizes.items() if all(found)}
 
 
 def _attributes(node: FileNode) -> dict[str, Any]:
@@ -53,11 +54,8 @@ def _given(inputs: Mapping[str, Tensor | Known], number: int, batch: int) -> tup
 
 
 def _sizes(kind: Any) -> tuple[int, ...]:
+    """Of floats whose sizes are all known; else ()."""
     from onnx import TensorProto
 
-    if kind.tensor_type.elem_type != TensorProto.FLOAT:
-        raise TypeError
     sizes = tuple(size.dim_value for size in kind.tensor_type.shape.dim)
-    if not sizes or 0 in sizes:
-        raise ValueError
-    return sizes
+    return sizes if kind.tensor_type.elem_type == TensorProto.FLOAT and 0 not in sizes else ()

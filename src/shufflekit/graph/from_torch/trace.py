@@ -111,18 +111,9 @@ def _export(model: nn.Module, batch: int, shapes: Mapping[str, tuple[int, ...]])
     args = tuple(x for name, x in inputs.items() if not name)
     kwargs = {name: x for name, x in inputs.items() if name}
     with _left_as_it_was(model):
-        if len(inputs) > 1:
-            model.register_forward_pre_hook(_of_one_batch, with_kwargs=True)
         program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic, strict=False)
     _inline_regions(program.graph_module)
     return program
-
-
-def _of_one_batch(_: nn.Module, args: Any, kwargs: Any) -> None:
-    """torch counts the images of each input by a symbol of its own; from here on they are one."""
-    first, *others = (x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
-    for x in others:
-        torch._check(x.shape[0] == first.shape[0])
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -187,7 +178,7 @@ def _singled_out(program: ExportedProgram, where: str) -> set[int]:
     found: set[int] = set()
     for guard in environment.guards if environment is not None else []:
         if len(guard.expr.free_symbols) > 1:
-            continue  # the batches of two inputs are one, see _of_one_batch
+            continue  # the batches of two inputs are one where they meet
         (symbol,) = guard.expr.free_symbols
         if (root := _left_out(guard.expr, symbol)) is not None:
             found |= {int(root)} if root.is_Integer and root >= 2 else set()
