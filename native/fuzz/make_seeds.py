@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -97,18 +98,27 @@ def roomy(program: Program) -> Program:
     )
 
 
+def programs() -> Iterator[Program]:
+    """Of the networks, and of one convolution by each variant."""
+    for name, (network, shape) in networks().items():
+        with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
+            yield build(simplify(capture(network.eval(), shape)), name)
+    graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
+    for variant in [each.name for each in choose.variants_of("convolution")]:
+        yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
+
+
 def main(folder: Path) -> None:
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     used = set()
-    for name, (network, shape) in networks().items():
-        with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
-            program = build(simplify(capture(network.eval(), shape)), name)
-        used |= {step.kernel for step in program.steps}
+    for program in programs():
+        name = program.name
+        used |= {(step.kernel, step.variant) for step in program.steps}
         (folder / f"{name}.plan").write_bytes(program.to_bytes())
         (folder / f"{name}_roomy.plan").write_bytes(roomy(program).to_bytes())
-    if missing := KERNELS.keys() - used:
-        sys.exit(f"make_seeds: no plan uses {', '.join(sorted(missing))}")
+    if missing := {(kernel, each.name) for kernel in KERNELS for each in choose.variants_of(kernel)} - used:
+        sys.exit(f"make_seeds: no plan uses {', '.join(map(' '.join, sorted(missing)))}")
 
 
 if __name__ == "__main__":

@@ -65,29 +65,40 @@ inline mask every_lane(int32_t first, int32_t step) { return mask{SHUFFLEKIT_NUM
 #undef SHUFFLEKIT_NUMBERS
 #endif
 
-// Lanes [first, last) alone touch memory; the others are zero.
-[[gnu::always_inline]] inline vector load_lanes(const float* p, int64_t first, int64_t last) {
-    if (first <= 0 && last >= vector_lanes) return load(p);
+// Lanes [first, last) of vectors in memory: no others are touched, and what is loaded is zero there.
+class SomeLanes {
+  public:
 #if SHUFFLEKIT_VECTOR_BYTES == 64
-    const auto below = [](int64_t n) { return n <= 0 ? 0u : n >= 16 ? 0xffffu : (1u << n) - 1; };
-    return (vector)_mm512_maskz_loadu_ps(static_cast<__mmask16>(below(last) & ~below(first)), p);
-#else
-    float lanes[vector_lanes] = {};
-    for (int64_t i = first > 0 ? first : 0; i < last && i < vector_lanes; ++i) lanes[i] = p[i];
-    return load(lanes);
-#endif
-}
+    [[gnu::always_inline]] SomeLanes(int64_t first, int64_t last) : lanes_(static_cast<__mmask16>(below(last) & ~below(first))) {}
+    [[gnu::always_inline]] vector load(const float* p) const { return (vector)_mm512_maskz_loadu_ps(lanes_, p); }
+    [[gnu::always_inline]] void store(float* p, vector x) const { _mm512_mask_storeu_ps(p, lanes_, (__m512)x); }
 
-// The first `count` lanes.
-[[gnu::always_inline]] inline void store_lanes(float* p, vector x, int64_t count) {
-    if (count >= vector_lanes) return store(p, x);
-#if SHUFFLEKIT_VECTOR_BYTES == 64
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1), (__m512)x);
+  private:
+    [[gnu::always_inline]] static unsigned below(int64_t n) { return n <= 0 ? 0u : n >= 16 ? 0xffffu : (1u << n) - 1; }
+    const __mmask16 lanes_;
 #else
-    float lanes[vector_lanes];
-    store(lanes, x);
-    for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+    SomeLanes(int64_t first, int64_t last)
+        : first_(first > 0 ? first : 0), last_(last < vector_lanes ? last : vector_lanes), all_(first <= 0 && last >= vector_lanes) {}
+    vector load(const float* p) const {
+        if (all_) return SHUFFLEKIT_ISA::load(p);
+        float lanes[vector_lanes] = {};
+        for (int64_t i = first_; i < last_; ++i) lanes[i] = p[i];
+        return SHUFFLEKIT_ISA::load(lanes);
+    }
+    void store(float* p, vector x) const {
+        if (all_) return SHUFFLEKIT_ISA::store(p, x);
+        float lanes[vector_lanes];
+        SHUFFLEKIT_ISA::store(lanes, x);
+        for (int64_t i = first_; i < last_; ++i) p[i] = lanes[i];
+    }
+
+  private:
+    const int64_t first_, last_;
+    const bool all_;
 #endif
-}
+};
+
+[[gnu::always_inline]] inline vector load_lanes(const float* p, int64_t first, int64_t last) { return SomeLanes(first, last).load(p); }
+[[gnu::always_inline]] inline void store_lanes(float* p, vector x, int64_t count) { SomeLanes(0, count).store(p, x); }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

@@ -63,20 +63,24 @@ def test_a_stem_is_always_pooled_at_once() -> None:
     assert [chosen(graph_of(STEM, side)) for side in (16, 64)] == 2 * [[("convolution_pool", "any")]]
 
 
+def only(variant: str) -> Price:
+    return lambda _arguments, name: float(name != variant)
+
+
 def test_a_variant_goes_by_the_price_among_those_that_take_the_step() -> None:
     wide, narrow = (graph_of(nn.Conv2d(3, 8, 3, padding=1), side) for side in (16, 15))
-    assert chosen(wide) == [("convolution", "rows")]
-    assert chosen(wide, dear("rows", "winograd2", "winograd4")) == [("convolution", "any")]
-    assert chosen(narrow, dear("winograd2", "winograd4")) == [("convolution", "any")]
+    for variant in ("rows", "winograd2", "winograd4", "patches", "any"):
+        assert chosen(wide, only(variant)) == [("convolution", variant)]
+    assert chosen(narrow, only("rows")) != [("convolution", "rows")]
 
 
 @pytest.mark.parametrize(
     ("channels", "out", "side", "variant"),
-    [(64, 64, 56, "winograd4"), (512, 512, 7, "winograd2"), (3, 64, 56, "rows"), (64, 64, 3, "any")],
+    [(64, 64, 56, "winograd4"), (512, 512, 7, "winograd2"), (3, 64, 112, "rows"), (64, 64, 3, "any")],
 )
 def test_tiles_are_taken_where_they_pay(channels: int, out: int, side: int, variant: str) -> None:
     """Many channels on both sides; where weights weigh more than the map, smaller tiles."""
-    step = Convolution(out, channels, Window(side, side, side, side, 3, 3, pad_y=1, pad_x=1), "none", 0.0)
+    step = Convolution(out, channels, Window(side, side, side, side, 3, 3, pad_y=1, pad_x=1), "none", 0.0, 0.0)
     fit = [each.name for each in variants_of("convolution") if each.takes(step, False)]
     assert min(fit, key=lambda name: estimate(step, name)) == variant
 
@@ -86,8 +90,8 @@ def test_weights_that_are_no_numbers_are_not_mixed_with_others(number: float) ->
     conv = nn.Conv2d(3, 8, 3, padding=1)
     with torch.no_grad():
         conv.weight[5, 1, 2, 0] = number
-    variants = [variant for _, variant in chosen(graph_of(conv), dear("rows", "any"))]
-    assert variants == (["winograd2"] if number == 1 else ["rows"])
+    variants = [variant for _, variant in chosen(graph_of(conv), only("winograd4"))]
+    assert (variants == ["winograd4"]) == (number == 1)
 
 
 class Residual(nn.Module):
@@ -99,8 +103,8 @@ class Residual(nn.Module):
         return x + self.conv(F.hardtanh(x, 0, 6))
 
 
-def test_a_convolution_with_a_residual_is_computed_from_patches() -> None:
-    assert ("convolution", "any") in chosen(graph_of(Residual()), dear("winograd2", "winograd4"))
+def test_a_convolution_with_a_residual_is_not_computed_by_rows() -> None:
+    assert ("convolution", "rows") not in chosen(graph_of(Residual()), only("rows"))
 
 
 def test_the_price_is_asked_of_what_can_run_alone() -> None:
@@ -112,7 +116,8 @@ def test_the_price_is_asked_of_what_can_run_alone() -> None:
         return 1.0
 
     chosen(graph_of(nn.Conv2d(3, 8, 3), 10), price)
-    assert [variant for arguments, variant in seen if isinstance(arguments, Convolution)] == ["winograd2", "winograd4", "any"]
+    priced = [variant for arguments, variant in seen if isinstance(arguments, Convolution)]
+    assert priced == ["winograd2", "winograd4", "patches", "any"]
 
 
 def test_weights_are_packed_as_the_variant_reads_them() -> None:

@@ -58,7 +58,7 @@ def test_products_of_tiles_are_a_convolution(tile: int, groups: int, rows: int) 
     channels, rng = 3, np.random.default_rng(rows)
     filters = rng.standard_normal((groups, rows, channels, 3, 3)).astype(np.float32)
     arrays = {"weights": filters.reshape(groups * rows, -1), "bias": np.arange(groups * rows, dtype=np.float32)}
-    arguments = Convolution(rows, channels, Window(4, 4, 4, 4, 3, 3, pad_y=1, pad_x=1), "none", 0.0, groups=groups)
+    arguments = Convolution(rows, channels, Window(4, 4, 4, 4, 3, 3, pad_y=1, pad_x=1), "none", 0.0, 0.0, groups=groups)
     packed = for_winograd(tile)(arguments, arrays)
     assert packed["bias"] is arrays["bias"]
     x = rng.standard_normal((channels, tile + 2, tile + 2))

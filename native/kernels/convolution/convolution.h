@@ -7,16 +7,13 @@
 // depth = in_channels * kernel_y * kernel_x and k = (c * kernel_y + i) * kernel_x + j.
 //
 // scratch: the variant's scratch() floats of the calling thread, on a 64-byte border.
-// A call works on output pixels [first_pixel, last_pixel), each a multiple of the width (rows) or of 16 (any) or the end, and on
-// panels [first_panel, last_panel), as in gemm.h.
+// A call works on output pixels [first_pixel, last_pixel), each a multiple of the width (of 16: patches) or the end, and on panels
+// [first_panel, last_panel), as in gemm.h.
 #pragma once
 
 #include "kernels/gemm/gemm.h"
 
 namespace shufflekit {
-
-// Pixels whose patches the variant `any` gathers together.
-inline constexpr int32_t convolution_block = 48;
 
 // Columns of one of the stride_x phases into which an input row is split: phase f holds columns f, f + stride_x, ...; those that
 // are read, and the pitch, which keeps every phase's start aligned.
@@ -24,6 +21,9 @@ constexpr int64_t convolution_read_columns(const Window& w) { return w.out_width
 constexpr int64_t convolution_columns(const Window& w) {
     return (convolution_read_columns(w) + plane_alignment - 1) / plane_alignment * plane_alignment;
 }
+
+// Pixels whose patches the variant `patches` gathers together.
+inline constexpr int32_t convolution_block = 48;
 
 struct Convolution {
     Planes in;
@@ -71,10 +71,13 @@ struct Convolution {
     }
 
   protected:
-    void run_by(int64_t unit, Function* kernel, void* scratch, int part, int parts) const {
-        const auto [own_pixels, own_panels] = share_gemm(int64_t{window.out_height} * window.out_width, panels(), unit, part, parts);
+    // One thread's share of a variant's work: pixels in whole units, and panels.
+    template <class Variant>
+    static void run_by(int64_t unit, const Variant& c, typename Variant::Function* kernel, void* scratch, int part, int parts) {
+        const int64_t pixels = int64_t{c.window.out_height} * c.window.out_width;
+        const auto [own_pixels, own_panels] = share_gemm(pixels, c.panels(), unit, part, parts);
         if (own_pixels.first < own_pixels.last)
-            run_share(own_panels, kernel, *this, static_cast<float*>(scratch), own_pixels.first, own_pixels.last);
+            run_share(own_panels, kernel, c, static_cast<float*>(scratch), own_pixels.first, own_pixels.last);
     }
 };
 
@@ -94,11 +97,10 @@ struct ConvolutionRows : Convolution {
         step.require(takes(), "variant", "any for outputs less than 16 pixels wide and those with a residual");
         step.scratch(scratch());
     }
-    // Shares of the output start at multiples of its width, in pixels.
-    void run(Function* kernel, void* scratch, int part, int parts) const { run_by(window.out_width, kernel, scratch, part, parts); }
+    void run(Function* kernel, void* scratch, int part, int parts) const { run_by(window.out_width, *this, kernel, scratch, part, parts); }
 };
 
-// Variant `any`: the patches of some pixels are gathered together.
+// Variant `patches`: the patches of some pixels are gathered together.
 struct ConvolutionPatches : Convolution {
     int64_t scratch() const { return depth() * (1 + convolution_block) + gemm_operands_ahead; }
 
@@ -107,7 +109,42 @@ struct ConvolutionPatches : Convolution {
         read_all(step), read_panels(step);
         step.scratch(scratch());
     }
-    void run(Function* kernel, void* scratch, int part, int parts) const { run_by(plane_alignment, kernel, scratch, part, parts); }
+    void run(Function* kernel, void* scratch, int part, int parts) const { run_by(plane_alignment, *this, kernel, scratch, part, parts); }
+};
+
+// Variant `any`: planes are copied with their border and split by stride, so that output pixel y * pitch + x finds each of its operands
+// so many floats behind the operand's first, in one row of output or the next: the GEMM runs over the ends of rows.
+struct ConvolutionFlat : Convolution {
+    static constexpr int64_t chunk = 4;  // panels whose outputs are made together
+
+    using Function = void(const ConvolutionFlat&, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
+
+    constexpr int64_t pitch() const { return convolution_read_columns(window); }
+    constexpr int64_t phases() const { return int64_t{window.stride_y} * window.stride_x; }
+    // Rows of a phase besides the output's.
+    constexpr int64_t more_rows() const { return (int64_t{window.kernel_y} - 1) * window.dilation_y / window.stride_y; }
+    // Rows of output whose operands lie in scratch at once.
+    constexpr int64_t band() const {
+        const int64_t fit = floats / (in_channels * phases() * pitch()) - more_rows(), least = fit > 4 ? fit : 4;
+        return least < window.out_height ? least : window.out_height;
+    }
+    constexpr int64_t plane() const { return plane_floats((band() + more_rows()) * pitch() + 2 * plane_alignment); }
+    constexpr int64_t out_plane() const { return plane_floats(band() * pitch() + plane_alignment); }
+
+    int64_t scratch() const {
+        return in_channels * phases() * plane() + chunk * gemm_panel * out_plane() + depth() + gemm_operands_ahead + rows;
+    }
+    template <class Step>
+    void read(Step& step) {
+        read_all(step), read_panels(step);
+        const int64_t of_channel = step.product("window", step.product("window", phases(), pitch()), window.out_height + more_rows() + 1);
+        step.product("in_channels", of_channel, in_channels);
+        step.scratch(scratch());
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const { run_by(window.out_width, *this, kernel, scratch, part, parts); }
+
+  private:
+    static constexpr int64_t floats = 160'000;
 };
 
 // Variants `winograd2` and `winograd4`: 3x3 windows at stride 1 by tiles of M x M output pixels (Lavin & Gray, 2016). Weights are

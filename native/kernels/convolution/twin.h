@@ -39,8 +39,8 @@ inline double written(const Convolution& c) { return double(c.groups) * c.rows *
 
 // Of a variant.
 template <class Variant>
-void test_convolutions(Report& report, Convolution::Function* kernel) {
-    constexpr bool by_rows = std::is_same_v<Variant, ConvolutionRows>;
+void test_convolutions(Report& report, typename Variant::Function* kernel) {
+    constexpr bool by_rows = std::is_same_v<Variant, ConvolutionRows>, by_patches = std::is_same_v<Variant, ConvolutionPatches>;
     for (const int32_t width : side_edges)
         for (int32_t variant = 0; variant < 32; ++variant)
             report.run([&](Random& random, std::string& about) {
@@ -62,25 +62,25 @@ void test_convolutions(Report& report, Convolution::Function* kernel) {
                 const int64_t depth = int64_t{in_channels} * w.kernel_y * w.kernel_x;
                 const auto ins = table(in.offsets), outs = table(out.offsets), addeds = table(added.offsets);
                 const Packed packed(random, groups, rows, depth);
-                const Convolution c{{nullptr, ins.data()},
+                const Variant c{{{nullptr, ins.data()},
                                     {nullptr, outs.data()},
                                     {nullptr, residual == Residual::none ? nullptr : addeds.data()},
-                                    packed.weights, packed.bias, groups, rows, in_channels, w, any_epilogue(random)};
-                const Guarded<float> scratch(static_cast<size_t>(Variant{c}.scratch()), true, 64);
+                                    packed.weights, packed.bias, groups, rows, in_channels, w, any_epilogue(random)}};
+                const Guarded<float> scratch(static_cast<size_t>(c.scratch()), true, 64);
                 for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
-                const Range p = any_share(random, pixels, by_rows ? w.out_width : 16);
+                const Range p = any_share(random, pixels, by_patches ? 16 : w.out_width);
                 const Range n = any_share(random, groups * gemm_panels(rows), 1);
                 about = text(w) + text(", pixels [%d, %d), %d groups x %d rows, panels [%d, %d), %d channels%s, %s, activation %d", p.first, p.last, groups,
                                        rows, n.first, n.last, in_channels, tight ? ", tight" : "", residual_words[static_cast<int>(residual)],
                                        static_cast<int>(c.epilogue.activation));
-                const auto point_at = [&](Convolution& c, float* base) {
+                const auto point_at = [&](Variant& c, float* base) {
                     c.in.base = tight ? input.base() : base;
                     c.out.base = base;
                     if (residual != Residual::none) c.residual.base = base;
                 };
-                return compare<Convolution>(
+                return compare<Variant>(
                     arena, c, out, tolerance(depth), point_at,
-                    [&](const Convolution& c) { kernel(c, scratch.data(), p.first, p.last, n.first, n.last); },
+                    [&](const Variant& c) { kernel(c, scratch.data(), p.first, p.last, n.first, n.last); },
                     [&](const Convolution& c) { reference::convolution(c, p.first, p.last, n.first, n.last); });
             });
 }
@@ -178,5 +178,6 @@ inline void test_convolution_winograd2(Report& report, ConvolutionWinograd2::Fun
 inline void test_convolution_winograd4(Report& report, ConvolutionWinograd4::Function* kernel) { test_winograd<4>(report, kernel); }
 inline void test_convolution_rows(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionRows>(report, kernel); }
 inline void test_convolution_patches(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionPatches>(report, kernel); }
+inline void test_convolution_flat(Report& report, ConvolutionFlat::Function* kernel) { test_convolutions<ConvolutionFlat>(report, kernel); }
 
 }  // namespace shufflekit::testing

@@ -7,10 +7,8 @@
 // What is no number in one pixel is none in most of its tile after the way there and back: pixels that are none are computed directly.
 #pragma once
 
-#include "kernels/activation_math.h"
 #include "kernels/convolution/convolution.h"
-#include "kernels/epilogue.h"
-#include "kernels/lanes.h"
+#include "kernels/convolution/put_row.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 
@@ -290,16 +288,6 @@ class WinogradGroup {
                 t += here;
             }
         });
-    }
-
-    template <Bounds B>
-    static void put_row(const float* from, const float* residual, float* to, int64_t count, Epilogue end) {
-        for (int64_t i = 0; i < count; i += vector_lanes) {
-            vector x = load(from + i);
-            if (residual) x += load_lanes(residual + i, 0, count - i);
-            store_lanes(to + i, bounded<B>(x, broadcast<vector>(end.low()), broadcast<vector>(end.high())), count - i);
-        }
-        if (!end.is_bounds()) activate_stretch(to, count, end);
     }
 
     const Winograd<M>& c_;

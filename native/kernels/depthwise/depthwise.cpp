@@ -10,26 +10,39 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-// Whole vectors of a row; the next row comes after.
+// Vectors of columns > rows, which are as far apart as whole vectors need.
 void copy_with_border(const float* plane, const Window& w, float* scratch) {
-    const int64_t columns = depthwise_phase_columns(w), read = columns - plane_alignment;
-    for (int64_t y = 0; y < depthwise_rows(w); ++y, scratch += w.stride_x * columns) {
-        const int64_t row = y - w.pad_y, first = w.pad_x, last = row < 0 || row >= w.in_height ? 0 : first + w.in_width;
-        const float* from = plane + row * w.in_width - first;  // of the padded row
+    const int64_t columns = depthwise_phase_columns(w), read = columns - plane_alignment, row_floats = w.stride_x * columns;
+    const int64_t rows = depthwise_rows(w), first = w.pad_x, last = first + w.in_width;
+    const auto each_row = [&](int64_t x, auto copy) __attribute__((always_inline)) {
+        float* to = scratch + x;
+        for (int64_t y = 0; y < rows; ++y, to += row_floats) {
+            const int64_t row = y - w.pad_y;
+            if (row >= 0 && row < w.in_height)
+                copy(plane + row * w.in_width - first, to);
+            else
+                for (int64_t phase = 0; phase < w.stride_x; ++phase) store(to + phase * columns, vector{});
+        }
+    };
+    for (int64_t x = 0; x < read; x += vector_lanes) {
         if (w.stride_x == 1) {
-            for (int64_t x = 0; x < read; x += vector_lanes) store(scratch + x, load_lanes(from + x, first - x, last - x));
+            const SomeLanes lanes(first - x, last - x);
+            each_row(x, [&](const float* row, float* to) { store(to, lanes.load(row + x)); });
         } else if (w.stride_x == 2) {
-            for (int64_t x = 0; x < read; x += vector_lanes) {
-                const int64_t at = 2 * x, next = at + vector_lanes;
-                const vector a = load_lanes(from + at, first - at, last - at), b = load_lanes(from + next, first - next, last - next);
-                store(scratch + x, even_lanes(a, b)), store(scratch + columns + x, odd_lanes(a, b));
-            }
+            const int64_t at = 2 * x, next = at + vector_lanes;
+            const SomeLanes one(first - at, last - at), two(first - next, last - next);
+            each_row(x, [&](const float* row, float* to) {
+                const vector a = one.load(row + at), b = two.load(row + next);
+                store(to, even_lanes(a, b)), store(to + columns, odd_lanes(a, b));
+            });
         } else {
-            for (int64_t phase = 0; phase < w.stride_x; ++phase)
-                for (int64_t x = 0; x < read; ++x) {
-                    const int64_t at = x * w.stride_x + phase;
-                    scratch[phase * columns + x] = at >= first && at < last ? from[at] : 0;
-                }
+            each_row(x, [&](const float* row, float* to) {
+                for (int64_t phase = 0; phase < w.stride_x; ++phase)
+                    for (int64_t i = 0; i < vector_lanes; ++i) {
+                        const int64_t at = (x + i) * w.stride_x + phase;
+                        to[phase * columns + i] = at >= first && at < last ? row[at] : 0;
+                    }
+            });
         }
     }
 }
@@ -51,7 +64,7 @@ void slide_channels(const Depthwise& d, int32_t first_channel, int32_t last_chan
 template <int R, int V>
 [[gnu::always_inline]] inline void put_block(const Depthwise& d, int32_t channel, int64_t y, int64_t start, const vector (&sums)[R][V]) {
     const float* residual = d.residual.base ? d.residual[channel] : nullptr;
-#pragma GCC unroll 4
+#pragma GCC unroll 7
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) {
@@ -96,7 +109,7 @@ void block(const Depthwise& d, const float* scratch, int32_t channel, int64_t y,
     const float* weight = d.weights + int64_t{channel} * KY * w.kernel_x;
     const float* from = scratch + y * SY * row_floats + start;
     vector sums[R][V];
-#pragma GCC unroll 4
+#pragma GCC unroll 7
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) sums[r][v] = broadcast<vector>(d.bias[channel]);
@@ -106,25 +119,18 @@ void block(const Depthwise& d, const float* scratch, int32_t channel, int64_t y,
 #pragma GCC unroll 7
         for (int i = 0; i < KY; ++i) taps[i] = broadcast<vector>(weight[i * w.kernel_x]);
         const float* at = from + phase * columns + column;
-#pragma GCC unroll 16
+#pragma GCC unroll 19
         for (int row = 0; row < SY * (R - 1) + KY; ++row)
 #pragma GCC unroll 2
             for (int v = 0; v < V; ++v) {
                 const vector x = load(at + row * row_floats + v * vector_lanes);
-#pragma GCC unroll 4
+#pragma GCC unroll 7
                 for (int r = 0; r < R; ++r)
                     if (row - SY * r >= 0 && row - SY * r < KY) sums[r][v] += taps[row - SY * r] * x;
             }
         for (phase += w.dilation_x; phase >= w.stride_x; phase -= w.stride_x) ++column;
     }
     put_block<R, V>(d, channel, y, start, sums);
-}
-
-template <int KY, int SY>
-void block_rows(const Depthwise& d, const float* scratch, int32_t channel, int64_t y) {
-    int64_t start = 0;
-    for (; start + vector_lanes < d.window.out_width; start += 2 * vector_lanes) block<KY, SY, 4, 2>(d, scratch, channel, y, start);
-    if (start < d.window.out_width) block<KY, SY, 4, 1>(d, scratch, channel, y, start);
 }
 
 template <int R>
@@ -134,27 +140,51 @@ void block_rows(const Depthwise& d, const float* scratch, int32_t channel, int64
     if (start < d.window.out_width) block<R, 1>(d, scratch, channel, y, start);
 }
 
-void four_rows(const Depthwise& d, const float* scratch, int32_t channel, int64_t y) {
+// R rows of output.
+template <int KY, int SY, int R>
+void block_rows(const Depthwise& d, const float* scratch, int32_t channel, int64_t y) {
+    int64_t start = 0;
+    if constexpr (R <= 4)
+        for (; start + vector_lanes < d.window.out_width; start += 2 * vector_lanes) block<KY, SY, R, 2>(d, scratch, channel, y, start);
+    for (; start < d.window.out_width; start += vector_lanes) block<KY, SY, R, 1>(d, scratch, channel, y, start);
+}
+
+// Sums that wait for themselves are slow: of one vector's columns seven rows rather than four, where they come out even.
+template <int KY, int SY>
+void all_rows(const Depthwise& d, const float* scratch, int32_t channel) {
+    const bool narrow = d.window.out_width <= vector_lanes;
+    for (int64_t y = 0, left = d.window.out_height; left > 0;) {
+        const int64_t rows = narrow && left >= 7 && (left % 7 == 0 || left % 4 == 3) ? 7 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        switch (rows) {
+            case 7: block_rows<KY, SY, 7>(d, scratch, channel, y); break;
+            case 4: block_rows<KY, SY, 4>(d, scratch, channel, y); break;
+            case 2: block_rows<KY, SY, 2>(d, scratch, channel, y); break;
+            default: block_rows<KY, SY, 1>(d, scratch, channel, y);
+        }
+        y += rows, left -= rows;
+    }
+}
+
+void any_rows(const Depthwise& d, const float* scratch, int32_t channel) {
+    int64_t y = 0;
+    for (; y + 4 <= d.window.out_height; y += 4) block_rows<4>(d, scratch, channel, y);
+    for (; y < d.window.out_height; ++y) block_rows<1>(d, scratch, channel, y);
+}
+
+void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
     const Window& w = d.window;
-    const bool near = w.dilation_y == 1, single = near && w.stride_y == 1, twice = near && w.stride_y == 2;
+    copy_with_border(d.in[channel], w, scratch);
     const auto of = [&]<int KY>() {
-        if (single) return block_rows<KY, 1>(d, scratch, channel, y);
-        if (twice) return block_rows<KY, 2>(d, scratch, channel, y);
-        block_rows<4>(d, scratch, channel, y);
+        if (w.dilation_y == 1 && w.stride_y == 1) return all_rows<KY, 1>(d, scratch, channel);
+        if (w.dilation_y == 1 && w.stride_y == 2) return all_rows<KY, 2>(d, scratch, channel);
+        any_rows(d, scratch, channel);
     };
     switch (w.kernel_y) {
         case 3: return of.template operator()<3>();
         case 5: return of.template operator()<5>();
         case 7: return of.template operator()<7>();
-        default: block_rows<4>(d, scratch, channel, y);
+        default: any_rows(d, scratch, channel);
     }
-}
-
-void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
-    copy_with_border(d.in[channel], d.window, scratch);
-    int64_t y = 0;
-    for (; y + 4 <= d.window.out_height; y += 4) four_rows(d, scratch, channel, y);
-    for (; y < d.window.out_height; ++y) block_rows<1>(d, scratch, channel, y);
 }
 
 // The sums first, since a residual may lie where they go.

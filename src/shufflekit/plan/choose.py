@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from shufflekit.plan.kernels import (
+    PANEL,
     WIDE,
     Convolution,
     ConvolutionPool,
@@ -60,9 +61,12 @@ def _has_wide_rows(arguments: Kernel, has_residual: bool) -> bool:
 
 
 def _whole_rows(arguments: Kernel) -> float:
-    """Rows of whole vectors, and what tiles lose at their ends."""
+    """Rows of whole vectors, the last one by itself, and a hundred cycles between two tiles."""
+    assert isinstance(arguments, Convolution)
     width = arguments.out_shape[-1]
-    return arguments.flops * -(-width // _LANES) * _LANES / width / 0.95
+    tiles = -(-(width // _LANES) // 3) + (width % _LANES > 0)
+    tiles *= arguments.window.out_height * arguments.groups * -(-arguments.rows // PANEL)
+    return arguments.flops * -(-width // _LANES) * _LANES / width / 0.95 + 100 * _LANES * tiles
 
 
 def _patches(arguments: Kernel) -> float:
@@ -72,11 +76,25 @@ def _patches(arguments: Kernel) -> float:
 
 def _gathered(arguments: Kernel) -> float:
     """Three cycles for each element of a patch, less what its bytes cost already."""
-    return arguments.flops + 35 * _patches(arguments)
+    return arguments.flops / 0.95 + 35 * _patches(arguments)
+
+
+def _flat(arguments: Kernel) -> float:
+    """The border's pixels are computed too; each element that is copied, in or out, takes a quarter of a cycle."""
+    assert isinstance(arguments, Convolution)
+    w = arguments.window
+    pitch = w.out_width + (w.kernel_x - 1) * w.dilation_x // w.stride_x
+    rows = w.out_height + (w.kernel_y - 1) * w.dilation_y // w.stride_y
+    copied = arguments.groups * arguments.in_channels * w.stride_y * w.stride_x * pitch * rows
+    made = arguments.groups * arguments.rows * (pitch * (w.out_height - 1) + w.out_width)
+    return made * arguments.in_channels * w.taps / 0.95 + 4 * (copied + made)
 
 
 def _winograd(tile: int, cycles_in: float, cycles_out: float) -> Variant:
-    """The cycles are those in which a vector of tiles is transformed, there and back; each is worth a vector of products."""
+    """The cycles are those in which a vector of tiles is transformed, there and back; each is worth a vector of products.
+
+    Edges and tables take as long as a vector more.
+    """
 
     def takes(arguments: Kernel, _has_residual: bool) -> bool:
         assert isinstance(arguments, Convolution)
@@ -93,7 +111,7 @@ def _winograd(tile: int, cycles_in: float, cycles_out: float) -> Variant:
         whole, rest = divmod(tiles, _LANES)
         vectors = whole + (rest / _LANES if rest <= _LANES // 4 else 1)
         products = (tile + 2) ** 2 * arguments.rows * arguments.in_channels * vectors
-        moves = (whole + (rest > 0)) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
+        moves = (whole + (rest > 0) + 1) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
         return _LANES * arguments.groups * (products + moves)
 
     return Variant(f"winograd{tile}", takes, for_winograd(tile), copies, work, mixes=True)
@@ -105,8 +123,9 @@ VARIANTS: Mapping[str, Sequence[Variant]] = {
     "convolution": (
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 350, 170),
-        _winograd(4, 800, 350),
-        Variant(pack=in_panels, copies=_patches, work=_gathered),
+        _winograd(4, 800, 430),
+        Variant("patches", pack=in_panels, copies=_patches, work=_gathered),
+        Variant(pack=in_panels, work=_flat),
     ),
     "convolution_pool": (Variant(pack=in_panels),),
     "pointwise_depthwise": (Variant(pack=in_panels),),
@@ -135,7 +154,7 @@ def estimate(arguments: Kernel, variant: str) -> float:
 
     Example:
         >>> from shufflekit.plan.kernels import Window
-        >>> tower = Convolution(64, 64, Window(56, 56, 56, 56, 3, 3, pad_y=1, pad_x=1), "relu", 0.0)
+        >>> tower = Convolution(64, 64, Window(56, 56, 56, 56, 3, 3, pad_y=1, pad_x=1), "relu", 0.0, 0.0)
         >>> min(("rows", "winograd2", "winograd4"), key=lambda variant: estimate(tower, variant))
         'winograd4'
     """
