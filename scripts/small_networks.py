@@ -121,6 +121,7 @@ def style() -> nn.Module:
 
 def zero_dce() -> nn.Module:
     def forward(x: Tensor, a: Any, b: Any, c: Any) -> Tensor:
+        x = x.sigmoid()  # light, from 0 to 1
         curves = torch.tanh(c(b(a(x))))
         for curve in curves.split(3, 1):
             x = x + curve * (x.pow(2) - x)

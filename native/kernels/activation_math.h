@@ -211,8 +211,10 @@ template <class V>
 // e^(a log |x|), whose error grows with that exponent: 2e-7 for each 1 of it.
 template <class V>
 [[gnu::always_inline]] inline V to_power(V x, float a) {
-    const V size = exponential(logarithm(absolute(x)) * a), one = broadcast<V>(1.0f);
+    const V one = broadcast<V>(1.0f), positive = absolute(x), other = exponential(logarithm(positive) * a);
+    const V size = positive == one ? one : other;  // to the power of infinity too
     if (a == 0) return one;
+    if (a != a) return x == one ? one : broadcast<V>(a);
     const float most = 1 << 24;  // from which on all numbers are even
     const bool is_whole = !(a < most && a > -most) || a == static_cast<float>(static_cast<int32_t>(a));
     if (!is_whole) {

@@ -14,8 +14,14 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-QUICK = ("mnist_cntk", "winml_cifar_classifier", "st_mobilenetv2_035", "ultraface_slim_320_raw", "fastestdet", "paddleocr_cls")
-SLOW = ("squeezenet_fp16", "yunet_2023mar", "road_segmentation", "super_resolution_opsml", "yolox_nano")
+QUICK = (
+    *("mnist_cntk", "mnist_burn", "winml_cifar_classifier", "st_mobilenetv2_035", "st_ssd_mobilenetv1_025", "autoencoder1d"),
+    *("ultraface_slim_320_raw", "ultraface_rfb_320", "fastestdet", "paddleocr_cls", "antispoof_minifas", "sci_lowlight"),
+)
+SLOW = (
+    *("squeezenet_fp16", "yunet_2023mar", "road_segmentation", "super_resolution_opsml", "yolox_nano"),
+    *("person_reid_0248", "hyperlpr_y5fu_320", "paddleocr_v3_det", "tbefn_lowlight"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ namespace shufflekit::SHUFFLEKIT_ISA {
 
 Gemm::Function gemm;
 
-// B^T d, in halves whose intermediate vectors stay in registers, and A^T m of F(2, 3) and F(4, 3), for vectors of tiles: points 0, 1, -1 (, 2, -2) and infinity.
+// B^T d and A^T m of F(2, 3) and F(4, 3) for vectors of tiles: points 0, 1, -1 (, 2, -2) and infinity. The way there in halves, whose
+// vectors between stay in registers.
 template <int M>
 struct Transform;
 

@@ -32,7 +32,7 @@ from shufflekit.plan.views import Space
 Price = Callable[[Kernel, str], float]  # of arguments and a variant
 
 _LANES = 16  # of the widest vector
-_BYTES_A_PRODUCT = 0.25  # bytes that come from memory while a core multiplies and adds once
+_BYTES_A_PRODUCT = 0.21  # bytes that come from memory while a core multiplies and adds once
 _CACHE = 1 << 21  # bytes: a map of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
 
 
@@ -43,7 +43,8 @@ class Variant:
     Args:
         takes: whether it computes these arguments, with a residual or without.
         pack: weights as it reads them.
-        copies: elements that it moves besides its maps and the network's weights.
+        copies: elements that it moves besides its maps.
+        weights: elements of weights that it reads, which arrive while it multiplies.
         work: multiply-adds that take as long.
         mixes: sums of weights take the place of weights: one that is no number would spoil its neighbours.
     """
@@ -52,6 +53,7 @@ class Variant:
     takes: Callable[[Kernel, bool], bool] = lambda _arguments, _has_residual: True
     pack: Callable[[Kernel, Arrays], Arrays] = as_they_are
     copies: Callable[[Kernel], float] = lambda _arguments: 0.0
+    weights: Callable[[Kernel], float] = lambda arguments: arguments.params
     work: Callable[[Kernel], float] = lambda arguments: arguments.flops
     mixes: bool = False
 
@@ -101,9 +103,9 @@ def _winograd(tile: int, cycles_in: float, cycles_out: float) -> Variant:
         w = arguments.window
         return w.kernel == (3, 3) and w.stride == w.dilation == (1, 1)
 
-    def copies(arguments: Kernel) -> float:
+    def weights(arguments: Kernel) -> float:
         assert isinstance(arguments, Convolution)
-        return ((tile + 2) ** 2 - 9) * arguments.groups * arguments.rows * arguments.in_channels
+        return (tile + 2) ** 2 * arguments.groups * arguments.rows * arguments.in_channels
 
     def work(arguments: Kernel) -> float:
         assert isinstance(arguments, Convolution)
@@ -114,7 +116,7 @@ def _winograd(tile: int, cycles_in: float, cycles_out: float) -> Variant:
         moves = (whole + (rest > 0) + 1) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
         return _LANES * arguments.groups * (products + moves)
 
-    return Variant(f"winograd{tile}", takes, for_winograd(tile), copies, work, mixes=True)
+    return Variant(f"winograd{tile}", takes, for_winograd(tile), weights=weights, work=work, mixes=True)
 
 
 _ONE = (Variant(),)
@@ -150,7 +152,7 @@ def bytes_moved(arguments: Kernel, variant: str) -> float:
 
 
 def estimate(arguments: Kernel, variant: str) -> float:
-    """The price by default: bytes that are moved, and those that could be while it multiplies.
+    """The price by default: bytes that are moved, and those of weights or, if more, those that could be while it multiplies.
 
     Example:
         >>> from shufflekit.plan.kernels import Window
@@ -158,7 +160,9 @@ def estimate(arguments: Kernel, variant: str) -> float:
         >>> min(("rows", "winograd2", "winograd4"), key=lambda variant: estimate(tower, variant))
         'winograd4'
     """
-    return bytes_moved(arguments, variant) + _BYTES_A_PRODUCT * _variant(arguments, variant).work(arguments)
+    chosen = _variant(arguments, variant)
+    weights = arguments.element * chosen.weights(arguments)
+    return bytes_moved(arguments, variant) + max(_BYTES_A_PRODUCT * chosen.work(arguments), weights)
 
 
 def choose(lowered: Lowered, price: Price = estimate) -> Lowered:

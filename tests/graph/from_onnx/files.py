@@ -75,7 +75,8 @@ def versions(operator: str) -> list[int]:
     """The opsets that we read from which an operator takes other things than before, and the last that has it."""
     if operator in ("Affine", "ImageScaler", "Crop"):  # which ONNX has no more
         return [7]
-    having = [opset for opset in range(7, 24) if defs.has(operator, opset, "") and not _schema(operator, opset).deprecated]
+    kept = operator == "GroupNormalization"  # whose first version is deprecated, and meant something else
+    having = [o for o in range(7, 24) if defs.has(operator, o, "") and (kept or not _schema(operator, o).deprecated)]
     takes = [_takes(operator, opset) for opset in having]
     return [
         opset for number, opset in enumerate(having) if number in (0, len(having) - 1) or takes[number] != takes[number - 1]

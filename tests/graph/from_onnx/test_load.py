@@ -203,9 +203,9 @@ def test_constants_that_count_no_images_do_not_join(tmp_path: Path) -> None:
 
 def test_all_missing_operators_are_named_at_once(tmp_path: Path) -> None:
     nodes = [
-        node("Erf", ["x"], ["a"], name="one"),
-        node("Erf", ["a"], ["b"], name="two"),
-        node("Softplus", ["b"], ["c"], name="three"),
+        node("Hardmax", ["x"], ["a"], name="one"),
+        node("Hardmax", ["a"], ["b"], name="two"),
+        node("Shrink", ["b"], ["c"], name="three"),
         node("MatMul", ["c", "c"], ["d"], name="four"),
         helper.make_node("FusedConv", ["x", "x"], ["e"], name="five", domain="com.microsoft"),
         node("Softmax", ["x"], ["f"], name="six", axis=0),
@@ -214,8 +214,8 @@ def test_all_missing_operators_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         loaded(model(of_nodes(*nodes), 13), tmp_path)
     assert str(caught.value).partition("net.onnx: ")[2] == (
-        "operators Erf (2 times, in one, two), Softplus (in three), com.microsoft.FusedConv (in five) are not supported; "
-        "MatMul (in four): the second operand must be a constant matrix; "
+        "operators Hardmax (2 times, in one, two), Shrink (in three), com.microsoft.FusedConv (in five) are not supported; "
+        "MatMul (in four): (N, 3, 6, 5) and (N, 3, 6, 5) must be matrices that fit, in the same dimensions before them; "
         "Softmax (in six): dimension 0 counts the images of the batch, which must stay apart"
     )
 

@@ -152,7 +152,7 @@ def conv_transpose(draw: Draw, opset: int) -> Case:
     elif how == "more":
         attributes["output_padding"] = [stride - 1 for stride in strides]
     elif how == "output_shape":
-        attributes["output_shape"] = [size - draw(st.integers(0, min(2, size - 1))) for size in whole]
+        attributes["output_shape"] = [size - draw(st.integers(-1, min(2, size - 1))) for size in whole]
     elif how == "VALID" or all(size >= n * s for size, n, s in zip(whole, sizes[1:], strides)):
         attributes["auto_pad"] = how
     constants = {"w": floats(draw, groups * depth, each, *kernel), "b": floats(draw, groups * each)}

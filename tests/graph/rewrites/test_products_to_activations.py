@@ -58,6 +58,9 @@ def test_a_product_is_named(forward, name) -> None:
     [
         lambda x: x * (x * 1.01).sigmoid(),
         lambda x: x * (x + 1).sigmoid(),
+        lambda x: x * 1.01 * x.sigmoid(),
+        lambda x: x * 1.01 * F.hardsigmoid(x),
+        lambda x: x * 1.01 * F.softplus(x).tanh(),
         lambda x: x.sigmoid() * x.sigmoid(),
         lambda x: x * x * x.sigmoid(),
         lambda x: F.relu6(x + 2.9) / 6,

@@ -58,9 +58,30 @@ def test_what_scales_and_shifts_a_norm_is_its_own(scaled) -> None:
     assert ops(found_in(lambda x: scaled(spelled(x, (1, 3))))) == ["normalize"]
 
 
+def by_moments(x, dims, scale=1.0, shift=0.0):
+    """As TensorFlow has it."""
+    mean = x.mean(dims, keepdim=True)
+    gain = ((x - mean) * (x - mean)).mean(dims, keepdim=True).add(1e-3).sqrt().reciprocal() * scale
+    return x * gain + (shift - mean * gain)
+
+
 @pytest.mark.parametrize(
     "forward",
     [
+        lambda x: by_moments(x, 3, WIDTHS, WIDTHS / 2),
+        lambda x: by_moments(x, (1, 2, 3), CHANNELS, WIDTHS),
+        lambda x: by_moments(x, (2, 3), 3.0, 0.5),
+        lambda x: by_moments(x, 1),
+    ],
+)
+def test_a_norm_by_its_moments_is_named(forward) -> None:
+    assert ops(found_in(forward)) == ["normalize"]
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x: x * (gain := ((x - 1) * (x - 1)).mean(3, keepdim=True).rsqrt()) + (1 - x.mean(3, keepdim=True) * gain),
         lambda x: spelled(x, 1, divide=lambda d, v: d / v),
         lambda x: spelled(x, 1, divide=lambda d, v: d / (v.sqrt() + 1)),
         lambda x: spelled(x, 1, square=lambda d: d.pow(3).abs()),

@@ -26,7 +26,7 @@ def windows(x):
 
 def pyramid(x):
     """As detectors end: the maps of three sizes, one behind the other, channels last."""
-    maps = [x, F.avg_pool2d(x, 2), F.avg_pool2d(x, 4)]
+    maps = [F.avg_pool2d(x, 3, 1, 1), F.avg_pool2d(x, 2), F.avg_pool2d(x, 4)]
     return torch.cat([each.flatten(2) for each in maps], 2).transpose(1, 2)
 
 

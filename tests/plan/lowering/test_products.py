@@ -89,9 +89,12 @@ def test_a_network_is_torchs(name: str) -> None:
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        (lambda x: torch.matmul(x[:, 0], x), r"of \(N, 6, 6\) and \(N, 8, 6, 6\): matrices in the same dimensions"),
+        (lambda x: torch.matmul(x, x[:, :1].transpose(0, 1)), "matrices in the same dimensions before them are supported"),
         (lambda x: torch.matmul(x, torch.ones(8, 6, 6)), r"a constant must be a matrix, found \(8, 6, 6\)"),
-        (lambda x: x.flatten(1).transpose(0, 1) @ x.flatten(1), "the images of the batch"),
+        (
+            lambda x: x.flatten(1).transpose(0, 1) @ x.flatten(1),
+            r"of \(288, N\) and \(N, 288\): matrices in the same dimensions",
+        ),
     ],
 )
 def test_what_is_no_such_product_is_refused(forward: Callable[[Tensor], Tensor], message: str) -> None:

@@ -82,7 +82,7 @@ class Call:
 
     def _repeated(self, constant: Known, x: Tensor) -> Tensor:
         one, inner = each_image(constant, self.batches), 0
-        if self.is_of_one and (x.inner or one.shape[:1] != (1,)):
+        if self.is_of_one and one.shape[:1] != (1,):
             one, inner = one[np.newaxis], 1
         found = self.emit(Repeat(), one, x, images=Images(one.shape, 0), inner=inner)
         assert isinstance(found, Tensor)

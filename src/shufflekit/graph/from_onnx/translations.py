@@ -339,26 +339,29 @@ def _conv_transpose(call: Call) -> Operand:
     kernel = _kernel(call, weight.shape[2:])
     strides, dilations = _steps(call, "strides", kernel), _steps(call, "dilations", kernel)
     more = tuple(call["output_padding"] or (0,) * len(kernel))
-    cut = _cut_off(call, x, kernel, strides, dilations, more)
+    cut, more = _cut_off(call, x, kernel, strides, dilations, more)
     bias = call.constant("B")
     conv = ConvTranspose(strides, cut, more, dilations, int(call["group"]))
     return call.emit(conv, x, weight, *(() if bias is None else (bias,)))
 
 
-def _cut_off(call: Call, x: Operand, kernel: Sizes, strides: Sizes, dilations: Sizes, more: Sizes) -> Sizes:
-    """The padding of a transposed convolution: as given, or what is beyond the size that its result must have."""
+def _cut_off(call: Call, x: Operand, kernel: Sizes, strides: Sizes, dilations: Sizes, more: Sizes) -> tuple[Sizes, Sizes]:
+    """Padding and output padding of a transposed convolution: as given, or what the size of its result asks for."""
     sides, mode = call.shapes(x)[0][2:], call["auto_pad"]
     out = call["output_shape"]
     if not out and mode in ("NOTSET", "", "VALID"):
-        return tuple(call["pads"] or (0,) * 2 * len(kernel)) if mode != "VALID" else (0,) * 2 * len(kernel)
+        return tuple((mode != "VALID" and call["pads"]) or (0,) * 2 * len(kernel)), more
     out = tuple(out)[-len(kernel) :] if out else tuple(side * stride for side, stride in zip(sides, strides))
     whole = [(n - 1) * s + d * (k - 1) + 1 + m for n, s, d, k, m in zip(sides, strides, dilations, kernel, more)]
-    totals = [size - wanted for size, wanted in zip(whole, out)]
-    if min(totals) < 0:
-        raise RefusedError(f"its result must have at most {tuple(whole)}, found output_shape {out}")
+    if not call["output_shape"] and any(size < wanted for size, wanted in zip(whole, out)):
+        raise RefusedError(
+            f"auto_pad {mode} of {tuple(whole)} to {tuple(out)} means one thing in ONNX and another in its runtime"
+        )
+    totals = [max(0, size - wanted) for size, wanted in zip(whole, out)]
+    more = tuple(each + max(0, wanted - size) for each, size, wanted in zip(more, whole, out))
     halves = [total // 2 for total in totals]
     rest = [total - half for total, half in zip(totals, halves)]
-    return (*halves, *rest) if mode == "SAME_UPPER" else (*rest, *halves)
+    return ((*halves, *rest) if mode == "SAME_UPPER" else (*rest, *halves)), more
 
 
 def _batch_norm(call: Call) -> Operand:

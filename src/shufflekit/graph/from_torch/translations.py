@@ -230,6 +230,14 @@ def _vector_norm(call: Call) -> Nodes:
     raise RefusedError(f"ord must be 1, 2 or infinite, found {order}")
 
 
+def _linalg_norm(call: Call) -> Nodes:
+    """Of vectors, or the root of all squares of matrices."""
+    dims = call["dim"]
+    if dims is None or (len(dims) > 1 and call["ord"] is not None):
+        raise RefusedError(f"only norms of vectors are supported, found ord={call['ord']} of dim={dims}")
+    return _vector_norm(call)
+
+
 def _layer_norm(call: Call) -> Nodes:
     return _of_last(call, float(call["eps"]))
 
@@ -779,6 +787,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **{f"aten.{op}": _reduction(Amax) for op in ("amax", "max", "max.dim")},
     **{f"aten.{op}": _reduction(Amin) for op in ("amin", "min", "min.dim")},
     **{f"aten.{op}": _reduction(Prod) for op in ("prod", "prod.dim_int")},
+    "aten.linalg_norm": _linalg_norm,
     **{f"aten.{op}": _vector_norm for op in ("linalg_vector_norm", "norm.ScalarOpt_dim", "norm.Scalar")},
     "aten.add.Tensor": _arithmetic(Add()),
     "aten.add.Scalar": _arithmetic(Add()),

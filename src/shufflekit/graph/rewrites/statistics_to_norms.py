@@ -24,7 +24,8 @@ def statistics_to_norms(graph: Graph) -> Graph:
 
 
 def _name(node: Node, walk: Rewriting) -> Sequence[Node]:
-    return () if node.residual else _normalised(node, walk) or _scaled(node, walk) or _root(node, walk)
+    rules = () if node.residual else (_normalised, _by_moments, _scaled, _root)
+    return next((found for rule in rules if (found := rule(node, walk))), ())
 
 
 def _normalised(node: Node, walk: Rewriting) -> Sequence[Node]:
@@ -42,9 +43,53 @@ def _normalised(node: Node, walk: Rewriting) -> Sequence[Node]:
     return ()
 
 
-def _normalize(node: Node, norm: Normalize, x: str, walk: Rewriting) -> Node:
-    one = (1,) * len(walk.shape(x))
-    names = walk.constant(f"{node.name}.scale", np.ones(one)), walk.constant(f"{node.name}.shift", np.zeros(one))
+def _by_moments(node: Node, walk: Rewriting) -> Sequence[Node]:
+    """x * scale + (shift - mean * scale), where the scale has the root of the variance in it, as TensorFlow spells it."""
+    for product, rest in (node.inputs, node.inputs[::-1]) if isinstance(node.operator, Add) else ():
+        times = walk.plain(product)
+        for x, gain in (times.inputs, times.inputs[::-1]) if times is not None and isinstance(times.operator, Mul) else ():
+            inverse, scale = _of_constant(gain, Mul, walk)
+            value, eps = _with_eps(_inverse_root(inverse, walk), walk)
+            variance = walk.plain(value)
+            if variance is None or not isinstance(variance.operator, Mean) or not variance.operator.keepdim:
+                continue
+            square = _squared(variance.inputs[0], walk)
+            taken, shift = _of_constant(rest, Sub, walk)
+            other = walk.plain(taken)
+            if _centred(square, variance.operator.dims, walk) != x or other is None or not isinstance(other.operator, Mul):
+                continue
+            if sorted(other.inputs) == sorted((walk.nodes[square].inputs[1], gain)):
+                return [_normalize(node, Normalize(variance.operator.dims, eps), x, walk, scale, shift)]
+    return ()
+
+
+def _of_constant(value: str, kind: type[Mul | Sub], walk: Rewriting) -> tuple[str, Array]:
+    """The x and c of c * x or c - x; of another value itself, and 1 or nothing taken from."""
+    node = walk.plain(value)
+    line = None if node is None else line_of(node, walk)
+    if node is not None and line is not None and kind is Mul and line[1] == 0:
+        return node.inputs[0], np.array(line[0])
+    if node is not None and line is not None and kind is Sub and line[0] == -1:
+        return node.inputs[0], np.array(line[1])
+    constants = [] if node is None else [name for name in node.inputs if name in walk.constants]
+    if (
+        node is None
+        or not isinstance(node.operator, kind)
+        or len(constants) != 1
+        or (kind is Sub and node.inputs[1] in constants)
+    ):
+        return (value, np.array(1.0)) if kind is Mul else ("", np.array(0.0))
+    (other,) = (name for name in node.inputs if name not in constants)
+    return other, walk.constants[constants[0]]
+
+
+def _normalize(
+    node: Node, norm: Normalize, x: str, walk: Rewriting, scale: Array | None = None, shift: Array | None = None
+) -> Node:
+    rank = len(walk.shape(x))
+    scale, shift = np.ones(()) if scale is None else scale, np.zeros(()) if shift is None else shift
+    scale, shift = (each.reshape((1,) * (rank - each.ndim) + each.shape) for each in (scale, shift))
+    names = walk.constant(f"{node.name}.scale", scale), walk.constant(f"{node.name}.shift", shift)
     return replace(node, operator=norm, inputs=(x, *names))
 
 
@@ -82,8 +127,15 @@ def _with_eps(value: str, walk: Rewriting) -> tuple[str, float]:
 def _squared(value: str, walk: Rewriting) -> str:
     """The x of x * x, or ""."""
     node = walk.plain(value)
-    is_square = node is not None and isinstance(node.operator, Mul) and node.inputs[0] == node.inputs[1]
+    is_square = node is not None and isinstance(node.operator, Mul) and _are_same(node.inputs[0], node.inputs[1], walk)
     return node.inputs[0] if node is not None and is_square else _read(Power(2.0), value, walk)
+
+
+def _are_same(a: str, b: str, walk: Rewriting) -> bool:
+    """Whether two values are one, or computed in the same way."""
+    one, other = walk.plain(a), walk.plain(b)
+    computed = one is not None and other is not None and (one.operator, one.inputs) == (other.operator, other.inputs)
+    return a == b or computed
 
 
 def _centred(value: str, dims: Sequence[int], walk: Rewriting) -> str:

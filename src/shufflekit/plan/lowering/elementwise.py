@@ -36,17 +36,18 @@ def _scaled(
     shift: NDArray[np.float32],
     activation: activations.Activation | None,
 ) -> View:
-    if len(scale) == 1 and not weights_of(activation, 1):
-        planes, view = lowering.lying(node.inputs[0], node)
-        affine = Affine(planes.starts.size, planes.pixels, *fields_of(activation))
-        same = {"scale": np.repeat(scale, planes.starts.size), "shift": np.repeat(shift, planes.starts.size)}
-        return view.like(lowering.emit(affine, node.name, {"in": planes.starts}, planes.plane, same))
-    x = lowering.channels(node.inputs[0], node)
-    affine = Affine(x.starts.size, x.pixels, *fields_of(activation))
-    each = x.starts.size // len(scale)  # a tensor of vectors: its channels are rows of elements
-    packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each), **weights_of(activation, x.starts.size)}
-    out = lowering.emit(affine, node.name, {"in": x.starts.reshape(-1)}, x.plane, packed)
-    return views.reshape(out, x.shape)
+    planes, view = lowering.lying(node.inputs[0], node)
+    is_one = scale.size == 1 or ((scale == scale[0]).all() and (shift == shift[0]).all())
+    if is_one and not weights_of(activation, 1):
+        scale, shift = scale[:1], shift[:1]
+    elif any(factor.stride is not None for factor in view.dims[0]):  # channels along planes, as where they are last
+        view = lowering.channels(node.inputs[0], node)
+        planes = View(view.starts.reshape(-1), view.plane)
+    count = planes.starts.size
+    affine = Affine(count, planes.pixels, *fields_of(activation))
+    each = count // len(scale)  # a channel's planes follow each other
+    packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each), **weights_of(activation, count)}
+    return view.like(lowering.emit(affine, node.name, {"in": planes.starts}, planes.plane, packed))
 
 
 def _arithmetic(operation: Operation) -> Way:
