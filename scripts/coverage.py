@@ -39,7 +39,7 @@ from small_networks import small
 from torch import Tensor, nn
 
 import shufflekit as sk
-from shufflekit.errors import ShufflekitError
+from shufflekit.errors import ShufflekitError, kind_and_line
 from shufflekit.files import write_atomic
 from shufflekit.outputs import tensors_of
 
@@ -116,7 +116,7 @@ def tried(name: str, shape: Sequence[int]) -> Outcome:
     try:
         network = calibrated(SOURCES[source](model, shape[2:]), shape)
     except Exception as error:  # noqa: BLE001  # whatever an oracle of another version raises
-        return Outcome(name, False, f"not built: {type(error).__name__}: {str(error).splitlines()[:1]}")
+        return Outcome(name, False, f"not built: {kind_and_line(error)}")
     try:
         engine = sk.compile(network, shape)
     except ShufflekitError as error:
@@ -209,9 +209,13 @@ def _torchvision(model: str, _: Sequence[int]) -> nn.Module:
 
 
 def _pytorchcv(model: str, size: Sequence[int]) -> nn.Module:
+    _torchvision_models()  # which some of its networks import
     from pytorchcv.model_provider import get_model
 
-    network: nn.Module = get_model(model, pretrained=False, in_size=tuple(size))
+    try:
+        network: nn.Module = get_model(model, pretrained=False, in_size=tuple(size))
+    except TypeError:  # one of any size
+        network = get_model(model, pretrained=False)
     return network
 
 
