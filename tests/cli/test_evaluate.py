@@ -133,7 +133,7 @@ def test_a_plan_is_measured_as_its_network_is(data: Path, tmp_path: Path, capsys
     ("output", "message"),
     [
         (lambda y: (y, y), "must give a vector of 2 scores or more for each image, found 1x2 and 1x2 for 1"),
-        (lambda y: y[..., None, None], "found 1x2x1x1 for 1"),
+        (lambda y: y[..., None, None].expand(-1, -1, 2, 1), "found 1x2x2x1 for 1"),
         (lambda y: y[:, :1], "found 1x1 for 1"),
         (lambda y: y / 0, "2 of 2 output values are infinite or not a number"),
         (lambda y: None, "must return one tensor, or several in a list, tuple or dict, found a NoneType"),

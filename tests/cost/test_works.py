@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import shufflekit as sk
@@ -92,6 +93,14 @@ class Others(nn.Module):
         return self.layer_norm(x).amax(1) - torch.ones(62, 62)
 
 
+class Padded(nn.Module):
+    """What neither has."""
+
+    def forward(self, x):
+        y = F.pad(x.relu(), (1, 1, 1, 1, 0, 2), value=2.0)
+        return torch.matmul(y, y.transpose(2, 3))
+
+
 def test_every_kernel_of_the_engine_has_a_family():
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3, 2, 1),
@@ -109,7 +118,11 @@ def test_every_kernel_of_the_engine_has_a_family():
     steps = sk.compile(net, (1, 3, 64, 64)).program.steps
     with patch.object(choose, "_CACHE", 0):  # else only large planes are computed by pointwise_depthwise
         others = sk.compile(Others(), (1, 3, 64, 64)).program.steps
-    assert {step.kernel for step in (*steps, *others)} == set(KERNELS)
+    padded = sk.compile(Padded(), (1, 3, 8, 8)).program.steps
+    assert {step.kernel for step in (*steps, *others, *padded)} == set(KERNELS)
+    works = works_of_steps(padded, DEVICE, 1)
+    assert {"pad", "constant", "matmul"} < {work.family for work in works}
+    assert all(torch.tensor(work.features).isfinite().all() for work in works)
     works = works_of_steps(others, DEVICE, 1)
     families = ["convolution", "affine", "pointwise_depthwise", "adaptive pool", "binary of scalars"]
     families += ["normalize", "reduce", "binary_constant", "gather"]

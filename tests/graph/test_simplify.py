@@ -56,6 +56,8 @@ def all_sorts(x, a, b, c, norm, linear):
     y = F.relu(norm(a(x * 2 - 0.5)) + x)
     y = torch.cat([y[:, 2:], b(y).clamp(0, 6) + y[:, :2]], 1).clamp(min=0)
     y = y * y.sigmoid() + y * F.relu6(y + 3) / 6
+    less = y - y.mean(1, keepdim=True)
+    y = less / ((less * less).mean(1, keepdim=True) + 1e-2).sqrt()
     y = F.interpolate(c(y) / 3, scale_factor=0.5, mode="bilinear").sigmoid() * y.mean((2, 3), keepdim=True).expand(-1, -1, 4, 3)
     return [F.hardswish(linear(y.mean((2, 3))) * 2), y.transpose(2, 3).relu(), a(F.pad(y, (0, 1, 0, 1))).softmax(3)]
 

@@ -79,7 +79,7 @@ def test_a_run_is_scored_on_what_it_says(data: Path, tmp_path: Path, monkeypatch
             super().__init__(source, **arguments)
             seen.append((source, list(self.indices)))
 
-    monkeypatch.setattr(module, "Loader", Recording)
+    monkeypatch.setattr("shufflekit.data.loader.Loader", Recording)
     sweep = make(data, tmp_path / "out")
     for seed in (0, 1):
         seen.clear()
