@@ -8,13 +8,15 @@ import pytest
 
 from shufflekit.cli.main import main
 
+SHAPE = "must be as in 1 3 224 224, or 1x3x224x224, or of several inputs image:1x3x224x224,mask:1x1x224x224"
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
             "compile net -o out --shape 1 3 32 32.5",
-            "shape: must be as in 1 3 224 224, or 1x3x224x224, or of several inputs image:1x3x224x224,mask:1x1x224x224, found 1 3 32 32.5",
+            f"shape: {SHAPE}, found 1 3 32 32.5",
         ),
         ("export net --format onnx -o out --calib-images 1.5", "calib_images: must be a whole number, found 1.5"),
         ("predict a.jpg --topk 2.7", "topk: must be a whole number, found 2.7"),
