@@ -24,10 +24,17 @@ def in_panels(arguments: Kernel, weights: Arrays) -> Arrays:
     return {**weights, "weights": panels, "bias": bias}
 
 
+def _at(a: float, b: float) -> NDArray[np.float64]:
+    """A filter at the points 0, a, -a, b, -b and infinity, each over the product of its distances to the others."""
+    points = np.array([0, a, -a, b, -b])
+    away = points[:, np.newaxis] - points + np.eye(len(points))
+    return np.vstack([np.vander(points, 3, increasing=True) / away.prod(1, keepdims=True), [[0, 0, 1]]])
+
+
 # A 3-tap filter's values at the points of tiles of M outputs (native/kernels/convolution/winograd.h).
 _POINTS: Mapping[int, NDArray[np.float64]] = {
     2: np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
-    4: np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24,
+    4: _at(3 / 4, 3 / 2),
 }
 
 
