@@ -15,6 +15,7 @@ from torch import nn
 from shufflekit.graph import interpret, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.graph import Graph
+from shufflekit.graph.ops.moves import Move
 from shufflekit.graph.simplify import REWRITES
 from shufflekit.models import build_model, list_models
 from shufflekit.plan.build import build
@@ -48,7 +49,16 @@ def check_network(name: str) -> None:
         expected = network(x).numpy()
     (found,) = interpret(graph, x.numpy())
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
-    assert not {"batch_norm", "relu"} & set(ops(graph))
+    assert "batch_norm" not in ops(graph)
+    assert [node.name for node in graph.nodes if node.op == "relu" and not others_read(graph, node.inputs[0])] == []
+
+
+def others_read(graph: Graph, value: str) -> bool:
+    """Whether more than one node reads the value, or something that was moved into it, as it is without an activation."""
+    made = {node.output: node for node in graph.nodes}
+    if sum([*node.inputs, node.residual].count(value) for node in graph.nodes) > 1:
+        return True
+    return value in made and isinstance(made[value].operator, Move) and any(others_read(graph, x) for x in made[value].inputs)
 
 
 def all_sorts(x, a, b, c, norm, linear):
