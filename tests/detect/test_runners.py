@@ -18,10 +18,11 @@ def test_pytorch_and_the_engine_see_the_same_and_leave_the_network_as_it_was() -
     photo = np.random.default_rng(0).integers(0, 255, (50, 70, 3), np.uint8)
     found, same = (run(network)(photo, 0.01) for run in (torch_detector, native_detector))
     assert [module.training for module in network.modules()] == before
-    boxes = [
-        sorted((one.index, *np.round(one.box)) for one in each) for each in (found, same)
-    ]  # scores so alike may change places
-    np.testing.assert_allclose(*boxes, atol=1)
+    # Sorted, since those of nearly the same score may change places.
+    first, second = (
+        sorted(((one.index, *one.box) for one in each), key=lambda one: np.round(one).tolist()) for each in (found, same)
+    )
+    np.testing.assert_allclose(first, second, atol=0.1)
     assert found
 
 
