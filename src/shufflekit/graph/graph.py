@@ -79,8 +79,8 @@ class Graph:
     """Nodes in an order in which they can run.
 
     Args:
-        grids: the scale of each constant that is whole numbers from -128 to 127 times that, broadcast to its shape: one for each
-            output channel, or where planes that a convolution reads have scales of their own, what one step of its sums is
+        grids: the scale of each constant that is whole numbers from -128 to 127 times that, broadcast to its shape: one for
+            each output channel, or where planes that a convolution reads have scales of their own, what one step of its sums is
             worth over the scale of the input channel.
     """
 

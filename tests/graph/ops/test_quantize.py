@@ -31,7 +31,9 @@ def test_a_scale_a_channel_is_torchs(grids, axis, seed):
     shape = (2, len(grids), 3) if axis == 1 else (2, 3, len(grids))
 
     def function(x):
-        return torch.fake_quantize_per_channel_affine(x, torch.tensor(scale), torch.tensor(zero_point), axis, 0, 255)
+        return torch.fake_quantize_per_channel_affine(
+            x, torch.tensor(scale), torch.tensor(zero_point, dtype=torch.int32), axis, 0, 255
+        )
 
     check(FakeQuantize(scale, zero_point, axis), function, numbers(shape, seed), atol=0)
 
