@@ -46,6 +46,7 @@ from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Nor
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.position import Position
+from shufflekit.graph.ops.quantize import FakeQuantize
 from shufflekit.graph.ops.recurrent import Recurrent
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
@@ -62,5 +63,6 @@ OPERATORS: tuple[type[Operator], ...] = (
     *(Sigmoid, Hardsigmoid, LogSigmoid, Tanh, Softplus, Erf),
     *(Exp, Log, Power, Sqrt, Rsqrt, Reciprocal, Abs, Floor, Ceil, Round),
     *(Add, Sub, Mul, Div, Minimum, Maximum, Pow, Equal, Less, AtMost, Keep, Drop),
+    FakeQuantize,
     *(Pad, Reshape, Permute, Slice, Take, Concat, Expand, Repeat),
 )
