@@ -2,11 +2,7 @@
 // is 3 instructions for 16 pixels.
 #include "kernels/depthwise_int8/depthwise_int8.h"
 
-#include "kernels/isa.h"
-
-#if defined(__AVX512VNNI__)
-#include <immintrin.h>
-#endif
+#include "kernels/int8_end.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -177,48 +173,69 @@ void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
 
 #endif
 
-constexpr int64_t most_sums = 32;
+// Where the taps of a window lie from an output's number on.
+struct Offsets {
+    int32_t of[depthwise_int8_taps + 1];
 
-// Some pixels of a row by plain loops; sums behind its end too, which costs no branch.
-void convolve_some(const Taps& taps, int64_t channel, int64_t y, int64_t x, int64_t count, uint8_t* out) {
+    explicit Offsets(const Taps& taps) {
+        const Window& w = taps.w;
+        int64_t number = 0;
+        for (int64_t i = 0; i < w.kernel_y; ++i)
+            for (int64_t j = 0; j < w.kernel_x; ++j) {
+                const int64_t across = j * w.dilation_x;
+                of[number++] = static_cast<int32_t>(taps.row(i, across % w.stride_x) + across / w.stride_x - taps.planes);
+            }
+        of[number] = 0;  // beside the last of an odd number, with a weight of 0
+    }
+};
+
+// 16 pixels of a row, or `count`; sums behind its end too, which costs no branch.
+[[gnu::always_inline]] inline void convolve_some(const Taps& taps, const Offsets& offsets, int64_t channel, int64_t y, int64_t x, int64_t count) {
     const Window& w = taps.w;
     const Int8End& end = taps.d.ends[channel];
-    const int8_t* weights = taps.d.weights + channel * w.kernel_y * w.kernel_x;
-    int32_t sum[most_sums];
-    for (int64_t p = 0; p < most_sums; ++p) sum[p] = end.bias;
-    for (int64_t i = 0; i < w.kernel_y; ++i)
-        for (int64_t j = 0; j < w.kernel_x; ++j) {
-            const int64_t across = j * w.dilation_x;
-            const uint8_t* in = taps.row(i, across % w.stride_x) + y * taps.phases.columns + x + across / w.stride_x;
-            const auto weight = static_cast<int16_t>(weights[i * w.kernel_x + j]);
-            for (int64_t p = 0; p < most_sums; ++p) sum[p] = int8_plus(sum[p], static_cast<int16_t>(in[p]) * weight);
-        }
-    if (!taps.d.residual.base) {
-        for (int64_t p = 0; p < count; ++p) out[p] = int8_ended(sum[p], end);
-        return;
+    const int64_t taps_of_window = int64_t{w.kernel_y} * w.kernel_x;
+    const int8_t* weights = taps.d.weights + channel * taps_of_window;
+    const uint8_t* in = taps.planes + y * taps.phases.columns + x;
+    alignas(32) int32_t sum[int8_lanes];
+#if defined(__AVX2__)
+    // Pairs of taps: products go through 16 bits, their sums through 32.
+    __m256i low = _mm256_set1_epi32(end.bias), high = low;
+    for (int64_t t = 0; t < taps_of_window; t += 2) {
+        const auto second = t + 1 < taps_of_window ? static_cast<uint16_t>(static_cast<int16_t>(weights[t + 1])) : uint16_t{0};
+        const __m256i pair = _mm256_set1_epi32(static_cast<int32_t>(static_cast<uint16_t>(static_cast<int16_t>(weights[t])) | uint32_t{second} << 16));
+        const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + offsets.of[t]));
+        const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + offsets.of[t + 1]));
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), pair));
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), pair));
     }
-    const uint8_t* residual = taps.d.residual[channel] + y * w.out_width + x;
-    for (int64_t p = 0; p < count; ++p) out[p] = int8_ended(sum[p], end, residual[p]);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(sum), low), _mm256_store_si256(reinterpret_cast<__m256i*>(sum) + 1, high);
+#else
+    for (int32_t& each : sum) each = end.bias;
+    for (int64_t t = 0; t < taps_of_window; ++t)
+        for (int p = 0; p < int8_lanes; ++p) sum[p] = int8_plus(sum[p], static_cast<int16_t>(in[offsets.of[t] + p]) * static_cast<int16_t>(weights[t]));
+#endif
+    const int64_t pixel = y * w.out_width + x;
+    int8_end_some(taps.d.out[channel] + pixel, sum, end, taps.d.residual.base ? taps.d.residual[channel] + pixel : nullptr, count);
 }
 
 }  // namespace
 
 void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
     const Taps taps(d, scratch);
+    const Offsets offsets(taps);
     const Window& w = d.window;
     for (int64_t channel = first_channel; channel < last_channel; ++channel) {
         split(taps, d.in[channel], d.fill[channel]);
-        uint8_t* out = d.out[channel];
 #if defined(__AVX512VNNI__)
         if (!d.residual.base) {
+            uint8_t* out = d.out[channel];
             convolve(taps, d.weights + channel * w.kernel_y * w.kernel_x, d.ends[channel]);
             for (int64_t y = 0; y < w.out_height; ++y) copy_bytes(out + y * w.out_width, taps.result + y * taps.phases.columns, w.out_width);
             continue;
         }
 #endif
         for (int64_t y = 0; y < w.out_height; ++y)
-            for (int64_t x = 0; x < w.out_width; x += most_sums)
-                convolve_some(taps, channel, y, x, w.out_width - x < most_sums ? w.out_width - x : most_sums, out + y * w.out_width + x);
+            for (int64_t x = 0; x < w.out_width; x += int8_lanes) convolve_some(taps, offsets, channel, y, x, w.out_width - x);
     }
 }
 

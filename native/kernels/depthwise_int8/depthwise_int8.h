@@ -27,6 +27,7 @@ struct Phases {
     static constexpr int64_t count(const Window& w) { return int64_t{w.stride_y} * w.stride_x; }
 };
 
+inline constexpr int64_t depthwise_int8_taps = 1024;   // of a window at most
 inline constexpr int64_t depthwise_int8_chunk = 2048;  // pixels whose four rows of taps lie together at a time
 
 constexpr int64_t depthwise_int8_fours(const Window& w) {
@@ -53,6 +54,7 @@ struct DepthwiseInt8 {
     void read(Step& step) {
         step.count("channels", channels);
         step.window("window", window);
+        step.require(int64_t{window.kernel_y} * window.kernel_x <= depthwise_int8_taps, "window", "of 1024 taps at most");
         const Phases phases(window);
         step.product("window", step.product("window", window.stride_y, window.stride_x), step.product("window", phases.rows, phases.columns));
         step.scratch((depthwise_int8_scratch(window) + 3) / 4);

@@ -5,11 +5,7 @@
 // Without it, products of pairs go through 16 bits and sums through 32: nothing saturates.
 #include "kernels/gemm_int8/gemm_int8.h"
 
-#include "kernels/isa.h"
-
-#if defined(__AVX512VNNI__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "kernels/int8_end.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -193,16 +189,10 @@ void of_group(const GemmInt8& g, uint8_t* scratch, int64_t group, int64_t first_
 
 #else
 
-constexpr int lanes = 16;  // pixels of a block
+constexpr int lanes = int8_lanes;  // pixels of a block
 
 void put(const GemmInt8& g, const Int8End& end, int64_t channel, int64_t pixel, const int32_t* sum, int64_t count) {
-    uint8_t* to = g.out[channel] + pixel;
-    if (!g.residual.base) {
-        for (int64_t p = 0; p < count; ++p) to[p] = int8_ended(sum[p], end);
-        return;
-    }
-    const uint8_t* from = g.residual[channel] + pixel;
-    for (int64_t p = 0; p < count; ++p) to[p] = int8_ended(sum[p], end, from[p]);
+    int8_end_some(g.out[channel] + pixel, sum, end, g.residual.base ? g.residual[channel] + pixel : nullptr, count);
 }
 
 #if defined(__AVX2__)

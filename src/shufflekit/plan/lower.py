@@ -8,7 +8,7 @@ from shufflekit.plan.lowering import elementwise, int8, lines, moves, pools, pro
 from shufflekit.plan.lowering.frame import Lowered, Lowering, Ways
 
 WAYS: Ways = {**moves.WAYS, **products.WAYS, **pools.WAYS, **elementwise.WAYS, **lines.WAYS}
-WAYS = {**WAYS, **int8.WAYS}
+WAYS = {**WAYS, **int8.ways(WAYS)}
 
 
 def lower(graph: Graph) -> Lowered:

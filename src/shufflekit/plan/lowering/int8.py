@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +13,13 @@ from shufflekit.graph.ops import activations, pools
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.quantize import LEAST, MOST, FakeQuantize
+from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan import views
 from shufflekit.plan.kernels import DepthwiseInt8, GemmInt8, Kernel, Quantize, Window
-from shufflekit.plan.lowering import pools as float_pools
-from shufflekit.plan.lowering import products
-from shufflekit.plan.lowering.frame import Grid, Lowering, Ways, two_sides
+from shufflekit.plan.lowering.frame import Grid, Lowering, Way, Ways, two_sides
 from shufflekit.plan.views import Addresses, View
+
+BytesWay = Callable[[Lowering, Node, Any], View | None]  # None where it is no step of bytes
 
 # How a sum ends, for each output channel (native/kernels/int8.h).
 _END = np.dtype(
@@ -66,27 +67,7 @@ def _pools_first(lowering: Lowering, node: Node, quantize: FakeQuantize, view: V
     return is_pool and lowering.grid_of(view.starts) is None
 
 
-def _max_pool(lowering: Lowering, node: Node, pool: pools.MaxPool) -> View:
-    """On floats, and back to the grid on which its input lies, or would have been."""
-    y = float_pools.WAYS[pools.MaxPool](lowering, node, pool)
-    view = lowering.view(node.inputs[0])
-    before = next((each.operator for each in lowering.graph.nodes if each.output == node.inputs[0]), None)
-    if node.activation or len(view.dims) != 3:
-        return y
-    if lowering.is_dense(view, 2) and (grid := lowering.grid_of(lowering.planes(node.inputs[0], node).starts)):
-        return _quantized(lowering, node.name, y, grid)
-    return _quantized(lowering, node.name, y, _grid(before, len(y.starts))) if isinstance(before, FakeQuantize) else y
-
-
-def _conv(lowering: Lowering, node: Node, conv: Conv) -> View:
-    return _conv_int8(lowering, node, conv) or products.WAYS[Conv](lowering, node, conv)
-
-
-def _linear(lowering: Lowering, node: Node, linear: Linear) -> View:
-    return _linear_int8(lowering, node) or products.WAYS[Linear](lowering, node, linear)
-
-
-def _conv_int8(lowering: Lowering, node: Node, conv: Conv) -> View | None:
+def _conv(lowering: Lowering, node: Node, conv: Conv) -> View | None:
     """None where it is none of bytes."""
     end = _end_of(lowering, node)
     if end is None or not lowering.is_dense(lowering.view(node.inputs[0]), len(lowering.sizes(node.inputs[0])) - 1):
@@ -114,7 +95,7 @@ def _conv_int8(lowering: Lowering, node: Node, conv: Conv) -> View | None:
     return views.reshape(y, lowering.sizes(node.output))
 
 
-def _linear_int8(lowering: Lowering, node: Node) -> View | None:
+def _linear(lowering: Lowering, node: Node, _: Linear) -> View | None:
     end = _end_of(lowering, node)
     if end is None or len(lowering.sizes(node.inputs[0])) != 1:
         return None
@@ -205,4 +186,36 @@ def _ends(lowering: Lowering, sums: _Sums, end: _End, residual: Mapping[str, Add
     return ends
 
 
-WAYS: Ways = {FakeQuantize: _fake_quantize, pools.MaxPool: _max_pool, Conv: _conv, Linear: _linear}
+def _or(way: BytesWay, floats: Way) -> Way:
+    def found(lowering: Lowering, node: Node, operator: Any) -> View:
+        return way(lowering, node, operator) or floats(lowering, node, operator)
+
+    return found
+
+
+def _picking(floats: Way) -> Way:
+    """Of what hands on numbers that it reads: computed of floats, and back to the grid that they lie on, or would."""
+
+    def found(lowering: Lowering, node: Node, operator: Any) -> View:
+        y = floats(lowering, node, operator)
+        view, is_linear = lowering.view(node.inputs[0]), isinstance(operator, Resize) and operator.mode != "nearest"
+        if node.activation or is_linear or len(view.dims) != 3 or not lowering.is_dense(view, 2):
+            return y
+        grid = lowering.grid_of(lowering.planes(node.inputs[0], node).starts)
+        before = next((each.operator for each in lowering.graph.nodes if each.output == node.inputs[0]), None)
+        if grid is None and isinstance(before, FakeQuantize):
+            grid = _grid(before, len(y.starts))
+        return _quantized(lowering, node.name, y, grid) if grid else y
+
+    return found
+
+
+def ways(floats: Ways) -> Ways:
+    """The ways of bytes, which go by those of floats where they do not take a node."""
+    picking = (pools.MaxPool, pools.AdaptiveMaxPool, Resize)
+    products: dict[type, BytesWay] = {Conv: _conv, Linear: _linear}
+    return {
+        FakeQuantize: _fake_quantize,
+        **{kind: _or(way, floats[kind]) for kind, way in products.items()},
+        **{kind: _picking(floats[kind]) for kind in picking},
+    }
