@@ -5,8 +5,8 @@
     python benchmarks/quantization.py --only fastestdet --weight-bits 7
 
 Ranges are learnt from 300 images of the training part, none of which is scored. The ten-class network is scored by its top-1 on
-the 10,000 test images of CIFAR-10, detectors by AP on the 100 validation photos of coco_mini. Signal-to-noise is that of outputs
-on 32 images of the calibration, against the network in float32, as `Engine.quantization` has it.
+the 10,000 test images of CIFAR-10, detectors by AP on the 100 validation photos of coco_mini. Signal-to-noise is that of the
+outputs on 32 images of the calibration, against the network in float32, as `Engine.quantization` has it.
 """
 
 from __future__ import annotations
@@ -145,12 +145,15 @@ def detector(name: str, data: Path) -> Task:
     from shufflekit.detect.evaluate import evaluate
     from shufflekit.detect.photo_detector import PhotoDetector
 
+    def read(path: Path) -> NDArray[np.uint8]:
+        return read_image(path.read_bytes(), path.name)
+
     network = create_detector(name, data / "weights" / DETECTORS[name]).eval()
     truth = read_truth(data / "coco_mini" / "annotations" / "instances_val.json")
-    photos = {image.key: read_image(data / "coco_mini" / "images" / "val" / image.file_name) for image in truth.images}
+    photos = {image.key: read(data / "coco_mini" / "images" / "val" / image.file_name) for image in truth.images}
     finder = PhotoDetector(lambda x: [x], network.pretrained_cfg, name)
     train = sorted((data / "coco_mini" / "images" / "train").glob("*.jpg"))[:CALIBRATION]
-    calibration = np.stack([finder.prepare(read_image(path))[0] for path in train])
+    calibration = np.stack([finder.prepare(read(path))[0] for path in train])
 
     def score(run: Run) -> float:
         finder.run = run

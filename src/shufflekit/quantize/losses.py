@@ -91,8 +91,10 @@ def _alone(builder: Builder, found: Study, node: Node, rounded: Mapping[str, Rou
 
 
 def _rounded(builder: Builder, found: Study, value: str, name: str, read: str = "") -> str:
-    """A value, or what stands for it, on the grids of its planes."""
+    """A value, or what stands for it, on the grids of its planes; as it is where a channel of it mixes several."""
     planes = found.of(value)
+    if (planes < 0).any():
+        return read or value
     grid = FakeQuantize(tuple(found.scales.scale[planes].tolist()), tuple(found.scales.zero_point[planes].tolist()))
     return builder.add(Node(grid, name, "", (read or value,), name))
 

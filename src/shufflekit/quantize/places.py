@@ -25,7 +25,7 @@ _BYTES_OF_BYTES = (pools.AvgPool, pools.AdaptiveAvgPool, Mean, Resize, Arithmeti
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """The planes that values hold: `of` has for each value the number of each channel's plane, -1 where it is none.
+    """The planes that values hold: `of` has for each value the number of each channel's plane, -1 where it is none or several.
 
     What moves elements, or picks the largest, holds the planes of what it reads; other values have their own, from `first` on.
     """
@@ -64,20 +64,40 @@ def is_product(node: Node, graph: Graph) -> bool:
 
 
 def planes_of(graph: Graph) -> Planes:
-    """Follows planes through the moves of a graph."""
-    of: dict[str, NDArray[np.int64]] = {}
+    """Follows planes through the moves of a graph, element by element."""
+    elements: dict[str, NDArray[np.float32]] = {}  # the number of the plane that each belongs to
     first: dict[str, int] = {}
     count = 0
     writers = {node.output: node for node in graph.nodes}
     for name in (*graph.inputs, *writers):
-        node = writers.get(name)
-        found = _moved(node, graph, of) if node is not None and keeps_planes(node) else None
-        if found is None:
-            channels = (graph.values[name].sizes or (1,))[0]
-            first[name], found = count, np.arange(count, count + channels)
-            count += channels
-        of[name] = found
-    return Planes(of, first, count)
+        node, sizes = writers.get(name), graph.values[name].sizes or (1,)
+        if node is not None and keeps_planes(node):
+            moved = node.operator.reference(*(_elements(each, graph, elements) for each in node.inputs))
+            found = _channels(moved)
+            elements[name] = moved if found is None else _spread(found, sizes)
+            continue
+        first[name] = count
+        elements[name] = _spread(np.arange(count, count + sizes[0]), sizes)
+        count += sizes[0]
+    none = {name: np.full((graph.values[name].sizes or (1,))[0], -1) for name in elements}
+    found_of = {name: _channels(each) for name, each in elements.items()}
+    return Planes({name: none[name] if each is None else each for name, each in found_of.items()}, first, count)
+
+
+def _elements(name: str, graph: Graph, elements: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Of a value, or of a constant, which has no planes."""
+    return elements[name] if name in elements else np.full(graph.constants[name].shape, -1, np.float32)
+
+
+def _spread(planes: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.float32]:
+    shaped = planes.astype(np.float32).reshape(1, -1, *(1,) * (len(sizes) - 1))
+    return np.broadcast_to(shaped, (1, *sizes))
+
+
+def _channels(elements: NDArray[np.float32]) -> NDArray[np.int64] | None:
+    """The plane of each channel; None where one mixes several."""
+    flat = elements.reshape(1, elements.shape[1] if elements.ndim > 1 else 1, -1)[0]
+    return flat[:, 0].astype(np.int64) if (flat == flat[:, :1]).all() else None
 
 
 def keeps_planes(node: Node) -> bool:
@@ -85,20 +105,6 @@ def keeps_planes(node: Node) -> bool:
     nearest = isinstance(node.operator, Resize) and node.operator.mode == "nearest"
     kept = isinstance(node.operator, Move | pools.MaxPool | pools.AdaptiveMaxPool) or nearest
     return kept and node.activation is None
-
-
-def _moved(node: Node, graph: Graph, of: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64] | None:
-    """The planes of a moved value; None where a channel of it mixes several."""
-    spread = []
-    for name in node.inputs:
-        if name in graph.constants:
-            spread.append(np.full(graph.constants[name].shape, -1.0, np.float32))
-            continue
-        sizes = graph.values[name].sizes or (1,)
-        spread.append(np.broadcast_to(of[name].astype(np.float64).reshape(1, -1, *(1,) * (len(sizes) - 1)), (1, *sizes)))
-    moved = node.operator.reference(*spread)
-    flat = moved.reshape(1, moved.shape[1] if moved.ndim > 1 else 1, -1)[0]
-    return flat[:, 0].astype(np.int64) if (flat == flat[:, :1]).all() else None
 
 
 def in_bytes(graph: Graph, products: Collection[str]) -> set[str]:

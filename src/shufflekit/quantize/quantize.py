@@ -75,10 +75,10 @@ def _report(
     """All products, and the other steps of bytes, in order."""
     in_bytes = {node.name for node in steps_of(found, rounded)}
     named = [node for node in found.graph.nodes if node.name in in_bytes or node.name in chosen]
-    modules = Counter(node.module for node in named)
+    modules = Counter(node.module for node in found.products)
     return tuple(
         StepLoss(
-            node.module if node.module and modules[node.module] == 1 else node.name,
+            node.module if node.module and node.name in chosen and modules[node.module] == 1 else node.name,
             node.op,
             lost.alone.get(node.name, first.alone.get(node.name, 200.0)),
             lost.whole.get(node.name, 200.0),

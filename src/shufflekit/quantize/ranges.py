@@ -29,7 +29,8 @@ def least_squares(found: Histogram) -> tuple[Array, Array]:
         best = _SHARES[errors.argmin(0)]
         for side in sides:
             shares[side] = best
-    return found.least * shares[0], found.most * shares[1]
+    wider = 1 + 1 / np.sqrt(np.maximum(1, found.counts.sum(1)))  # of few numbers the next may well be an extreme
+    return found.least * shares[0] * wider, found.most * shares[1] * wider
 
 
 def _tried(shares: Array, sides: tuple[int, ...], share: float) -> tuple[Array, Array]:

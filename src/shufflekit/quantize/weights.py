@@ -11,7 +11,7 @@ import numpy as np
 from shufflekit.quantize.observe import Array
 
 _SHARES = np.linspace(1, 0.5, 26)  # of the largest weight that are tried as the largest of the grid
-_DAMPING = 0.01  # of the mean square, added to each: inputs that hardly vary are left alone
+_DAMPING = (0.01, 0.1, 1.0)  # of the mean variance, added to each: inputs that hardly vary are left alone
 _BLOCK = 128
 
 
@@ -55,8 +55,7 @@ def learnt(weights: Array, covariance: Array, scale: Array, most: int) -> Array:
     order = np.argsort(-np.einsum("gtt->gt", covariance), 1)
     left = np.take_along_axis(weights.astype(np.float64), order[:, None], 2)
     sorted_rows = np.take_along_axis(covariance.astype(np.float64), order[:, :, None], 1)
-    damped = np.take_along_axis(sorted_rows, order[:, None], 2) + np.maximum(mean * _DAMPING, 1e-12) * np.eye(terms)
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
+    upper = _root(np.take_along_axis(sorted_rows, order[:, None], 2), np.maximum(mean, 1e-12) * np.eye(terms))
     found = np.zeros_like(left)
     for first in range(0, terms, _BLOCK):
         block = slice(first, min(first + _BLOCK, terms))
@@ -64,6 +63,16 @@ def learnt(weights: Array, covariance: Array, scale: Array, most: int) -> Array:
         left[:, :, block.stop :] -= losses @ upper[:, block, block.stop :]
     back = np.argsort(order, 1)
     return np.take_along_axis(found, back[:, None], 2)
+
+
+def _root(covariance: Array, mean: Array) -> Array:
+    """The upper root of the inverse, with some of the mean added to the diagonal: as little as makes the matrix a sound one."""
+    for damping in _DAMPING:
+        try:
+            return np.linalg.cholesky(np.linalg.inv(covariance + damping * mean)).transpose(0, 2, 1)
+        except np.linalg.LinAlgError:  # sums in float32 of inputs that hardly vary
+            continue
+    return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)
 
 
 def _block(left: Array, upper: Array, found: Array, scale: Array, most: int) -> Array:
