@@ -63,47 +63,6 @@ template <int V>
     }
 }
 
-// A sum's bits as int8.h wants them but for bounds, which packing and bytes bring: what is beyond 16 bits is beyond a byte too.
-[[gnu::always_inline]] inline __m512i whole(__m512 x) { return _mm512_cvtps_epi32(_mm512_min_ps(x, _mm512_set1_ps(32767))); }
-
-template <int V>
-[[gnu::always_inline]] inline void put(const GemmInt8& g, const Int8End& end, int64_t channel, int64_t pixel, const __m512i (&sum)[V]) {
-    __m512 x[V];
-    const __m512 multiplier = _mm512_set1_ps(end.multiplier);
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) x[v] = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[v]), multiplier);
-    if (g.residual.base) {
-        const uint8_t* from = g.residual[channel] + pixel;
-        __m512i r[V];
-        if constexpr (V == 4) {
-            const __m512i bytes = _mm512_loadu_si512(from), none = _mm512_setzero_si512();
-            const __m512i low = _mm512_unpacklo_epi8(bytes, none), high = _mm512_unpackhi_epi8(bytes, none);
-            r[0] = _mm512_unpacklo_epi16(low, none), r[1] = _mm512_unpackhi_epi16(low, none);
-            r[2] = _mm512_unpacklo_epi16(high, none), r[3] = _mm512_unpackhi_epi16(high, none);
-        } else {
-            r[0] = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-        }
-        const __m512i zero = _mm512_set1_epi32(end.residual_zero_point);
-        const __m512 factor = _mm512_set1_ps(end.residual_multiplier);
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) x[v] = _mm512_add_ps(x[v], _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(r[v], zero)), factor));
-    }
-    uint8_t* to = g.out[channel] + pixel;
-    const auto zero_point = static_cast<short>(end.zero_point);
-    const auto low = static_cast<char>(end.low), high = static_cast<char>(end.high);
-    if constexpr (V == 4) {
-        const __m512i zero = _mm512_set1_epi16(zero_point);
-        const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(whole(x[0]), whole(x[1])), zero);
-        const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(whole(x[2]), whole(x[3])), zero);
-        const __m512i bytes = _mm512_packus_epi16(first, second);
-        _mm512_storeu_si512(to, _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(low)), _mm512_set1_epi8(high)));
-    } else {
-        const __m256i words = _mm256_adds_epi16(_mm512_cvtsepi32_epi16(whole(x[0])), _mm256_set1_epi16(zero_point));
-        const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, _mm_set1_epi8(low)), _mm_set1_epi8(high)));
-    }
-}
-
 // Every loop over sums is unrolled: one that is not would put them all on the stack.
 template <int R, int V>
 [[gnu::always_inline]] inline void tile(const GemmInt8& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
@@ -125,7 +84,10 @@ template <int R, int V>
         }
     }
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) put<V>(g, panel.ends[r], panel.channel + r, pixel, sum[r]);
+    for (int r = 0; r < R; ++r) {
+        const int64_t channel = panel.channel + r;
+        int8_end(g.out[channel] + pixel, sum[r], panel.ends[r], g.residual.base ? g.residual[channel] + pixel : nullptr);
+    }
 }
 
 template <int V>
