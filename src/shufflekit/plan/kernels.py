@@ -513,6 +513,19 @@ class GemmInt8(Kernel):
 
 
 @dataclass(frozen=True)
+class GemmInt8Float(Gemm):
+    """As `Gemm`, of bytes, but its result and its activation are float32."""
+
+    kernel = "gemm_int8_float"
+    may_read: ClassVar[tuple[str, ...]] = ()
+    weights = ("weights", "ends")
+
+    @property
+    def family(self) -> str:
+        return "gemm of bytes to floats" if self.pixels > 1 else "linear of bytes to floats"
+
+
+@dataclass(frozen=True)
 class DepthwiseInt8(Kernel):
     """As `Depthwise`, of bytes."""
 
@@ -632,6 +645,19 @@ class Dequantize(_Plain):
     @property
     def params(self) -> int:
         return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Lookup(_Plain):
+    """An activation of bytes: a table for each plane."""
+
+    kernel = "lookup"
+    element = 1
+    weights = ("table",)
+
+    @property
+    def params(self) -> int:
+        return 256 * self.channels
 
 
 @dataclass(frozen=True)
@@ -925,7 +951,7 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul),
-        *(Quantize, Dequantize, GemmInt8, DepthwiseInt8),
+        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, DepthwiseInt8),
     )
 }
 
