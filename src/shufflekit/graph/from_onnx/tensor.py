@@ -10,6 +10,7 @@ import numpy as np
 
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
+from shufflekit.graph.ops.quantize import FakeQuantize
 
 BATCHES = (
     1,
@@ -33,11 +34,13 @@ class Tensor:
         name: of the value.
         images: where the images lie.
         inner: dimensions of `images` that the file's tensor does not have.
+        grid: of a tensor of bytes in the file, whose value here are the numbers that they stand for.
     """
 
     name: str
     images: Images
     inner: int = 0
+    grid: FakeQuantize | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
