@@ -22,7 +22,7 @@ from shufflekit.graph import simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
-from shufflekit.plan.kernels import KERNELS, Activation, Operation, Pooling, Reduction, Resizing
+from shufflekit.plan.kernels import KERNELS, Activation, Kernel, Operation, Pooling, Reduction, Resizing
 from shufflekit.runtime import Engine
 from tests.runtime.random_networks import ACTIVATIONS
 
@@ -47,6 +47,11 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layer(x)
+
+
+def is_of_bytes(kind: type[Kernel]) -> bool:
+    """Bytes are numbers; what NaN becomes on the way there, tests/plan/lowering/test_int8.py says."""
+    return kind.element == 1 or kind.kernel == "dequantize"
 
 
 def resized(**how: object) -> Of:
@@ -196,7 +201,7 @@ def compare(content: bytes, network: nn.Module, x: Tensor) -> None:
 
 def test_every_kernel_and_activation_is_among_the_networks() -> None:
     steps = [step for name in networks() for step in compiled(*case(name, "wide")).program.steps]
-    assert {step.kernel for step in steps} == set(KERNELS)
+    assert {step.kernel for step in steps} == {name for name, kind in KERNELS.items() if not is_of_bytes(kind)}
     all_words = {
         "activation": Activation,
         "pooling": Pooling,

@@ -26,7 +26,7 @@ from shufflekit.plan.kernels import (
     Pool,
 )
 from shufflekit.plan.lowering.frame import Draft, Lowered
-from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, in_panels
+from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, in_fours, in_panels
 from shufflekit.plan.views import Space
 
 Price = Callable[[Kernel, str], float]  # of arguments and a variant
@@ -122,6 +122,7 @@ def _winograd(tile: int, cycles_in: float, cycles_out: float) -> Variant:
 _ONE = (Variant(),)
 VARIANTS: Mapping[str, Sequence[Variant]] = {
     "gemm": (Variant(pack=in_panels),),
+    "gemm_int8": (Variant(pack=in_fours),),
     "convolution": (
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 350, 170),

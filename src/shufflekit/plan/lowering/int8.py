@@ -1,0 +1,221 @@
+"""Steps of bytes: where what a node reads lies on grids, its weights too, and its result is put on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shufflekit.graph import Node
+from shufflekit.graph.ops import activations, pools
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.quantize import LEAST, MOST, FakeQuantize
+from shufflekit.graph.ops.resize import Resize
+from shufflekit.plan import views
+from shufflekit.plan.kernels import DepthwiseInt8, GemmInt8, Kernel, Quantize, Window
+from shufflekit.plan.lowering.frame import Grid, Lowering, Way, Ways, two_sides
+from shufflekit.plan.views import Addresses, View
+
+BytesWay = Callable[[Lowering, Node, Any], View | None]  # None where it is no step of bytes
+
+# How a sum ends, for each output channel (native/kernels/int8.h).
+_END = np.dtype(
+    [
+        *(("bias", "<i4"), ("multiplier", "<f4"), ("zero_point", "<i4"), ("low", "<i4"), ("high", "<i4")),
+        *(("residual_zero_point", "<i4"), ("residual_multiplier", "<f4")),
+    ]
+)
+_BOUNDS = (activations.Relu, activations.Relu6, activations.Clamp)
+
+
+def _fake_quantize(lowering: Lowering, node: Node, quantize: FakeQuantize) -> View:
+    """A step, unless the bytes are there already, or a pool comes first, which then has less to quantize."""
+    view = lowering.view(node.inputs[0])
+    if _pools_first(lowering, node, quantize, view):
+        return view
+    axis = quantize.axis - 1 if len(quantize.scale) > 1 else 0
+    order = (axis, *(dim for dim in range(len(view.dims)) if dim != axis))
+    dense = lowering.dense(views.permute(view, order), len(order) - 1, node)
+    grid, found = _grid(quantize, len(dense.starts)), lowering.grid_of(dense.starts)
+    if found and np.array_equal(found.scale, grid.scale) and np.array_equal(found.zero_point, grid.zero_point):
+        return view
+    y = _quantized(lowering, node.name, dense, grid)
+    return views.permute(y, [order.index(dim) for dim in range(len(order))])
+
+
+def _grid(quantize: FakeQuantize, planes: int) -> Grid:
+    each = planes // len(quantize.scale)
+    scale, zero_point = np.array(quantize.scale, np.float32), np.array(quantize.zero_point, np.uint8)
+    return Grid(np.repeat(scale, each), np.repeat(zero_point, each))
+
+
+def _quantized(lowering: Lowering, name: str, planes: View, grid: Grid) -> View:
+    kernel = Quantize(len(planes.starts), planes.pixels)
+    return lowering.emit_bytes(kernel, name, {"in": planes.starts}, planes.plane, grid.weights, grid)
+
+
+def _pools_first(lowering: Lowering, node: Node, quantize: FakeQuantize, view: View) -> bool:
+    """Whether one maximum pooling is all that reads floats to be quantized: the largest of a grid's numbers is one of them."""
+    if len(view.dims) != 3 or (quantize.axis != 1 and len(quantize.scale) > 1):
+        return False
+    readers = lowering.readers.get(node.output, [])
+    reader = readers[0] if len(readers) == 1 else None
+    is_pool = reader is not None and isinstance(reader.operator, pools.MaxPool) and not reader.activation
+    return is_pool and lowering.grid_of(view.starts) is None
+
+
+def _conv(lowering: Lowering, node: Node, conv: Conv) -> View | None:
+    """None where it is none of bytes."""
+    end = _end_of(lowering, node)
+    if end is None or not lowering.is_dense(lowering.view(node.inputs[0]), len(lowering.sizes(node.inputs[0])) - 1):
+        return None
+    x = lowering.maps(node.inputs[0], node)
+    weights = lowering.graph.constants[node.inputs[1]]
+    _, *out = lowering.sizes(node.output)
+    kernel, stride, dilation = (two_sides(each, 1) for each in (weights.shape[2:], conv.stride, conv.dilation))
+    window = Window(*x.plane, *two_sides(out, 1), *kernel, *stride, *two_sides(conv.padding[: len(out)], 0), *dilation)
+    channels, depth = weights.shape[:2]
+    is_depthwise = conv.groups == channels == len(x.starts) and window.taps > 1
+    is_pointwise = window == Window(*x.plane, *x.plane)
+    sums = _sums(lowering, node, x.starts, conv.groups) if is_depthwise or is_pointwise else None
+    residual = _residual(lowering, node, len(out))
+    if sums is None or residual is None:
+        return None
+    reads = {"in": x.starts, **residual}
+    ends = _ends(lowering, sums, end, residual)
+    packed = {"weights": sums.weights.reshape(channels, -1), "ends": ends}
+    step: Kernel = GemmInt8(conv.groups, channels // conv.groups, depth, x.pixels)
+    if is_depthwise:
+        step = DepthwiseInt8(channels, window)
+        packed["fill"] = sums.zero_point
+    y = lowering.emit_bytes(step, node.name, reads, window.out_plane, packed, end.grid)
+    return views.reshape(y, lowering.sizes(node.output))
+
+
+def _linear(lowering: Lowering, node: Node, _: Linear) -> View | None:
+    end = _end_of(lowering, node)
+    if end is None or len(lowering.sizes(node.inputs[0])) != 1:
+        return None
+    x = lowering.vector(node.inputs[0], node)
+    sums, residual = _sums(lowering, node, x.starts, 1), _residual(lowering, node, 0)
+    if sums is None or residual is None:
+        return None
+    rows, depth = sums.weights.shape
+    packed = {"weights": sums.weights, "ends": _ends(lowering, sums, end, residual)}
+    return lowering.emit_bytes(GemmInt8(1, rows, depth, 1), node.name, {"in": x.starts, **residual}, (), packed, end.grid)
+
+
+class _End(NamedTuple):
+    """The grid that a result is put on, and the bounds of its activation there, for each channel."""
+
+    grid: Grid
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+
+
+def _end_of(lowering: Lowering, node: Node) -> _End | None:
+    """None where weights are on no grid, or the result is not put on one or in a way that bytes do not have."""
+    readers = lowering.readers.get(node.output, [])
+    if node.inputs[1] not in lowering.graph.grids or len(readers) != 1 or readers[0] is None:
+        return None
+    quantize, activation = readers[0].operator, node.activation
+    if not isinstance(quantize, FakeQuantize) or not (activation is None or isinstance(activation, _BOUNDS)):
+        return None
+    channels = lowering.sizes(node.output)[0]
+    if quantize.axis != 1 and len(quantize.scale) > 1:
+        return None
+    grid = _grid(quantize, channels)
+    low, high = (activation.reference(np.array([side], np.float32)) if activation else side for side in (-np.inf, np.inf))
+    bytes_of = [np.clip(np.rint(side / grid.scale) + grid.zero_point, LEAST, MOST).astype(np.int32) for side in (low, high)]
+    return _End(grid, *bytes_of)
+
+
+class _Sums(NamedTuple):
+    """Of products of bytes: summands have operands' zero points in them; a step's worth is by output channel."""
+
+    weights: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    step: NDArray[np.float64]
+    zero_point: NDArray[np.uint8]  # of each plane that is read
+
+
+def _sums(lowering: Lowering, node: Node, starts: Addresses, groups: int) -> _Sums | None:
+    """None where an operand is no byte, or its scales do not go into the weights, or 32 bits do not hold all sums."""
+    grid = lowering.grid_of(starts)
+    if grid is None:
+        return None
+    constants = lowering.graph.constants
+    weights = constants[node.inputs[1]]
+    rows, depth = weights.shape[:2]
+    flat = weights.reshape(rows, depth, -1).astype(np.float64)
+    scale = np.broadcast_to(lowering.graph.grids[node.inputs[1]], weights.shape).reshape(flat.shape).astype(np.float64)
+    operand = np.arange(depth) + np.arange(rows)[:, np.newaxis] // (rows // groups) * depth  # (rows, depth): the plane
+    steps = scale * grid.scale.astype(np.float64)[operand][:, :, np.newaxis]
+    step = steps[:, 0, 0]
+    whole = np.rint(flat / scale)
+    if not np.allclose(steps, step[:, np.newaxis, np.newaxis], rtol=1e-5, atol=0) or np.abs(whole + 0.5).max() > 128:
+        return None
+    bias = np.rint(constants[node.inputs[2]].astype(np.float64) / step) if len(node.inputs) > 2 else np.zeros(rows)
+    bias -= (whole.sum(2) * grid.zero_point.astype(np.float64)[operand]).sum(1)
+    if (np.abs(bias) + MOST * np.abs(whole).sum((1, 2))).max() >= 2.0**31:
+        return None
+    return _Sums(whole.astype(np.int8).reshape(weights.shape), bias.astype(np.int32), step, grid.zero_point)
+
+
+def _residual(lowering: Lowering, node: Node, dimensions: int) -> dict[str, Addresses] | None:
+    """None where it is not of bytes."""
+    if not node.residual:
+        return {}
+    if not lowering.is_dense(lowering.view(node.residual), dimensions):
+        return None
+    found = lowering.residual(node, dimensions)
+    return None if lowering.grid_of(found["residual"]) is None else found
+
+
+def _ends(lowering: Lowering, sums: _Sums, end: _End, residual: Mapping[str, Addresses]) -> NDArray[Any]:
+    ends = np.zeros(len(sums.bias), _END)
+    ends["bias"], ends["multiplier"] = sums.bias, sums.step / end.grid.scale
+    ends["zero_point"], ends["low"], ends["high"] = end.grid.zero_point, end.low, end.high
+    if residual:
+        added = lowering.grid_of(residual["residual"])
+        assert added is not None
+        ends["residual_zero_point"], ends["residual_multiplier"] = added.zero_point, added.scale / end.grid.scale
+    return ends
+
+
+def _or(way: BytesWay, floats: Way) -> Way:
+    def found(lowering: Lowering, node: Node, operator: Any) -> View:
+        return way(lowering, node, operator) or floats(lowering, node, operator)
+
+    return found
+
+
+def _picking(floats: Way) -> Way:
+    """Of what hands on numbers that it reads: computed of floats, and back to the grid that they lie on, or would."""
+
+    def found(lowering: Lowering, node: Node, operator: Any) -> View:
+        y = floats(lowering, node, operator)
+        view, is_linear = lowering.view(node.inputs[0]), isinstance(operator, Resize) and operator.mode != "nearest"
+        if node.activation or is_linear or len(view.dims) != 3 or not lowering.is_dense(view, 2):
+            return y
+        grid = lowering.grid_of(lowering.planes(node.inputs[0], node).starts)
+        before = next((each.operator for each in lowering.graph.nodes if each.output == node.inputs[0]), None)
+        if grid is None and isinstance(before, FakeQuantize):
+            grid = _grid(before, len(y.starts))
+        return _quantized(lowering, node.name, y, grid) if grid else y
+
+    return found
+
+
+def ways(floats: Ways) -> Ways:
+    """The ways of bytes, which go by those of floats where they do not take a node."""
+    picking = (pools.MaxPool, pools.AdaptiveMaxPool, Resize)
+    products: dict[type, BytesWay] = {Conv: _conv, Linear: _linear}
+    return {
+        FakeQuantize: _fake_quantize,
+        **{kind: _or(way, floats[kind]) for kind, way in products.items()},
+        **{kind: _picking(floats[kind]) for kind in picking},
+    }
