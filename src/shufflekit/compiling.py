@@ -16,8 +16,11 @@ from shufflekit.graph.refusals import Refusals
 from shufflekit.outputs import Array, largest_difference
 from shufflekit.plan.build import build
 from shufflekit.plan.lower import lacks
+from shufflekit.plan.program import Program
 from shufflekit.runtime import Engine
 from shufflekit.shapes import Shapes
+from shufflekit.tuning import Progress
+from shufflekit.tuning import tune as by_stopwatch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +36,8 @@ def compile(  # noqa: A001  # the word that torch uses too
     threads: int = 1,
     name: str = "",
     info: Mapping[str, Any] | None = None,
+    tune: bool = False,
+    progress: Progress | None = None,
 ) -> Engine:
     """Compiles a network as it is in evaluation; a module is left as it was.
 
@@ -44,6 +49,9 @@ def compile(  # noqa: A001  # the word that torch uses too
         threads: of one call.
         name: of the plan; the network's architecture, its class or its file by default.
         info: plain data to keep in the plan, beside what `pretrained_cfg` or the file says of preprocessing and classes.
+        tune: choose how each step is computed by a stopwatch on this machine: some seconds more for a plan that runs
+            everywhere, and is quickest here.
+        progress: told of `tune` how many of its trials are done, and how many there are.
 
     Raises:
         UsageError: the network has operators that the engine does not have, what it computes of an image depends on the number
@@ -60,7 +68,7 @@ def compile(  # noqa: A001  # the word that torch uses too
     if isinstance(model, Path) or (isinstance(model, str) and model.endswith(".onnx")):
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
-        return _compile_file(model, threads, name, info)
+        return _compile_file(model, threads, name, info, tune, progress)
     nn = _torch_nn()
     if not isinstance(model, nn.Module):
         raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
@@ -74,7 +82,7 @@ def compile(  # noqa: A001  # the word that torch uses too
     if about.get("detection", {}).get("form") == "regions":
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
     graph = simplify(capture(model, input_shape, _lacks))
-    return Engine(build(graph, name, {**about, **(info or {})}).to_bytes(), threads)
+    return Engine(_plan(graph, name, {**about, **(info or {})}, threads, tune, progress).to_bytes(), threads)
 
 
 def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwork:
@@ -128,9 +136,21 @@ def difference_to(reference: Callable[..., list[Array]], engine: Engine, name: s
     return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
-def _compile_file(network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None) -> Engine:
+def _plan(graph: Graph, name: str, info: Mapping[str, Any], threads: int, tune: bool, progress: Progress | None) -> Program:
+    return by_stopwatch(graph, name, info, threads, progress) if tune else build(graph, name, info)
+
+
+def _compile_file(
+    network: OnnxNetwork,
+    threads: int,
+    name: str,
+    info: Mapping[str, Any] | None,
+    tune: bool,
+    progress: Progress | None,
+) -> Engine:
     try:
-        program = build(simplify(network.graph), name or network.name, {**network.info, **(info or {})})
+        graph = simplify(network.graph)
+        program = _plan(graph, name or network.name, {**network.info, **(info or {})}, threads, tune, progress)
     except UsageError as error:
         raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
     return Engine(program.to_bytes(), threads)
