@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +28,8 @@ from shufflekit.tuning import tune as by_stopwatch
 if TYPE_CHECKING:
     from torch import nn
 
+_Planner = Callable[[Graph, str, Mapping[str, Any]], Program]
+
 # What the user of a plan needs of `pretrained_cfg`: how to prepare a photo, what the classes are called, whose weights, and
 # how to read a detector's maps.
 _KEPT = ("tag", "mean", "std", "channel_order", "interpolation", "crop_pct", "classes", "source", "license", "detection")
@@ -36,6 +41,11 @@ def compile(  # noqa: A001  # the word that torch uses too
     threads: int = 1,
     name: str = "",
     info: Mapping[str, Any] | None = None,
+    *,
+    int8: Any = None,
+    weight_bits: int = 8,
+    keep: Sequence[str] = (),
+    only: Sequence[str] = (),
     tune: bool = False,
     progress: Progress | None = None,
 ) -> Engine:
@@ -49,6 +59,11 @@ def compile(  # noqa: A001  # the word that torch uses too
         threads: of one call.
         name: of the plan; the network's architecture, its class or its file by default.
         info: plain data to keep in the plan, beside what `pretrained_cfg` or the file says of preprocessing and classes.
+        int8: images, prepared as the network's input, from which ranges are learnt: steps then compute on bytes. An array
+            (N, C, H, W) float32, or batches of such. `Engine.quantization` says what each step loses by it.
+        weight_bits: 8, or 7 for processors and browsers whose sums of 8 would not fit in 16 bits.
+        keep: names of steps or modules that stay in float32 all the same.
+        only: likewise, that alone are rounded.
         tune: choose how each step is computed by a stopwatch on this machine: some seconds more for a plan that runs
             everywhere, and is quickest here.
         progress: told of `tune` how many of its trials are done, and how many there are.
@@ -65,10 +80,12 @@ def compile(  # noqa: A001  # the word that torch uses too
         >>> engine(np.zeros((5, 3, 9, 9), np.float32)).shape
         (5, 8, 7, 7)
     """
+    rounding = _Rounding(int8, weight_bits, keep, only, threads)
+    plan = partial(by_stopwatch, threads=threads, progress=progress) if tune else build
     if isinstance(model, Path) or (isinstance(model, str) and model.endswith(".onnx")):
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
-        return _compile_file(model, threads, name, info, tune, progress)
+        return _compile_file(model, threads, name, info, rounding, plan)
     nn = _torch_nn()
     if not isinstance(model, nn.Module):
         raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
@@ -82,7 +99,32 @@ def compile(  # noqa: A001  # the word that torch uses too
     if about.get("detection", {}).get("form") == "regions":
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
     graph = simplify(capture(model, input_shape, _lacks))
-    return Engine(_plan(graph, name, {**about, **(info or {})}, threads, tune, progress).to_bytes(), threads)
+    return _engine(graph, name, {**about, **(info or {})}, threads, rounding, plan)
+
+
+@dataclass(frozen=True)
+class _Rounding:
+    """What is asked of the rounding to bytes; nothing without images."""
+
+    images: Any
+    weight_bits: int
+    keep: Sequence[str]
+    only: Sequence[str]
+    threads: int
+
+    def of(self, graph: Graph) -> tuple[Graph, dict[str, Any]]:
+        """The graph in bytes, and plain data for the plan."""
+        if self.images is None:
+            for name in ("keep", "only"):
+                if getattr(self, name):
+                    raise UsageError(f"{name}: needs int8, the images to learn ranges from")
+            return graph, {}
+        from shufflekit.quantize import quantize
+
+        graph, found = quantize(graph, self.images, self.weight_bits, self.keep, self.only, self.threads)
+        if found.warning:
+            warnings.warn(found.warning, stacklevel=4)
+        return graph, {"quantization": found.to_json()}
 
 
 def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwork:
@@ -104,6 +146,26 @@ def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwor
         shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
     """
     return from_onnx.load_onnx(path, input_shape, _lacks)
+
+
+def shapes_of_file(path: str | Path, given: Shapes | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of each input of an ONNX file by name, its batch first; nothing is compiled.
+
+    Args:
+        path: of the file.
+        given: as `load_onnx` takes it; it says the batch too, where the file leaves that open and it would be 1.
+
+    Raises:
+        InputError: no such file, no sound one, or one whose inputs are no floats.
+        UsageError: a shape is not that of the file's input, or is needed.
+        MissingExtraError: the package onnx is not installed.
+
+    Example:
+        >>> shapes_of_file("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    return from_onnx.input_shapes(path, given)
 
 
 def _lacks(graph: Graph) -> Refusals:
@@ -136,24 +198,21 @@ def difference_to(reference: Callable[..., list[Array]], engine: Engine, name: s
     return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
-def _plan(graph: Graph, name: str, info: Mapping[str, Any], threads: int, tune: bool, progress: Progress | None) -> Program:
-    return by_stopwatch(graph, name, info, threads, progress) if tune else build(graph, name, info)
-
-
 def _compile_file(
-    network: OnnxNetwork,
-    threads: int,
-    name: str,
-    info: Mapping[str, Any] | None,
-    tune: bool,
-    progress: Progress | None,
+    network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None, rounding: _Rounding, plan: _Planner
 ) -> Engine:
     try:
-        graph = simplify(network.graph)
-        program = _plan(graph, name or network.name, {**network.info, **(info or {})}, threads, tune, progress)
+        about = {**network.info, **(info or {})}
+        return _engine(simplify(network.graph), name or network.name, about, threads, rounding, plan)
     except UsageError as error:
-        raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
-    return Engine(program.to_bytes(), threads)
+        if str(error).startswith("compile: "):
+            raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
+        raise
+
+
+def _engine(graph: Graph, name: str, info: Mapping[str, Any], threads: int, rounding: _Rounding, plan: _Planner) -> Engine:
+    graph, about = rounding.of(graph)
+    return Engine(plan(graph, name, {**info, **about}).to_bytes(), threads)
 
 
 def _torch_nn() -> Any:
