@@ -36,7 +36,7 @@ def _trim(node: Node, walk: Rewriting) -> Sequence[Node]:
         *(pad - (size - end) * step for pad, size, end, step in zip(behind, kernel, last, conv.dilation, strict=True)),
     )
     inner = weight[(slice(None), slice(None), *(slice(*each) for each in kept))]
-    name = walk.constant(f"{node.name}.trimmed_weight", inner)
+    name = walk.constant(f"{node.name}.trimmed_weight", inner, walk.grids.get(node.inputs[1]))
     return [replace(node, operator=replace(conv, padding=padding), inputs=(node.inputs[0], name, *node.inputs[2:]))]
 
 
