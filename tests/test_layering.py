@@ -52,7 +52,19 @@ LAYERS: dict[str, set[str]] = {
     "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
     "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},
-    "guidelines": {"errors", "records", "modes", "device", "models", "profiling", "cost"},
+    "guidelines": {
+        "errors",
+        "records",
+        "shapes",
+        "modes",
+        "device",
+        "models",
+        "graph",
+        "graph.from_onnx",
+        "runtime",
+        "compiling",
+    }
+    | {"profiling", "cost"},
     "report": {"errors", "files", "records", "guidelines", "profiling"},
 }
 LAYERS["export"] = {"errors", "files", "shapes", "finite", "outputs", "data"}

@@ -120,3 +120,15 @@ def test_other_weights_have_the_scale_of_those_that_were() -> None:
     before, after = (max(each.constants.items(), key=lambda item: item[1].size)[1] for each in (graph, edited))
     assert after.shape == (500, 256, 1, 1)
     assert after.std() == pytest.approx(before.std() / 2, rel=0.02)
+
+
+def test_which_widths_can_all_be_chosen() -> None:
+    made = drawing()
+    stem, branch = made.conv("x", 4), made.conv("x", 8)
+    whole = made.conv(made.node(Concat(1), stem, branch), 12)
+    total = made.node(Add(), whole, made.node(Concat(1), stem, branch))
+    last = made.conv(made.conv(total, 6, groups=3), 2)
+    widths = Widths(made.builder.graph([last]))
+    assert widths.independent([stem, branch, whole, last]) == [stem, branch]
+    assert widths.independent([whole, stem, branch]) == [whole, stem]
+    assert (widths.multiple(whole), widths.multiple(branch)) == (3, 1)

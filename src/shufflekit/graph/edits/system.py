@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from fractions import Fraction
 
 from shufflekit.graph.edits.size import ONE, Size, difference
@@ -100,6 +101,26 @@ class System:
         self._follow(widths, {*wanted, *fixed})
         return {variable: widths[self.group(variable)] for variable in self.widths}
 
+    def independent(self, groups: Iterable[int]) -> list[int]:
+        """Those of some groups whose widths can all be chosen: none follows from the ones before it."""
+        known = {*map(self.group, self.fixed), ONE}
+        rows = [self._row(equation) for equation, _ in self._equations]
+        whole, found = _rank(rows, known), []
+        for group in groups:
+            if group not in known and _rank(rows, known | {group}) == whole:
+                known.add(group)
+                found.append(group)
+        return found
+
+    def multiple(self, group: int) -> int:
+        """What a width must be a multiple of, as groups of convolutions and shuffles have it."""
+        parts = [
+            count // math.gcd(count, size.parts[0][0])
+            for size, count in self._divided
+            if len(size.parts) == 1 and self.group(size.parts[0][1]) == group
+        ]
+        return math.lcm(*parts)
+
     def _follow(self, widths: dict[int, int], known: set[int]) -> None:
         """Changes widths that are not known until every equation holds."""
         equations = [(self._row(equation), node) for equation, node in self._equations]
@@ -142,6 +163,20 @@ class System:
         self._group[second] = first
         if second in self.fixed:
             self.fixed.setdefault(first, self.fixed[second])
+
+
+def _rank(rows: Sequence[_Row], known: Set[int]) -> int:
+    """How many equations say something of their own about widths that are not known."""
+    pivots: list[tuple[int, _Row]] = []
+    for row in rows:
+        left = {group: factor for group, factor in row.items() if group not in known}
+        for pivot, other in pivots:
+            if times := left.get(pivot):
+                left = _less(left, other, times)
+        if left:
+            pivot, factor = next(iter(left.items()))
+            pivots.append((pivot, {group: each / factor for group, each in left.items()}))
+    return len(pivots)
 
 
 def _less(row: _Row, other: _Row, times: Fraction) -> _Row:

@@ -9,7 +9,7 @@ equal, that is an equation. Inputs and outputs of the network stay as they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -128,6 +128,26 @@ class Widths:
         for node in self.graph.nodes:
             builder.add(replace(node, operator=self._operator(node, solved), activation=self._activation(node, solved)))
         return builder.graph(self.graph.outputs)
+
+    def independent(self, writers: Iterable[str]) -> list[str]:
+        """Those of some writers whose widths can all be chosen; the others must stay, or follow."""
+        names = {self.system.group(self._writes[writer]): writer for writer in writers}
+        return [names[group] for group in self.system.independent(names)]
+
+    def multiple(self, writer: str) -> int:
+        """What the width that a node writes must be a multiple of."""
+        return self.system.multiple(self.system.group(self._writes[writer]))
+
+    def flops(self, changes: Mapping[str, int]) -> int:
+        """Multiply-adds of convolutions and linear layers after some nodes write other widths, see `follow`."""
+        solved, total = self._solved(changes), 0
+        for node in self.graph.nodes:
+            if isinstance(node.operator, Conv | ConvTranspose | Linear):
+                weights = math.prod(size.value(solved) for size in self.dims[node.inputs[1]])
+                sides = self.dims[node.inputs[0] if isinstance(node.operator, ConvTranspose) else node.output]
+                places = sides[:-1] if isinstance(node.operator, Linear) else sides[1:]
+                total += weights * math.prod(size.value(solved) for size in places)
+        return total
 
     def _solved(self, changes: Mapping[str, int]) -> dict[int, int]:
         wanted: dict[int, int] = {}
