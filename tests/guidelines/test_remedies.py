@@ -39,7 +39,8 @@ class Stopwatch:
         widths = tuple(graph.values[name].sizes[0] for name in ("conv2d", "conv2d_1"))
         return lambda: widths
 
-    def race(self, before: Callable, after: Callable, *, share: float, most_seconds: float) -> Difference:
+    def race(self, before: Callable, after: Callable, *, share: float, most_seconds: float, clock: Callable) -> Difference:
+        assert clock() > 0
         assert before() == (8, 8)
         self.races.append((after(), share, most_seconds))
         self.now += self.takes
@@ -77,9 +78,15 @@ def test_what_time_does_not_reach_and_what_is_refused_says_so(graph, monkeypatch
 
 def test_time_is_kept_for_the_combination(graph, monkeypatch):
     watch = Stopwatch(monkeypatch, {(16, 8): 0.3, (8, 16): 0.5, (16, 16): 0.7}, takes=3.0)
-    edits = [widened("conv2d", 16), widened("conv2d_1", 16), widened("conv2d", 24)]
+    edits = [widened("conv2d", 16), widened("conv2d_1", 16, 1), widened("conv2d", 24)]
     found, (untried,) = measure_remedies(graph, edits, watch.prepare, 10.5)
     assert (found[0].gain_ms, untried.text) == (0.7, "conv2d of 24")
+
+
+def test_changes_of_the_same_findings_are_not_combined(graph, monkeypatch):
+    watch = Stopwatch(monkeypatch, {(16, 8): 0.3, (8, 16): 0.5})
+    found, untried = measure_remedies(graph, [widened("conv2d", 16), widened("conv2d_1", 16)], watch.prepare, 20.0)
+    assert (len(found), untried) == (2, ())
 
 
 def test_a_combination_that_cannot_be_is_untried(graph, monkeypatch):

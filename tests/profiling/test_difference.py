@@ -13,7 +13,6 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ns = 0
-        monkeypatch.setattr(difference.time, "perf_counter_ns", lambda: self.ns)
         monkeypatch.setattr(difference.time, "perf_counter", lambda: self.ns / 1e9)
         self.order: list[str] = []
 
@@ -34,7 +33,8 @@ def unsteady(low: float, high: float) -> Iterator[float]:
 
 
 def race(clock: Clock, before: Iterator[float], after: Iterator[float], **options: float) -> Difference:
-    return measure_difference(lambda: clock.work("a", before), lambda: clock.work("b", after), **options)
+    works = [lambda: clock.work("a", before), lambda: clock.work("b", after)]
+    return measure_difference(*works, clock=lambda: clock.ns, **options)
 
 
 def test_a_narrow_interval_ends_it(monkeypatch):

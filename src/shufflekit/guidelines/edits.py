@@ -16,7 +16,7 @@ from shufflekit.graph.edits.refit import refit
 from shufflekit.graph.edits.shuffles import shuffles
 from shufflekit.graph.edits.widths import Widths
 from shufflekit.graph.operator import Operator, RefusedError
-from shufflekit.graph.ops.activations import Activation, Relu, Relu6
+from shufflekit.graph.ops.activations import Activation, Clamp, Relu, Relu6
 from shufflekit.graph.ops.arithmetic import Add
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.moves import Concat
@@ -232,7 +232,7 @@ def _fewer(subject: _Subject, numbers: Sequence[int]) -> Iterator[Edit]:
 def _kinds(graph: Graph) -> Iterator[tuple[str, str, Callable[[Graph], Graph], list[str]]]:
     costly: dict[str, list[str]] = defaultdict(list)
     for node in graph.nodes:
-        if isinstance(node.operator, Activation) and not isinstance(node.operator, Relu | Relu6):
+        if isinstance(node.operator, Activation) and not isinstance(node.operator, Relu | Relu6 | Clamp):
             costly[node.op].append(node.output)
     for name, outputs in costly.items():
         swap = partial(_swap_activation, name=name)

@@ -29,6 +29,7 @@ def measure_remedies(
     prepare: Callable[[Graph], Run],
     seconds: float,
     tell: Callable[[str], None] = lambda _: None,
+    clock: Callable[[], int] = time.perf_counter_ns,
 ) -> tuple[tuple[Remedy, ...], tuple[Untried, ...]]:
     """Makes edits in their order and races each with the graph as it is.
 
@@ -38,16 +39,24 @@ def measure_remedies(
         prepare: makes what runs a graph once.
         seconds: for all of it; the edits that are not reached are untried.
         tell: called with what is measured next.
+        clock: by which they are raced, see `measure_difference`.
 
     Returns:
         What was measured, the largest gain first, and what was not.
     """
-    return _Trying(graph, prepare, seconds, tell).all(edits)
+    return _Trying(graph, prepare, seconds, tell, clock).all(edits)
 
 
 class _Trying:
-    def __init__(self, graph: Graph, prepare: Callable[[Graph], Run], seconds: float, tell: Callable[[str], None]) -> None:
-        self.graph, self.prepare, self.seconds, self.tell = graph, prepare, seconds, tell
+    def __init__(
+        self,
+        graph: Graph,
+        prepare: Callable[[Graph], Run],
+        seconds: float,
+        tell: Callable[[str], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self.graph, self.prepare, self.seconds, self.tell, self.clock = graph, prepare, seconds, tell, clock
         self.end = time.perf_counter() + seconds
         self.before = prepare(graph)
         self.counts = count_graph(graph)
@@ -58,17 +67,22 @@ class _Trying:
 
     def all(self, edits: Sequence[Edit]) -> tuple[tuple[Remedy, ...], tuple[Untried, ...]]:
         for edit in edits:
-            kept = _RACE_SECONDS + _LEAST_SECONDS if len(self._gaining()) > 1 else 0.0  # for their combination
+            kept = _RACE_SECONDS + _LEAST_SECONDS if len(self._best()) > 1 else 0.0  # for their combination
             self._try(edit, kept)
-        best = self._gaining()[:_COMBINED]
+        best = self._best()
         if len(best) > 1:
-            self._try(combined([edit for _, edit in best]), 0.0)
+            self._try(combined(best), 0.0)
         ranked = sorted((remedy for remedy, _ in self.measured), key=lambda remedy: -remedy.gain_ms)
         return tuple(ranked), tuple(self.untried)
 
-    def _gaining(self) -> list[tuple[Remedy, Edit]]:
-        found = [(remedy, edit) for remedy, edit in self.measured if remedy.gains]
-        return sorted(found, key=lambda each: -each[0].gain_ms)
+    def _best(self) -> list[Edit]:
+        """Those that gain most, each about other findings."""
+        gaining = sorted((each for each in self.measured if each[0].gains), key=lambda each: -each[0].gain_ms)
+        found: list[Edit] = []
+        for _, edit in gaining:
+            if not any(set(edit.findings) & set(other.findings) for other in found):
+                found.append(edit)
+        return found[:_COMBINED]
 
     def _try(self, edit: Edit, kept: float) -> None:
         left = self.end - time.perf_counter() - kept
@@ -90,7 +104,8 @@ class _Trying:
         counts = count_graph(graph)
         share = self.counts.flops / counts.flops if counts.flops else 1.0
         left = max(_LEAST_SECONDS, self.end - time.perf_counter() - kept)
-        found = measure_difference(self.before, after, share=share, most_seconds=min(_RACE_SECONDS, left))
+        most = min(_RACE_SECONDS, left)
+        found = measure_difference(self.before, after, share=share, most_seconds=most, clock=self.clock)
         sizes = (self.counts.flops, counts.flops), (self.counts.params, counts.params)
         self.measured.append((_remedy(edit, found, *sizes), edit))
 

@@ -46,6 +46,7 @@ def measure_difference(
     *,
     share: float = 1.0,
     most_seconds: float = 3.0,
+    clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Difference:
     """Runs both in turn until the interval of the difference is narrow or below 0, or the time is up.
 
@@ -54,6 +55,7 @@ def measure_difference(
         after: another one.
         share: what of the second work's time counts: where it does more than the first, as much as that does.
         most_seconds: go on for no longer, but 12 rounds at least.
+        clock: ns; of works on the calling thread alone `time.thread_time_ns` leaves out what other programs take in between.
 
     Example:
         >>> found = measure_difference(lambda: sum(range(9000)), lambda: sum(range(3000)), most_seconds=0.1)
@@ -61,34 +63,34 @@ def measure_difference(
         (True, True)
     """
     settle_allocator()
-    calls = [_calls(run) for run in (before, after)]
+    calls = [_calls(run, clock) for run in (before, after)]
     rounds: list[tuple[float, float]] = []
     end = time.perf_counter() + most_seconds
     while len(rounds) < _LEAST_ROUNDS or (time.perf_counter() < end and not _is_known(rounds, share)):
         # What runs second in a round finds another state of the machine: each does so every other time.
         if len(rounds) % 2:
-            late = _block_ms(after, calls[1])
-            rounds.append((_block_ms(before, calls[0]), late))
+            late = _block_ms(after, calls[1], clock)
+            rounds.append((_block_ms(before, calls[0], clock), late))
         else:
-            rounds.append((_block_ms(before, calls[0]), _block_ms(after, calls[1])))
+            rounds.append((_block_ms(before, calls[0], clock), _block_ms(after, calls[1], clock)))
     gain = summarize([a - share * b for a, b in rounds])
     first, second = (summarize([each[place] for each in rounds]).median_ms for place in (0, 1))
     return Difference(first, second, gain.median_ms, gain.low_ms, gain.high_ms, len(rounds))
 
 
-def _calls(run: Callable[[], object]) -> int:
+def _calls(run: Callable[[], object], clock: Callable[[], int]) -> int:
     """How often it runs in a few ms."""
-    took = min(_block_ms(run, 1) for _ in range(_WARM_UP))
+    took = min(_block_ms(run, 1, clock) for _ in range(_WARM_UP))
     return max(_LEAST_CALLS, math.ceil(_BLOCK_MS / max(took, 1e-3)))
 
 
-def _block_ms(run: Callable[[], object], calls: int) -> float:
+def _block_ms(run: Callable[[], object], calls: int, clock: Callable[[], int]) -> float:
     """ms of the quickest of some calls."""
     times = []
     for _ in range(calls):
-        start = time.perf_counter_ns()
+        start = clock()
         run()
-        times.append(time.perf_counter_ns() - start)
+        times.append(clock() - start)
     return min(times) / 1e6
 
 
