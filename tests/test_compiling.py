@@ -227,3 +227,56 @@ def test_a_torch_network_lacks_what_the_capture_and_the_engine_lack_in_one_line(
         f"compile: operators aten.cumsum {where}, aten.sort {where}, aten.cummax {where} are not supported; "
         f"local_response_norm {where}: beta must be a multiple of 0.25 from 0.25 to 4, found 0.3"
     )
+
+
+# In bytes.
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+
+
+def test_a_network_is_rounded_by_images_and_its_plan_says_how(tmp_path: Path) -> None:
+    net, x = small(), numbers(20, 3, 6, 5)
+    exact, found = sk.compile(net, (1, 3, 6, 5)), sk.compile(net, (1, 3, 6, 5), int8=x)
+    assert exact.quantization is None
+    assert found.quantization is not None
+    assert [step.name for step in found.quantization.steps if step.operator != "adaptive_avg_pool"] == ["0", "2", "5"]
+    difference = np.abs(found(x) - exact(x)).max() / np.abs(exact(x)).max()
+    assert 1e-5 < difference < 0.05
+    found.save(tmp_path / "net.plan")
+    assert sk.load(tmp_path / "net.plan").quantization == found.quantization
+
+
+def test_an_onnx_file_is_rounded_too(tmp_path: Path) -> None:
+    path = file(tmp_path, NODES[:1], {"image": ("N", 3, 6, 5)}, ["maps"], w=numbers(4, 3, 1, 1))
+    x = numbers(8, 3, 6, 5)
+    found = sk.compile(path, int8=x, weight_bits=7)
+    assert found.quantization is not None
+    assert found.quantization.weight_bits == 7
+    (exact,) = in_runtime(path, image=x)
+    assert 1e-5 < np.abs(found(x) - exact).max() / np.abs(exact).max() < 0.03
+
+
+def test_what_loses_nearly_all_is_warned_of() -> None:
+    net = nn.Conv2d(3, 2, 1, bias=False)
+    net.weight.data = torch.tensor([[1e4, -1e4, 1.0], [1e4, -1e4, 2.0]]).reshape(2, 3, 1, 1)
+    x = np.repeat(numbers(20, 1, 6, 5), 3, 1)
+    with pytest.warns(UserWarning, match=r"output conv2d must have 20 dB .* step .* loses most.*--keep"):
+        sk.compile(net, (1, 3, 6, 5), int8=x, only=["conv2d"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": ["0"]}, "keep: needs int8, the images to learn ranges from"),
+        ({"only": ["0"]}, "only: needs int8, the images to learn ranges from"),
+        ({"int8": np.zeros((1, 3, 7, 5), np.float32)}, r"images must be \(N, 3, 6, 5\) float32"),
+    ],
+)
+def test_rounding_that_cannot_be_is_refused(options: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        sk.compile(small(), (1, 3, 6, 5), **options)

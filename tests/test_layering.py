@@ -22,6 +22,7 @@ LAYERS: dict[str, set[str]] = {
     "outputs": {"errors", "modes"},
     "records": {"errors"},
     "finite": {"errors"},
+    "quantization": {"errors"},
     "device": {"environment", "errors", "records", "files", "_native"},
     "models": {"environment", "errors", "files", "modes"},
     "weights": {"environment", "errors", "files", "models", "modes"},
@@ -47,8 +48,10 @@ LAYERS: dict[str, set[str]] = {
     "plan.kernels": set(),
     "plan.program": {"errors", "records", "plan.kernels"},
     "plan": {"graph", "plan.kernels", "plan.program"},
-    "runtime": {"errors", "files", "plan.program", "device", "_native"},
-    "compiling": {"errors", "finite", "outputs", "shapes", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"},
+    "runtime": {"errors", "files", "plan.program", "device", "quantization", "_native"},
+    "quantize": {"errors", "graph", "plan", "quantization", "runtime"},
+    "compiling": {"errors", "finite", "outputs", "shapes", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"}
+    | {"quantize"},
     "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
     "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},
@@ -73,7 +76,7 @@ LAYERS["bench"] |= {"files", "export", "_native"}
 LAYERS["reproduce"] = {"errors", "records", "files", "modes", "device", "models", "data", "train", "detect", "cost"}
 LAYERS["reproduce"] |= {"compiling", "profiling", "export", "bench"}
 LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch"}
-LAYERS["cli"] -= {"plan", "plan.kernels", "plan.program"}
+LAYERS["cli"] -= {"plan", "plan.kernels", "plan.program", "quantization", "quantize"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
 # These load without torch: on a machine without it they measure a device, read images and run a plan.
@@ -92,6 +95,8 @@ WITHOUT_TORCH = (
     "graph.rewrites",
     "graph.simplify",
     "plan",
+    "quantization",
+    "quantize",
     "runtime",
     "bench.cold_start",
     "bench.runtimes",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,11 @@ def compile(  # noqa: A001  # the word that torch uses too
     threads: int = 1,
     name: str = "",
     info: Mapping[str, Any] | None = None,
+    *,
+    int8: Any = None,
+    weight_bits: int = 8,
+    keep: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> Engine:
     """Compiles a network as it is in evaluation; a module is left as it was.
 
@@ -44,6 +51,11 @@ def compile(  # noqa: A001  # the word that torch uses too
         threads: of one call.
         name: of the plan; the network's architecture, its class or its file by default.
         info: plain data to keep in the plan, beside what `pretrained_cfg` or the file says of preprocessing and classes.
+        int8: images, prepared as the network's input, from which ranges are learnt: steps then compute on bytes. An array
+            (N, C, H, W) float32, or batches of such. `Engine.quantization` says what each step loses by it.
+        weight_bits: 8, or 7 for processors and browsers whose sums of 8 would not fit in 16 bits.
+        keep: names of steps or modules that stay in float32 all the same.
+        only: likewise, that alone are rounded.
 
     Raises:
         UsageError: the network has operators that the engine does not have, what it computes of an image depends on the number
@@ -57,10 +69,11 @@ def compile(  # noqa: A001  # the word that torch uses too
         >>> engine(np.zeros((5, 3, 9, 9), np.float32)).shape
         (5, 8, 7, 7)
     """
+    rounding = _Rounding(int8, weight_bits, keep, only, threads)
     if isinstance(model, Path) or (isinstance(model, str) and model.endswith(".onnx")):
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
-        return _compile_file(model, threads, name, info)
+        return _compile_file(model, threads, name, info, rounding)
     module = _checked_module(model)
     if input_shape is None:
         raise UsageError("input_shape: must be (N, C, H, W), whole numbers of 1 or more, found None")
@@ -70,7 +83,32 @@ def compile(  # noqa: A001  # the word that torch uses too
     if about.get("detection", {}).get("form") == "regions":
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
     graph = simplify(capture(module, input_shape))
-    return Engine(build(graph, name, {**about, **(info or {})}).to_bytes(), threads)
+    return _engine(graph, name, {**about, **(info or {})}, threads, rounding)
+
+
+@dataclass(frozen=True)
+class _Rounding:
+    """What is asked of the rounding to bytes; nothing without images."""
+
+    images: Any
+    weight_bits: int
+    keep: Sequence[str]
+    only: Sequence[str]
+    threads: int
+
+    def of(self, graph: Graph) -> tuple[Graph, dict[str, Any]]:
+        """The graph in bytes, and plain data for the plan."""
+        if self.images is None:
+            for name in ("keep", "only"):
+                if getattr(self, name):
+                    raise UsageError(f"{name}: needs int8, the images to learn ranges from")
+            return graph, {}
+        from shufflekit.quantize import quantize
+
+        graph, found = quantize(graph, self.images, self.weight_bits, self.keep, self.only, self.threads)
+        if found.warning:
+            warnings.warn(found.warning, stacklevel=4)
+        return graph, {"quantization": found.to_json()}
 
 
 def capture(model: nn.Module, input_shape: Shapes) -> Graph:
@@ -115,6 +153,26 @@ def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwor
     return from_onnx.load_onnx(path, input_shape, _lacks)
 
 
+def shapes_of_file(path: str | Path, given: Shapes | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of each input of an ONNX file by name, its batch first; nothing is compiled.
+
+    Args:
+        path: of the file.
+        given: as `load_onnx` takes it; it says the batch too, where the file leaves that open and it would be 1.
+
+    Raises:
+        InputError: no such file, no sound one, or one whose inputs are no floats.
+        UsageError: a shape is not that of the file's input, or is needed.
+        MissingExtraError: the package onnx is not installed.
+
+    Example:
+        >>> shapes_of_file("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    return from_onnx.input_shapes(path, given)
+
+
 def _lacks(graph: Graph) -> Refusals:
     """What the engine lacks of a graph, which has inputs in the place of what could not be read."""
     return lacks(simplify(graph))
@@ -145,12 +203,19 @@ def difference_to(reference: Callable[..., list[Array]], engine: Engine, name: s
     return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
-def _compile_file(network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None) -> Engine:
+def _compile_file(network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None, rounding: _Rounding) -> Engine:
     try:
-        program = build(simplify(network.graph), name or network.name, {**network.info, **(info or {})})
+        about = {**network.info, **(info or {})}
+        return _engine(simplify(network.graph), name or network.name, about, threads, rounding)
     except UsageError as error:
-        raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
-    return Engine(program.to_bytes(), threads)
+        if str(error).startswith("compile: "):
+            raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
+        raise
+
+
+def _engine(graph: Graph, name: str, info: Mapping[str, Any], threads: int, rounding: _Rounding) -> Engine:
+    graph, about = rounding.of(graph)
+    return Engine(build(graph, name, {**info, **about}).to_bytes(), threads)
 
 
 def _checked_module(model: object) -> nn.Module:

@@ -33,15 +33,19 @@ class Builder:
         self.nodes: dict[str, Node] = {}  # by what they write, in an order in which they can run
         self.values: dict[str, Value] = {}
         self.constants: dict[str, NDArray[np.float32]] = {}
+        self.grids: dict[str, NDArray[np.float32]] = {}
 
     def input(self, name: str, shape: Shape) -> str:
         self.inputs.append(name)
         self.values[name] = Value(name, shape)
         return name
 
-    def constant(self, name: str, array: Array) -> str:
-        """Kept as float32."""
+    def constant(self, name: str, array: Array, grid: Array | None = None) -> str:
+        """Kept as float32; with a grid it is whole numbers times that."""
         self.constants[name] = np.asarray(array, np.float32)
+        self.grids.pop(name, None)
+        if grid is not None:
+            self.grids[name] = np.asarray(grid, np.float32)
         return name
 
     def add(self, node: Node) -> str:
@@ -76,4 +80,5 @@ class Builder:
         nodes = live(self.nodes.values(), outputs)
         read = {name for node in nodes for name in node.reads}
         constants = {name: array for name, array in self.constants.items() if name in read}
-        return Graph(tuple(self.inputs), outputs, nodes, self.values, constants)
+        grids = {name: scale for name, scale in self.grids.items() if name in read}
+        return Graph(tuple(self.inputs), outputs, nodes, self.values, constants, grids)

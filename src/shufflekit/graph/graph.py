@@ -76,13 +76,20 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in an order in which they can run."""
+    """Nodes in an order in which they can run.
+
+    Args:
+        grids: the scale of each constant that is whole numbers from -128 to 127 times that, broadcast to its shape: one for
+            each output channel, or where planes that a convolution reads have scales of their own, what one step of its sums is
+            worth over the scale of the input channel.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     values: Mapping[str, Value]
     constants: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    grids: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def readers(self) -> Counter[str]:
         """How often each value is read, by nodes and as an output."""

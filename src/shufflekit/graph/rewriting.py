@@ -19,7 +19,7 @@ class Rewriting(Builder):
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         self.inputs = list(graph.inputs)
-        self.values, self.constants = dict(graph.values), dict(graph.constants)
+        self.values, self.constants, self.grids = dict(graph.values), dict(graph.constants), dict(graph.grids)
         self._readers = graph.readers()
 
     def producer(self, value: str) -> Node | None:

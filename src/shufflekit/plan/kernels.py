@@ -536,6 +536,7 @@ class Affine(_Plain):
 
     kernel = "affine"
     weights = ("scale", "shift")
+    takes_input = True
 
     @property
     def params(self) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shufflekit import _native
     from shufflekit.device import Device
     from shufflekit.plan.program import Program
+    from shufflekit.quantization import Quantization
 
 _MOST_THREADS = 256
 
@@ -220,6 +221,14 @@ class Engine:
         if self._program is None:  # no cached_property, which before Python 3.12 has a lock, that a fork may find held
             self._program = Program.from_bytes(self._native.content)
         return self._program
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """How the network was rounded to bytes and what each step lost by it; None of one in float32. It prints as a table."""
+        from shufflekit.quantization import Quantization
+
+        found = self.program.info.get("quantization")
+        return None if found is None else Quantization.from_json(found)
 
     def __repr__(self) -> str:
         program = self.program

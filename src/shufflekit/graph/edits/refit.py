@@ -128,7 +128,7 @@ class _Fitting:
             return name
         array = self.graph.constants[name]
         if needed is None or tuple(needed) == array.shape:
-            return self.made.constant(name, array)
+            return self.made.constant(name, array, self.graph.grids.get(name))
         return self.made.constant(f"{node.name}.{place}.fitted", drawn(array, needed, self.random))
 
 
@@ -150,7 +150,7 @@ def _with_names(graph: Graph, outputs: tuple[str, ...]) -> Graph:
     made = Builder()
     for name in graph.inputs:
         made.input(name, graph.values[name].shape)
-    made.constants = dict(graph.constants)
+    made.constants, made.grids = dict(graph.constants), dict(graph.grids)
     for node in graph.nodes:
         residual = named(node.residual) if node.residual else ""
         made.add(replace(node, inputs=tuple(map(named, node.inputs)), output=named(node.output), residual=residual))

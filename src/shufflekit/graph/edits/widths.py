@@ -124,7 +124,10 @@ class Widths:
             builder.input(name, self.graph.values[name].shape)
         for name, array in self.graph.constants.items():
             shape = tuple(size.value(solved) for size in self.dims.get(name, _numbers(array.shape)))
-            builder.constant(name, array if shape == array.shape else drawn(array, shape, random))
+            if shape == array.shape:
+                builder.constant(name, array, self.graph.grids.get(name))
+            else:
+                builder.constant(name, drawn(array, shape, random))
         for node in self.graph.nodes:
             builder.add(replace(node, operator=self._operator(node, solved), activation=self._activation(node, solved)))
         return builder.graph(self.graph.outputs)

@@ -88,6 +88,32 @@ def load_onnx(
     return OnnxNetwork(graph, file.path.stem, info)
 
 
+def input_shapes(path: str | Path, given: Shapes | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of each input of a file by name, its batch first.
+
+    Args:
+        path: of the file.
+        given: as `load_onnx` takes it; it says the batch too, where the file leaves that open and it would be 1.
+
+    Raises:
+        InputError: no such file, no sound one, or one whose inputs are no floats.
+        UsageError: a shape is not that of the file's input, or is needed.
+
+    Example:
+        >>> input_shapes("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    file = read(Path(path))
+    _check_inputs(file)
+    found = {}
+    shapes = {} if given is None else shapes_of(given, [source.name for source in file.inputs], "shape")
+    for source, sizes in zip(file.inputs, _sizes(file, given).values()):
+        own, wanted = source.sizes[0], shapes.get(source.name, (1,))[0]
+        found[source.name] = (own if isinstance(own, int) else wanted, *sizes)
+    return found
+
+
 def _check_floats(file: OnnxFile) -> None:
     found = Counter(
         node.operator for node in file.nodes if node.operator.rpartition(".")[2].startswith(("QLinear", *_QUANTISED))

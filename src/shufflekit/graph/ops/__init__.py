@@ -44,6 +44,7 @@ from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.quantize import FakeQuantize
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resize import Resize
@@ -58,5 +59,6 @@ OPERATORS: tuple[type[Operator], ...] = (
     *(Sigmoid, Hardsigmoid, LogSigmoid, Tanh, Softplus, Erf),
     *(Exp, Log, Power, Sqrt, Rsqrt, Reciprocal, Abs, Floor, Ceil, Round),
     *(Add, Sub, Mul, Div, Minimum, Maximum, Pow),
+    FakeQuantize,
     *(Pad, Reshape, Permute, Slice, Take, Concat, Expand, Repeat),
 )

@@ -1,0 +1,165 @@
+"""From a graph in float32 and images to a graph whose steps compute on bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from shufflekit.graph import Builder, Graph, Node
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.quantize.observe import Array, Moments, histograms, moments
+from shufflekit.quantize.places import Planes, in_bytes, is_product, keeps_planes, opened, planes_of
+from shufflekit.quantize.ranges import Scales, least_squares, scales_of
+from shufflekit.quantize.weights import learnt, nearest, scales_of_rows
+
+Batches = Sequence[Sequence[Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """A product's weights as whole numbers, (K, C / groups, ...), and the scale of each row."""
+
+    whole: Array
+    scale: Array
+    input_scale: Array  # of the channel that each weight meets
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A network and what was seen of it: all that quantising needs, whichever steps are to be in bytes."""
+
+    graph: Graph
+    planes: Planes
+    scales: Scales
+    moments: Mapping[str, Moments]
+    squares: Array
+    batches: Batches
+    threads: int
+
+    @property
+    def products(self) -> list[Node]:
+        """Those whose inputs are whole planes, each with a scale of its own."""
+        return [node for node in self.graph.nodes if is_product(node, self.graph) and (self.of(node.inputs[0]) >= 0).all()]
+
+    def of(self, value: str) -> Array:
+        """The planes that a value holds."""
+        return self.planes.of[value]
+
+
+def study(graph: Graph, batches: Batches, threads: int = 1) -> Study:
+    """Runs a simplified graph on images and learns its ranges.
+
+    Args:
+        batches: for each batch one array an input.
+    """
+    graph = opened(graph)
+    planes = planes_of(graph)
+    names = list(planes.first)
+    found = histograms(graph, names, batches, threads)
+    bounds = [least_squares(found[name]) for name in names]
+    squares = np.concatenate([found[name].mean_squares for name in names])
+    products = [node for node in graph.nodes if is_product(node, graph)]
+    seen = moments(graph, products, batches, threads)
+    each = [scales_of(low, high) for low, high in bounds]
+    scales = Scales(np.concatenate([one.scale for one in each]), np.concatenate([one.zero_point for one in each]))
+    return Study(graph, planes, scales, seen, squares, batches, threads)
+
+
+def groups_of(node: Node) -> int:
+    """Of a product."""
+    return node.operator.groups if isinstance(node.operator, Conv) else 1
+
+
+def input_scales(found: Study, node: Node) -> Array:
+    """The scale of the plane that each weight of a product meets: (K, C / groups, 1, ...), or (1, C) of one group."""
+    each = found.scales.scale[found.of(node.inputs[0])]
+    weights = found.graph.constants[node.inputs[1]]
+    groups = groups_of(node)
+    rows = np.repeat(each.reshape(groups, -1), len(weights) // groups, 0)
+    return rows.reshape(*rows.shape, *(1,) * (weights.ndim - 2))
+
+
+def round_weights(found: Study, node: Node, bits: int) -> Rounded:
+    """Of a product, its input's scales folded in before."""
+    most = 2 ** (bits - 1) - 1
+    weights = found.graph.constants[node.inputs[1]].astype(np.float64)
+    scales = input_scales(found, node)
+    groups = groups_of(node)
+    folded = (weights * scales).reshape(groups, len(weights) // groups, -1)
+    met = np.broadcast_to(scales, weights.shape).reshape(groups, len(weights) // groups, -1)[:, 0].astype(np.float64)
+    seen = found.moments.get(node.name)
+    if seen is None:
+        scale = scales_of_rows(folded, np.ones(met.shape), most)
+        whole = nearest(folded, scale, most)
+    else:
+        covariance = seen.covariance() / (met[:, :, None] * met[:, None, :])
+        scale = scales_of_rows(folded, np.einsum("gtt->gt", covariance), most)
+        whole = learnt(folded, covariance, scale, most)
+    return Rounded(whole.reshape(weights.shape), scale.reshape(-1), scales)
+
+
+def corrected_biases(found: Study, rounded: Mapping[str, Rounded]) -> dict[str, Array]:
+    """Biases that make up for what rounded weights change of the mean; of products whose inputs were looked at."""
+    seen = [node for node in found.products if node.name in rounded and node.name in found.moments]
+    return {node.name: _corrected_bias(found, node, rounded[node.name]) for node in seen}
+
+
+def _corrected_bias(found: Study, node: Node, rounded: Rounded) -> Array:
+    seen = found.moments[node.name]
+    weights = found.graph.constants[node.inputs[1]].astype(np.float64)
+    rows = rounded.scale.reshape(-1, *(1,) * (weights.ndim - 1)).astype(np.float64)
+    less = weights - rounded.whole * rows / rounded.input_scale
+    less = less.reshape(len(seen.sums), -1, seen.sums.shape[1])
+    shift: Array = np.einsum("grt,gt->gr", less, seen.sums / seen.count).reshape(-1)
+    return shift + (found.graph.constants[node.inputs[2]] if len(node.inputs) > 2 else 0.0)
+
+
+def quantized_graph(found: Study, weights: Mapping[str, Rounded], biases: Mapping[str, Array]) -> Graph:
+    """The graph with these products in bytes.
+
+    Args:
+        weights: by the name of the product; every other one stays in float32.
+        biases: that take the place of a product's own.
+    """
+    graph, builder = found.graph, Builder()
+    wanted = in_bytes(graph, weights)
+    builder.inputs, builder.values = list(graph.inputs), dict(graph.values)
+    builder.constants, builder.grids = dict(graph.constants), dict(graph.grids)
+    names: dict[str, str] = {}
+    for name in graph.inputs:
+        _put_grid(builder, found, name, wanted, names)
+    for node in graph.nodes:
+        is_float = is_product(node, graph) and node.name not in weights
+        read = {} if is_float else names
+        node = replace(
+            node, inputs=tuple(read.get(name, name) for name in node.inputs), residual=read.get(node.residual, node.residual)
+        )
+        if node.name in weights:
+            node = on_grid(builder, node, weights[node.name], biases.get(node.name))
+        builder.add(node)
+        if not keeps_planes(node):
+            _put_grid(builder, found, node.output, wanted, names)
+    return builder.graph(graph.outputs)
+
+
+def _put_grid(builder: Builder, found: Study, value: str, wanted: Collection[str], names: dict[str, str]) -> None:
+    if value not in wanted:
+        return
+    own = found.planes.own(value)
+    scale, zero = found.scales.scale[own].tolist(), found.scales.zero_point[own].tolist()
+    names[value] = builder.add(Node(FakeQuantize(tuple(scale), tuple(zero)), f"{value}.bytes", "", (value,), f"{value}.bytes"))
+
+
+def on_grid(builder: Builder, node: Node, found: Rounded, bias: Array | None) -> Node:
+    """A product with rounded weights, and a bias of whole multiples of each row's scale."""
+    rows = found.scale.reshape(-1, *(1,) * (found.whole.ndim - 1))
+    grid = (rows / found.input_scale).astype(np.float32)
+    weights = builder.constant(f"{node.name}.rounded", (found.whole * grid).astype(np.float32), grid)
+    if bias is None and len(node.inputs) < 3:
+        return replace(node, inputs=(node.inputs[0], weights))
+    given = builder.constants[node.inputs[2]] if bias is None else bias
+    name = builder.constant(f"{node.name}.rounded_bias", np.rint(given / found.scale.astype(np.float64)) * found.scale)
+    return replace(node, inputs=(node.inputs[0], weights, name))
