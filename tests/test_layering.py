@@ -44,6 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "graph": {"errors"},
     "graph.from_torch": {"errors", "modes", "shapes", "graph"},
     "graph.from_onnx": {"errors", "shapes", "graph"},
+    "graph.to_torch": {"graph"},
     "cost": {"errors", "records", "modes", "shapes", "device", "graph", "plan.kernels", "plan.program"},
     "plan.kernels": set(),
     "plan.program": {"errors", "records", "plan.kernels"},
@@ -75,7 +76,7 @@ LAYERS["bench"] = {"errors", "records", "modes", "finite", "outputs", "device", 
 LAYERS["bench"] |= {"files", "export", "_native"}
 LAYERS["reproduce"] = {"errors", "records", "files", "modes", "device", "models", "data", "train", "detect", "cost"}
 LAYERS["reproduce"] |= {"compiling", "profiling", "export", "bench"}
-LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch"}
+LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch", "graph.to_torch"}
 LAYERS["cli"] -= {"plan", "plan.kernels", "plan.program", "quantization", "quantize"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
@@ -91,9 +92,11 @@ WITHOUT_TORCH = (
     "compiling",
     "graph.builder",
     "graph.from_onnx",
+    "graph.edits",
     "graph.ops",
     "graph.rewrites",
     "graph.simplify",
+    "graph.to_onnx",
     "plan",
     "quantization",
     "quantize",
