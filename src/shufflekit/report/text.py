@@ -35,13 +35,14 @@ def changes(remedy: Remedy) -> str:
     return f"{flops:.2f} times the multiply-adds, {params:.2f} times the parameters; accuracy unknown: train it again"
 
 
-def gain(finding: Finding) -> str:
-    """What the remedy is expected to gain, after a semicolon; nothing where there is nothing to compare."""
+def gain(finding: Finding, audit: Audit) -> str:
+    """What a remedy gains, or is expected to, after a semicolon; nothing where there is nothing to compare."""
     if finding.gain_ms is None:
         return ""
+    how = ("measured", "is measured") if audit.remedies else ("predicted", "is predicted")
     if finding.gain_ms > 0:
-        return f"; predicted gain {finding.gain_ms:.3f} ms"
-    return f"; no gain is predicted here ({finding.gain_ms:+.3f} ms)"
+        return f"; {how[0]} gain {finding.gain_ms:.3f} ms"
+    return f"; no gain {how[1]} here ({finding.gain_ms:+.3f} ms)"
 
 
 def _heads(subject: Subject) -> Iterator[str]:
@@ -100,7 +101,7 @@ def _findings(audit: Audit) -> Iterator[str]:
         yield ""
         yield f"{finding.rule} {finding.message}"
         yield f"   costs {finding.cost_ms:.3f} ms ({finding.basis}, {finding.cost_ms / audit.profile.ms:.1%} of all)"
-        yield f"   {finding.remedy}{gain(finding)}"
+        yield f"   {finding.remedy}{gain(finding, audit)}"
     if audit.selected:
         yield ""
     for code in audit.selected:
