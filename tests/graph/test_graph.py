@@ -88,6 +88,11 @@ def test_the_list_has_every_operator() -> None:
     assert {operator for operator in named if operator.__module__.startswith("shufflekit.")} == set(OPERATORS)
 
 
+@pytest.mark.parametrize("kind", [Operator, *OPERATORS], ids=lambda kind: kind.__name__)
+def test_an_operator_is_a_record_of_its_own_that_cannot_change(kind: type[Operator]) -> None:
+    assert vars(kind)["__dataclass_params__"].frozen  # its own, not one that it inherits: else two of it would differ
+
+
 def test_graphs_plans_and_costs_load_without_torch() -> None:
     parts = ("graph", "graph.ops", "graph.simplify", "plan.build", "cost", "cost.counts", "cost.from_graph", "cost.works")
     imports = "\n".join(f"import shufflekit.{part}" for part in parts)

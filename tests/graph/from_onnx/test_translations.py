@@ -514,6 +514,12 @@ def recurrent(operator: str) -> Callable[[Draw, int], Case]:
     return case
 
 
+def number_wherever_images_lie(draw: Draw, opset: int) -> Case:
+    turned = [node("Transpose", ["x"], ["t"], perm=(1, 0, 2, 3)), node("Mul", ["t", "c"], ["m"])]
+    number = floats(draw, *draw(st.sampled_from([(), (1,), (1, 1)])))
+    return Case(image(draw), [*turned, node("Transpose", ["m"], perm=(1, 0, 2, 3))], {"c": number})
+
+
 def crop(draw: Draw, opset: int) -> Case:
     border = [draw(st.integers(0, 3)) for _ in range(4)]
     sizes = (2, border[1] + border[3] + draw(side), border[0] + border[2] + draw(side))
@@ -539,6 +545,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("Pow", power),
     *((name, arithmetic(name)) for name in ("Add", "Sub", "Mul", "Div")),
     *((name, of_two(name)) for name in ("Add", "Sub", "Mul", "Div", "Sum")),
+    ("Mul", number_wherever_images_lie),
     ("Affine", affine),
     ("ImageScaler", image_scaler),
     ("Crop", crop),

@@ -72,6 +72,7 @@ MODULES = {
     "permute": Of(lambda x: x.permute(0, 2, 3, 1).squeeze(-1).unsqueeze(1)),
     "repeat": Of(lambda x: x.repeat(1, 2, 1, 3)),
     "tile": Of(lambda x: torch.tile(x, (1, 2, 1, 3))),
+    "tile of the last dimensions": Of(lambda x: torch.tile(x, (2, 3))),
     "nearest": nn.Upsample(scale_factor=2),
     "bilinear": nn.Upsample((13, 5), mode="bilinear"),
     "bilinear, corners": nn.Upsample(scale_factor=1.5, mode="bilinear", align_corners=True),
