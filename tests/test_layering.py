@@ -44,6 +44,7 @@ LAYERS: dict[str, set[str]] = {
     "graph": {"errors"},
     "graph.from_torch": {"errors", "modes", "shapes", "graph"},
     "graph.from_onnx": {"errors", "shapes", "graph"},
+    "graph.to_torch": {"graph"},
     "cost": {"errors", "records", "modes", "shapes", "device", "graph", "plan.kernels", "plan.program"},
     "plan.kernels": set(),
     "plan.program": {"errors", "records", "plan.kernels"},
@@ -56,7 +57,19 @@ LAYERS: dict[str, set[str]] = {
     "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
     "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},
-    "guidelines": {"errors", "records", "modes", "device", "models", "profiling", "cost"},
+    "guidelines": {
+        "errors",
+        "records",
+        "shapes",
+        "modes",
+        "device",
+        "models",
+        "graph",
+        "graph.from_onnx",
+        "runtime",
+        "compiling",
+    }
+    | {"profiling", "cost"},
     "report": {"errors", "files", "records", "guidelines", "profiling"},
 }
 LAYERS["export"] = {"errors", "files", "shapes", "finite", "outputs", "data"}
@@ -64,7 +77,7 @@ LAYERS["bench"] = {"errors", "records", "modes", "finite", "outputs", "device", 
 LAYERS["bench"] |= {"files", "export", "_native"}
 LAYERS["reproduce"] = {"errors", "records", "files", "modes", "device", "models", "data", "train", "detect", "cost"}
 LAYERS["reproduce"] |= {"compiling", "profiling", "export", "bench"}
-LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch", "tuning"}
+LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch", "graph.to_torch", "tuning"}
 LAYERS["cli"] -= {"plan", "plan.kernels", "plan.program", "quantization", "quantize"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
@@ -81,9 +94,11 @@ WITHOUT_TORCH = (
     "tuning",
     "graph.builder",
     "graph.from_onnx",
+    "graph.edits",
     "graph.ops",
     "graph.rewrites",
     "graph.simplify",
+    "graph.to_onnx",
     "plan",
     "quantization",
     "quantize",

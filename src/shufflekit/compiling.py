@@ -86,19 +86,15 @@ def compile(  # noqa: A001  # the word that torch uses too
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
         return _compile_file(model, threads, name, info, rounding, plan)
-    nn = _torch_nn()
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
+    module = _checked_module(model)
     if input_shape is None:
         raise UsageError("input_shape: must be (N, C, H, W), whole numbers of 1 or more, found None")
-    from shufflekit.graph.from_torch import capture
-
     cfg = getattr(model, "pretrained_cfg", None)
     about = {key: cfg[key] for key in _KEPT if cfg.get(key) is not None} if isinstance(cfg, Mapping) else {}
     name = name or getattr(model, "architecture", "") or type(model).__name__
     if about.get("detection", {}).get("form") == "regions":
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
-    graph = simplify(capture(model, input_shape, _lacks))
+    graph = simplify(capture(module, input_shape))
     return _engine(graph, name, {**about, **(info or {})}, threads, rounding, plan)
 
 
@@ -125,6 +121,27 @@ class _Rounding:
         if found.warning:
             warnings.warn(found.warning, stacklevel=4)
         return graph, {"quantization": found.to_json()}
+
+
+def capture(model: nn.Module, input_shape: Shapes) -> Graph:
+    """A module's graph as it was written: with its norms, and its activations by themselves.
+
+    Raises:
+        UsageError: as `compile`.
+    """
+    module = _checked_module(model)
+    from shufflekit.graph.from_torch import capture as captured
+
+    return captured(module, input_shape, _lacks)
+
+
+def compile_graph(graph: Graph, name: str = "", threads: int = 1) -> Engine:
+    """Compiles a graph.
+
+    Raises:
+        UsageError: it has an operator, or a use of one, that the engine does not have.
+    """
+    return Engine(build(simplify(graph), name).to_bytes(), threads)
 
 
 def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwork:
@@ -215,9 +232,11 @@ def _engine(graph: Graph, name: str, info: Mapping[str, Any], threads: int, roun
     return Engine(plan(graph, name, {**info, **about}).to_bytes(), threads)
 
 
-def _torch_nn() -> Any:
+def _checked_module(model: object) -> nn.Module:
     try:
         from torch import nn
     except ImportError as error:
         raise (missing_extra(error) or error) from None
-    return nn
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
+    return model

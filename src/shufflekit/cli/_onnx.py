@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,12 @@ if TYPE_CHECKING:
 _KEYS = ("mean", "std", "channel_order", "interpolation", "crop_pct", "classes")  # of `pretrained_cfg`
 
 
-def compile_onnx(
-    model: str,
-    shape: Shapes | None,
-    threads: int,
-    given: Mapping[str, Any] | None = None,
-    tuning: Callable[[int, int], None] | None = None,
-) -> Engine:
+def compile_onnx(model: str, shape: Shapes | None, threads: int, given: Mapping[str, Any] | None = None, **how: Any) -> Engine:
     """An engine, whose plan has what is known of preparation and classes.
 
     Args:
         given: of that, what the command line says, which comes before the JSON and the file's own metadata.
-        tuning: tunes the plan, and is told how many trials are done, and how many there are.
+        how: tuned, rounded to bytes, as `shufflekit.compile` has it.
     """
     from shufflekit.compiling import compile as compile_network
     from shufflekit.compiling import load_onnx
@@ -39,8 +33,7 @@ def compile_onnx(
         **_beside(Path(model).with_suffix(".json")),
         **(given or {}),
     }
-    info = {**about, "from": "onnx"}
-    return compile_network(network, threads=threads, info=info, tune=tuning is not None, progress=tuning)
+    return compile_network(network, threads=threads, info={**about, "from": "onnx"}, **how)
 
 
 def given_preparation(mean: str | None, std: str | None, channel_order: str | None, labels: Path | None) -> dict[str, Any]:
