@@ -62,6 +62,10 @@ OTHERS = [
     *(Layer(28, 64, 64, dilation=2), Layer(14, 256, 256, dilation=6), Layer(14, 256, 256, dilation=12)),
     *(Layer(17, 128, 128, 1, 1, 7), Layer(17, 128, 128, 1, 7, 1), Layer(35, 48, 64, 1, 5, 5), Layer(8, 384, 384, 1, 1, 3)),
     *(Layer(side, channels, channels, 32) for side, channels in ((56, 128), (28, 256), (14, 512), (7, 1024))),
+    *(
+        Layer(side, *channels, height=1, width=1, stride=2)
+        for side, channels in ((56, (64, 128)), (28, (128, 256)), (14, (256, 512)))
+    ),
     *(Layer(28, 56, 56, 7), Layer(14, 152, 152, 19), Layer(7, 368, 368, 46), Layer(28, 152, 152, 19, stride=2)),
 ]
 

@@ -3,6 +3,7 @@
     python benchmarks/families.py                          # all, one thread
     python benchmarks/families.py --networks resnet18 unet --rounds 10
     python benchmarks/families.py --threads 2 --json families.json
+    python benchmarks/families.py --processor-time  # one thread, a busy machine: without the time that others had the core
 
 Each runtime gets a network by its own converter, and every output is compared with PyTorch's first; cells are as those of
 `engines.py`. A network is converted and raced before the next one is made.
@@ -37,6 +38,7 @@ def main(
     threads: int = 1,
     rounds: int = 8,
     calls: int = 3,
+    processor_time: bool = False,
     json: Path | None = None,
     markdown: bool = False,
     folder: Path = KEPT,
@@ -49,6 +51,7 @@ def main(
         threads: of every engine.
         rounds: turns of each engine.
         calls: timed calls of a turn.
+        processor_time: count the time that this process had on a core in place of the time that went by.
         json: a file for all times.
         markdown: print the table for a README.
         folder: where converted networks are kept.
@@ -65,12 +68,13 @@ def main(
         form = NETWORKS[name]
         entry = prepare(Subject(name, form()), form.shape, threads, field, folder, tell)
         times, share = take_turns(
-            {(name, engine): one.call for engine, one in entry.runs.items()}, rounds, calls, machine.measure
+            {(name, engine): one.call for engine, one in entry.runs.items()}, rounds, calls, machine.measure, processor_time
         )
         races.append(entry.race(times))
         shares.append(share)
+    clock = ", processor time" if processor_time else ""
     facts = [
-        f"{cpu_name()}, {threads} thread{'s' * (threads > 1)}; {rounds} x {calls} calls",
+        f"{cpu_name()}, {threads} thread{'s' * (threads > 1)}; {rounds} x {calls} calls{clock}",
         str(machine),
         f"cores that the timed calls had: {min(shares):.2f} to {max(shares):.2f}",
         ", ".join(f"{engine.name} {engine.version}" for engine in field if engine.version),

@@ -83,6 +83,14 @@ def test_the_quickest_is_taken_and_computes_the_same(
         np.testing.assert_allclose(y, right, rtol=0, atol=1e-4 * np.abs(right).max())
 
 
+def test_a_pair_that_the_price_computes_together_is_tried_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1, groups=8)).eval()
+    graph = simplify(capture(pair, (1, 3, 256, 256)))
+    assert ways(tuning.build(graph)) == ["pointwise_depthwise.any"]
+    monkeypatch.setattr(tuning, "Engine", Stopwatch({"pointwise_depthwise.any": 9.0}))
+    assert ways(tuning.tune(graph, threads=2)) == ["gemm.any", "depthwise.any"]
+
+
 def test_what_is_no_quicker_stays_as_priced(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     usual, apart = tuning.build(graph), {"pointwise_depthwise.any": 2.0}
     other = next(name for name in VARIANTS if f"convolution.{name}" not in ways(usual))
