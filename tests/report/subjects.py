@@ -27,8 +27,15 @@ def a_subject(label: str = "two convolutions") -> Subject:
 
 def a_remedy(gain_ms: float = 0.5, **others) -> Remedy:
     """A change of both findings."""
-    given = {"low_ms": gain_ms - 0.1, "high_ms": gain_ms + 0.1, "flops": (100, 150), "params": (7, 7), **others}
-    return Remedy("G4", "a thing", "write it so", (0, 1), 2.0, 1.5, gain_ms, **given)
+    given = {
+        "low_ms": gain_ms - 0.1,
+        "high_ms": gain_ms + 0.1,
+        "flops": (100, 150),
+        "params": (7, 7),
+        "widths": {"a": (8, 16)},
+        **others,
+    }
+    return Remedy("G4", "a thing", "so", (0, 1), 2.0, 1.5, gain_ms, **given)
 
 
 def an_answer() -> Subject:
