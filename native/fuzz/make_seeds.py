@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shufflekit.graph import simplify
+from shufflekit.graph import BATCH, Builder, Graph, Node, simplify
 from shufflekit.graph.from_torch import capture
+from shufflekit.graph.operator import Operator
+from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, Relu, Reshape
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import KERNELS
@@ -70,6 +73,20 @@ class Moves(nn.Module):
         return tokens @ tokens.transpose(1, 2), y.permute(0, 2, 3, 1), y[:, :, ::2].flip(3)
 
 
+class Masks(nn.Module):
+    """Places, comparisons, cubic resizing, and a recurrent layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.gru = nn.LSTM(3, 5, batch_first=True, bidirectional=True), nn.GRU(10, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = F.interpolate(x, size=(5, 4), mode="bicubic")
+        y = torch.where(y > y.mean(1, keepdim=True), y, (y == 0).float())
+        moments = self.lstm(y.flatten(2).transpose(1, 2))[0]
+        return self.gru(moments)[0], x.argmax(1), x.argmin(3)
+
+
 def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
     return {
         "everything": (Everything(), (1, 3, 33, 37)),
@@ -79,11 +96,37 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
         "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
         "moves": (Moves(), (1, 3, 6, 5)),
+        "masks": (Masks(), (1, 3, 7, 6)),
         "linear": (
             nn.Sequential(nn.Conv2d(1, 9, 1), nn.LocalResponseNorm(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 17)),
             (1, 1, 7, 7),
         ),
     }
+
+
+def in_bytes() -> Graph:
+    """A split, a branch of a pointwise and a depthwise convolution, a residual, and a linear layer."""
+    random = np.random.default_rng(0)
+    builder = Builder()
+
+    def node(operator: Operator, *reads: str, **more: Any) -> str:
+        name = f"{operator.name}_{len(builder.nodes)}"
+        return builder.add(Node(operator, name, "", reads, name, **more))
+
+    def grid(x: str) -> str:
+        channels = builder.shape(x)[1]
+        return node(FakeQuantize((0.05,) * channels, tuple(random.integers(0, 256, channels).tolist())), x)
+
+    def weights(*shape: int) -> str:
+        scale = np.full((shape[0], *(1,) * (len(shape) - 1)), 0.01)
+        return builder.constant(f"w{len(builder.constants)}", random.integers(-128, 128, shape) * scale, scale)
+
+    x = grid(builder.input("x", (BATCH, 6, 9, 7)))
+    y = grid(node(Conv(), x, weights(6, 6, 1, 1), activation=Relu(), residual=x))
+    y = grid(node(Conv((2, 2), (1, 1, 1, 1), groups=6), y, weights(6, 1, 3, 3)))
+    y = grid(node(AdaptiveAvgPool((1, 1)), y))
+    y = grid(node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6)))
+    return builder.graph([y])
 
 
 def roomy(program: Program) -> Program:
@@ -103,6 +146,7 @@ def programs() -> Iterator[Program]:
     for name, (network, shape) in networks().items():
         with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
             yield build(simplify(capture(network.eval(), shape)), name)
+    yield build(in_bytes(), "bytes")
     graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
     for variant in [each.name for each in choose.variants_of("convolution")]:
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))

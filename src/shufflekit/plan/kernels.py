@@ -17,13 +17,17 @@ Activation = Literal[
     "square", "power", "abs", "erf", "floor", "ceil", "round", "prelu",
 ]  # fmt: skip
 Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
-Operation = Literal["add", "subtract", "multiply", "divide", "minimum", "maximum", "power"]
+Operation = Literal[
+    "add", "subtract", "multiply", "divide", "minimum", "maximum", "power", "equal", "less", "at_most", "keep", "drop",
+]  # fmt: skip
+Cell = Literal["lstm", "gru", "gru_reset_first"]
 Reduction = Literal["sum", "sum_of_sizes", "sum_of_squares", "maximum", "minimum", "product"]
 Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 
 WIDE = 16  # pixels: a row that fills the widest vector
 DIGITS = 8  # of a gather at most (native/kernels/gather/gather.h)
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
+INT8_PANEL = 4  # and of that of bytes, as many as operands (native/kernels/gemm_int8/gemm_int8.h)
 WINOGRAD_ROWS = 16  # output channels whose weights lie together (native/kernels/convolution/convolution.h)
 
 
@@ -469,6 +473,100 @@ class PointwiseDepthwise(Kernel):
 
 
 @dataclass(frozen=True)
+class GemmInt8(Kernel):
+    """As `Gemm`, of bytes."""
+
+    groups: int
+    rows: int
+    depth: int
+    pixels: int
+
+    kernel = "gemm_int8"
+    element = 1
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "ends")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups * self.depth, self.pixels
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, self.pixels
+
+    @property
+    def flops(self) -> int:
+        return self.groups * self.rows * self.depth * self.pixels
+
+    @property
+    def params(self) -> int:
+        return self.groups * self.rows * (self.depth + 1)
+
+    @property
+    def family(self) -> str:
+        return "gemm of bytes" if self.pixels > 1 else "linear of bytes"
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        sizes = (octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups))
+        return (*sizes, waste(self.pixels, lanes), float(has_residual))
+
+    @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class GemmInt8Float(Gemm):
+    """As `Gemm`, of bytes, but its result and its activation are float32."""
+
+    kernel = "gemm_int8_float"
+    may_read: ClassVar[tuple[str, ...]] = ()
+    weights = ("weights", "ends")
+
+    @property
+    def family(self) -> str:
+        return "gemm of bytes to floats" if self.pixels > 1 else "linear of bytes to floats"
+
+
+@dataclass(frozen=True)
+class DepthwiseInt8(Kernel):
+    """As `Depthwise`, of bytes."""
+
+    channels: int
+    window: Window
+
+    kernel = "depthwise_int8"
+    element = 1
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "fill", "ends")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.out_plane
+
+    @property
+    def flops(self) -> int:
+        return self.channels * self.window.taps * self.window.pixels
+
+    @property
+    def params(self) -> int:
+        return self.channels * (self.window.taps + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        w = self.window
+        sizes = (octaves(w.pixels), octaves(self.channels), octaves(w.taps), octaves(w.stride_y))
+        return (*sizes, waste(w.out_width, lanes), float(has_residual))
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+
+@dataclass(frozen=True)
 class Pool(Kernel):
     """Maximum or average of sliding or adaptive windows."""
 
@@ -524,6 +622,45 @@ class _Plain(Kernel):
 
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # whatever they are
         return octaves(self.channels), octaves(self.pixels)
+
+
+@dataclass(frozen=True)
+class Quantize(_Plain):
+    """Floats to bytes, by a scale and a zero point for each plane."""
+
+    kernel = "quantize"
+    element = 1
+    weights = ("scale", "zero_point")
+    takes_input = True
+
+    @property
+    def params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Dequantize(_Plain):
+    """Bytes to floats."""
+
+    kernel = "dequantize"
+    weights = ("scale", "zero_point")
+
+    @property
+    def params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Lookup(_Plain):
+    """An activation of bytes: a table for each plane."""
+
+    kernel = "lookup"
+    element = 1
+    weights = ("table",)
+
+    @property
+    def params(self) -> int:
+        return 256 * self.channels
 
 
 @dataclass(frozen=True)
@@ -650,6 +787,21 @@ class Reduce(_OfLines):
 
 
 @dataclass(frozen=True)
+class Position(_OfLines):
+    """Where in each line the largest element is, or the smallest."""
+
+    smallest: bool
+    last: bool
+
+    kernel = "position"
+    takes_input = True
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups, self.outer * self.inner
+
+
+@dataclass(frozen=True)
 class Softmax(_OfLines):
     """Over each line, or its logarithm."""
 
@@ -727,6 +879,90 @@ class Resize(_Map):
     @property
     def family(self) -> str:
         return f"resize {self.resizing}"
+
+
+@dataclass(frozen=True)
+class Resample(Kernel):
+    """One side of maps in another length: each row is a sum of `taps` rows; weights are (out_length, taps).
+
+    Example:
+        >>> halved = Resample(channels=8, outer=1, length=6, inner=5, out_length=3, taps=4)
+        >>> halved.in_shape, halved.out_shape, halved.flops
+        ((8, 30), (8, 15), 480)
+    """
+
+    channels: int
+    outer: int
+    length: int
+    inner: int
+    out_length: int
+    taps: int
+
+    kernel = "resample"
+    weights = ("places", "weights")
+    takes_input = True
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, self.outer * self.length * self.inner
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, self.outer * self.out_length * self.inner
+
+    @property
+    def flops(self) -> int:
+        return math.prod(self.out_shape) * self.taps
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.channels), octaves(self.pixels_written)
+
+
+@dataclass(frozen=True)
+class Recurrent(Kernel):
+    """An LSTM or a GRU, moment by moment, of what its input gives to the gates.
+
+    Example:
+        >>> lstm = Recurrent("lstm", hidden=8, length=25, reversed=False)
+        >>> lstm.in_shape, lstm.out_shape, lstm.flops
+        ((32, 25), (8, 25), 6400)
+    """
+
+    cell: Cell
+    hidden: int
+    length: int
+    reversed: bool
+
+    kernel = "recurrent"
+    weights = ("weights", "bias")
+    takes_input = True
+
+    @property
+    def _gates(self) -> int:
+        return self.hidden * (4 if self.cell == "lstm" else 3)
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self._gates, self.length
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.hidden, self.length
+
+    @property
+    def flops(self) -> int:
+        return self._gates * self.hidden * self.length
+
+    @property
+    def params(self) -> int:
+        return self._gates * (self.hidden + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.hidden), octaves(self.length)
+
+    @property
+    def _remark(self) -> str:
+        return f", {self.cell}"
 
 
 @dataclass(frozen=True)
@@ -817,7 +1053,8 @@ KERNELS: Mapping[str, type[Kernel]] = {
     for kind in (
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
-        *(Gather, Pad, Constant, MatMul),
+        *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
+        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, DepthwiseInt8),
     )
 }
 

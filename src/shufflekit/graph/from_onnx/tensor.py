@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
+from shufflekit.graph.ops.quantize import FakeQuantize
 
 BATCHES = (
     1,
@@ -20,6 +21,9 @@ BATCHES = (
 
 class OneImageError(RefusedError):
     """A file holds for one image only, whatever it says of its batch."""
+
+
+Kind = Literal["float", "whole", "truth"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +37,15 @@ class Tensor:
         name: of the value.
         images: where the images lie.
         inner: dimensions of `images` that the file's tensor does not have.
+        kind: what its floats mean in the file.
+        grid: of a tensor of bytes in the file, whose value here are the numbers that they stand for.
     """
 
     name: str
     images: Images
     inner: int = 0
+    kind: Kind = "float"
+    grid: FakeQuantize | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from shufflekit.graph.from_onnx import masks
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
+from shufflekit.graph.from_onnx.recurrent import recurrent
 from shufflekit.graph.from_onnx.tensor import Known, Tensor, known
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError
@@ -45,6 +47,7 @@ from shufflekit.graph.ops.activations import (
     Threshold,
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
+from shufflekit.graph.ops.comparisons import Equal
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -55,6 +58,7 @@ from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad, padded
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
+from shufflekit.graph.ops.resample import Resample, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -142,7 +146,7 @@ def _extreme_of_two(call: Call, operator: Minimum | Maximum, a: Operand, b: Oper
     if isinstance(x, Tensor) and not isinstance(number, Tensor) and number.size == 1 and number.ndim <= x.rank:
         bound = float(number.reshape(()))
         return call.like(x, Clamp(low=bound) if isinstance(operator, Maximum) else Clamp(high=bound))
-    return _of_two(call, operator, a, b)
+    return of_two(call, operator, a, b)
 
 
 def _pow(call: Call) -> Operand:
@@ -150,14 +154,15 @@ def _pow(call: Call) -> Operand:
     x, exponent = call.operand("X"), call.operand("Y")
     if isinstance(x, Tensor) and not isinstance(exponent, Tensor) and exponent.size == 1 and exponent.ndim <= x.rank:
         return call.like(x, Power(float(exponent.reshape(()))))
-    return _of_two(call, Pow(), x, exponent)
+    return of_two(call, Pow(), x, exponent)
 
 
 def _arithmetic(operator: Operator) -> Callable[[Call], Operand]:
-    return lambda call: _of_two(call, operator, call.operand("A"), call.operand("B"))
+    return lambda call: of_two(call, operator, call.operand("A"), call.operand("B"))
 
 
-def _of_two(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
+def of_two(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
+    """Arithmetic of two tensors, or of one and a constant, either spread over the other."""
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         return call.emit(operator, a, b)
     x, y = (a, b) if isinstance(a, Tensor) else (b, a)
@@ -194,7 +199,7 @@ def _spread(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
 def _sum(call: Call) -> Operand:
     first, *others = call.operands("data_0")
     for each in others:
-        first = _of_two(call, Add(), first, each)
+        first = of_two(call, Add(), first, each)
     return first
 
 
@@ -238,11 +243,14 @@ def _crop(call: Call) -> Operand:
 
 
 def _conv(call: Call) -> Operand:
-    x, weight = call.images("X"), call.needed("W")
+    return conv_of(call, call.images("X"), call.needed("W"), call.constant("B"))
+
+
+def conv_of(call: Call, x: Operand, weight: Array, bias: Array | None) -> Operand:
+    """A convolution with the attributes of a node."""
     kernel = _kernel(call, weight.shape[2:])
     steps = _steps(call, "strides", kernel), _steps(call, "dilations", kernel)
     conv = Conv(steps[0], _padding(call, x, kernel, *steps), steps[1], int(call["group"]))
-    bias = call.constant("B")
     return call.emit(conv, x, weight, *(() if bias is None else (bias,)))
 
 
@@ -282,7 +290,7 @@ def _gemm(call: Call) -> Operand:
     y = call.emit(Linear(), x, scaled)
     if bias is None or call["beta"] == 0:
         return y
-    return _of_two(call, Add(), y, bias if call["beta"] == 1 else bias * np.float32(call["beta"]))
+    return of_two(call, Add(), y, bias if call["beta"] == 1 else bias * np.float32(call["beta"]))
 
 
 def _matmul(call: Call) -> Operand:
@@ -447,7 +455,7 @@ def _lp_norm(call: Call) -> Operand:
     axis = dimension(int(call["axis"]), len(call.shapes(x)[0]))
     x, (dim,) = call.along(x, axis)
     norm = _kept(call, x, lambda dims: Norm(dims, True, int(call["p"])), (axis,), [dim])
-    return _of_two(call, Div(), x, call.like(norm, Clamp(low=float(np.finfo(np.float32).tiny))))
+    return of_two(call, Div(), x, call.like(norm, Clamp(low=float(np.finfo(np.float32).tiny))))
 
 
 # Pools.
@@ -519,19 +527,45 @@ def _resize(call: Call) -> Operand:
     out, factors = _targets(call, sides)
     places = _coordinates(call)
     mode = call["mode"]
-    if any((call["antialias"], call["exclude_outside"], call["keep_aspect_ratio_policy"] not in (None, "stretch"))):
-        raise RefusedError("antialias, exclude_outside and keep_aspect_ratio_policy are not supported")
+    if call["antialias"] or call["keep_aspect_ratio_policy"] not in (None, "stretch"):
+        raise RefusedError("antialias and keep_aspect_ratio_policy are not supported")
     if mode == "nearest":
         return _nearest(call, x, sides, out, factors, places)
-    if mode not in ("linear", "bilinear"):
-        raise RefusedError(f"mode must be nearest or linear, found {mode!r}")
-    if places == "align_corners":
+    if mode not in ("linear", "bilinear", "cubic"):
+        raise RefusedError(f"mode must be nearest, linear or cubic, found {mode!r}")
+    is_linear, excludes = mode != "cubic", bool(call["exclude_outside"])
+    if is_linear and not excludes and places == "align_corners":
         steps = [(a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sides, out)]
-    elif places in ("half_pixel", "asymmetric") or (places == "pytorch_half_pixel" and min(out) > 1):
+    elif (
+        is_linear
+        and not excludes
+        and (places in ("half_pixel", "asymmetric") or (places == "pytorch_half_pixel" and min(out) > 1))
+    ):
         steps = [1 / factor for factor in factors]
     else:
-        raise RefusedError(f"coordinate_transformation_mode must be one of linear resizing, found {places!r}")
+        for axis, side, size, factor in zip((2, 3), sides, out, factors):
+            at = _places(places, side, size, factor)
+            a = -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
+            x = call.emit(Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", a, excludes))
+        return x
     return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), out), x)
+
+
+def _places(mode: str, size: int, out: int, factor: float) -> Array:
+    """Where each of `out` elements lies among `size`."""
+    at = np.arange(out)
+    half = (at + 0.5) / factor - 0.5
+    found = {
+        "half_pixel": half,
+        "pytorch_half_pixel": half if out > 1 else np.zeros(1),
+        "asymmetric": at / factor,
+        "tf_half_pixel_for_nn": (at + 0.5) / factor,
+        "align_corners": at * ((size - 1) / (out - 1) if out > 1 else 0),
+        "half_pixel_symmetric": size / 2 * (1 - out / (factor * size)) + half,
+    }
+    if mode not in found:
+        raise RefusedError(f"coordinate_transformation_mode {mode!r} is not supported")
+    return found[mode]
 
 
 def _coordinates(call: Call) -> str:
@@ -632,7 +666,11 @@ def _concat(call: Call) -> Operand:
     if not call.depends:
         parts = call.operands("inputs")
         return call.emit(Concat(dimension(int(call["axis"]), parts[0].ndim)), *parts)  # type: ignore[union-attr]
-    tensors = call.tensors("inputs")
+    return concat_of(call, call.tensors("inputs"))
+
+
+def concat_of(call: Call, tensors: list[Tensor]) -> Operand:
+    """Tensors along a node's axis."""
     axis = dimension(int(call["axis"]), tensors[0].rank)
     if call.is_of_one and (axis == 0 or any(each.inner for each in tensors)):
         tensors = [call.opened(each) for each in tensors]
@@ -838,6 +876,14 @@ def _cast(call: Call) -> Operand:
     x, to = call.operand("input"), int(call["to"])
     if not isinstance(x, Tensor):
         return x.astype(helper.tensor_dtype_to_np_dtype(to))
+    if to == TensorProto.BOOL:
+        return (
+            x
+            if x.kind == "truth"
+            else masks.as_kind(call.like(call.like(x, Equal(), masks.ZERO), Equal(), masks.ZERO), "truth")
+        )
+    if x.kind != "float":
+        return masks.as_kind(x, "whole" if to in (TensorProto.INT64, TensorProto.INT32) else "float")
     if to not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
         raise RefusedError(f"gives {TensorProto.DataType.Name(to).lower()}, and the engine computes in float32")
     return x
@@ -907,6 +953,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "ReduceL1": _reduce(lambda dims: Norm(dims, True, 1)),
     "ReduceL2": _reduce(lambda dims: Norm(dims, True, 2)),
     "ReduceSumSquare": _reduce(lambda dims: Sum(dims, True), Power(2)),
+    **{name: recurrent(name) for name in ("LSTM", "GRU")},
+    **masks.translations(of_two),
     "Resize": _resize,
     "Upsample": _resize,
     "Pad": _pad,
