@@ -42,6 +42,6 @@ def an_answer() -> Subject:
     """The same network on the engine, where one change gains and one does not, and one was not measured."""
     subject = a_subject()
     profile = replace(subject.audit.profile, engine="native", warnings=())
-    remedies, untried = (a_remedy(), a_remedy(-0.2)), (Untried("G4", "a thing", (0,), "too late"),)
+    remedies, untried = (a_remedy(), a_remedy(-0.2)), (Untried("G4", "a thing", (0,), "too late"),) * 2
     against = replace(subject.against, engine="torch")
     return Subject(subject.label, replace(subject.audit, profile=profile, remedies=remedies, untried=untried), against)

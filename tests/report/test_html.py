@@ -47,7 +47,7 @@ def test_the_answer_stands_first_and_what_does_not_gain_is_folded():
         "gains 0.500 ms, 0.400 to 0.600: 25.0 % of 2.000, measured in turn",
         "changes 1.50 times the multiply-adds, 1.00 times the parameters; accuracy unknown: train it again",
         "write so: 8 to 16 channels (1 layer)",
-        "1 measured that do not gain, 1 not measured",
+        "1 measured that do not gain, 2 not measured",
         "G4 a thing: -0.200 ms, -0.300 to -0.100",
         "G4 a thing: too late",
         "Overview",

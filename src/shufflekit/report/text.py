@@ -97,8 +97,7 @@ def _folded(audit: Audit) -> Iterator[str]:
         gaining = sum(remedy.gains for remedy in tried)
         measured = f"; {len(tried)} change{'s' * (len(tried) != 1)} measured, {gaining or 'none'} gain{'s' * (gaining < 2)}"
         yield f"{_sum(audit, code, of_rule)}{measured * bool(of_rule)}"
-    for each in audit.untried:
-        yield f"not measured: {each.rule} {each.text}: {each.why}"
+    yield from dict.fromkeys(f"not measured: {each.rule} {each.text}: {each.why}" for each in audit.untried)
     if audit.budget_ms is not None:
         yield _over(audit)
 
