@@ -19,12 +19,14 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 @pytest.mark.parametrize("name", ["profile", "audit"])
 def test_python_runs_and_prints(name, capsys, monkeypatch):
     rules = import_module("shufflekit.guidelines.audit")
-    monkeypatch.setattr(import_module("shufflekit.profiling.profile"), "load_device", lambda: DEVICE)
+    for module in ("profiling.profile", "profiling.graph"):
+        monkeypatch.setattr(import_module(f"shufflekit.{module}"), "load_device", lambda: DEVICE)
     monkeypatch.setattr(rules, "load_cost_model", lambda *_, **__: TWICE_THE_LIMIT)
     blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / f"{name}.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert blocks
+    names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, f"{name}.md", "exec"), {})
+        exec(compile(block, f"{name}.md", "exec"), names)
     assert capsys.readouterr().out.strip()
 
 

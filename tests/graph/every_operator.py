@@ -28,6 +28,7 @@ from shufflekit.graph.ops.activations import (
     Threshold,
 )
 from shufflekit.graph.ops.arithmetic import Add, Arithmetic, Mul, Pow
+from shufflekit.graph.ops.comparisons import Drop, Equal, Keep, Less
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -37,9 +38,12 @@ from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.graph.ops.recurrent import Cell, Recurrent
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
+from shufflekit.graph.ops.resample import Resample, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -79,6 +83,7 @@ _ATTRIBUTED: list[tuple[Operator, tuple[tuple[int, ...] | str, ...]]] = [
     (PRelu((0.1, -0.5, 2.0, 0.0)), ()),
     *((Elu(0.7), ()), (Celu(0.7), ()), (Selu(), ()), (Selu(1.5, 0.5), ())),
     *((Gelu(), ()), (Gelu("tanh"), ()), (Softplus(2.0, 1.0), ()), (Softplus(), ()), (Power(1.7), ())),
+    *((Position(*options), ()) for options in ((1,), (2, True, True), (3, False, False, True), (1, True, True, True))),
     (Pad((0, 1, 0, 2), (0, 0, 3, 1), 0.5), ()),
     (Reshape((BATCH, 2, 2, 48)), ()),
     (Permute((0, 2, 1, 3)), ()),
@@ -126,10 +131,25 @@ def others() -> list[Graph]:
     """What needs another input: repeated sizes, a constant for each image, and a sum and an activation that end a node."""
     builder = Builder()
     x = builder.input("x", (BATCH, *MAP))
+    low = builder.add(Node(Less(), "low", "", (x, builder.constant("bound", np.array(0.2))), "low"))
+    masked = [builder.add(Node(kind(), kind.name, "", (low, x), kind.name)) for kind in (Keep, Drop)]
+    masked.append(builder.add(Node(Equal(), "equal", "", (low, builder.constant("one", np.array(1.0))), "equal")))
+    places, weights = taps(np.linspace(-0.5, 6, 9), 6, "cubic")
+    sampled = (x, builder.constant("places", places), builder.constant("weights", weights))
+    masked.append(builder.add(Node(Resample(2), "sampled", "", sampled, "sampled")))
     mean = builder.add(Node(Mean((2, 3), True), "mean", "", (x,), "mean"))
     wide = builder.add(Node(Expand((BATCH, 4, 3, 2)), "wide", "", (mean,), "wide"))
     token = builder.constant("token", np.arange(24.0).reshape(1, 4, 3, 2))
     every = builder.add(Node(Repeat(), "every", "", (token, x), "every"))
     total = builder.add(Node(Add(), "sum", "", (wide, every), "sum"))
     weight = np.random.default_rng(0).standard_normal((4, 4, 1, 1))
-    return [builder.graph([total, x]), graph_of(Conv(), [weight.shape], residual=True)]
+    return [builder.graph([total, x, *masked]), graph_of(Conv(), [weight.shape], residual=True)]
+
+
+def recurrent(cell: Cell, reverse: bool) -> Graph:
+    """A layer of 5 states over 4 moments."""
+    gates = {"lstm": 20}.get(cell, 15)
+    builder, random = Builder(), np.random.default_rng(0)
+    x = builder.input("x", (BATCH, 4, gates))
+    weights = [builder.constant(f"c.{i}", random.standard_normal(shape)) for i, shape in enumerate(((gates, 5), (gates,)))]
+    return builder.graph([builder.add(Node(Recurrent(cell, reverse), "y", "", (x, *weights), "y"))])

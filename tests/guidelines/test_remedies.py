@@ -59,6 +59,7 @@ def test_gains_are_ranked_and_the_best_are_tried_together(graph, monkeypatch):
     # 3 * 8 + 8 * 8 + 8 * 4 multiply-adds a pixel, and 3 * 4 + 4 * 8 + 8 * 4
     assert watch.races[0] == ((4, 8), pytest.approx(120 / 76), 3.0)
     assert found[3].flops == (120 * 36, 76 * 36)
+    assert (found[0].widths, found[3].widths) == ({"0": (8, 16), "2": (8, 16)}, {"0": (8, 4)})
 
 
 def test_what_time_does_not_reach_and_what_is_refused_says_so(graph, monkeypatch):

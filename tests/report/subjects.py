@@ -27,14 +27,21 @@ def a_subject(label: str = "two convolutions") -> Subject:
 
 def a_remedy(gain_ms: float = 0.5, **others) -> Remedy:
     """A change of both findings."""
-    given = {"low_ms": gain_ms - 0.1, "high_ms": gain_ms + 0.1, "flops": (100, 150), "params": (7, 7), **others}
-    return Remedy("G4", "a thing", "write it so", (0, 1), 2.0, 1.5, gain_ms, **given)
+    given = {
+        "low_ms": gain_ms - 0.1,
+        "high_ms": gain_ms + 0.1,
+        "flops": (100, 150),
+        "params": (7, 7),
+        "widths": {"a": (8, 16)},
+        **others,
+    }
+    return Remedy("G4", "a thing", "so", (0, 1), 2.0, 1.5, gain_ms, **given)
 
 
 def an_answer() -> Subject:
     """The same network on the engine, where one change gains and one does not, and one was not measured."""
     subject = a_subject()
     profile = replace(subject.audit.profile, engine="native", warnings=())
-    remedies, untried = (a_remedy(), a_remedy(-0.2)), (Untried("G4", "a thing", (0,), "too late"),)
+    remedies, untried = (a_remedy(), a_remedy(-0.2)), (Untried("G4", "a thing", (0,), "too late"),) * 2
     against = replace(subject.against, engine="torch")
     return Subject(subject.label, replace(subject.audit, profile=profile, remedies=remedies, untried=untried), against)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, stderr, stdout
+from shufflekit.cli._shapes import one_shape, shapes
 from shufflekit.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def audit(
     *models: str,
-    shape: tuple[int, int, int, int] | None = None,
+    shape: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     engine: Literal["native", "torch"] | None = None,
     budget: float | None = None,
     select: str = "",
@@ -44,8 +45,8 @@ def audit(
     Args:
         models: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable,
             an ONNX file, or the JSON of an earlier audit or profile; several to compare them.
-        shape: N C H W of the input; the network's own channels and the size of its weights by default. An ONNX file needs it
-            only for sizes that it leaves open.
+        shape: N C H W of the input, or NxCxHxW; the network's own channels and the size of its weights by default. An ONNX file
+            needs it only for sizes that it leaves open.
         engine: what runs it: native where the engine has all of its operators, else torch, by default.
         budget: ms that one finding may cost; any by default.
         select: rules, as in G1,G4; all by default.
@@ -87,7 +88,7 @@ def audit(
                 continue
             source = read_model(model, "audit", (*NETWORK, "onnx"))
             network = source.untrained() if source.is_network else None
-            size = shape if network is None else shape or input_shape(network)
+            size = shapes(shape) if network is None else one_shape(shape) or input_shape(network)
             found = audit_network(
                 model if network is None else network,
                 size,
@@ -101,12 +102,12 @@ def audit(
                 warn=notice,
             )
             against = None
-            if (report or plots) and not predict and network is not None and size is not None:
-                against = _on_other(network, size, threads, found.profile.engine)
+            if (report or plots) and not predict and network is not None:
+                against = _on_other(network, found.profile.input_shape, threads, found.profile.engine)
             subjects.append(Subject(model, found, against))
-            if changed is not None and network is not None and size is not None:
+            if changed is not None and network is not None:
                 status.update("measuring what if")
-                trial = measure_change(network, changed, size, threads)
+                trial = measure_change(network, changed, found.profile.input_shape, threads)
     subjects = numbered(subjects)
     if out is not None:
         try:

@@ -40,7 +40,7 @@ from shufflekit.profiling.graph import profile_graph
 from shufflekit.profiling.profile import checked_threads
 from shufflekit.profiling.record import timed_layers
 from shufflekit.runtime import Engine
-from shufflekit.shapes import sizes
+from shufflekit.shapes import Shapes, sizes
 
 RULES: tuple[Rule, ...] = (
     g1_unequal_channel_width.RULE,
@@ -53,7 +53,7 @@ RULES: tuple[Rule, ...] = (
 
 def audit(
     model: nn.Module | OnnxNetwork | str | Path,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Shapes | None = None,
     *,
     engine: Literal["native", "torch"] | None = None,
     budget_ms: float | None = None,
@@ -72,7 +72,8 @@ def audit(
 
     Args:
         model: any module that takes one tensor, which is left as it was; or an ONNX file, for which no torch is loaded.
-        input_shape: (N, C, H, W); an ONNX file needs it only for sizes that it leaves open.
+        input_shape: (N, C, H, W); an ONNX file needs it only for sizes that it leaves open, of several inputs one for each in
+            order or by name.
         engine: what runs the network: the engine where it has all operators, else PyTorch, by default.
         budget_ms: what one finding may cost before it is over budget; by default anything.
         select: codes of rules, "G1" to "G5"; all by default.
@@ -108,7 +109,7 @@ def audit(
             raise UsageError(f"engine: {model.name} is an ONNX file, which PyTorch does not run")
         compiled = compile_graph(model.graph, model.name, checked_threads(threads or 1))
         return _on_engine(model.graph, compiled, rules, budget_ms, seconds, tell)
-    model, shape = plain_module(model), sizes(input_shape or ())
+    model, shape = plain_module(model), sizes(input_shape or ())  # type: ignore[arg-type]  # which refuses others
     if engine != "torch" and measure and cost_model is None:
         tell("capturing")
         try:

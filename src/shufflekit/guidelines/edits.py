@@ -238,12 +238,12 @@ def _kinds(graph: Graph) -> Iterator[tuple[str, str, Callable[[Graph], Graph], l
         swap = partial(_swap_activation, name=name)
         yield f"relu in place of {_count(len(outputs), name)}", "nn.ReLU(inplace=True)", swap, outputs
     shuffled = [each.last.output for each in shuffles(graph)]
-    yield f"no {_count(len(shuffled), 'channel shuffle')}", "leave the shuffle out", _drop_shuffles, shuffled
+    yield f"no {_count(len(shuffled), 'channel shuffle')}", "no shuffle there", _drop_shuffles, shuffled
     adds = _sums(graph)
-    yield f"no {_count(len(adds), 'shortcut')}", "leave the sum out", _drop_adds, adds
+    yield f"no {_count(len(adds), 'shortcut')}", "no sum there", _drop_adds, adds
     norms = _loose_norms(graph)
     text = f"no {_count(len(norms), 'norm')} that folds into no convolution"
-    yield text, "norm right behind a convolution, or none", _drop_norms, norms
+    yield text, "a norm right behind a convolution, or none", _drop_norms, norms
 
 
 def _swap_activation(graph: Graph, name: str) -> Graph:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from shufflekit.profiling.record import MeasuredProfile
@@ -62,6 +63,7 @@ class Remedy:
         high_ms: and no more.
         flops: multiply-adds before and after.
         params: parameters before and after.
+        widths: by module, the channels that it writes before and after, where they differ.
     """
 
     rule: str
@@ -75,6 +77,7 @@ class Remedy:
     high_ms: float
     flops: tuple[int, ...]
     params: tuple[int, ...]
+    widths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def gains(self) -> bool:
@@ -186,7 +189,7 @@ class Audit:
     def wrong(self) -> str | None:
         """What no audit can have, for `record`."""
         for number, remedy in enumerate(self.remedies):
-            if len(remedy.flops) != 2 or len(remedy.params) != 2 or remedy.before_ms <= 0:
+            if {len(remedy.flops), len(remedy.params), *map(len, remedy.widths.values())} != {2} or remedy.before_ms <= 0:
                 return f"remedies[{number}]: must have counts before and after, and a time above 0"
         for number, finding in enumerate(self.findings):
             if not all(0 <= place < len(self.profile.layers) for place in finding.layers):

@@ -12,6 +12,8 @@ from shufflekit.compiling import compile_graph
 from shufflekit.cost.from_graph import count_graph
 from shufflekit.errors import UsageError
 from shufflekit.graph import Graph
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.linear import Linear
 from shufflekit.guidelines.edits import Edit
 from shufflekit.guidelines.record import Remedy, Untried
 from shufflekit.profiling.difference import Difference, measure_difference
@@ -107,7 +109,7 @@ class _Trying:
         most = min(_RACE_SECONDS, left)
         found = measure_difference(self.before, after, share=share, most_seconds=most, clock=self.clock)
         sizes = (self.counts.flops, counts.flops), (self.counts.params, counts.params)
-        self.measured.append((_remedy(edit, found, *sizes), edit))
+        self.measured.append((_remedy(edit, found, *sizes, _widths(self.graph, graph)), edit))
 
     def _leave(self, edit: Edit, why: str) -> None:
         self.untried.append(Untried(edit.rule, edit.text, edit.findings, why))
@@ -131,7 +133,21 @@ def combined(edits: Sequence[Edit]) -> Edit:
     )
 
 
-def _remedy(edit: Edit, found: Difference, flops: tuple[int, int], params: tuple[int, int]) -> Remedy:
+def _widths(before: Graph, after: Graph) -> dict[str, tuple[int, int]]:
+    """Where convolutions and linear layers that stay write another number of channels."""
+    found = {}
+    for node in after.nodes:
+        if isinstance(node.operator, Conv | Linear):
+            place = -1 if isinstance(node.operator, Linear) else 0
+            both = before.values[node.output].sizes[place], after.values[node.output].sizes[place]
+            if both[0] != both[1]:
+                found[node.place] = both
+    return found
+
+
+def _remedy(
+    edit: Edit, found: Difference, flops: tuple[int, int], params: tuple[int, int], widths: dict[str, tuple[int, int]]
+) -> Remedy:
     return Remedy(
         rule=edit.rule,
         text=edit.text,
@@ -144,6 +160,7 @@ def _remedy(edit: Edit, found: Difference, flops: tuple[int, int], params: tuple
         high_ms=found.high_ms,
         flops=flops,
         params=params,
+        widths=widths,
     )
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.report import charts
 from shufflekit.report.subject import ENGINES, Subject, runs_of
-from shufflekit.report.text import changes, gain
+from shufflekit.report.text import changes, gain, widths
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -33,6 +33,7 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
     page.globals |= {
         "gain": gain,
         "changes": changes,
+        "widths": widths,
         "shapes": charts.shapes,
         "roofline": _roofline,
         "categories": _categories,

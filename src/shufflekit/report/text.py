@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from shufflekit.guidelines.record import Audit, Finding, Remedy
@@ -55,6 +56,21 @@ def _heads(subject: Subject) -> Iterator[str]:
         yield f"   {where}: {other.latency.median_ms:.2f} ms"
 
 
+def widths(remedy: Remedy) -> str:
+    """Which channels become which, and in how many layers.
+
+    Example:
+        >>> sizes = {"a": (24, 56), "b": (144, 64), "c": (24, 56)}
+        >>> widths(Remedy("G1", "", "", (), 2.0, 1.0, 1.0, 0.9, 1.1, (1, 1), (1, 1), sizes))
+        '24 to 56 channels (2 layers), 144 to 64 (1)'
+    """
+    shown: list[str] = []
+    for (before, after), count in Counter(map(tuple, remedy.widths.values())).items():
+        words = (" channels", f"layer{'s' * (count > 1)}") if not shown else ("", "")
+        shown.append(f"{before} to {after}{words[0]} ({f'{count} {words[1]}'.strip()})")
+    return ", ".join(shown)
+
+
 def _remedies(audit: Audit) -> Iterator[str]:
     """Those that gain, the largest gain first."""
     for number, remedy in enumerate(audit.gaining, start=1):
@@ -63,7 +79,9 @@ def _remedies(audit: Audit) -> Iterator[str]:
         interval = f"{remedy.low_ms:.3f} to {remedy.high_ms:.3f}"
         yield f"   gains {remedy.gain_ms:.3f} ms of {remedy.before_ms:.3f} ({remedy.share:.1%}; {interval}), measured in turn"
         yield f"   {changes(remedy)}"
-        yield f"   {remedy.code}"
+        yield f"   write {remedy.code}"
+        if remedy.widths:
+            yield f"   {widths(remedy)}"
         for finding in remedy.findings[:_SHOWN]:
             yield f"   {audit.findings[finding].message}"
         if len(remedy.findings) > _SHOWN:
@@ -79,8 +97,7 @@ def _folded(audit: Audit) -> Iterator[str]:
         gaining = sum(remedy.gains for remedy in tried)
         measured = f"; {len(tried)} change{'s' * (len(tried) != 1)} measured, {gaining or 'none'} gain{'s' * (gaining < 2)}"
         yield f"{_sum(audit, code, of_rule)}{measured * bool(of_rule)}"
-    for each in audit.untried:
-        yield f"not measured: {each.rule} {each.text}: {each.why}"
+    yield from dict.fromkeys(f"not measured: {each.rule} {each.text}: {each.why}" for each in audit.untried)
     if audit.budget_ms is not None:
         yield _over(audit)
 

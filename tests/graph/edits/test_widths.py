@@ -25,6 +25,7 @@ def check(graph: Graph) -> None:
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(graphs(), st.data())
 def test_every_edit_runs_and_has_the_widths_it_promised_or_is_refused_by_a_node(graph: Graph, data: st.DataObject) -> None:
+    graph = simplify(graph) if data.draw(st.booleans()) else graph  # whose nodes add residuals and end with activations
     widths = Widths(graph)
     group = data.draw(st.sampled_from(widths.groups[:-1] or widths.groups))  # the last is the network's output
     wanted = data.draw(st.sampled_from([group.width + 1, 2 * group.width, 6, max(1, group.width - 1)]))
@@ -120,6 +121,15 @@ def test_other_weights_have_the_scale_of_those_that_were() -> None:
     before, after = (max(each.constants.items(), key=lambda item: item[1].size)[1] for each in (graph, edited))
     assert after.shape == (500, 256, 1, 1)
     assert after.std() == pytest.approx(before.std() / 2, rel=0.02)
+
+
+def test_what_a_node_adds_is_as_wide() -> None:
+    made = drawing()
+    a, b = made.conv("x", 6), made.conv("x", 6)
+    graph = simplify(made.builder.graph([made.conv(made.node(Add(), a, b), 2)]))
+    assert [bool(node.residual) for node in graph.nodes] == [False, True, False]
+    assert [group.width for group in Widths(graph).groups] == [6, 2]
+    check(Widths(graph).changed({graph.nodes[0].output: 9}))
 
 
 def test_which_widths_can_all_be_chosen() -> None:

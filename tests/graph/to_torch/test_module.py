@@ -15,10 +15,11 @@ from shufflekit.graph import BATCH, Builder, Graph, Node, Operator, interpret
 from shufflekit.graph.edits.widths import Widths
 from shufflekit.graph.ops import OPERATORS
 from shufflekit.graph.ops.arithmetic import Add
+from shufflekit.graph.ops.recurrent import Cell
 from shufflekit.graph.to_torch import to_torch
 from shufflekit.graph.to_torch.translations import TRANSLATIONS
 from shufflekit.models import build_model
-from tests.graph.every_operator import CASES, graph_of, others
+from tests.graph.every_operator import CASES, graph_of, others, recurrent
 
 
 def check(graph: Graph, atol: float = 2e-5) -> None:
@@ -36,6 +37,12 @@ def test_each_operator(operator: Operator, reads: tuple) -> None:
 
 def test_none_is_forgotten() -> None:
     assert {*OPERATORS} == {*TRANSLATIONS}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_first"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_recurrent_layers(cell: Cell, reverse: bool) -> None:
+    check(recurrent(cell, reverse))
 
 
 def test_repeated_sizes_and_what_ends_a_node() -> None:

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from shufflekit.graph.operator import BATCH, Operator, RefusedError, Shape, numbers
+from shufflekit.graph.operator import BATCH, Array, Operator, RefusedError, Shape, numbers
 from shufflekit.graph.ops import activations as act
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
+from shufflekit.graph.ops.comparisons import AtMost, Drop, Equal, Keep, Less
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -21,9 +22,11 @@ from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.quantize import FakeQuantize
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
+from shufflekit.graph.ops.resample import Resample
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -34,12 +37,16 @@ class Writing(Protocol):
     reads: list[str]
     shapes: list[Shape]
 
+    def array(self, name: str) -> Array: ...
+
     def node(self, operator: str, reads: list[str], **attributes: Any) -> str: ...
 
     def constant(self, array: Any, name: str = "") -> str: ...
 
 
 Translate = Callable[[Writing, Any], str]
+
+_FLOAT, _BOOL = 1, 9  # types of tensors, as the format numbers them
 
 
 def _named(name: str, w: Writing, _operator: Operator) -> str:
@@ -130,6 +137,32 @@ def _reduction(w: Writing, operator: Any) -> str:
     names = {Mean: "ReduceMean", Sum: "ReduceSum", Amax: "ReduceMax", Amin: "ReduceMin", Prod: "ReduceProd"}
     name = f"ReduceL{operator.order}" if isinstance(operator, Norm) else names[type(operator)]
     return w.node(name, [*w.reads, w.constant(operator.dims)], keepdims=int(operator.keepdim))
+
+
+def _position(w: Writing, operator: Position) -> str:
+    how = {"axis": operator.dim, "keepdims": int(operator.keepdim), "select_last_index": int(operator.last)}
+    return _as_float(w, w.node("ArgMin" if operator.smallest else "ArgMax", w.reads, **how))
+
+
+def _comparison(name: str, w: Writing, _operator: Operator) -> str:
+    return _as_float(w, w.node(name, w.reads))
+
+
+def _as_float(w: Writing, x: str) -> str:
+    return w.node("Cast", [x], to=_FLOAT)
+
+
+def _kept(w: Writing, operator: Keep | Drop) -> str:
+    mask, x, nothing = w.node("Cast", w.reads[:1], to=_BOOL), w.reads[1], w.constant(0.0)
+    return w.node("Where", [mask, x, nothing] if isinstance(operator, Keep) else [mask, nothing, x])
+
+
+def _resample(w: Writing, operator: Resample) -> str:
+    places, weights = (w.array(name) for name in w.reads[1:])
+    spread = (-1, *(1,) * (len(w.shapes[0]) - 1 - operator.dim))
+    taps = [w.node("Gather", [w.reads[0], w.constant(each.astype(np.int64))], axis=operator.dim) for each in places.T]
+    products = [w.node("Mul", [tap, w.constant(each.reshape(spread))]) for tap, each in zip(taps, weights.T)]
+    return products[0] if len(products) == 1 else w.node("Sum", products)
 
 
 def _silu(w: Writing, _operator: act.Silu) -> str:
@@ -287,5 +320,12 @@ TRANSLATIONS: Mapping[type[Operator], Translate] = {
     Concat: _concat,
     Expand: _expand,
     Repeat: _repeat,
+    Equal: partial(_comparison, "Equal"),
+    Less: partial(_comparison, "Less"),
+    AtMost: partial(_comparison, "LessOrEqual"),
+    Keep: _kept,
+    Drop: _kept,
+    Position: _position,
+    Resample: _resample,
     FakeQuantize: _fake_quantize,
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from shufflekit.errors import MissingExtraError
 from shufflekit.graph.graph import Graph, Node
-from shufflekit.graph.operator import Operator, RefusedError, Shape
+from shufflekit.graph.operator import Array, Operator, RefusedError, Shape
 from shufflekit.graph.to_onnx.translations import TRANSLATIONS
 
 OPSET = 21
@@ -93,6 +93,16 @@ class Writer:
         else:
             self.node("Identity", [found])
             self.nodes[-1].output[:] = [name]
+
+    def array(self, name: str) -> Array:
+        """A constant's numbers.
+
+        Raises:
+            RefusedError: it is computed.
+        """
+        if name not in self.graph.constants:
+            raise RefusedError(f"{name} must be a constant")
+        return self.graph.constants[name]
 
     def shape(self, name: str) -> Shape:
         return self.graph.values[name].shape if name in self.graph.values else self.graph.constants[name].shape

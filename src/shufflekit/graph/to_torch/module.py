@@ -13,9 +13,10 @@ from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.norms import Affine, BatchNorm, Normalize
+from shufflekit.graph.ops.recurrent import Recurrent
 from shufflekit.graph.to_torch.translations import TRANSLATIONS
 
-_TRAINED = (Conv, ConvTranspose, Linear, Affine, Normalize)  # whose constants are weights
+_TRAINED = (Conv, ConvTranspose, Linear, Recurrent, Affine, Normalize)  # whose constants are weights
 
 
 def to_torch(graph: Graph) -> nn.Module:

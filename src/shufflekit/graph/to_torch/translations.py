@@ -14,6 +14,7 @@ from torch import Tensor
 from shufflekit.graph.operator import BATCH, Operator
 from shufflekit.graph.ops import activations as act
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
+from shufflekit.graph.ops.comparisons import AtMost, Drop, Equal, Keep, Less
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -23,9 +24,12 @@ from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.graph.ops.recurrent import Recurrent
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
+from shufflekit.graph.ops.resample import Resample
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -191,6 +195,58 @@ def _reduction(operator: Any) -> Compute:
     return product
 
 
+def _position(operator: Position) -> Compute:
+    find = torch.argmin if operator.smallest else torch.argmax
+
+    def compute(x: Tensor) -> Tensor:
+        found = find(x.flip(operator.dim) if operator.last else x, operator.dim, operator.keepdim)
+        return (x.shape[operator.dim] - 1 - found if operator.last else found).to(x.dtype)
+
+    return compute
+
+
+def _resample(operator: Resample) -> Compute:
+    def compute(x: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+        spread = (-1, *(1,) * (x.ndim - 1 - operator.dim))
+        taps = [x.index_select(operator.dim, each.long()) for each in places.T]
+        return torch.stack([tap * each.reshape(spread) for tap, each in zip(taps, weights.T)]).sum(0)
+
+    return compute
+
+
+def _recurrent(operator: Recurrent) -> Compute:
+    step = {"lstm": _lstm, "gru": _gru, "gru_reset_first": _gru_reset_first}[operator.cell]
+
+    def compute(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        h = c = x.new_zeros(len(x), weight.shape[1])
+        found: list[Tensor] = []
+        for moment in x.unbind(1)[:: -1 if operator.reverse else 1]:
+            h, c = step(moment, weight, bias, h, c)
+            found.append(h)
+        return torch.stack(found[:: -1 if operator.reverse else 1], 1)
+
+    return compute
+
+
+def _lstm(x: Tensor, weight: Tensor, bias: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    i, f, g, o = (x + bias + h @ weight.T).chunk(4, 1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def _gru(x: Tensor, weight: Tensor, bias: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    (r, z, ours), (x_r, x_z, x_n) = (h @ weight.T + bias).chunk(3, 1), x.chunk(3, 1)
+    n = (x_n + (r + x_r).sigmoid() * ours).tanh()
+    z = (z + x_z).sigmoid()
+    return (1 - z) * n + z * h, c
+
+
+def _gru_reset_first(x: Tensor, weight: Tensor, bias: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    (x_r, x_z, x_n), (w_r, w_z, w_n) = (x + bias).chunk(3, 1), weight.chunk(3)
+    r, z = (x_r + h @ w_r.T).sigmoid(), (x_z + h @ w_z.T).sigmoid()
+    return (1 - z) * (x_n + (r * h) @ w_n.T).tanh() + z * h, c
+
+
 def _prelu(operator: act.PRelu) -> Compute:
     slopes = torch.tensor(operator.slopes)
     return lambda x: F.prelu(x, slopes.to(x))
@@ -278,6 +334,14 @@ TRANSLATIONS: Mapping[type[Operator], Callable[[Any], Compute]] = {
     Minimum: lambda _: torch.minimum,
     Maximum: lambda _: torch.maximum,
     Pow: lambda _: torch.pow,
+    Equal: lambda _: lambda a, b: (a == b).to(b.dtype),
+    Less: lambda _: lambda a, b: (a < b).to(b.dtype),
+    AtMost: lambda _: lambda a, b: (a <= b).to(b.dtype),
+    Keep: lambda _: lambda a, b: torch.where(a != 0, b, 0.0),
+    Drop: lambda _: lambda a, b: torch.where(a != 0, 0.0, b),
+    Position: _position,
+    Resample: _resample,
+    Recurrent: _recurrent,
     Pad: _pad,
     Reshape: lambda operator: lambda x: x.reshape(_sizes(operator.target, x)),
     Permute: lambda operator: lambda x: x.permute(operator.dims),
