@@ -38,6 +38,10 @@ class Sum:
     residual: Bytes | None
     node: Node
 
+    @property
+    def floats(self) -> Array:
+        return self.whole.astype(np.float32) * self.step.astype(np.float32)
+
 
 def rounded(x: Array, zero_point: Array, low: Array, high: Array) -> Array:
     x = np.where(x > low - zero_point, x, low - zero_point)

@@ -6,18 +6,26 @@
 
 namespace shufflekit::reference {
 
-inline void gemm_int8(const GemmInt8& g, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+// each(channel, pixel, sum) without the bias.
+template <class G, class Each>
+void each_sum(const G& g, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel, Each each) {
     for (int64_t group = 0; group < g.groups; ++group)
         for (int64_t n = 0; n < g.rows; ++n) {
-            const int64_t panel = group * int8_panels(g.rows) + n / int8_panel, channel = group * g.rows + n;
+            const int64_t panel = group * int8_panels(g.rows) + n / int8_panel;
             if (panel < first_panel || panel >= last_panel) continue;
             for (int64_t p = first_pixel; p < last_pixel; ++p) {
                 int64_t sum = 0;
                 for (int64_t k = 0; k < g.depth; ++k)
                     sum += g.weights[((panel * int8_fours(g.depth) + k / 4) * int8_panel + n % int8_panel) * 4 + k % 4] * g.in[group * g.depth + k][p];
-                g.out[channel][p] = ended(sum, g.ends[channel], g.residual.base ? g.residual[channel] + p : nullptr);
+                each(group * g.rows + n, p, sum);
             }
         }
+}
+
+inline void gemm_int8(const GemmInt8& g, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    each_sum(g, first_pixel, last_pixel, first_panel, last_panel, [&](int64_t channel, int64_t p, int64_t sum) {
+        g.out[channel][p] = ended(sum, g.ends[channel], g.residual.base ? g.residual[channel] + p : nullptr);
+    });
 }
 
 }  // namespace shufflekit::reference

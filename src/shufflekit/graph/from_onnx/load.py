@@ -16,8 +16,9 @@ from shufflekit.graph.from_onnx.call import Call, Operand
 from shufflekit.graph.from_onnx.file import FileInput, FileNode, OnnxFile, read
 from shufflekit.graph.from_onnx.folds import FOLDS
 from shufflekit.graph.from_onnx.inference import shapes_of_results
+from shufflekit.graph.from_onnx.masks import MOVES, READERS
 from shufflekit.graph.from_onnx.quantised import KEEPING, QUANTISED
-from shufflekit.graph.from_onnx.tensor import BATCHES, Known, OneImageError, Tensor, each_image, known, merged
+from shufflekit.graph.from_onnx.tensor import BATCHES, Kind, Known, OneImageError, Tensor, each_image, known, merged
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
@@ -201,10 +202,11 @@ class _Reader:
             if self.failed.intersection(inputs):
                 self.failed.update(node.outputs)
                 return
+            kind = _kind_of_moved(node, found)
             results = self._computed(node, found) if depends else self._folded(node, found)
             if len(results) < len([name for name in node.outputs if name in wanted]):
                 raise RefusedError(f"only its first output can be used, and {node.outputs[-1]} is")
-            self.tensors |= dict(zip(node.outputs, results))
+            self.tensors |= dict(zip(node.outputs, [_of_kind(each, kind) for each in results]))
         except OneImageError:
             self.holds_for_one = True
             self.failed.update(node.outputs)
@@ -307,6 +309,24 @@ class _Reader:
             raise InputError(f"{self.file.path}: output {name}: {needed}, found a constant {one.dtype} of {one.shape}")
         constant = self.builder.constant(f"{self._fresh(name)}.0", one)
         return self.builder.add(Node(Repeat(), name, "", (constant, self.builder.inputs[0]), name))
+
+
+def _kind_of_moved(node: FileNode, inputs: Mapping[str, Tensor | Known]) -> Kind | None:
+    """What a node gives that only moves truth values or whole numbers; None where it says so itself.
+
+    Raises:
+        RefusedError: it computes with them, which may mean another thing than with floats.
+    """
+    kinds = {each.kind for each in inputs.values() if isinstance(each, Tensor)} - {"float"}
+    if not kinds or node.operator in READERS:
+        return None
+    if node.operator not in MOVES or len(kinds) > 1:
+        raise RefusedError(f"of {' and '.join('truth values' if each == 'truth' else 'whole numbers' for each in kinds)}")
+    return kinds.pop()
+
+
+def _of_kind(found: Tensor | Known, kind: Kind | None) -> Tensor | Known:
+    return replace(found, kind=kind) if isinstance(found, Tensor) and kind else found
 
 
 def _bytes_kept(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ class OneImageError(RefusedError):
     """A file holds for one image only, whatever it says of its batch."""
 
 
+Kind = Literal["float", "whole", "truth"]
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """A tensor that depends on the images: a value of the graph, and what the file's dimensions are of it.
@@ -34,12 +37,14 @@ class Tensor:
         name: of the value.
         images: where the images lie.
         inner: dimensions of `images` that the file's tensor does not have.
+        kind: what its floats mean in the file.
         grid: of a tensor of bytes in the file, whose value here are the numbers that they stand for.
     """
 
     name: str
     images: Images
     inner: int = 0
+    kind: Kind = "float"
     grid: FakeQuantize | None = None
 
     @property

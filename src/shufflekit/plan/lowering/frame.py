@@ -242,13 +242,14 @@ class Lowering:
         reads: Mapping[str, Addresses],
         plane: tuple[int, ...],
         weights: Mapping[str, NDArray[Any]],
-        grid: Grid,
+        grid: Grid | None,
     ) -> View:
-        """As `emit`, of a step that reads bytes, or floats where the kernel quantizes, and writes bytes."""
+        """As `emit`, of a step that reads bytes, or floats where the kernel quantizes; it writes bytes on a grid, or floats."""
         if isinstance(arguments, Quantize):
             reads = {table: self._readable(name, starts) for table, starts in reads.items()}
         out = self._emit(arguments, name, reads, plane, weights)
-        self._grids[self._last_block()] = grid
+        if grid:
+            self._grids[self._last_block()] = grid
         return out
 
     def grid_of(self, starts: Addresses) -> Grid | None:

@@ -15,7 +15,8 @@ from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.quantize import LEAST, MOST, FakeQuantize
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan import views
-from shufflekit.plan.kernels import DepthwiseInt8, GemmInt8, Kernel, Quantize, Window
+from shufflekit.plan.kernels import DepthwiseInt8, GemmInt8, GemmInt8Float, Lookup, Quantize, Window
+from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Grid, Lowering, Way, Ways, two_sides
 from shufflekit.plan.views import Addresses, View
 
@@ -28,6 +29,7 @@ _END = np.dtype(
         *(("residual_zero_point", "<i4"), ("residual_multiplier", "<f4")),
     ]
 )
+_MOST_TAPS = 1024  # of a depthwise window (native/kernels/depthwise_int8/depthwise_int8.h)
 _BOUNDS = (activations.Relu, activations.Relu6, activations.Clamp)
 
 
@@ -68,44 +70,81 @@ def _pools_first(lowering: Lowering, node: Node, quantize: FakeQuantize, view: V
 
 
 def _conv(lowering: Lowering, node: Node, conv: Conv) -> View | None:
-    """None where it is none of bytes."""
-    end = _end_of(lowering, node)
-    if end is None or not lowering.is_dense(lowering.view(node.inputs[0]), len(lowering.sizes(node.inputs[0])) - 1):
+    view = lowering.view(node.inputs[0])
+    if node.inputs[1] not in lowering.graph.grids or not lowering.is_dense(view, len(view.dims) - 1):
         return None
     x = lowering.maps(node.inputs[0], node)
     weights = lowering.graph.constants[node.inputs[1]]
     _, *out = lowering.sizes(node.output)
     kernel, stride, dilation = (two_sides(each, 1) for each in (weights.shape[2:], conv.stride, conv.dilation))
     window = Window(*x.plane, *two_sides(out, 1), *kernel, *stride, *two_sides(conv.padding[: len(out)], 0), *dilation)
-    channels, depth = weights.shape[:2]
-    is_depthwise = conv.groups == channels == len(x.starts) and window.taps > 1
-    is_pointwise = window == Window(*x.plane, *x.plane)
-    sums = _sums(lowering, node, x.starts, conv.groups) if is_depthwise or is_pointwise else None
-    residual = _residual(lowering, node, len(out))
-    if sums is None or residual is None:
+    channels = len(weights)
+    if window == Window(*x.plane, *x.plane):
+        y = _multiplied(lowering, node, x, conv.groups, len(out))
+        return y and views.reshape(y, lowering.sizes(node.output))
+    if not (conv.groups == channels == len(x.starts) and 1 < window.taps <= _MOST_TAPS):
         return None
+    end, sums, residual = (
+        _end_of(lowering, node),
+        _sums(lowering, node, x.starts, channels),
+        _residual(lowering, node, len(out)),
+    )
+    if end is None or sums is None or residual is None:
+        return None
+    packed = {"weights": sums.weights, "fill": sums.zero_point, "ends": _ends(lowering, sums, end, residual)}
     reads = {"in": x.starts, **residual}
-    ends = _ends(lowering, sums, end, residual)
-    packed = {"weights": sums.weights.reshape(channels, -1), "ends": ends}
-    step: Kernel = GemmInt8(conv.groups, channels // conv.groups, depth, x.pixels)
-    if is_depthwise:
-        step = DepthwiseInt8(channels, window)
-        packed["fill"] = sums.zero_point
-    y = lowering.emit_bytes(step, node.name, reads, window.out_plane, packed, end.grid)
+    y = lowering.emit_bytes(DepthwiseInt8(channels, window), node.name, reads, window.out_plane, packed, end.grid)
     return views.reshape(y, lowering.sizes(node.output))
 
 
 def _linear(lowering: Lowering, node: Node, _: Linear) -> View | None:
-    end = _end_of(lowering, node)
-    if end is None or len(lowering.sizes(node.inputs[0])) != 1:
+    if node.inputs[1] not in lowering.graph.grids or len(lowering.sizes(node.inputs[0])) != 1:
         return None
-    x = lowering.vector(node.inputs[0], node)
-    sums, residual = _sums(lowering, node, x.starts, 1), _residual(lowering, node, 0)
-    if sums is None or residual is None:
+    return _multiplied(lowering, node, lowering.vector(node.inputs[0], node), 1, 0)
+
+
+def _multiplied(lowering: Lowering, node: Node, x: View, groups: int, dimensions: int) -> View | None:
+    """By the GEMM, to bytes, or to floats where no grid is behind; planes have so many dimensions."""
+    end, sums = _end_of(lowering, node), _sums(lowering, node, x.starts, groups)
+    residual = _residual(lowering, node, dimensions)
+    if sums is None or residual is None or (residual and end is None):
         return None
-    rows, depth = sums.weights.shape
-    packed = {"weights": sums.weights, "ends": _ends(lowering, sums, end, residual)}
-    return lowering.emit_bytes(GemmInt8(1, rows, depth, 1), node.name, {"in": x.starts, **residual}, (), packed, end.grid)
+    rows, depth = sums.weights.shape[:2]
+    sizes = groups, rows // groups, depth, x.pixels
+    packed: dict[str, NDArray[Any]] = {"weights": sums.weights.reshape(rows, depth)}
+    plane = x.plane if dimensions else ()
+    if end is None:
+        packed |= {"ends": _worth(sums), **weights_of(node.activation, rows)}
+        kernel = GemmInt8Float(*sizes, *fields_of(node.activation))
+        return lowering.emit_bytes(kernel, node.name, {"in": x.starts}, plane, packed, None)
+    packed["ends"] = _ends(lowering, sums, end, residual)
+    return lowering.emit_bytes(GemmInt8(*sizes), node.name, {"in": x.starts, **residual}, plane, packed, end.grid)
+
+
+def _activation(lowering: Lowering, node: Node, activation: activations.Activation) -> View | None:
+    """Between two grids: a table for each plane."""
+    target, view = _grid_behind(lowering, node), lowering.view(node.inputs[0])
+    dimensions = len(view.dims) - 1
+    if target is None or not lowering.is_dense(view, dimensions):
+        return None
+    x = lowering.channels(node.inputs[0], node)
+    grid = lowering.grid_of(x.starts)
+    if grid is None:
+        return None
+    numbers = grid.scale[:, None] * (np.arange(MOST + 1.0) - grid.zero_point[:, None])
+    found = activation.reference(numbers[None])[0]
+    table = np.clip(np.rint(found / target.scale[:, None]) + target.zero_point[:, None], LEAST, MOST).astype(np.uint8)
+    kernel = Lookup(len(x.starts), x.pixels)
+    return lowering.emit_bytes(kernel, node.name, {"in": x.starts}, x.plane, {"table": table}, target)
+
+
+def _grid_behind(lowering: Lowering, node: Node) -> Grid | None:
+    """That on which alone a node's result is put, by channel."""
+    readers = lowering.readers.get(node.output, [])
+    quantize = readers[0].operator if len(readers) == 1 and readers[0] else None
+    if not isinstance(quantize, FakeQuantize) or (quantize.axis != 1 and len(quantize.scale) > 1):
+        return None
+    return _grid(quantize, lowering.sizes(node.output)[0])
 
 
 class _End(NamedTuple):
@@ -117,17 +156,10 @@ class _End(NamedTuple):
 
 
 def _end_of(lowering: Lowering, node: Node) -> _End | None:
-    """None where weights are on no grid, or the result is not put on one or in a way that bytes do not have."""
-    readers = lowering.readers.get(node.output, [])
-    if node.inputs[1] not in lowering.graph.grids or len(readers) != 1 or readers[0] is None:
+    """None where the result is not put on a grid, or its activation does more than bound it."""
+    grid, activation = _grid_behind(lowering, node), node.activation
+    if grid is None or not (activation is None or isinstance(activation, _BOUNDS)):
         return None
-    quantize, activation = readers[0].operator, node.activation
-    if not isinstance(quantize, FakeQuantize) or not (activation is None or isinstance(activation, _BOUNDS)):
-        return None
-    channels = lowering.sizes(node.output)[0]
-    if quantize.axis != 1 and len(quantize.scale) > 1:
-        return None
-    grid = _grid(quantize, channels)
     low, high = (activation.reference(np.array([side], np.float32)) if activation else side for side in (-np.inf, np.inf))
     bytes_of = [np.clip(np.rint(side / grid.scale) + grid.zero_point, LEAST, MOST).astype(np.int32) for side in (low, high)]
     return _End(grid, *bytes_of)
@@ -175,9 +207,16 @@ def _residual(lowering: Lowering, node: Node, dimensions: int) -> dict[str, Addr
     return None if lowering.grid_of(found["residual"]) is None else found
 
 
-def _ends(lowering: Lowering, sums: _Sums, end: _End, residual: Mapping[str, Addresses]) -> NDArray[Any]:
+def _worth(sums: _Sums) -> NDArray[Any]:
+    """Ends that make float32 of sums."""
     ends = np.zeros(len(sums.bias), _END)
-    ends["bias"], ends["multiplier"] = sums.bias, sums.step / end.grid.scale
+    ends["bias"], ends["multiplier"] = sums.bias, sums.step
+    return ends
+
+
+def _ends(lowering: Lowering, sums: _Sums, end: _End, residual: Mapping[str, Addresses]) -> NDArray[Any]:
+    ends = _worth(sums)
+    ends["multiplier"] = sums.step / end.grid.scale
     ends["zero_point"], ends["low"], ends["high"] = end.grid.zero_point, end.low, end.high
     if residual:
         added = lowering.grid_of(residual["residual"])
@@ -213,9 +252,9 @@ def _picking(floats: Way) -> Way:
 def ways(floats: Ways) -> Ways:
     """The ways of bytes, which go by those of floats where they do not take a node."""
     picking = (pools.MaxPool, pools.AdaptiveMaxPool, Resize)
-    products: dict[type, BytesWay] = {Conv: _conv, Linear: _linear}
+    in_bytes: dict[type, BytesWay] = {Conv: _conv, Linear: _linear, activations.Activation: _activation}
     return {
         FakeQuantize: _fake_quantize,
-        **{kind: _or(way, floats[kind]) for kind, way in products.items()},
+        **{kind: _or(way, floats[kind]) for kind, way in in_bytes.items()},
         **{kind: _picking(floats[kind]) for kind in picking},
     }
