@@ -70,6 +70,7 @@ def uneven(graph: Graph, most: float = 100, seed: int = 0) -> Graph:
     products = [node for node in graph.nodes if is_product(node, graph)]
     others = [node for node in graph.nodes if not is_product(node, graph) and not keeps_planes(node)]
     barred = [name for node in others for name in node.reads if name in planes.of] + [*graph.outputs]
+    barred += [node.residual for node in products if node.residual]
     fixed = np.unique(np.concatenate([planes.of[name] for name in barred]))
     for node in products:
         own = planes.of[node.output]
