@@ -15,7 +15,8 @@ from shufflekit.graph import Graph, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
 from shufflekit.quantize import quantize
-from shufflekit.quantize.rounding import corrected_biases, quantized_graph, round_weights, study
+from shufflekit.quantize.balance import balanced
+from shufflekit.quantize.rounding import Study, corrected_biases, quantized_graph, round_weights, study
 from shufflekit.runtime import Engine
 from tests.quantize.networks import by_tensor, decibels, images, mixed, uneven
 
@@ -68,6 +69,21 @@ def test_ten_classes_lose_a_third_of_a_point_at_most(ten, weight_bits) -> None:
     graph, found = quantize(ten.graph, ten.calibration, weight_bits)
     assert not any(step.kept for step in found.steps)
     assert ten.top1(graph) >= ten.top1(ten.graph) - 0.3
+
+
+@pytest.mark.slow
+def test_balance_and_corrected_biases_each_lose_less(ten) -> None:
+    seen, (x, _) = study(ten.graph, [[ten.calibration]]), ten.test[0]
+    exact = Engine(build(ten.graph).to_bytes())(x)
+
+    def noise(found: Study, corrects: bool) -> float:
+        rounded = {node.name: round_weights(found, node, 8) for node in found.products}
+        graph = quantized_graph(found, rounded, corrected_biases(found, rounded) if corrects else {})
+        return decibels(exact, Engine(build(graph).to_bytes())(x))
+
+    best = noise(balanced(seen, 8), True)
+    assert best > noise(seen, True) + 1
+    assert best > noise(balanced(seen, 8), False) + 0.3
 
 
 @pytest.mark.slow

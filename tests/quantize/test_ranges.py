@@ -37,6 +37,19 @@ def test_a_far_outlier_is_cut_and_an_even_spread_is_not() -> None:
     assert (500 * cut + np.square(60 - high) < 0.9 * 500 * whole)[[0, 2]].all()
 
 
+def test_what_is_cut_off_counts_more_than_what_is_rounded() -> None:
+    """By squares alone this one would be cut to less than 40."""
+    x = np.random.default_rng(0).standard_normal((1, 20000))
+    x[0, 0] = 60
+    assert least_squares(histogram(x, 50))[1][0] > 45
+
+
+def test_of_few_numbers_the_next_may_be_an_extreme() -> None:
+    x = np.linspace(-1, 1, 25)[None]
+    low, high = least_squares(histogram(x))
+    np.testing.assert_allclose([low[0], high[0]], [-1.2, 1.2], rtol=0.01)
+
+
 def test_extremes_that_come_once_among_few_are_kept() -> None:
     x = np.random.default_rng(0).standard_normal((1, 2000))
     x[0, 0] = 60
