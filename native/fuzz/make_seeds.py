@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from shufflekit.graph import BATCH, Builder, Graph, Node, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.operator import Operator
-from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, Relu, Reshape
+from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, MaxPool, Relu, Reshape, Silu
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import KERNELS
@@ -107,11 +107,12 @@ def in_bytes() -> Graph:
         return builder.constant(f"w{len(builder.constants)}", random.integers(-128, 128, shape) * scale, scale)
 
     x = grid(builder.input("x", (BATCH, 6, 9, 7)))
+    x = node(MaxPool((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)), x)
     y = grid(node(Conv(), x, weights(6, 6, 1, 1), activation=Relu(), residual=x))
     y = grid(node(Conv((2, 2), (1, 1, 1, 1), groups=6), y, weights(6, 1, 3, 3)))
-    y = grid(node(AdaptiveAvgPool((1, 1)), y))
-    y = grid(node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6)))
-    return builder.graph([y])
+    y = grid(node(Conv(padding=(1, 1, 1, 1), groups=2), y, weights(6, 3, 3, 3)))
+    y = grid(node(AdaptiveAvgPool((1, 1)), grid(node(Silu(), y))))
+    return builder.graph([node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6))])
 
 
 def roomy(program: Program) -> Program:

@@ -104,14 +104,30 @@ def test_a_depthwise_convolution_with_zero_points_in_its_border(activation, kern
     assert_exact(net.done(net.grid(y, 0.02)), {"depthwise_int8"})
 
 
-@pytest.mark.parametrize("is_depthwise", [False, True])
-def test_a_residual(is_depthwise) -> None:
+@pytest.mark.parametrize("activation", ENDS, ids=str)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "groups", "padding"), [(3, 1, 1, (1, 1, 1, 1)), (3, 2, 2, (0, 1, 1, 0)), (1, 2, 1, (0, 0, 0, 0))]
+)
+def test_a_dense_convolution(activation, kernel, stride, groups, padding) -> None:
+    net = Net(6, 12, 17)
+    y = net.product(net.x, 10, kernel, groups, stride=(stride, stride), padding=padding, activation=activation)
+    assert_exact(net.done(net.grid(y, 0.02)), {"convolution_int8"})
+
+
+@pytest.mark.parametrize(("groups", "kernel"), [(1, "convolution_int8"), (8, "depthwise_int8"), (0, "gemm_int8")])
+def test_a_residual(groups, kernel) -> None:
     net = Net(8, 6, 6)
     first = net.grid(net.product(net.x, 8, activation=Relu()), 0.02)
-    more = {"kernel": 3, "groups": 8, "padding": (1, 1, 1, 1)} if is_depthwise else {}
+    more = {"kernel": 3, "groups": groups, "padding": (1, 1, 1, 1)} if groups else {}
     y = net.product(first, 8, residual=net.x, **more)
-    kernels = {"gemm_int8", "depthwise_int8"} if is_depthwise else {"gemm_int8"}
-    assert_exact(net.done(net.grid(y, 0.05)), kernels)
+    assert_exact(net.done(net.grid(y, 0.05)), {"gemm_int8", kernel})
+
+
+def test_the_largest_of_bytes_needs_no_grid_behind() -> None:
+    net = Net(5, 13, 10)
+    y = net.grid(net.product(net.x, 7), 0.02)
+    pooled = net.node(MaxPool((3, 2), (2, 1), (1, 0, 1, 0), (1, 2)), y)
+    assert_exact(net.done(net.grid(net.product(pooled, 9), 0.02)), {"gemm_int8", "max_pool_int8"})
 
 
 def test_moves_between_are_no_steps() -> None:

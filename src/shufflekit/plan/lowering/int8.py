@@ -15,7 +15,17 @@ from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.quantize import LEAST, MOST, FakeQuantize
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan import views
-from shufflekit.plan.kernels import DepthwiseInt8, GemmInt8, GemmInt8Float, Lookup, Quantize, Window
+from shufflekit.plan.kernels import (
+    ConvolutionInt8,
+    DepthwiseInt8,
+    GemmInt8,
+    GemmInt8Float,
+    Kernel,
+    Lookup,
+    MaxPoolInt8,
+    Quantize,
+    Window,
+)
 from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Grid, Lowering, Way, Ways, two_sides
 from shufflekit.plan.views import Addresses, View
@@ -82,18 +92,16 @@ def _conv(lowering: Lowering, node: Node, conv: Conv) -> View | None:
     if window == Window(*x.plane, *x.plane):
         y = _multiplied(lowering, node, x, conv.groups, len(out))
         return y and views.reshape(y, lowering.sizes(node.output))
-    if not (conv.groups == channels == len(x.starts) and 1 < window.taps <= _MOST_TAPS):
-        return None
-    end, sums, residual = (
-        _end_of(lowering, node),
-        _sums(lowering, node, x.starts, channels),
-        _residual(lowering, node, len(out)),
-    )
+    end, sums = _end_of(lowering, node), _sums(lowering, node, x.starts, conv.groups)
+    residual = _residual(lowering, node, len(out))
     if end is None or sums is None or residual is None:
         return None
-    packed = {"weights": sums.weights, "fill": sums.zero_point, "ends": _ends(lowering, sums, end, residual)}
-    reads = {"in": x.starts, **residual}
-    y = lowering.emit_bytes(DepthwiseInt8(channels, window), node.name, reads, window.out_plane, packed, end.grid)
+    step: Kernel = ConvolutionInt8(conv.groups, channels // conv.groups, weights.shape[1], window)
+    if conv.groups == channels == len(x.starts) and window.taps <= _MOST_TAPS:
+        step = DepthwiseInt8(channels, window)
+    flat = sums.weights.reshape(channels, -1)
+    packed = {"weights": flat, "fill": sums.zero_point, "ends": _ends(lowering, sums, end, residual)}
+    y = lowering.emit_bytes(step, node.name, {"in": x.starts, **residual}, window.out_plane, packed, end.grid)
     return views.reshape(y, lowering.sizes(node.output))
 
 
@@ -232,6 +240,19 @@ def _or(way: BytesWay, floats: Way) -> Way:
     return found
 
 
+def _max_pool(lowering: Lowering, node: Node, pool: pools.MaxPool) -> View | None:
+    view = lowering.view(node.inputs[0])
+    if node.activation or len(view.dims) != 3 or not lowering.is_dense(view, 2):
+        return None
+    x = lowering.planes(node.inputs[0], node)
+    grid = lowering.grid_of(x.starts)
+    if grid is None:
+        return None
+    out = lowering.sizes(node.output)[1:]
+    window = Window(*x.plane, *two_sides(out, 1), *pool.kernel, *pool.stride, *pool.padding[:2], *pool.dilation)
+    return lowering.emit_bytes(MaxPoolInt8(len(x.starts), window), node.name, {"in": x.starts}, window.out_plane, {}, grid)
+
+
 def _picking(floats: Way) -> Way:
     """Of what hands on numbers that it reads: computed of floats, and back to the grid that they lie on, or would."""
 
@@ -251,10 +272,11 @@ def _picking(floats: Way) -> Way:
 
 def ways(floats: Ways) -> Ways:
     """The ways of bytes, which go by those of floats where they do not take a node."""
-    picking = (pools.MaxPool, pools.AdaptiveMaxPool, Resize)
+    picking: dict[type, Way] = {kind: _picking(floats[kind]) for kind in (pools.MaxPool, pools.AdaptiveMaxPool, Resize)}
     in_bytes: dict[type, BytesWay] = {Conv: _conv, Linear: _linear, activations.Activation: _activation}
     return {
         FakeQuantize: _fake_quantize,
         **{kind: _or(way, floats[kind]) for kind, way in in_bytes.items()},
-        **{kind: _picking(floats[kind]) for kind in picking},
+        **picking,
+        pools.MaxPool: _or(_max_pool, picking[pools.MaxPool]),
     }
