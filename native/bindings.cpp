@@ -105,7 +105,8 @@ std::vector<std::string> all_of(const char* const (&words)[N]) {
 std::map<std::string, std::vector<std::string>> words() {
     using namespace shufflekit;
     return {{"activation", all_of(activation_words)}, {"pooling", all_of(pooling_words)}, {"operation", all_of(operation_words)},
-            {"reduction", all_of(reduction_words)},   {"resizing", all_of(resizing_words)}, {"type", all_of(type_words)}};
+            {"reduction", all_of(reduction_words)},   {"resizing", all_of(resizing_words)}, {"type", all_of(type_words)},
+            {"cell", all_of(cell_words)}};
 }
 
 std::map<std::string, int64_t> limits() {

@@ -73,6 +73,20 @@ class Moves(nn.Module):
         return tokens @ tokens.transpose(1, 2), y.permute(0, 2, 3, 1), y[:, :, ::2].flip(3)
 
 
+class Masks(nn.Module):
+    """Places, comparisons, cubic resizing, and a recurrent layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.gru = nn.LSTM(3, 5, batch_first=True, bidirectional=True), nn.GRU(10, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = F.interpolate(x, size=(5, 4), mode="bicubic")
+        y = torch.where(y > y.mean(1, keepdim=True), y, (y == 0).float())
+        moments = self.lstm(y.flatten(2).transpose(1, 2))[0]
+        return self.gru(moments)[0], x.argmax(1), x.argmin(3)
+
+
 def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
     return {
         "everything": (Everything(), (1, 3, 33, 37)),
@@ -82,6 +96,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
         "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
         "moves": (Moves(), (1, 3, 6, 5)),
+        "masks": (Masks(), (1, 3, 7, 6)),
         "linear": (
             nn.Sequential(nn.Conv2d(1, 9, 1), nn.LocalResponseNorm(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 17)),
             (1, 1, 7, 7),

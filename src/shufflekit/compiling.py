@@ -136,6 +136,26 @@ def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwor
     return from_onnx.load_onnx(path, input_shape, _lacks)
 
 
+def shapes_of_file(path: str | Path, given: Shapes | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of each input of an ONNX file by name, its batch first; nothing is compiled.
+
+    Args:
+        path: of the file.
+        given: as `load_onnx` takes it; it says the batch too, where the file leaves that open and it would be 1.
+
+    Raises:
+        InputError: no such file, no sound one, or one whose inputs are no floats.
+        UsageError: a shape is not that of the file's input, or is needed.
+        MissingExtraError: the package onnx is not installed.
+
+    Example:
+        >>> shapes_of_file("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    return from_onnx.input_shapes(path, given)
+
+
 def _lacks(graph: Graph) -> Refusals:
     """What the engine lacks of a graph, which has inputs in the place of what could not be read."""
     return lacks(simplify(graph))

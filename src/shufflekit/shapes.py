@@ -98,6 +98,19 @@ def are_several(shapes: Shapes) -> bool:
     return isinstance(shapes, Sequence) and bool(shapes) and all(_is_shape(each) for each in shapes)
 
 
+def shapes_in_order(shapes: Shapes) -> list[Sequence[int]]:
+    """Those of one input or of several, whatever they are called.
+
+    Example:
+        >>> shapes_in_order((1, 3)), shapes_in_order({"a": (1, 3), "b": (1, 4)})
+        ([(1, 3)], [(1, 3), (1, 4)])
+    """
+    given: Any = shapes
+    if isinstance(shapes, Mapping):
+        return list(shapes.values())
+    return list(given) if are_several(shapes) else [given] if given else []
+
+
 def _input_shape(shape: Sequence[Any], name: str) -> tuple[int, ...]:
     found = sizes(shape, name)
     if len(found) > MOST_DIMENSIONS:

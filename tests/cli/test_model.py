@@ -50,8 +50,8 @@ EXPECTED = {
     },
     "compile": {PLAN: f"net.plan is a plan, and compile {_NETWORK}, package.module:callable or an ONNX file"},
     "export": {
-        PLAN: f"net.plan is a plan, and export {_NETWORK} or package.module:callable",
-        ONNX: f"net.onnx is an ONNX file, and export {_NETWORK} or package.module:callable",
+        PLAN: f"net.plan is a plan, and export {_NETWORK}, package.module:callable or an ONNX file",
+        ONNX: "format: an ONNX file can become openvino, ncnn, mnn, found onnx for net.onnx",
     },
     "bench": {PLAN: f"net.plan is a plan, and bench {_NETWORK}, package.module:callable or an ONNX file"},
 }

@@ -12,6 +12,7 @@ from PIL import Image
 
 import shufflekit as sk
 from shufflekit.cli.main import main
+from shufflekit.export import FORMATS
 from tests.graph.from_onnx.files import Case, TensorProto, helper, model, node, onnx
 
 FLAGS = ("--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25", "--channel-order", "bgr")
@@ -169,9 +170,64 @@ def test_predict_says_what_it_cannot_take(file: Path, capsys: Any) -> None:
     assert (code, "shape: is for an ONNX file" in capsys.readouterr().err) == (2, True)
 
 
-@pytest.mark.parametrize("verb", ["audit", "train", "export"])
+@pytest.mark.parametrize("verb", ["audit", "train"])
 def test_other_verbs_say_that_a_file_is_none_of_theirs(verb: str, file: Path, capsys: Any) -> None:
-    flags = {"audit": [], "train": ["--data", "x", "--out", "y"], "export": ["--format", "ncnn", "-o", "y"]}[verb]
+    flags = {"audit": [], "train": ["--data", "x", "--out", "y"]}[verb]
     arguments = ["--model", str(file)] if verb == "train" else [str(file)]
     assert main([verb, *arguments, *flags]) == 2
     assert f"net.onnx is an ONNX file, and {verb} takes a name" in capsys.readouterr().err
+
+
+@pytest.fixture
+def open_file(tmp_path: Path) -> Path:
+    """A convolution of maps of any size."""
+    nodes = [node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]), node("Relu", ["c"])]
+    weights = np.random.default_rng(0).standard_normal((4, 3, 3, 3), np.float32)
+    content = model(Case((3, 16, 16), nodes, {"w": weights}), 13, "N")
+    content.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    onnx.save(content, tmp_path / "open.onnx")
+    return tmp_path / "open.onnx"
+
+
+@pytest.mark.parametrize("form", ["openvino", "ncnn", "mnn"])
+def test_a_file_becomes_those_of_other_runtimes(form: str, open_file: Path, capsys: Any) -> None:
+    FORMATS[form].runs_here or pytest.skip(f"{FORMATS[form].name} is not installed")
+    export = ["export", str(open_file), "--format", form, "-o", str(open_file.parent / "out"), "--shape", "1x3x20x16", "--json"]
+    assert main(export) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert 0 <= row["difference"] < 1e-4
+    assert all(Path(each).exists() for each in row["files"])
+
+
+def test_a_file_that_differs_is_not_written(open_file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    FORMATS["openvino"].runs_here or pytest.skip("OpenVINO is not installed")
+    monkeypatch.setattr("shufflekit.export.convert.ALLOWED_DIFFERENCE", -1.0)
+    out = open_file.parent / "out"
+    assert main(["export", str(open_file), "--format", "openvino", "-o", str(out), "--shape", "1x3x20x16"]) == 1
+    assert "OpenVINO: differs from ONNX Runtime by" in capsys.readouterr().out
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--format", "mnn,litert"], "format: an ONNX file can become openvino, ncnn, mnn, found litert for"),
+        (["--format", "mnn"], "open.onnx leaves sizes of its input open and needs it, found (N, 3, height, 16)"),
+        (["--format", "mnn", "--opset", "13"], "opset: is for a network of PyTorch, and"),
+        (["--format", "mnn", "--dynamic-batch"], "dynamic_batch: is for a network of PyTorch, and"),
+        (["--format", "mnn", "--weights", "random"], "weights: an ONNX file has its own, found 'random'"),
+        (["--format", "mnn", "--shape", "1x3x20x17"], "shape: must be that of the input of"),
+    ],
+)
+def test_what_no_file_is_exported_with(open_file: Path, capsys: Any, flags: list[str], message: str) -> None:
+    assert main(["export", str(open_file), "-o", str(open_file.parent / "out"), *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (open_file.parent / "out").exists()
+
+
+def test_a_file_is_not_written_over(open_file: Path, capsys: Any) -> None:
+    (copy := open_file.parent / "a.mnn.onnx").write_bytes(open_file.read_bytes())
+    copy.with_name("b.mnn").symlink_to(copy)
+    export = ["export", str(copy), "--format", "mnn", "-o", str(copy.parent), "--name", "b", "--shape", "1x3x20x16"]
+    assert main(export) == 2
+    assert "b.mnn" in capsys.readouterr().err

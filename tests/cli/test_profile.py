@@ -91,3 +91,28 @@ def test_refuses_in_one_line(capsys, arguments, reason):
     assert reason in err
     assert err.count("\n") == 1
     assert out == ""
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        return self.conv(image) * mask
+
+
+@pytest.mark.parametrize("shape", ["1x3x8x9,1x1x8x9", "mask:1x1x8x9,image:1x3x8x9"])
+def test_several_inputs_on_both_engines(capsys, monkeypatch, tmp_path, shape):
+    (tmp_path / "two_inputs.py").write_text("from tests.cli.test_profile import TwoInputs\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["profile", "two_inputs:TwoInputs", "--shape", shape, "--engine", "both", "--json"]) == 0
+    torchs, engines = (MeasuredProfile.from_dict(one) for one in json.loads(capsys.readouterr().out))
+    in_order = ((1, 3, 8, 9), (1, 1, 8, 9))
+    assert (engines.input_shape, *engines.more_inputs) == in_order
+    assert {torchs.input_shape, *torchs.more_inputs} == set(in_order)
+    assert torchs.flops == engines.flops == 3 * 4 * 8 * 9
+    assert main(["profile", "two_inputs:TwoInputs", "--shape", shape]) == 0
+    assert "1x3x8x9 and 1x1x8x9" in capsys.readouterr().out or shape.startswith("mask")
+    assert main(["profile", "two_inputs:TwoInputs", "--shape", "2x3x8x9,2x1x8x9", "--engine", "native"]) == 2
+    assert "found a batch of 2" in capsys.readouterr().err

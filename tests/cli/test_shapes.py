@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shufflekit.cli._shapes import one_shape, shapes
+from shufflekit.cli._shapes import one_shape, shapes, word_of_shape
 from shufflekit.errors import UsageError
 
 
@@ -50,3 +50,10 @@ def test_one_input_has_no_name():
     for words in (["a:1x3"], ["1x3,1x7"]):
         with pytest.raises(UsageError, match="shape: must be of one input, without a name, found"):
             one_shape(words)
+
+
+def test_one_word_is_a_whole_shape():
+    assert word_of_shape("1x3x8x8") == (1, 3, 8, 8)
+    assert word_of_shape(None) is None
+    with pytest.raises(UsageError, match="shape: must be one word, as in 1x3x224x224, found 1"):
+        word_of_shape("1")  # of 1 3 224 224, whose rest would be taken for photos

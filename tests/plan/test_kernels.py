@@ -17,6 +17,7 @@ from shufflekit.plan.kernels import (
     PANEL,
     WIDE,
     Activation,
+    Cell,
     Convolution,
     ConvolutionPool,
     Gather,
@@ -48,6 +49,7 @@ def test_each_kernel_has_a_variant_that_takes_everything_and_each_variant_scalar
 
 def test_words_are_those_of_the_engine() -> None:
     ours = {"activation": Activation, "pooling": Pooling, "operation": Operation, "reduction": Reduction, "resizing": Resizing}
+    ours |= {"cell": Cell}
     assert native.words() == {**{name: list(get_args(words)) for name, words in ours.items()}, "type": list(ELEMENTS)}
 
 

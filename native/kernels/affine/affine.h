@@ -2,7 +2,7 @@
 //
 //   out[c][p] = act(in[c][p] * scale[c] + shift[c])
 //
-// Aliasing: an out plane may be the in plane of the same channel, and no other.
+// Input planes may be tight. Aliasing: an out plane may be the in plane of the same channel, and no other.
 // A call works on channels [first_channel, last_channel).
 #pragma once
 
@@ -26,7 +26,7 @@ struct Affine {
     void read(Step& step) {
         step.count("channels", channels), step.pixels("pixels", pixels);
         step.written(out, channels, pixels);
-        step.read("in", in, channels, pixels, Overlap::same_channel, Reach::whole_vectors);
+        step.read("in", in, channels, pixels, Overlap::same_channel, Reach::pixels);
         step.weights("scale", scale, channels), step.weights("shift", shift, channels);
         step.epilogue(epilogue, channels);
     }

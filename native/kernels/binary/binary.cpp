@@ -14,6 +14,11 @@ template <Operation O>
     if constexpr (O == Operation::divide) return a / b;
     if constexpr (O == Operation::minimum) return a < b || a != a ? a : b;
     if constexpr (O == Operation::maximum) return b < a || a != a ? a : b;
+    if constexpr (O == Operation::equal) return a == b ? 1.0f : 0.0f;
+    if constexpr (O == Operation::less) return a < b ? 1.0f : 0.0f;
+    if constexpr (O == Operation::at_most) return a <= b ? 1.0f : 0.0f;
+    if constexpr (O == Operation::keep) return a != 0 ? b : 0.0f;
+    if constexpr (O == Operation::drop) return a != 0 ? 0.0f : b;
     return to_power(a, b);
 }
 
@@ -52,7 +57,8 @@ void binary(const Binary& o, int32_t first_channel, int32_t last_channel) {
     case Operation::name: return planes<Operation::name>(o, first_channel, last_channel);
     switch (o.operation) {
         SHUFFLEKIT_CASE(add) SHUFFLEKIT_CASE(subtract) SHUFFLEKIT_CASE(multiply) SHUFFLEKIT_CASE(divide) SHUFFLEKIT_CASE(minimum)
-        SHUFFLEKIT_CASE(maximum) SHUFFLEKIT_CASE(power)
+        SHUFFLEKIT_CASE(maximum) SHUFFLEKIT_CASE(power) SHUFFLEKIT_CASE(equal) SHUFFLEKIT_CASE(less) SHUFFLEKIT_CASE(at_most)
+        SHUFFLEKIT_CASE(keep) SHUFFLEKIT_CASE(drop)
     }
 #undef SHUFFLEKIT_CASE
 }

@@ -2,7 +2,8 @@
 //
 //   out[c][z, y, x] = act(a[c][a_at(z, y, x)] op b[c][b_at(z, y, x)]),  a_at(z, y, x) = z * a_step_z + y * a_step_y + x * a_step_x
 //
-// with out pixels in order, and b_at likewise. Minima and maxima of a NaN are NaN; power is a^b. Input planes may be tight.
+// with out pixels in order, and b_at likewise. Minima and maxima of a NaN are NaN; power is a^b. Comparisons give 1 or 0; keep
+// is b where a is not 0, and drop where it is, else 0. Input planes may be tight.
 // Aliasing: an out plane may be the a or b plane of the same channel where that has as many pixels, and no other.
 // A call works on channels [first_channel, last_channel).
 #pragma once
@@ -14,8 +15,9 @@
 namespace shufflekit {
 
 // A plan has the words.
-enum class Operation : int32_t { add = 0, subtract, multiply, divide, minimum, maximum, power };
-inline constexpr const char* operation_words[] = {"add", "subtract", "multiply", "divide", "minimum", "maximum", "power"};
+enum class Operation : int32_t { add = 0, subtract, multiply, divide, minimum, maximum, power, equal, less, at_most, keep, drop };
+inline constexpr const char* operation_words[] = {"add", "subtract", "multiply", "divide", "minimum", "maximum",
+                                                   "power", "equal", "less", "at_most", "keep", "drop"};
 inline constexpr int32_t operations = sizeof(operation_words) / sizeof(*operation_words);
 
 // One operand: pixels of a plane, and where in it an out pixel's is.

@@ -16,6 +16,11 @@ inline double computed(Operation operation, double a, double b) {
         case Operation::minimum: return std::isnan(a) || a < b ? a : b;
         case Operation::maximum: return larger(a, b);
         case Operation::power: return std::pow(a, b);
+        case Operation::equal: return a == b;
+        case Operation::less: return a < b;
+        case Operation::at_most: return a <= b;
+        case Operation::keep: return a != 0 ? b : 0;
+        case Operation::drop: return a != 0 ? 0 : b;
     }
     return a;
 }

@@ -1,12 +1,15 @@
 // Blocks (all digits but the last two) > rows and columns, by what lies together in memory:
-// a row's elements evenly: rows > vectors; neighbours down, as where channels become last: tiles of vector_lanes x vector_lanes,
-// transposed in registers, from as many planes as a vector has lanes; two planes that take turns: vectors; else element by element.
+// a row's elements evenly: rows > vectors; neighbours down, as where channels become last: some rows, whose output stays in the L2
+// cache > tiles of vector_lanes x vector_lanes, transposed in registers, from as many planes as a vector has lanes; two planes that
+// take turns: vectors; else element by element.
 #include "kernels/gather/gather.h"
 
 #include "kernels/lanes.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
+
+constexpr int64_t floats_of_rows = 1 << 15;  // of the output; of 1 << 11 255 planes of 80x80 take 1.7 times as long
 
 // Rows and columns at fixed other digits.
 struct Block {
@@ -44,32 +47,92 @@ struct Block {
 };
 
 #if SHUFFLEKIT_VECTOR_BYTES > 4
-// L vectors of L lanes become their lanes: log2(L) times, each half's neighbours take turns.
-[[gnu::always_inline]] inline void transpose(vector (&x)[vector_lanes]) {
-    constexpr int half = vector_lanes / 2;
+// W vectors as rows of W, one behind another: log2(W) times, each half's neighbours take turns. L of L lanes become their lanes.
+template <int W>
+[[gnu::always_inline]] inline void transpose(vector (&x)[W]) {
+    constexpr int half = W / 2;
 #pragma GCC unroll 4
-    for (int turns = 1; turns < vector_lanes; turns *= 2) {
-        vector y[vector_lanes];
+    for (int turns = 1; turns < W; turns *= 2) {
+        vector y[W];
 #pragma GCC unroll 8
         for (int i = 0; i < half; ++i) y[2 * i] = low_pairs(x[i], x[i + half]), y[2 * i + 1] = high_pairs(x[i], x[i + half]);
 #pragma GCC unroll 16
-        for (int i = 0; i < vector_lanes; ++i) x[i] = y[i];
+        for (int i = 0; i < W; ++i) x[i] = y[i];
     }
 }
 
-// A vector's worth of columns, each with its elements one below another. The last tile ends with the rows.
-void tiles(const Block& b, int64_t column) {
-    const float* from[vector_lanes];
-    for (int i = 0; i < vector_lanes; ++i) from[i] = b.in(0, column + i);
-    for (int64_t at = 0; at < b.rows; at += vector_lanes) {
+template <int W>
+struct Piece {
+    using type [[gnu::vector_size(W * sizeof(float)), gnu::may_alias, gnu::aligned(4)]] = float;
+};
+
+// W columns of some rows, each with its elements one below another. The last tile ends with the rows.
+template <int W>
+void tiles(const Block& b, int64_t column, int64_t first_row, int64_t last_row) {
+    constexpr int pieces = vector_lanes / W;
+    const float* from[W];
+    for (int i = 0; i < W; ++i) from[i] = b.in(0, column + i);
+    for (int64_t at = first_row; at < last_row; at += vector_lanes) {
         const int64_t row = at + vector_lanes <= b.rows ? at : b.rows - vector_lanes;
-        vector x[vector_lanes];
+        vector x[W];
 #pragma GCC unroll 16
-        for (int i = 0; i < vector_lanes; ++i) x[i] = load(from[i] + row);
+        for (int i = 0; i < W; ++i) x[i] = load(from[i] + row);
         transpose(x);
 #pragma GCC unroll 16
-        for (int i = 0; i < vector_lanes; ++i) store(b.out(row + i) + column, x[i]);
+        for (int i = 0; i < W; ++i) {
+            typename Piece<W>::type rows[pieces];
+            __builtin_memcpy(rows, &x[i], sizeof(rows));
+#pragma GCC unroll 4
+            for (int j = 0; j < pieces; ++j)
+                *reinterpret_cast<typename Piece<W>::type*>(b.out(row + i * pieces + j) + column) = rows[j];
+        }
     }
+}
+
+// Up to W columns, fewer than lanes, whose rows lie behind each other. W floats of each row are stored where it has fewer: the last are
+// the next row's, which comes after it.
+template <int W>
+void narrow_tiles(const Block& b, float* to) {
+    constexpr int pieces = vector_lanes / W;
+    const float* from[W];
+    for (int i = 0; i < W; ++i) from[i] = b.in(0, i < b.columns ? i : 0);
+    const int64_t last = b.rows * b.columns - W;  // where W floats are written at most
+    for (int64_t at = 0; at < b.rows; at += vector_lanes) {
+        const int64_t row = at + vector_lanes <= b.rows ? at : b.rows - vector_lanes;
+        vector x[W];
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) x[i] = load(from[i] + row);
+        transpose(x);
+        float* out = to + row * b.columns;
+        if (b.columns == W) {
+#pragma GCC unroll 16
+            for (int i = 0; i < W; ++i) store(out + i * vector_lanes, x[i]);
+            continue;
+        }
+        const bool is_last = out + (vector_lanes - 1) * b.columns - to > last;
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) {
+            typename Piece<W>::type rows[pieces];
+            __builtin_memcpy(rows, &x[i], sizeof(rows));
+#pragma GCC unroll 4
+            for (int j = 0; j < pieces; ++j, out += b.columns) {
+                if (!is_last || out - to <= last) *reinterpret_cast<typename Piece<W>::type*>(out) = rows[j];
+                else __builtin_memcpy(out, &rows[j], b.columns * sizeof(float));
+            }
+        }
+    }
+}
+
+// The last of them as a tile that is as narrow as it can be, and ends with the columns.
+void all_columns(const Block& b, int64_t first_row, int64_t last_row) {
+    int64_t column = 0;
+    for (; column + vector_lanes <= b.columns; column += vector_lanes) tiles<vector_lanes>(b, column, first_row, last_row);
+    const int64_t rest = b.columns - column;
+    if (rest == 0) return;
+    if (rest <= 4) return tiles<4>(b, b.columns - 4, first_row, last_row);
+    if constexpr (vector_lanes > 8)
+        if (rest <= 8) return tiles<8>(b, b.columns - 8, first_row, last_row);
+    tiles<vector_lanes>(b, b.columns - vector_lanes, first_row, last_row);
 }
 
 // Two columns that fill a plane's part: what `tiles` is for more of them.
@@ -116,9 +179,17 @@ void move(const Block& b) {
     if (b.row_stride == 1 && b.row_step == 0 && b.rows >= vector_lanes && (b.column_step || b.column_stride != 1)) {
         if (b.columns == 2 && b.start) return two_take_turns(b, b.start);
         if (b.columns >= vector_lanes) {
-            for (int64_t at = 0; at < b.columns; at += vector_lanes)
-                tiles(b, at + vector_lanes <= b.columns ? at : b.columns - vector_lanes);
+            const int64_t some = (floats_of_rows / b.columns + vector_lanes - 1) / vector_lanes * vector_lanes;
+            for (int64_t row = 0; row < b.rows; row += some)
+                all_columns(b, row, row + some < b.rows ? row + some : b.rows);
             return;
+        }
+        if (b.columns > 2 && b.start) {
+            if (b.columns <= 4) return narrow_tiles<4>(b, b.start);
+            if constexpr (vector_lanes > 4) {
+                if (b.columns <= 8) return narrow_tiles<8>(b, b.start);
+            }
+            if constexpr (vector_lanes > 8) return narrow_tiles<vector_lanes>(b, b.start);
         }
     }
 #endif

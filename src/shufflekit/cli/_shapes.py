@@ -52,6 +52,17 @@ def one_shape(given: Sequence[str] | None) -> tuple[int, ...] | None:
     raise UsageError(f"shape: must be of one input, without a name, found {' '.join(given or ())}")
 
 
+def word_of_shape(given: str | None) -> tuple[int, ...] | None:
+    """The same of a single word, where what comes behind it may be something else.
+
+    Raises:
+        UsageError: it is no shape, or one of several words.
+    """
+    if given is not None and "x" not in given:
+        raise UsageError(f"shape: must be one word, as in 1x3x224x224, found {given}")
+    return one_shape(None if given is None else [given])
+
+
 def _sizes(text: str, given: Sequence[str]) -> tuple[int, ...]:
     try:
         found = [int(size) for size in text.split("x")]

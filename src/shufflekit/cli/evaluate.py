@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._output import notice, print_json, progress, stdout
-from shufflekit.cli._shapes import one_shape
+from shufflekit.cli._shapes import word_of_shape
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def evaluate(
     if batch < 1:
         raise UsageError(f"batch: must be 1 or more, found {batch}")
     source = open_source(data, split=split, image_column=image_column, label_column=label_column)
-    network, preparation, names = _network(model, weights, one_shape(None if shape is None else [shape]))
+    network, preparation, names = _network(model, weights, word_of_shape(shape))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     scores: Any = Scores(network, model)
     scores.to(device, memory_format=torch.channels_last)

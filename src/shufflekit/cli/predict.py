@@ -12,7 +12,7 @@ from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._onnx import given_preparation
 from shufflekit.cli._output import print_json, printable, stdout
 from shufflekit.cli._photos import Photos
-from shufflekit.cli._shapes import one_shape
+from shufflekit.cli._shapes import word_of_shape
 from shufflekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def predict(
         raise UsageError(f"topk: must be 1 or more, found {topk}")
     images = Photos(photos, huge_reduced=True)
     given = given_preparation(mean, std, channel_order, labels)
-    classify = _classifier(model, weights, engine, given, one_shape(None if shape is None else [shape]))
+    classify = _classifier(model, weights, engine, given, word_of_shape(shape))
     found = []
     for name, image in images:
         predictions = classify(image, topk)

@@ -12,11 +12,13 @@ from rich.text import Text
 
 from shufflekit.cli._model import NETWORK, Model, read_model
 from shufflekit.cli._output import notice, print_json, stderr, stdout
-from shufflekit.cli._shapes import one_shape
+from shufflekit.cli._shapes import shapes as read_shapes
 from shufflekit.errors import UsageError
+from shufflekit.shapes import shapes_in_order
 
 if TYPE_CHECKING:
     from shufflekit.profiling import MeasuredLayer, MeasuredProfile
+    from shufflekit.shapes import Shapes
 
 _ENGINES = {"torch": "PyTorch eager", "native": "engine"}
 
@@ -42,16 +44,16 @@ def profile(
         model: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name,
             package.module:callable, or what needs no PyTorch: a plan, or an ONNX file, whose plan is timed.
         shape: N C H W of the input, or NxCxHxW, or whatever dimensions it has; the network's own channels and the size of its
-            weights by default.
+            weights by default. Of several inputs one for each, in order or by name, as in image:1x3x224x224,mask:1x1x224x224.
         threads: of PyTorch and of the engine.
         engine: what runs it: torch by default, native a plan and an ONNX file.
         by: a line for each layer, or sums over modules or over operators.
         json: print one object, or a list of two with --engine both.
     """
     source = read_model(model, "profile", (*NETWORK, "plan", "onnx"), engine=engine)
-    sizes = one_shape(shape)
-    if (not source.is_network or engine in ("native", "both")) and sizes and sizes[0] != 1:
-        raise UsageError(f"shape: the engine's steps are timed on one image, found a batch of {sizes[0]}")
+    sizes = read_shapes(shape)
+    if not source.is_network or engine in ("native", "both"):
+        _check_one_image(sizes)
     found = _of_network(source, sizes, threads, engine or "torch") if source.is_network else _of_file(source, sizes, threads)
     if json:
         print_json([one.to_dict() for one in found] if engine == "both" else found[0].to_dict())
@@ -62,14 +64,20 @@ def profile(
             notice(f"{_ENGINES[one.engine]}: {warning}")
 
 
-def _of_file(source: Model, shape: tuple[int, ...] | None, threads: int) -> list[MeasuredProfile]:
+def _check_one_image(shape: Shapes | None) -> None:
+    """Refuses a batch of several where the engine is timed."""
+    for batch in {each[0] for each in shapes_in_order(shape or ())} - {1}:
+        raise UsageError(f"shape: the engine's steps are timed on one image, found a batch of {batch}")
+
+
+def _of_file(source: Model, shape: Shapes | None, threads: int) -> list[MeasuredProfile]:
     from shufflekit.profiling import profile_engine
 
     with stderr().status("compiling and measuring"):
         return [profile_engine(source.engine(threads, shape))]
 
 
-def _of_network(source: Model, shape: tuple[int, ...] | None, threads: int, engine: str) -> list[MeasuredProfile]:
+def _of_network(source: Model, shape: Shapes | None, threads: int, engine: str) -> list[MeasuredProfile]:
     from shufflekit.classify.inputs import input_shape
     from shufflekit.compiling import compile as compile_network
     from shufflekit.profiling import profile as profile_network
@@ -104,7 +112,7 @@ def report(found: list[MeasuredProfile], by: Literal["operator", "module", "laye
 
 
 def _facts(one: MeasuredProfile) -> Text:
-    shape = "x".join(map(str, one.input_shape))
+    shape = " and ".join("x".join(map(str, each)) for each in (one.input_shape, *one.more_inputs))
     threads = f"{one.threads} thread{'s' * (one.threads > 1)}"
     return Text(
         f"{one.network}, input {shape}, {threads}, {one.device.cpu}\n"

@@ -10,7 +10,7 @@ import copy
 import math
 import sys
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -26,9 +26,10 @@ from shufflekit.cost.categories import OF_TORCH
 from shufflekit.cost.counts import Counts, LayerCount
 from shufflekit.errors import InputError, ShufflekitError, UsageError, one_line
 from shufflekit.modes import evaluation
-from shufflekit.shapes import sizes
+from shufflekit.shapes import Shapes, are_several, sizes
 
 aten = torch.ops.aten
+Inputs = Tensor | tuple[Tensor, ...] | dict[str, Tensor]  # of one input, of several in order, or by name
 
 _NAMES = {aten._convolution: "convolution"}  # as traced modules call it
 _FOLDING = {aten.convolution, aten._convolution, aten.addmm, aten.mm}
@@ -50,12 +51,12 @@ _FORMULAS: dict[Any, Callable[..., int]] = {
 }
 
 
-def count(model: nn.Module, input_shape: Sequence[int]) -> Counts:
+def count(model: nn.Module, input_shape: Shapes) -> Counts:
     """Counts one inference of `model`, which is left as it is; weights may be on any device, the meta device included.
 
     Args:
-        model: any module that takes one tensor, of the type of its weights.
-        input_shape: (N, C, H, W), or whatever the model takes.
+        model: any module that takes tensors of the type of its weights.
+        input_shape: (N, C, H, W), or whatever the model takes; of several inputs one for each in order, or by name.
 
     Raises:
         UsageError: no module, or a shape that is none.
@@ -69,16 +70,44 @@ def count(model: nn.Module, input_shape: Sequence[int]) -> Counts:
         >>> counts.flops, counts.params, counts.mac  # 7*7*8*16/2, 8*16/2, 7*7*(8+16) + 8*16/2
         (3136, 64, 1240)
     """
-    model, shape = plain_module(model), sizes(input_shape)
+    model = plain_module(model)
     weight = weight_of(model)
     try:
         network = _copy(model, _on_meta(model))
         with evaluation(network), torch.device("meta"):
-            return count_call(network, torch.empty(shape, dtype=weight.dtype))[0]
+            return count_call(network, inputs_of(lambda shape: torch.empty(shape, dtype=weight.dtype), input_shape))[0]
     except Exception:  # noqa: BLE001  # eight times as slow: tensors may lie anywhere, and weights have values
         network = _copy(model, {})
         with evaluation(network):
-            return count_call(network, _without_data(shape, weight))[0]
+            return count_call(network, inputs_of(lambda shape: _without_data(shape, weight), input_shape))[0]
+
+
+def inputs_of(make: Callable[[tuple[int, ...]], Tensor], shape: Shapes) -> Inputs:
+    """A tensor for each input.
+
+    Args:
+        make: one of a shape.
+        shape: of one input, of several in order, or by name.
+
+    Raises:
+        UsageError: one is no shape.
+    """
+    if isinstance(shape, Mapping):
+        return {name: make(sizes(each)) for name, each in shape.items()}
+    given: Any = shape
+    return tuple(make(sizes(each)) for each in given) if are_several(shape) else make(sizes(given))
+
+
+def call(network: nn.Module, x: Inputs) -> Any:
+    """Runs a network."""
+    if isinstance(x, Tensor):
+        return network(x)
+    return network(**x) if isinstance(x, dict) else network(*x)
+
+
+def shapes_of_inputs(x: Inputs) -> list[tuple[int, ...]]:
+    """In order."""
+    return [tuple(each.shape) for each in ([x] if isinstance(x, Tensor) else x.values() if isinstance(x, dict) else x)]
 
 
 @contextmanager
@@ -122,12 +151,12 @@ def weight_of(model: nn.Module) -> Tensor:
     return next(tensors, torch.empty(0))
 
 
-def count_call(network: nn.Module, x: Tensor) -> tuple[Counts, tuple[int | None, ...]]:
+def count_call(network: nn.Module, x: Inputs) -> tuple[Counts, tuple[int | None, ...]]:
     """Counts one call as it is, on the tensors and the device that are given.
 
     Args:
         network: in evaluation; hooks are attached to its modules while it runs.
-        x: its input.
+        x: its input, or several.
 
     Returns:
         The counts, and for every operator that ran, views too, its place in their list of layers, None where it has none.
@@ -138,14 +167,15 @@ def count_call(network: nn.Module, x: Tensor) -> tuple[Counts, tuple[int | None,
     recorder = _Recorder(network)
     try:
         with torch.no_grad(), operator_by_operator(), recorder:
-            network(x)
+            call(network, x)
     except ShufflekitError:
         raise
     except Exception as error:
         name = getattr(network, "architecture", "") or type(network).__name__
         looks = isinstance(error, DataDependentOutputException | DynamicOutputShapeException)
         reason = f"it looks at the values of a tensor ({one_line(error)})" if looks else one_line(error)
-        raise InputError(f"input_shape: {name} cannot be counted at {tuple(x.shape)}: {reason}") from error
+        where = " and ".join(map(str, shapes_of_inputs(x)))
+        raise InputError(f"input_shape: {name} cannot be counted at {where}: {reason}") from error
     finally:
         recorder.detach()
     layers = tuple(recorder.layers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shufflekit.errors import InputError, ShufflekitError, UsageError, kind_and_line
-from shufflekit.export.format import Format, Settings, Shape
+from shufflekit.export.format import Format, Run, Settings, Shape
+from shufflekit.export.from_onnx import FromOnnx
 from shufflekit.export.quiet import stdout_to_stderr
 from shufflekit.export.to_executorch import ExecuTorch
 from shufflekit.export.to_litert import LiteRt
 from shufflekit.export.to_mnn import Mnn
 from shufflekit.export.to_ncnn import Ncnn
-from shufflekit.export.to_onnx import Onnx
+from shufflekit.export.to_onnx import Onnx, load_onnx
 from shufflekit.export.to_openvino import OpenVino
 from shufflekit.files import move_together
 from shufflekit.finite import check_finite
 from shufflekit.outputs import Array, largest_difference, outputs_of
-from shufflekit.shapes import image_shape
+from shufflekit.shapes import image_shape, sizes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +37,7 @@ FORMATS: dict[str, Format] = {
     "executorch": ExecuTorch(),
     "litert": LiteRt(),
 }
+FROM_FILE = tuple(name for name, each in FORMATS.items() if isinstance(each, FromOnnx))  # that an ONNX file can become
 ALLOWED_DIFFERENCE = 1e-3  # of the largest output: runtimes add up in other orders, and some transform 3x3 windows
 _DYNAMIC_BATCHES = (1, 3)
 
@@ -122,14 +124,65 @@ def convert(
     found.require_writers()
     stem = Path(folder, name or network_name(model))
     try_run(model, shape, stem.name)
+    batches = _DYNAMIC_BATCHES if settings.dynamic_batch else shape[:1]
+    source = _Source("PyTorch", shape, batches, lambda x: outputs_of(model, x))
+    return _written(found, stem, lambda written: found.write(model, shape, written, settings), source if verify else None)
+
+
+def convert_file(
+    path: Path,
+    input_shape: Sequence[int],
+    format: str,  # noqa: A002
+    folder: str | Path,
+    name: str,
+    verify: bool,
+) -> Exported:
+    """An ONNX file as the files of a format whose converter reads one; they appear whole and right or not at all.
+
+    What the format's runtime computes of random inputs is compared with ONNX Runtime, where both are installed.
+
+    Args:
+        path: of a file with one input of float32.
+        input_shape: of the input, its batch first.
+        format: one of `FROM_FILE`.
+
+    Raises:
+        UsageError: another format.
+        MissingExtraError: a package that the converter needs is not installed.
+        InputError: its converter refuses the file, or the runtime does not compute what ONNX Runtime does.
+    """
+    found, shape = find_format(format), sizes(input_shape)
+    if not isinstance(found, FromOnnx):
+        raise UsageError(
+            f"format: {found.name} is written from PyTorch, of an ONNX file {', '.join(FROM_FILE)} are, found {path}"
+        )
+    found.require_writers()
+    source = None
+    if verify and FORMATS["onnx"].runs_here:
+        source = _Source("ONNX Runtime", shape, shape[:1], load_onnx(path, 1, optimise=False))
+    return _written(found, Path(folder, name), lambda written: found.convert(path, shape, written), source)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a format is made from: its inputs, the batches to compare, and what it computes."""
+
+    name: str
+    shape: Sequence[int]
+    batches: Sequence[int]
+    run: Run
+
+
+def _written(found: Format, stem: Path, write: Callable[[Path], None], source: _Source | None) -> Exported:
+    """Writes beside the place, compares with the source if there is one and the runtime is here, and moves the files there."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=stem.parent, prefix=".exporting-") as work, stdout_to_stderr():
         written, difference = Path(work, stem.name), None
-        found.write(model, shape, written, settings)
-        if verify and found.runs_here:
-            difference = _difference(found, model, shape, written, settings.dynamic_batch)
+        write(written)
+        if source is not None and found.runs_here:
+            difference = _difference(found, source, written)
             if not difference <= ALLOWED_DIFFERENCE:
-                share = f"differs from PyTorch by {difference:.1e} of the largest output, needed {ALLOWED_DIFFERENCE:.0e}"
+                share = f"differs from {source.name} by {difference:.1e} of the largest output, needed {ALLOWED_DIFFERENCE:.0e}"
                 raise InputError(f"{found.name}: {share}; not written")
         move_together(dict(zip(found.files(written), found.files(stem))))
     return Exported(found.files(stem), difference)
@@ -140,9 +193,10 @@ def network_name(model: nn.Module) -> str:
     return getattr(model, "architecture", "") or type(model).__name__
 
 
-def unverified(found: Format) -> str:
-    """Says in a line that the files of a format were not verified."""
-    return f"{found.name}: not verified, since {found.packages[0]} is not installed: pip install 'shufflekit[{found.extra}]'"
+def unverified(found: Format, other: Format | None = None) -> str:
+    """Says in a line that the files of a format were not verified, for want of its runtime or of the other one's."""
+    lacks = other if other is not None and not other.runs_here else found
+    return f"{found.name}: not verified, since {lacks.packages[0]} is not installed: pip install 'shufflekit[{lacks.extra}]'"
 
 
 def try_run(model: nn.Module, shape: Shape, name: str) -> list[Array]:
@@ -179,19 +233,22 @@ def verify(
     Raises:
         InputError: the runtime cannot load or run the files, or PyTorch's own outputs are not finite.
     """
+    shape = image_shape(input_shape)
+    batches = _DYNAMIC_BATCHES if dynamic_batch else shape[:1]
     with stdout_to_stderr():
-        return _difference(find_format(format), model, image_shape(input_shape), Path(folder, name), dynamic_batch)
+        source = _Source("PyTorch", shape, batches, lambda x: outputs_of(model, x))
+        return _difference(find_format(format), source, Path(folder, name))
 
 
-def _difference(found: Format, model: nn.Module, shape: Shape, stem: Path, dynamic_batch: bool) -> float:
-    images = np.random.default_rng(0).standard_normal((max(_DYNAMIC_BATCHES), *shape[1:]), np.float32)
+def _difference(found: Format, source: _Source, stem: Path) -> float:
+    images = np.random.default_rng(0).standard_normal((max(_DYNAMIC_BATCHES), *source.shape[1:]), np.float32)
     worst = 0.0
     try:
         run = found.load(stem, 1)
-        for batch in _DYNAMIC_BATCHES if dynamic_batch else (shape[0],):
+        for batch in source.batches:
             x = np.resize(images, (batch, *images.shape[1:]))
-            expected = outputs_of(model, x)
-            check_finite(expected, f"{stem.name} in PyTorch")
+            expected = source.run(x)
+            check_finite(expected, f"{stem.name} in {source.name}")
             worst = max(worst, largest_difference(run(x), expected))
     except ShufflekitError:
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ class FromOnnx(Format):
             self.convert(source, shape, stem)
 
     @abstractmethod
-    def convert(self, source: Path, shape: Shape, stem: Path) -> None:
+    def convert(self, source: Path, shape: Sequence[int], stem: Path) -> None:
         """Converts an ONNX file.
 
         Args:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from shufflekit.errors import InputError
-from shufflekit.export.format import Run, Shape
+from shufflekit.export.format import Run
 from shufflekit.export.from_onnx import FromOnnx
 from shufflekit.export.quiet import stdout_to_stderr
 from shufflekit.outputs import Array
@@ -18,7 +19,7 @@ class Mnn(FromOnnx):
     packages = ("MNN", "onnx")
     suffixes = (".mnn",)
 
-    def convert(self, source: Path, shape: Shape, stem: Path) -> None:
+    def convert(self, source: Path, shape: Sequence[int], stem: Path) -> None:
         # The converter behind the `mnnconvert` command. The command itself, and any import of MNN.tools, would run
         # `pip install` of a package for reporting its use to MNN's makers, in whatever Python comes first on the PATH.
         import _tools

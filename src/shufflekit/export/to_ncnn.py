@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,14 +31,14 @@ class Ncnn(FromOnnx):
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
         super().write(model, (1, *shape[1:]), stem, Settings(settings.opset))
 
-    def convert(self, source: Path, shape: Shape, stem: Path) -> None:
+    def convert(self, source: Path, shape: Sequence[int], stem: Path) -> None:
         _refuse_gather(source)
         found = find_spec("pnnx")
         assert found is not None  # `require` has looked
         program = Path(str(found.origin)).with_name("pnnx")  # which needs no Python; the module around it would import torch
         with TemporaryDirectory(dir=stem.parent) as work:
             Path(work, "net.onnx").symlink_to(source.resolve())
-            size = f"inputshape={list(shape)}".replace(" ", "")
+            size = f"inputshape={[1, *shape[1:]]}".replace(" ", "")
             done = subprocess.run(
                 [str(program), "net.onnx", size, "fp16=0", "ncnnparam=net.param", "ncnnbin=net.bin"],
                 cwd=work,

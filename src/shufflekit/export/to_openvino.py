@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from shufflekit.errors import InputError, kind_and_line
-from shufflekit.export.format import Run, Shape
+from shufflekit.export.format import Run
 from shufflekit.export.from_onnx import FromOnnx
 from shufflekit.export.signal_stack import kept_signal_stack
 from shufflekit.outputs import Array
@@ -19,7 +20,7 @@ class OpenVino(FromOnnx):
     packages = ("openvino", "onnx")
     suffixes = (".openvino.xml", ".openvino.bin")
 
-    def convert(self, source: Path, shape: Shape, stem: Path) -> None:
+    def convert(self, source: Path, shape: Sequence[int], stem: Path) -> None:
         import openvino
 
         try:

@@ -174,9 +174,9 @@ class _Pool:
     def add(self, array: NDArray[Any]) -> int:
         start = self._end
         flat = np.ascontiguousarray(array, self._dtype).reshape(-1)
-        padded = np.pad(flat, (0, -len(flat) % (BORDER // flat.itemsize)))
-        self._parts.append(padded)
-        self._end += len(padded)
+        missing = -len(flat) % (BORDER // flat.itemsize)
+        self._parts += [flat, np.zeros(missing, self._dtype)]
+        self._end += len(flat) + missing
         return start
 
     def joined(self) -> NDArray[Any]:

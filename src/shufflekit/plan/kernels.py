@@ -17,7 +17,10 @@ Activation = Literal[
     "square", "power", "abs", "erf", "floor", "ceil", "round", "prelu",
 ]  # fmt: skip
 Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
-Operation = Literal["add", "subtract", "multiply", "divide", "minimum", "maximum", "power"]
+Operation = Literal[
+    "add", "subtract", "multiply", "divide", "minimum", "maximum", "power", "equal", "less", "at_most", "keep", "drop",
+]  # fmt: skip
+Cell = Literal["lstm", "gru", "gru_reset_first"]
 Reduction = Literal["sum", "sum_of_sizes", "sum_of_squares", "maximum", "minimum", "product"]
 Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 
@@ -746,6 +749,7 @@ class Affine(_Plain):
 
     kernel = "affine"
     weights = ("scale", "shift")
+    takes_input = True
 
     @property
     def params(self) -> int:
@@ -859,6 +863,21 @@ class Reduce(_OfLines):
 
 
 @dataclass(frozen=True)
+class Position(_OfLines):
+    """Where in each line the largest element is, or the smallest."""
+
+    smallest: bool
+    last: bool
+
+    kernel = "position"
+    takes_input = True
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups, self.outer * self.inner
+
+
+@dataclass(frozen=True)
 class Softmax(_OfLines):
     """Over each line, or its logarithm."""
 
@@ -936,6 +955,90 @@ class Resize(_Map):
     @property
     def family(self) -> str:
         return f"resize {self.resizing}"
+
+
+@dataclass(frozen=True)
+class Resample(Kernel):
+    """One side of maps in another length: each row is a sum of `taps` rows; weights are (out_length, taps).
+
+    Example:
+        >>> halved = Resample(channels=8, outer=1, length=6, inner=5, out_length=3, taps=4)
+        >>> halved.in_shape, halved.out_shape, halved.flops
+        ((8, 30), (8, 15), 480)
+    """
+
+    channels: int
+    outer: int
+    length: int
+    inner: int
+    out_length: int
+    taps: int
+
+    kernel = "resample"
+    weights = ("places", "weights")
+    takes_input = True
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, self.outer * self.length * self.inner
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, self.outer * self.out_length * self.inner
+
+    @property
+    def flops(self) -> int:
+        return math.prod(self.out_shape) * self.taps
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.channels), octaves(self.pixels_written)
+
+
+@dataclass(frozen=True)
+class Recurrent(Kernel):
+    """An LSTM or a GRU, moment by moment, of what its input gives to the gates.
+
+    Example:
+        >>> lstm = Recurrent("lstm", hidden=8, length=25, reversed=False)
+        >>> lstm.in_shape, lstm.out_shape, lstm.flops
+        ((32, 25), (8, 25), 6400)
+    """
+
+    cell: Cell
+    hidden: int
+    length: int
+    reversed: bool
+
+    kernel = "recurrent"
+    weights = ("weights", "bias")
+    takes_input = True
+
+    @property
+    def _gates(self) -> int:
+        return self.hidden * (4 if self.cell == "lstm" else 3)
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self._gates, self.length
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.hidden, self.length
+
+    @property
+    def flops(self) -> int:
+        return self._gates * self.hidden * self.length
+
+    @property
+    def params(self) -> int:
+        return self._gates * (self.hidden + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.hidden), octaves(self.length)
+
+    @property
+    def _remark(self) -> str:
+        return f", {self.cell}"
 
 
 @dataclass(frozen=True)
@@ -1026,7 +1129,7 @@ KERNELS: Mapping[str, type[Kernel]] = {
     for kind in (
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
-        *(Gather, Pad, Constant, MatMul),
+        *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
         *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8),
     )
 }

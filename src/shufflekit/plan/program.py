@@ -200,8 +200,7 @@ class Program:
             "info": dict(self.info),
         }
         # Whole lines of tables leave the weights on a border too.
-        tables = np.pad(self.tables.astype("<i4"), (0, -len(self.tables) % (BORDER // 4)))
-        weights = np.pad(self.weights, (0, -len(self.weights) % BORDER))
+        tables, weights = _whole_lines(self.tables.astype("<i4", copy=False)), _whole_lines(self.weights)
         header = {
             "__metadata__": {"checksum": "0" * _CHECKSUM_DIGITS, "plan": json.dumps(plan)},
             "tables": _entry("I32", tables, 0),
@@ -209,8 +208,8 @@ class Program:
         }
         text = json.dumps(header, separators=(",", ":"))
         text += " " * (-(8 + len(text)) % BORDER)
-        content = struct.pack("<Q", len(text)) + text.encode() + tables.tobytes() + weights.tobytes()
-        return _with_checksum(content, _checksum(content))
+        head = struct.pack("<Q", len(text)) + text.encode()
+        return b"".join([_with_checksum(head, _checksum(head, tables, weights)), tables.data, weights.data])
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Program:
@@ -221,8 +220,10 @@ class Program:
         """
         has_checksum = content[8 : 8 + len(_CHECKSUM_OPENS)] == _CHECKSUM_OPENS
         if has_checksum:
-            blank = _with_checksum(content, b"0" * _CHECKSUM_DIGITS)
-            if _with_checksum(content, _checksum(blank)) != content:
+            end = 8 + len(_CHECKSUM_OPENS) + _CHECKSUM_DIGITS
+            end += -end % 4
+            blank = _with_checksum(content[:end], b"0" * _CHECKSUM_DIGITS)
+            if _with_checksum(blank, _checksum(blank, memoryview(content)[end:])) != content[:end]:
                 raise InputError("plan: the file is damaged: its checksum is that of another content")
         try:
             (header,) = struct.unpack("<Q", content[:8])
@@ -280,11 +281,31 @@ def _entry(dtype: str, array: NDArray[Any], start: int) -> dict[str, Any]:
     return {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, start + array.nbytes]}
 
 
-def _checksum(content: bytes) -> bytes:
-    """Fletcher's, over 32-bit words, the file's size before them: the sum of all, and the sum of the sums up to each."""
-    words = np.frombuffer(content + bytes(-len(content) % 4), "<u4")
-    sums = np.cumsum(words, dtype=np.uint64) + np.uint64(len(content))  # modulo 2^64
-    return f"{int(sums[-1]):016x}{int(sums.sum()):016x}".encode()
+def _whole_lines(array: NDArray[Any]) -> NDArray[Any]:
+    """With zeros up to the next border."""
+    array = np.ascontiguousarray(array)
+    missing = -array.nbytes % BORDER // array.itemsize
+    return np.concatenate([array, np.zeros(missing, array.dtype)]) if missing else array
+
+
+_BLOCK = 1 << 16  # words whose sums stay in the cache
+
+
+def _checksum(*parts: Any) -> bytes:
+    """Fletcher's, over 32-bit words, the file's size before them: the sum of all, and the sum of the sums up to each.
+
+    Args:
+        parts: of the file, bytes or arrays, all but the last of whole words.
+    """
+    views = [memoryview(part).cast("B") for part in parts if len(part)]
+    total, sums = sum(len(view) for view in views), 0  # modulo 2^64
+    for view in views:
+        words = np.frombuffer(view if len(view) % 4 == 0 else bytes(view) + bytes(-len(view) % 4), "<u4")
+        for first in range(0, len(words), _BLOCK):
+            each = np.cumsum(words[first : first + _BLOCK], dtype=np.uint64)
+            sums += total * len(each) + int(each.sum())
+            total += int(each[-1])
+    return f"{total % (1 << 64):016x}{sums % (1 << 64):016x}".encode()
 
 
 def _with_checksum(content: bytes, digits: bytes) -> bytes:

@@ -29,13 +29,15 @@ def profile_engine(engine: Engine, passes: int = _PASSES) -> MeasuredProfile:
         >>> [(layer.operator, layer.category) for layer in p.layers]
         [('gather', 'data movement'), ('gemm', 'convolution'), ('gather', 'data movement')]
     """
-    image = np.random.default_rng(0).standard_normal((1, *engine.program.input_shape), np.float32)
-    whole = measure_latency(lambda: engine(image))
+    random = np.random.default_rng(0)
+    inputs = [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in engine.inputs]
+    whole = measure_latency(lambda: engine(*inputs))
     times = [summarize(of_step) for of_step in (1e3 * engine.time_steps(passes)).T.tolist()]
     device, program = load_device(), engine.program
     layers = timed_layers([_layer(step) for step in program.steps], times, engine.threads, device)
     return MeasuredProfile(
-        input_shape=image.shape,
+        input_shape=inputs[0].shape,
+        more_inputs=tuple(x.shape for x in inputs[1:]),
         flops=program.flops,
         params=sum(layer.params for layer in layers),
         mac=sum(layer.mac for layer in layers),

@@ -12,11 +12,11 @@ import time
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from shufflekit.cost.counts import Counts
-from shufflekit.cost.from_torch import count_call, operator_by_operator
+from shufflekit.cost.from_torch import Inputs, call, count_call, operator_by_operator
 from shufflekit.errors import InputError
 from shufflekit.profiling.allocator import settle_allocator
 from shufflekit.profiling.latency import Latency, summarize
@@ -26,14 +26,14 @@ _LEAST_PASSES = 12
 _SCRIPT_SETTLES = 3  # calls after which the optimiser of scripted modules has done what it does
 
 
-def time_operators(model: nn.Module, x: Tensor, min_seconds: float) -> tuple[Counts, tuple[Latency, ...], Latency]:
+def time_operators(model: nn.Module, x: Inputs, min_seconds: float) -> tuple[Counts, tuple[Latency, ...], Latency]:
     """Counts a network as it runs, and times each operator and the whole, without a compiler and fused transformer layers.
 
     A view has no entry of its own: its time, a few us, is that of the operator after it.
 
     Args:
         model: in evaluation.
-        x: its input, on the CPU.
+        x: its input, or several, on the CPU.
         min_seconds: go on for at least this long.
 
     Returns:
@@ -55,7 +55,7 @@ def time_operators(model: nn.Module, x: Tensor, min_seconds: float) -> tuple[Cou
 
 
 def _passes(
-    model: nn.Module, x: Tensor, owners: list[int], layers: int, min_seconds: float
+    model: nn.Module, x: Inputs, owners: list[int], layers: int, min_seconds: float
 ) -> tuple[list[list[float]], list[float]]:
     """ms of each layer and of the whole, a number for each pass."""
     parts: list[list[float]] = [[] for _ in range(layers)]
@@ -65,10 +65,10 @@ def _passes(
     while len(whole) < _WARM_UP + _LEAST_PASSES or time.perf_counter_ns() < end:
         with torch.inference_mode():
             start = time.perf_counter_ns()
-            model(x)
+            call(model, x)
             whole.append((time.perf_counter_ns() - start) / 1e6)
         with torch.no_grad(), _Clock() as clock:  # inference mode would hand over convolutions of another name
-            model(x)
+            call(model, x)
         if len(clock.times) != len(owners):
             raise InputError(f"model: ran {len(owners)} operators in one call and {len(clock.times)} in another")
         for of_layer, ms in zip(parts, _by_layer(clock.times, owners, layers)):

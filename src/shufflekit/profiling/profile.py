@@ -10,14 +10,14 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
-from shufflekit.cost.from_torch import count, plain_module, weight_of
+from shufflekit.cost.from_torch import count, inputs_of, plain_module, shapes_of_inputs, weight_of
 from shufflekit.device import load_device
 from shufflekit.errors import InputError, UsageError, one_line
 from shufflekit.modes import evaluation, torch_threads
 from shufflekit.profiling.latency import Latency
 from shufflekit.profiling.operators import time_operators
 from shufflekit.profiling.record import MeasuredProfile, Profile, timed_layers
-from shufflekit.shapes import sizes
+from shufflekit.shapes import Shapes
 
 SPREAD = 0.1  # of the median: what is farther apart was disturbed
 _APART = 0.1  # of the whole: the parts' sum is no farther from it
@@ -26,7 +26,7 @@ _APART = 0.1  # of the whole: the parts' sum is no farther from it
 @overload
 def profile(
     model: nn.Module,
-    input_shape: Sequence[int],
+    input_shape: Shapes,
     *,
     measure: Literal[True],
     threads: int | None = None,
@@ -36,19 +36,19 @@ def profile(
 
 @overload
 def profile(
-    model: nn.Module, input_shape: Sequence[int], *, measure: bool = False, threads: int | None = None, min_seconds: float = 1.0
+    model: nn.Module, input_shape: Shapes, *, measure: bool = False, threads: int | None = None, min_seconds: float = 1.0
 ) -> Profile: ...
 
 
 def profile(
-    model: nn.Module, input_shape: Sequence[int], *, measure: bool = False, threads: int | None = None, min_seconds: float = 1.0
+    model: nn.Module, input_shape: Shapes, *, measure: bool = False, threads: int | None = None, min_seconds: float = 1.0
 ) -> Profile:
     """Counts a network's cost, and with `measure` times it with PyTorch on the CPU as it stands, operator by operator.
 
     Args:
-        model: any module that takes one tensor, of the type of its weights; it is left as it was. Of what `torch.compile`
+        model: any module that takes tensors of the type of its weights; it is left as it was. Of what `torch.compile`
             returned, the module inside.
-        input_shape: (N, C, H, W), or whatever the model takes.
+        input_shape: (N, C, H, W), or whatever the model takes; of several inputs one for each in order, or by name.
         measure: time forward passes on a random input in inference mode.
         threads: of PyTorch while timing; as many as it is set to by default.
         min_seconds: time for at least this long.
@@ -68,10 +68,12 @@ def profile(
     """
     threads = checked_threads(threads)
     if measure:
-        return _measured(plain_module(model), sizes(input_shape), threads, _seconds(min_seconds))
+        return _measured(plain_module(model), input_shape, threads, _seconds(min_seconds))
     counts = count(model, input_shape)
+    first, *more = shapes_of_inputs(inputs_of(lambda shape: torch.empty(shape, device="meta"), input_shape))
     return Profile(
-        input_shape=sizes(input_shape),
+        input_shape=first,
+        more_inputs=tuple(more),
         flops=counts.flops,
         params=counts.params,
         mac=counts.mac,
@@ -125,13 +127,15 @@ def random_input(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
         raise InputError(f"input_shape: no input of {shape} can be made: {one_line(error)}") from None
 
 
-def _measured(model: nn.Module, input_shape: tuple[int, ...], threads: int, min_seconds: float) -> MeasuredProfile:
-    x = random_input(model, input_shape)
+def _measured(model: nn.Module, input_shape: Shapes, threads: int, min_seconds: float) -> MeasuredProfile:
+    x = inputs_of(lambda shape: random_input(model, shape), input_shape)
+    first, *more = shapes_of_inputs(x)
     with evaluation(model), torch_threads(threads):
         counts, times, whole = time_operators(model, x, min_seconds)
     device = load_device()
     return MeasuredProfile(
-        input_shape=input_shape,
+        input_shape=first,
+        more_inputs=tuple(more),
         flops=counts.flops,
         params=counts.params,
         mac=counts.mac,

@@ -18,7 +18,7 @@ from shufflekit.records import parsed, record
 class Profile:
     """Costs of one forward pass; `flops` are multiply-adds, `mac` is in elements, `latency` is None unless measured.
 
-    `layers` and `unknown` are those of `shufflekit.cost.Counts`.
+    `layers` and `unknown` are those of `shufflekit.cost.Counts`; `more_inputs` are the shapes of the inputs behind the first.
     """
 
     input_shape: tuple[int, ...]
@@ -29,6 +29,7 @@ class Profile:
     unknown: Mapping[str, int]
     threads: int
     latency: Latency | None = None
+    more_inputs: tuple[tuple[int, ...], ...] = ()
 
     @property
     def latency_ms(self) -> float | None:
@@ -129,6 +130,7 @@ class MeasuredProfile(Profile):
             "network": self.network,
             "engine": self.engine,
             "input_shape": list(self.input_shape),
+            "more_inputs": [list(shape) for shape in self.more_inputs],
             "threads": self.threads,
             "flops": self.flops,
             "params": self.params,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
-from tests.graph.from_onnx.files import Case, check, node, versions
+from tests.graph.from_onnx.files import Case, TensorProto, check, node, versions
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 side = st.integers(1, 7)
@@ -290,6 +290,22 @@ def resize(draw: Draw, opset: int) -> Case:
     return Case(sizes, nodes, constants | {"none": np.zeros(0, np.float32)})
 
 
+def resize_by_weights(draw: Draw, opset: int) -> Case:
+    """Cubic, and linear in the coordinates of other frameworks."""
+    mode = draw(st.sampled_from(["cubic", "linear"])) if opset > 10 else "linear"
+    sizes = draw(st.tuples(st.integers(1, 2), st.integers(2, 6), st.integers(2, 6)))
+    scales = np.array((1, 1, draw(st.sampled_from([0.5, 1, 2, 3])), draw(st.sampled_from([1, 2, 2.5]))), np.float32)
+    if opset == 10:
+        return Case(sizes, [node("Resize", ["x", "s"], mode=mode)], {"s": scales})
+    places = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
+    attributes: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": draw(st.sampled_from(places))}
+    if mode == "cubic":
+        attributes |= {"cubic_coeff_a": draw(st.sampled_from([-0.75, -0.5])), "exclude_outside": draw(st.integers(0, 1))}
+    elif opset < 13:
+        attributes["coordinate_transformation_mode"] = "tf_half_pixel_for_nn"
+    return Case(sizes, [node("Resize", ["x", "none", "s"], **attributes)], {"none": np.zeros(0, np.float32), "s": scales})
+
+
 def upsample(draw: Draw, opset: int) -> Case:
     scales = (1.0, 1.0, draw(st.sampled_from([1.0, 2.0, 3.0])), draw(st.sampled_from([1.0, 2.0])))
     if opset < 9:
@@ -325,6 +341,15 @@ def split(draw: Draw, opset: int) -> Case:
     attributes, constants = given_as(opset, 13, "split", [first, sizes[axis - 1 if axis > 0 else axis] - first])
     nodes = [node("Split", ["x", *constants], ["a", "b"], axis=axis, **attributes), node("Concat", ["b", "a"], axis=axis)]
     return Case(sizes, nodes, constants)
+
+
+def split_evenly(draw: Draw, opset: int) -> Case:
+    """Three parts, of which the last is what is left."""
+    if opset < 18:  # num_outputs is of later versions
+        return split(draw, opset)
+    size = draw(st.sampled_from([3, 5, 6, 7, 8, 9]))
+    nodes = [node("Split", ["x"], ["a", "b", "c"], axis=2, num_outputs=3), node("Concat", ["c", "a", "b"], axis=2)]
+    return Case((2, size, 3), nodes)
 
 
 def slice_(draw: Draw, opset: int) -> Case:
@@ -421,6 +446,74 @@ def image_scaler(draw: Draw, opset: int) -> Case:
     return Case((c, h, w), [node("ImageScaler", bias=floats(draw, c).tolist(), scale=draw(st.sampled_from([1.0, 0.5])))])
 
 
+def compared(operator: str) -> Callable[[Draw, int], Case]:
+    """Of a tensor and a constant, or of two tensors, some elements of which are equal."""
+
+    def case(draw: Draw, opset: int) -> Case:
+        c, h, w = image(draw)
+        constant = np.rint(floats(draw, *draw(st.sampled_from([(), (w,), (c, 1, 1), (1, c, h, w)]))))
+        operands = draw(st.sampled_from([["a", "k"], ["k", "a"], ["a", "p"]]))
+        nodes = [node("Ceil", ["x"], ["a"]), node("GlobalMaxPool", ["a"], ["p"]), node(operator, operands, ["m"])]
+        return Case((c, h, w), [*nodes, node("Cast", ["m"], to=TensorProto.FLOAT)], {"k": constant})
+
+    return case
+
+
+def logical(operator: str) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        operands = ["m"] if operator == "Not" else ["m", draw(st.sampled_from(["n", "k"]))]
+        nodes = [node("Less", ["x", "zero"], ["m"]), node("Greater", ["x", "one"], ["n"]), node(operator, operands, ["t"])]
+        moved = [node("Transpose", ["t"], ["u"], perm=[0, 2, 3, 1]), node("Cast", ["u"], to=TensorProto.FLOAT)]
+        c, h, w = image(draw)
+        constants = {"zero": np.float32(0), "one": np.float32(-1), "k": floats(draw, c, 1, w) > 0}
+        return Case((c, h, w), [*nodes, *moved], constants)
+
+    return case
+
+
+def where(draw: Draw, opset: int) -> Case:
+    c, h, w = image(draw)
+    constants = {"zero": np.float32(0), "k": floats(draw, c, 1, 1), "mask": floats(draw, h, w) > 0}
+    wild = {"wild": np.full((w,), np.inf, np.float32)}
+    choices = (("m", "x", "k"), ("m", "k", "x"), ("m", "wild", "x"), ("mask", "x", "k"), ("mask", "wild", "x"))
+    nodes = [node("Less", ["x", "zero"], ["m"]), node("Where", draw(st.sampled_from(choices)))]
+    return Case((c, h, w), nodes, constants | wild)
+
+
+def position(operator: str) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        attributes = {"axis": draw(st.sampled_from([1, 2, -1])), "keepdims": draw(st.integers(0, 1))}
+        if opset >= 12:
+            attributes["select_last_index"] = draw(st.integers(0, 1))
+        nodes = [node("Ceil", ["x"], ["a"]), node(operator, ["a"], ["p"], **attributes)]
+        return Case(image(draw), [*nodes, node("Cast", ["p"], to=TensorProto.FLOAT)])
+
+    return case
+
+
+def recurrent(operator: str) -> Callable[[Draw, int], Case]:
+    """All moments, or the last, of (N, T, features) in the order that recurrent layers take."""
+
+    def case(draw: Draw, opset: int) -> Case:
+        length, features, hidden = draw(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4)))
+        direction = draw(st.sampled_from(["forward", "reverse", "bidirectional"]))
+        count, gates = 1 + (direction == "bidirectional"), 4 if operator == "LSTM" else 3
+        shapes = {
+            "w": (count, gates * hidden, features),
+            "r": (count, gates * hidden, hidden),
+            "b": (count, 2 * gates * hidden),
+        }
+        constants = {name: floats(draw, *shape) for name, shape in shapes.items()}
+        attributes = {"linear_before_reset": draw(st.integers(0, 1))} if operator == "GRU" else {}
+        operands = ["t", "w", "r", *(["b"] if draw(st.booleans()) else [])]
+        layer = node(operator, operands, ["all", "last"], hidden_size=hidden, direction=direction, **attributes)
+        ends = {"all": node("Transpose", ["all"], perm=[2, 0, 1, 3]), "last": node("Transpose", ["last"], perm=[1, 0, 2])}
+        end = ends[draw(st.sampled_from(sorted(ends)))]
+        return Case((length, features), [node("Transpose", ["x"], ["t"], perm=[1, 0, 2]), layer, end], constants)
+
+    return case
+
+
 def crop(draw: Draw, opset: int) -> Case:
     border = [draw(st.integers(0, 3)) for _ in range(4)]
     sizes = (2, border[1] + border[3] + draw(side), border[0] + border[2] + draw(side))
@@ -464,11 +557,18 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     *((name, pool(name)) for name in ("MaxPool", "AveragePool")),
     *((name, elementwise(name)) for name in ("GlobalAveragePool", "GlobalMaxPool")),
     *((f"Reduce{name}", reduction(f"Reduce{name}")) for name in ("Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare")),
+    *((name, compared(name)) for name in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")),
+    *((name, logical(name)) for name in ("Not", "And", "Or", "Xor")),
+    ("Where", where),
+    *((name, position(name)) for name in ("ArgMax", "ArgMin")),
+    *((name, recurrent(name)) for name in ("LSTM", "GRU")),
     ("Resize", resize),
+    ("Resize", resize_by_weights),
     ("Upsample", upsample),
     ("Pad", pad),
     ("Concat", concat),
     ("Split", split),
+    ("Split", split_evenly),
     ("Slice", slice_),
     ("Gather", gather),
     ("Expand", expand),

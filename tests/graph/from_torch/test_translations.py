@@ -73,6 +73,9 @@ TRANSLATED = {
     "largest": lambda x: (
         x.amax((1, 2), keepdim=True) + x.max(3, keepdim=True)[0] - x.amin(1, True) - x.min(2, keepdim=True).values
     ),
+    "variances": lambda x: (
+        x.var(1) + x.var((2, 3), keepdim=True)[..., 0] + x.std(1, correction=0) + x.std(3, False)[:, :, None, 0]
+    ),
     "dropped": lambda x: x.sum(2).mean(1),
     "norms": lambda x: x.norm(dim=1) + x.norm(1, 1) + x.norm(float("inf"), 1) + torch.linalg.vector_norm(x, dim=1),
     "normalised": lambda x: F.normalize(x) + F.normalize(x, 1, 3),
@@ -100,7 +103,8 @@ def test_an_operator_is_torchs(name: str) -> None:
     [
         (lambda x: x.mean(), "counts the images of the batch, which must stay apart"),
         (lambda x: x.amax((0, 2)), "counts the images of the batch, which must stay apart"),
-        (lambda x: x.max(1)[1], "gives int64, and the engine computes in float32"),
+        (lambda x: x.max(1)[1] * 2, "gives int64, and the engine computes in float32"),
+        (lambda x: x[:, :1].var(1), "of 1 numbers less 1 there is none"),
         (lambda x: torch.linalg.vector_norm(x, 3, 1), "ord must be 1, 2 or infinite, found 3"),
         (lambda x: torch.round(x, decimals=2), "decimals must be 0, found 2"),
         (lambda x: torch.addcmul(x, x, x, value=2), "value must be 1, found 2"),

@@ -121,6 +121,10 @@ class Call:
     def _numbers(self) -> Sequence[int]:
         return range(len(self.batches)) if self._number is None else [self._number]
 
+    def states(self, name: str) -> list[Array]:
+        """An input that may depend on the number of images, for each of `batches`; none where it is left out."""
+        return self.each(name) if self._inputs.get(name) else []
+
     def shapes(self, x: Operand) -> list[tuple[int, ...]]:
         """The file's sizes of an operand for each of `batches`."""
         if isinstance(x, Tensor):

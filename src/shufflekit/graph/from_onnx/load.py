@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from shufflekit.graph.from_onnx.call import Call, Operand
 from shufflekit.graph.from_onnx.file import FileInput, FileNode, OnnxFile, read
 from shufflekit.graph.from_onnx.folds import FOLDS
 from shufflekit.graph.from_onnx.inference import shapes_of_results
-from shufflekit.graph.from_onnx.tensor import BATCHES, Known, OneImageError, Tensor, each_image, known, merged
+from shufflekit.graph.from_onnx.masks import MOVES, READERS
+from shufflekit.graph.from_onnx.tensor import BATCHES, Kind, Known, OneImageError, Tensor, each_image, known, merged
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
@@ -86,6 +87,32 @@ def load_onnx(
     if "float16" in (source.type for source in file.inputs):
         info["precision"] = "float16"
     return OnnxNetwork(graph, file.path.stem, info)
+
+
+def input_shapes(path: str | Path, given: Shapes | None = None) -> dict[str, tuple[int, ...]]:
+    """The shape of each input of a file by name, its batch first.
+
+    Args:
+        path: of the file.
+        given: as `load_onnx` takes it; it says the batch too, where the file leaves that open and it would be 1.
+
+    Raises:
+        InputError: no such file, no sound one, or one whose inputs are no floats.
+        UsageError: a shape is not that of the file's input, or is needed.
+
+    Example:
+        >>> input_shapes("missing.onnx")
+        Traceback (most recent call last):
+        shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
+    """
+    file = read(Path(path))
+    _check_inputs(file)
+    found = {}
+    shapes = {} if given is None else shapes_of(given, [source.name for source in file.inputs], "shape")
+    for source, sizes in zip(file.inputs, _sizes(file, given).values()):
+        own, wanted = source.sizes[0], shapes.get(source.name, (1,))[0]
+        found[source.name] = (own if isinstance(own, int) else wanted, *sizes)
+    return found
 
 
 def _check_floats(file: OnnxFile) -> None:
@@ -172,10 +199,11 @@ class _Reader:
             if self.failed.intersection(inputs):
                 self.failed.update(node.outputs)
                 return
+            kind = _kind_of_moved(node, found)
             results = self._computed(node, found) if depends else self._folded(node, found)
             if len(results) < len([name for name in node.outputs if name in wanted]):
                 raise RefusedError(f"only its first output can be used, and {node.outputs[-1]} is")
-            self.tensors |= dict(zip(node.outputs, results))
+            self.tensors |= dict(zip(node.outputs, [_of_kind(each, kind) for each in results]))
         except OneImageError:
             self.holds_for_one = True
             self.failed.update(node.outputs)
@@ -230,9 +258,7 @@ class _Reader:
                 for place, each in enumerate(reads)
             ]
             self.builder.add(Node(operator, name, node.name, tuple(sources), name))
-        return [
-            Tensor(names[each.name], each.images, each.inner) if isinstance(each, Tensor) else _known(each) for each in results
-        ]
+        return [replace(each, name=names[each.name]) if isinstance(each, Tensor) else _known(each) for each in results]
 
     def _fresh(self, name: str) -> str:
         """A name for a value, which no rewrite gives to another."""
@@ -265,6 +291,24 @@ class _Reader:
             raise InputError(f"{self.file.path}: output {name}: {needed}, found a constant {one.dtype} of {one.shape}")
         constant = self.builder.constant(f"{self._fresh(name)}.0", one)
         return self.builder.add(Node(Repeat(), name, "", (constant, self.builder.inputs[0]), name))
+
+
+def _kind_of_moved(node: FileNode, inputs: Mapping[str, Tensor | Known]) -> Kind | None:
+    """What a node gives that only moves truth values or whole numbers; None where it says so itself.
+
+    Raises:
+        RefusedError: it computes with them, which may mean another thing than with floats.
+    """
+    kinds = {each.kind for each in inputs.values() if isinstance(each, Tensor)} - {"float"}
+    if not kinds or node.operator in READERS:
+        return None
+    if node.operator not in MOVES or len(kinds) > 1:
+        raise RefusedError(f"of {' and '.join('truth values' if each == 'truth' else 'whole numbers' for each in kinds)}")
+    return kinds.pop()
+
+
+def _of_kind(found: Tensor | Known, kind: Kind | None) -> Tensor | Known:
+    return replace(found, kind=kind) if isinstance(found, Tensor) and kind else found
 
 
 def _several(found: Any) -> list[Operand | Known]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,9 @@ class OneImageError(RefusedError):
     """A file holds for one image only, whatever it says of its batch."""
 
 
+Kind = Literal["float", "whole", "truth"]
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """A tensor that depends on the images: a value of the graph, and what the file's dimensions are of it.
@@ -33,11 +36,13 @@ class Tensor:
         name: of the value.
         images: where the images lie.
         inner: dimensions of `images` that the file's tensor does not have.
+        kind: what its floats mean in the file.
     """
 
     name: str
     images: Images
     inner: int = 0
+    kind: Kind = "float"
 
     @property
     def sizes(self) -> tuple[int, ...]:

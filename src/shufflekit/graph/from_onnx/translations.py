@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from shufflekit.graph.from_onnx import masks
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
+from shufflekit.graph.from_onnx.recurrent import recurrent
 from shufflekit.graph.from_onnx.tensor import Known, Tensor, known
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError
@@ -45,6 +47,7 @@ from shufflekit.graph.ops.activations import (
     Threshold,
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
+from shufflekit.graph.ops.comparisons import Equal
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -55,6 +58,7 @@ from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad, padded
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
+from shufflekit.graph.ops.resample import Resample, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -519,19 +523,45 @@ def _resize(call: Call) -> Operand:
     out, factors = _targets(call, sides)
     places = _coordinates(call)
     mode = call["mode"]
-    if any((call["antialias"], call["exclude_outside"], call["keep_aspect_ratio_policy"] not in (None, "stretch"))):
-        raise RefusedError("antialias, exclude_outside and keep_aspect_ratio_policy are not supported")
+    if call["antialias"] or call["keep_aspect_ratio_policy"] not in (None, "stretch"):
+        raise RefusedError("antialias and keep_aspect_ratio_policy are not supported")
     if mode == "nearest":
         return _nearest(call, x, sides, out, factors, places)
-    if mode not in ("linear", "bilinear"):
-        raise RefusedError(f"mode must be nearest or linear, found {mode!r}")
-    if places == "align_corners":
+    if mode not in ("linear", "bilinear", "cubic"):
+        raise RefusedError(f"mode must be nearest, linear or cubic, found {mode!r}")
+    is_linear, excludes = mode != "cubic", bool(call["exclude_outside"])
+    if is_linear and not excludes and places == "align_corners":
         steps = [(a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sides, out)]
-    elif places in ("half_pixel", "asymmetric") or (places == "pytorch_half_pixel" and min(out) > 1):
+    elif (
+        is_linear
+        and not excludes
+        and (places in ("half_pixel", "asymmetric") or (places == "pytorch_half_pixel" and min(out) > 1))
+    ):
         steps = [1 / factor for factor in factors]
     else:
-        raise RefusedError(f"coordinate_transformation_mode must be one of linear resizing, found {places!r}")
+        for axis, side, size, factor in zip((2, 3), sides, out, factors):
+            at = _places(places, side, size, factor)
+            a = -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
+            x = call.emit(Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", a, excludes))
+        return x
     return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), out), x)
+
+
+def _places(mode: str, size: int, out: int, factor: float) -> Array:
+    """Where each of `out` elements lies among `size`."""
+    at = np.arange(out)
+    half = (at + 0.5) / factor - 0.5
+    found = {
+        "half_pixel": half,
+        "pytorch_half_pixel": half if out > 1 else np.zeros(1),
+        "asymmetric": at / factor,
+        "tf_half_pixel_for_nn": (at + 0.5) / factor,
+        "align_corners": at * ((size - 1) / (out - 1) if out > 1 else 0),
+        "half_pixel_symmetric": size / 2 * (1 - out / (factor * size)) + half,
+    }
+    if mode not in found:
+        raise RefusedError(f"coordinate_transformation_mode {mode!r} is not supported")
+    return found[mode]
 
 
 def _coordinates(call: Call) -> str:
@@ -838,6 +868,14 @@ def _cast(call: Call) -> Operand:
     x, to = call.operand("input"), int(call["to"])
     if not isinstance(x, Tensor):
         return x.astype(helper.tensor_dtype_to_np_dtype(to))
+    if to == TensorProto.BOOL:
+        return (
+            x
+            if x.kind == "truth"
+            else masks.as_kind(call.like(call.like(x, Equal(), masks.ZERO), Equal(), masks.ZERO), "truth")
+        )
+    if x.kind != "float":
+        return masks.as_kind(x, "whole" if to in (TensorProto.INT64, TensorProto.INT32) else "float")
     if to not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
         raise RefusedError(f"gives {TensorProto.DataType.Name(to).lower()}, and the engine computes in float32")
     return x
@@ -907,6 +945,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "ReduceL1": _reduce(lambda dims: Norm(dims, True, 1)),
     "ReduceL2": _reduce(lambda dims: Norm(dims, True, 2)),
     "ReduceSumSquare": _reduce(lambda dims: Sum(dims, True), Power(2)),
+    **{name: recurrent(name) for name in ("LSTM", "GRU")},
+    **masks.translations(_of_two),
     "Resize": _resize,
     "Upsample": _resize,
     "Pad": _pad,

@@ -27,6 +27,9 @@ class Known(Protocol):
     def keep(self, node: fx.Node) -> str:
         """The name under which the graph has a constant from now on."""
 
+    def each(self, node: fx.Node) -> list[Any]:
+        """What depends on the number of images alone, for some numbers; nothing where it depends on more."""
+
 
 class Call:
     """The arguments of one operator, by the names of its schema."""
@@ -60,6 +63,21 @@ class Call:
             raise RefusedError(f"{argument} must be computed from the network's input, which a weight or constant is not")
         return found
 
+    def place_of(self, node: fx.Node) -> tuple[str, Images]:
+        """The same of another operator's result."""
+        found = self._known.value(node)
+        assert found is not None
+        return found
+
+    def keep(self, node: fx.Node) -> str:
+        """The name of a constant in the graph."""
+        return self._known.keep(node)
+
+    def is_zero(self, argument: str) -> bool:
+        """Whether all tensors of an argument are zeros, whatever the number of images."""
+        found = [self._known.each(node) for node in self.nodes(argument)]
+        return all(each and not any(tensor.any() for tensor in each) for each in found)
+
     def name(self, argument: str = "self") -> str:
         """The value behind a tensor whose dimension 0 counts the images."""
         name, images = self.place(argument)
@@ -80,7 +98,11 @@ class Call:
 
     def sizes(self, argument: str) -> tuple[int, ...]:
         """Of an input, the batch taken as 1."""
-        return sizes_of(self.nodes(argument)[0].meta["val"])[0]
+        return self.sizes_at(argument, 0)
+
+    def sizes_at(self, argument: str, number: int) -> tuple[int, ...]:
+        """Of one of a list."""
+        return sizes_of(self.nodes(argument)[number].meta["val"])[0]
 
     def is_off(self) -> bool:
         """Whether a dropout drops nothing."""

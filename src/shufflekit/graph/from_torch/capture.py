@@ -15,8 +15,10 @@ from torch.export import ExportedProgram
 from shufflekit.errors import UsageError, one_line
 from shufflekit.graph.builder import Builder
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
+from shufflekit.graph.from_torch.masks import check_type
+from shufflekit.graph.from_torch.nodes import Same, Step
 from shufflekit.graph.from_torch.trace import after_input, inputs_of, is_number, module_of, outputs_of, trace
-from shufflekit.graph.from_torch.translations import TRANSLATIONS, Same, Step
+from shufflekit.graph.from_torch.translations import TRANSLATIONS
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import RefusedError
@@ -92,9 +94,7 @@ class _Capture:
         self._check_state(wanted)
         computed = set(after_input(self.program))
         for node in self.program.graph.nodes:
-            if node.op == "get_attr":
-                self.failed.add(node)
-            elif node.op == "call_function" and node in wanted:
+            if node.op == "call_function" and node in wanted:
                 self._call(node) if node in computed else self._compute(node)
         if self.refusals.text and lacks is not None:
             self.refusals.include(lacks(self.builder.graph(self.builder.unread())))
@@ -148,6 +148,9 @@ class _Capture:
     def keep(self, node: fx.Node) -> str:
         tensor = self.constant(node)
         return self.builder.constant(self.origins.get(node, node.name), tensor.to("cpu", torch.float32).numpy())
+
+    def each(self, node: fx.Node) -> list[Any]:
+        return [self.known[node]] if node in self.known else self.of_batch.get(node, [])
 
     # The walk.
 
@@ -254,9 +257,7 @@ class _Capture:
 
 
 def _check_type(node: fx.Node) -> None:
-    first = _first(node)
-    if first.dtype != torch.float32:
-        raise RefusedError(f"gives {str(first.dtype).removeprefix('torch.')}, and the engine computes in float32")
+    check_type(node, _first(node))
 
 
 def _first(node: fx.Node) -> Any:

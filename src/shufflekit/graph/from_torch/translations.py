@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import fx
 
+from shufflekit.graph.from_torch import masks, recurrent
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
+from shufflekit.graph.from_torch.nodes import Nodes, Same, Step
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError
 from shufflekit.graph.ops.activations import (
@@ -61,30 +62,9 @@ from shufflekit.graph.ops.pad import Pad, padded
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
+from shufflekit.graph.ops.resample import Resample, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
-
-Step = tuple[Operator, tuple[str | int | Array, ...]]
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """What an operator becomes.
-
-    Args:
-        steps: operator and inputs of each node; an input is a name, an array, or the number of a step before.
-        images: where the last one's images lie; by default dimension 0 counts them.
-    """
-
-    steps: Sequence[Step]
-    images: Images | None = None
-
-
-@dataclass(frozen=True)
-class Same:
-    """The value of another node of torch's graph."""
-
-    node: fx.Node
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -155,6 +135,10 @@ def _getitem(call: Call) -> Nodes | Same:
     assert isinstance(source, fx.Node)
     assert isinstance(index, int)
     whole = call.of(source)
+    if operator_of(source) in ("aten.max.dim", "aten.min.dim") and index == 1:
+        return masks.position(smallest=operator_of(source) == "aten.min.dim")(whole)
+    if operator_of(source) in recurrent.TRANSLATIONS and index == 1:
+        return recurrent.last_moments(whole, source)
     if operator_of(source) not in _SPLITS:
         if index != 0:
             raise RefusedError("only an operator's first output can be used")
@@ -217,7 +201,26 @@ def _reduced(call: Call, kind: Callable[[tuple[int, ...], bool], Operator], *bef
     images = Images(tuple(1 if dim in dims else size for dim, size in enumerate(x.sizes)), x.axis, x.outer)
     for dim in sorted(dims, reverse=True):
         images = images if keepdim else images.squeezed(dim)
-    return Nodes([*before, (kind(stored, keepdim), (0 if before else name,))], images)
+    return Nodes([*before, (kind(stored, keepdim), (len(before) - 1 if before else name,))], images)
+
+
+def _variance(call: Call) -> Nodes:
+    """The mean of squares about the mean, as of one number less (or by `correction`)."""
+    name, x = call.place()
+    dims = [int(dim) % len(x.sizes) for dim in (call.has("dim") and call["dim"]) or range(len(x.sizes))]
+    stored, count = tuple(sorted(x.stored_dim(dim) for dim in dims)), math.prod(x.sizes[dim] for dim in dims)
+    given = call["correction"] if call.has("correction") else call["unbiased"]
+    correction = 1.0 if given is None else float(given)
+    if count <= correction:
+        raise RefusedError(f"of {count} numbers less {correction:g} there is none")
+    about: list[Step] = [(Mean(stored, True), (name,)), (Sub(), (name, 0)), (Power(2), (1,))]
+    found = _reduced(call, Mean, *about)
+    return Nodes([*found.steps, (Mul(), (3, np.array(count / (count - correction), np.float32)))], found.images)
+
+
+def _deviation(call: Call) -> Nodes:
+    found = _variance(call)
+    return Nodes([*found.steps, (Sqrt(), (len(found.steps) - 1,))], found.images)
 
 
 def _vector_norm(call: Call) -> Nodes:
@@ -734,6 +737,23 @@ def _resize(mode: Literal["nearest", "bilinear"]) -> Callable[[Call], Nodes]:
     return translate
 
 
+def _resample(kernel: str, *arguments: str) -> Callable[[Call], Nodes]:
+    """Each side by itself, of linear or cubic weights."""
+
+    def translate(call: Call) -> Nodes:
+        source = "self" if call.has("self") else "input"
+        sides, out, corners = call.sizes(source)[2:], call.output.sizes[2:], bool(call["align_corners"])
+        factors = call["scale_factors"] if call.has("scale_factors") else [call[each] for each in arguments]
+        steps: list[Step] = []
+        for dim, (side, size, step) in enumerate(zip(sides, out, input_steps("bilinear", sides, out, factors, corners)), 2):
+            at = np.arange(size)
+            places = taps(at * step if corners else (at + 0.5) * step - 0.5, side, kernel)
+            steps.append((Resample(dim), (len(steps) - 1 if steps else call.name(source), *places)))
+        return Nodes(steps)
+
+    return translate
+
+
 def input_steps(
     mode: str, sizes: Sequence[int], out: Sequence[int], factors: Sequence[float | None] | None, corners: bool
 ) -> tuple[float, ...]:
@@ -787,6 +807,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **{f"aten.{op}": _reduction(Amax) for op in ("amax", "max", "max.dim")},
     **{f"aten.{op}": _reduction(Amin) for op in ("amin", "min", "min.dim")},
     **{f"aten.{op}": _reduction(Prod) for op in ("prod", "prod.dim_int")},
+    **dict.fromkeys(("aten.var.correction", "aten.var.dim"), _variance),
+    **dict.fromkeys(("aten.std.correction", "aten.std.dim"), _deviation),
     "aten.linalg_norm": _linalg_norm,
     **{f"aten.{op}": _vector_norm for op in ("linalg_vector_norm", "norm.ScalarOpt_dim", "norm.Scalar")},
     "aten.add.Tensor": _arithmetic(Add()),
@@ -860,6 +882,10 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.native_channel_shuffle": _channel_shuffle,
     "aten.upsample_nearest2d": _resize("nearest"),
     "aten.upsample_nearest2d.vec": _resize("nearest"),
+    **dict.fromkeys(("aten.upsample_bicubic2d", "aten.upsample_bicubic2d.vec"), _resample("cubic", "scales_h", "scales_w")),
+    **dict.fromkeys(("aten.upsample_linear1d", "aten.upsample_linear1d.vec"), _resample("linear", "scales")),
+    **masks.translations(_of_two),
+    **recurrent.TRANSLATIONS,
     "aten.upsample_bilinear2d": _resize("bilinear"),
     "aten.upsample_bilinear2d.vec": _resize("bilinear"),
     **dict.fromkeys(_SPLITS, _same()),

@@ -35,6 +35,7 @@ from shufflekit.graph.ops.activations import (
     Threshold,
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
+from shufflekit.graph.ops.comparisons import AtMost, Drop, Equal, Keep, Less
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -44,21 +45,24 @@ from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.graph.ops.recurrent import Recurrent
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
+from shufflekit.graph.ops.resample import Resample
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
 OPERATORS: tuple[type[Operator], ...] = (
-    *(Conv, ConvTranspose, Linear, MatMul),
+    *(Conv, ConvTranspose, Linear, MatMul, Recurrent),
     *(BatchNorm, Affine, Normalize, LocalResponseNorm, Softmax, LogSoftmax),
-    *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Resize),
-    *(Mean, Sum, Amax, Amin, Prod, Norm),
+    *(MaxPool, AvgPool, AdaptiveAvgPool, AdaptiveMaxPool, Resize, Resample),
+    *(Mean, Sum, Amax, Amin, Prod, Norm, Position),
     *(Relu, Relu6, Clamp, Threshold, LeakyRelu, PRelu, Elu, Celu, Selu, Gelu, Silu, Mish, Hardswish),
     *(Sigmoid, Hardsigmoid, LogSigmoid, Tanh, Softplus, Erf),
     *(Exp, Log, Power, Sqrt, Rsqrt, Reciprocal, Abs, Floor, Ceil, Round),
-    *(Add, Sub, Mul, Div, Minimum, Maximum, Pow),
+    *(Add, Sub, Mul, Div, Minimum, Maximum, Pow, Equal, Less, AtMost, Keep, Drop),
     FakeQuantize,
     *(Pad, Reshape, Permute, Slice, Take, Concat, Expand, Repeat),
 )

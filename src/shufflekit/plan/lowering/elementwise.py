@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shufflekit.graph import Node
 from shufflekit.graph.operator import RefusedError
-from shufflekit.graph.ops import activations, arithmetic, norms
+from shufflekit.graph.ops import activations, arithmetic, comparisons, norms
 from shufflekit.plan import views
 from shufflekit.plan.kernels import Affine, Binary, BinaryConstant, Operation
 from shufflekit.plan.lowering.activations import fields_of, weights_of
@@ -174,4 +174,9 @@ WAYS: Ways = {
     arithmetic.Minimum: _arithmetic("minimum"),
     arithmetic.Maximum: _arithmetic("maximum"),
     arithmetic.Pow: _arithmetic("power"),
+    comparisons.Equal: _arithmetic("equal"),
+    comparisons.Less: _arithmetic("less"),
+    comparisons.AtMost: _arithmetic("at_most"),
+    comparisons.Keep: _arithmetic("keep"),
+    comparisons.Drop: _arithmetic("drop"),
 }

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from shufflekit.graph import Node
 from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import norms, reductions, softmax
+from shufflekit.graph.ops.position import Position
 from shufflekit.plan import views
-from shufflekit.plan.kernels import LocalResponseNorm, Normalize, Reduce, Reduction, Softmax
+from shufflekit.plan.kernels import Kernel, LocalResponseNorm, Normalize, Reduce, Reduction, Softmax
+from shufflekit.plan.kernels import Position as PositionKernel
 from shufflekit.plan.lowering.activations import fields_of
 from shufflekit.plan.lowering.frame import Lowering, Ways
 from shufflekit.plan.views import Addresses, View
@@ -80,11 +82,22 @@ def _of_reduction(kind: Reduction) -> Callable[[Lowering, Node, Any], View]:
 def _reduced(
     lowering: Lowering, node: Node, dims: Sequence[int], kind: Reduction, scale: float, ending: tuple[Any, ...]
 ) -> View:
+    return _one_of_each(lowering, node, dims, lambda spans: Reduce(*spans, kind, scale, *ending))
+
+
+def _position(lowering: Lowering, node: Node, position: Position) -> View:
+    return _one_of_each(lowering, node, [position.dim], lambda spans: PositionKernel(*spans, position.smallest, position.last))
+
+
+def _one_of_each(
+    lowering: Lowering, node: Node, dims: Sequence[int], kernel: Callable[[tuple[int, int, int, int, int]], Kernel]
+) -> View:
+    """One number of each line."""
     lines, sizes = _lines(lowering, node, dims), lowering.sizes(node.inputs[0])
     left = [dim for dim in lines.order if dim + 1 not in dims]
     plane = [dim for dim in lines.order[len(lines.order) - lines.sides :] if dim in left]
     reads = {"in": lines.starts}
-    out = lowering.emit(Reduce(*lines.spans, kind, scale, *ending), node.name, reads, tuple(sizes[dim] for dim in plane))
+    out = lowering.emit(kernel(lines.spans), node.name, reads, tuple(sizes[dim] for dim in plane))
     in_order = views.permute(views.reshape(out, [sizes[dim] for dim in left]), [left.index(dim) for dim in sorted(left)])
     return views.reshape(in_order, lowering.sizes(node.output))
 
@@ -164,6 +177,7 @@ WAYS: Ways = {
     reductions.Prod: _of_reduction("product"),
     reductions.Mean: _mean,
     reductions.Norm: _norm,
+    Position: _position,
     softmax.Softmax: _softmax,
     softmax.LogSoftmax: _softmax,
     norms.Normalize: _normalize,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from shufflekit.graph import Node
+from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import pools, resize
+from shufflekit.graph.ops.resample import Resample
 from shufflekit.plan import views
 from shufflekit.plan.kernels import Pool, Pooling, Resize, Resizing, Window
+from shufflekit.plan.kernels import Resample as ResampleKernel
 from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Lowering, Ways, two_sides
 from shufflekit.plan.views import View
@@ -64,10 +71,22 @@ def _resize(lowering: Lowering, node: Node, operator: resize.Resize) -> View:
     return lowering.emit(kernel, node.name, {"in": x.starts}, operator.size)
 
 
+def _resample(lowering: Lowering, node: Node, operator: Resample) -> View:
+    if operator.dim < 2:
+        raise RefusedError("along the channels is not supported")
+    x, place = lowering.channels(node.inputs[0], node), operator.dim - 2
+    places, weights = (lowering.graph.constants[name] for name in node.inputs[1:])
+    outer, inner = math.prod(x.plane[:place]), math.prod(x.plane[place + 1 :])
+    kernel = ResampleKernel(x.starts.size, outer, x.plane[place], inner, *places.shape)
+    packed: dict[str, Any] = {"places": places.astype(np.int32), "weights": weights}
+    return lowering.emit(kernel, node.name, {"in": x.starts}, lowering.sizes(node.output)[1:], packed)
+
+
 WAYS: Ways = {
     pools.MaxPool: _max_pool,
     pools.AvgPool: _avg_pool,
     pools.AdaptiveAvgPool: _adaptive_avg_pool,
     pools.AdaptiveMaxPool: _adaptive_max_pool,
     resize.Resize: _resize,
+    Resample: _resample,
 }

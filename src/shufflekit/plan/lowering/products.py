@@ -15,9 +15,11 @@ from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.matmul import MatMul
+from shufflekit.graph.ops.recurrent import Recurrent
 from shufflekit.plan import views
 from shufflekit.plan.kernels import Convolution, Depthwise, Gemm, Window
 from shufflekit.plan.kernels import MatMul as MatMulKernel
+from shufflekit.plan.kernels import Recurrent as RecurrentKernel
 from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Lowering, Ways, two_sides
 from shufflekit.plan.views import Addresses, Factor, View
@@ -212,6 +214,16 @@ def _product(lowering: Lowering, node: Node, product: MatMul, operand: View, wei
     return views.reshape(lowering.emit(kernel, node.name, reads, (pixels,)), (*outer, rows, pixels))
 
 
+def _recurrent(lowering: Lowering, node: Node, layer: Recurrent) -> View:
+    """(T, gates) as planes of moments."""
+    turned = views.permute(lowering.view(node.inputs[0]), (1, 0))
+    x = lowering.dense(turned, 1, node)
+    weights, bias = (lowering.graph.constants[name] for name in node.inputs[1:])
+    kernel = RecurrentKernel(layer.cell, weights.shape[1], x.pixels, layer.reverse)
+    packed = {"weights": weights.T, "bias": bias}
+    return views.permute(lowering.emit(kernel, node.name, {"in": x.starts}, (x.pixels,), packed), (1, 0))
+
+
 def _weights(lowering: Lowering, node: Node, groups: int = 0) -> tuple[Weights, Weights]:
     """Weights and bias; those of a transposed convolution have its output channels in dimension 1, by group."""
     weights = lowering.graph.constants[node.inputs[1]]
@@ -220,4 +232,4 @@ def _weights(lowering: Lowering, node: Node, groups: int = 0) -> tuple[Weights, 
     return weights, bias
 
 
-WAYS: Ways = {Conv: _conv, ConvTranspose: _conv_transpose, Linear: _linear, MatMul: _matmul}
+WAYS: Ways = {Conv: _conv, ConvTranspose: _conv_transpose, Linear: _linear, MatMul: _matmul, Recurrent: _recurrent}
