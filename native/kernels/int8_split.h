@@ -69,6 +69,20 @@ inline bool split_row(const PhasePlanes& taps, const uint8_t* row, __m512i fill,
 
 #endif
 
+// to[i] = from[i * step]
+inline void pick(uint8_t* to, const uint8_t* from, int64_t count, int64_t step) {
+    int64_t i = 0;
+    if (step == 1) {
+        __builtin_memcpy(to, from, static_cast<unsigned long>(count));
+        return;
+    }
+    using words = uint16_t __attribute__((vector_size(32), aligned(1), may_alias));
+    using half = uint8_t __attribute__((vector_size(16), aligned(1), may_alias));
+    if (step == 2)  // the low byte of each word; the last one's high byte need not be there
+        for (; i + 17 <= count; i += 16) *reinterpret_cast<half*>(to + i) = __builtin_convertvector(*reinterpret_cast<const words*>(from + 2 * i), half);
+    for (; i < count; ++i) to[i] = from[i * step];
+}
+
 inline constexpr int64_t within(int64_t x, int64_t least, int64_t most) { return x < least ? least : x < most ? x : most; }
 
 inline void split(const PhasePlanes& taps, const uint8_t* plane, uint8_t fill) {
@@ -87,7 +101,7 @@ inline void split(const PhasePlanes& taps, const uint8_t* plane, uint8_t fill) {
                 const int64_t first = within((w.stride_x - 1 - shift) / w.stride_x, 0, columns);
                 const int64_t last = within((w.in_width + w.stride_x - 1 - shift) / w.stride_x, first, columns);
                 for (int64_t x = 0; x < first; ++x) to[x] = fill;
-                for (int64_t x = first; x < last; ++x) to[x] = row[x * w.stride_x + shift];
+                pick(to + first, row + first * w.stride_x + shift, last - first, w.stride_x);
                 for (int64_t x = last; x < taps.phases.columns; ++x) to[x] = fill;
             }
         }

@@ -2,7 +2,7 @@
 //
 //   out[c][y, x] = max_{i, j} in[c][window(y, x, i, j)]
 //
-// with 0, the least byte, outside of the input. scratch: max_pool_int8_scratch(window) bytes of the calling thread.
+// with 0, the least byte, outside of the input. scratch: max_pool_int8_scratch(window) bytes of the calling thread, on a 64-byte border.
 // A call works on channels [first_channel, last_channel).
 #pragma once
 
@@ -13,7 +13,7 @@ namespace shufflekit {
 
 constexpr int64_t max_pool_int8_scratch(const Window& w) {
     const Phases phases(w);
-    return phases.count(w) * phases.bytes;
+    return phases.count(w) * phases.bytes + int64_t{w.kernel_y} * w.kernel_x * 4;  // copies, and where taps lie
 }
 
 struct MaxPoolInt8 {
