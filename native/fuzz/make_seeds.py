@@ -105,7 +105,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
 
 
 def in_bytes() -> Graph:
-    """A split, a branch of a pointwise and a depthwise convolution, a residual, and a linear layer."""
+    """Convolutions of all kinds, a residual, a maximum, an activation by itself, a linear layer that ends in floats."""
     random = np.random.default_rng(0)
     builder = Builder()
 
@@ -122,8 +122,8 @@ def in_bytes() -> Graph:
         return builder.constant(f"w{len(builder.constants)}", random.integers(-128, 128, shape) * scale, scale)
 
     x = grid(builder.input("x", (BATCH, 6, 9, 7)))
-    x = node(MaxPool((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)), x)
     y = grid(node(Conv(), x, weights(6, 6, 1, 1), activation=Relu(), residual=x))
+    y = node(MaxPool((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)), y)
     y = grid(node(Conv((2, 2), (1, 1, 1, 1), groups=6), y, weights(6, 1, 3, 3)))
     y = grid(node(Conv(padding=(1, 1, 1, 1), groups=2), y, weights(6, 3, 3, 3)))
     y = grid(node(AdaptiveAvgPool((1, 1)), grid(node(Silu(), y))))
