@@ -49,11 +49,6 @@ class Residual(nn.Module):
         return x + self.layer(x)
 
 
-def is_of_bytes(kind: type[Kernel]) -> bool:
-    """Bytes are numbers; what NaN becomes on the way there, tests/plan/lowering/test_int8.py says."""
-    return kind.element == 1 or kind.kernel == "dequantize"
-
-
 class Moments(nn.Module):
     """A recurrent layer, whose moments are pixels."""
 
@@ -64,6 +59,11 @@ class Moments(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.layer(x.flatten(2).transpose(1, 2))[0]
         return y
+
+
+def is_of_bytes(kind: type[Kernel]) -> bool:
+    """Bytes are numbers; what NaN becomes on the way there, tests/plan/lowering/test_int8.py says."""
+    return kind.element == 1 or kind.kernel == "dequantize"
 
 
 def resized(**how: object) -> Of:

@@ -235,12 +235,6 @@ def test_all_missing_operators_are_named_at_once(tmp_path: Path) -> None:
     )
 
 
-def test_a_quantised_file_is_refused_in_one_line(tmp_path: Path) -> None:
-    nodes = [node("QuantizeLinear", ["x", "s"], ["q"]), node("DequantizeLinear", ["q", "s"])]
-    with pytest.raises(InputError, match=r"a quantised file is not read, found QuantizeLinear \(1 times\), DequantizeLinear"):
-        loaded(model(of_nodes(*nodes, s=np.float32(1)), 13), tmp_path)
-
-
 def test_no_such_file_and_what_is_none() -> None:
     with pytest.raises(InputError, match="missing.onnx: cannot be read: No such file or directory"):
         load_onnx("missing.onnx")
