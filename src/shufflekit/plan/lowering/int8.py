@@ -71,7 +71,7 @@ def _quantized(lowering: Lowering, name: str, planes: View, grid: Grid) -> View:
 
 def _pools_first(lowering: Lowering, node: Node, quantize: FakeQuantize, view: View) -> bool:
     """Whether one maximum pooling is all that reads floats to be quantized: the largest of a grid's numbers is one of them."""
-    if len(view.dims) != 3 or (quantize.axis != 1 and len(quantize.scale) > 1):
+    if len(view.dims) != 3 or not lowering.is_dense(view, 2) or (quantize.axis != 1 and len(quantize.scale) > 1):
         return False
     readers = lowering.readers.get(node.output, [])
     reader = readers[0] if len(readers) == 1 else None
@@ -183,7 +183,7 @@ class _Sums(NamedTuple):
 
 
 def _sums(lowering: Lowering, node: Node, starts: Addresses, groups: int) -> _Sums | None:
-    """None where an operand is no byte, or its scales do not go into the weights, or 32 bits do not hold all sums."""
+    """None where an operand or a weight is no byte, scales do not go into weights, or 32 bits do not hold all sums."""
     grid = lowering.grid_of(starts)
     if grid is None:
         return None
@@ -196,11 +196,12 @@ def _sums(lowering: Lowering, node: Node, starts: Addresses, groups: int) -> _Su
     steps = scale * grid.scale.astype(np.float64)[operand][:, :, np.newaxis]
     step = steps[:, 0, 0]
     whole = np.rint(flat / scale)
-    if not np.allclose(steps, step[:, np.newaxis, np.newaxis], rtol=1e-5, atol=0) or np.abs(whole + 0.5).max() > 128:
+    are_bytes = (np.abs(whole * scale - flat) <= 1e-3 * scale).all() and (np.abs(whole + 0.5) <= 128).all()
+    if not are_bytes or not np.allclose(steps, step[:, np.newaxis, np.newaxis], rtol=1e-5, atol=0):
         return None
     bias = np.rint(constants[node.inputs[2]].astype(np.float64) / step) if len(node.inputs) > 2 else np.zeros(rows)
     bias -= (whole.sum(2) * grid.zero_point.astype(np.float64)[operand]).sum(1)
-    if (np.abs(bias) + MOST * np.abs(whole).sum((1, 2))).max() >= 2.0**31:
+    if not (np.abs(bias) + MOST * np.abs(whole).sum((1, 2)) < 2.0**31).all():
         return None
     return _Sums(whole.astype(np.int8).reshape(weights.shape), bias.astype(np.int32), step, grid.zero_point)
 
