@@ -114,7 +114,12 @@ def peer(one: str, task: Task) -> Run:
         convert(task.network, task.shape, one, Path(folder), "net", Settings(), False)
         name = quantize(one, folder, "net", task.calibration)
         run = FORMATS[one].load(Path(folder) / name, 1)
-    return lambda x: [np.concatenate(each) for each in zip(*(run(x[i : i + 1]) for i in range(len(x))))]
+
+    def one_by_one(x: Images) -> list[Images]:
+        singles = [[y.copy() for y in run(x[i : i + 1])] for i in range(len(x))]  # OpenVINO writes into the same memory again
+        return [np.concatenate(each) for each in zip(*singles)]
+
+    return one_by_one
 
 
 def ten_classes(data: Path) -> Task:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from shufflekit.graph import BATCH, Builder, Graph, Node, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.operator import Operator
-from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, Relu, Reshape
+from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, MaxPool, Relu, Reshape, Silu
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import KERNELS
@@ -105,7 +105,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
 
 
 def in_bytes() -> Graph:
-    """A split, a branch of a pointwise and a depthwise convolution, a residual, and a linear layer."""
+    """Convolutions of all kinds, a residual, a maximum, an activation by itself, a linear layer that ends in floats."""
     random = np.random.default_rng(0)
     builder = Builder()
 
@@ -123,10 +123,11 @@ def in_bytes() -> Graph:
 
     x = grid(builder.input("x", (BATCH, 6, 9, 7)))
     y = grid(node(Conv(), x, weights(6, 6, 1, 1), activation=Relu(), residual=x))
+    y = node(MaxPool((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)), y)
     y = grid(node(Conv((2, 2), (1, 1, 1, 1), groups=6), y, weights(6, 1, 3, 3)))
-    y = grid(node(AdaptiveAvgPool((1, 1)), y))
-    y = grid(node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6)))
-    return builder.graph([y])
+    y = grid(node(Conv(padding=(1, 1, 1, 1), groups=2), y, weights(6, 3, 3, 3)))
+    y = grid(node(AdaptiveAvgPool((1, 1)), grid(node(Silu(), y))))
+    return builder.graph([node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6))])
 
 
 def roomy(program: Program) -> Program:

@@ -190,13 +190,16 @@ def _lacks(graph: Graph) -> Refusals:
     return lacks(simplify(graph))
 
 
-def difference_to(reference: Callable[..., list[Array]], engine: Engine, name: str) -> float:
+def difference_to(
+    reference: Callable[..., list[Array]], engine: Engine, name: str, other: Callable[..., list[Array]] | None = None
+) -> float:
     """Largest difference to what something else computes, as a share of the largest output, over three random images.
 
     Args:
         reference: each input's images to every output, as `outputs_of` has them of PyTorch.
         engine: the same network, compiled.
         name: what the message calls the reference.
+        other: what is compared in the engine's place.
 
     Raises:
         InputError: the reference's outputs are not all numbers.
@@ -210,7 +213,7 @@ def difference_to(reference: Callable[..., list[Array]], engine: Engine, name: s
     """
     random = np.random.default_rng(0)
     inputs = [random.standard_normal((3, *each.shape), np.float32) for each in engine.inputs]
-    expected, found = reference(*inputs), engine(*inputs)
+    expected, found = reference(*inputs), (other or engine)(*inputs)
     check_finite(expected, name)
     return largest_difference(found if isinstance(found, list) else [found], expected)
 

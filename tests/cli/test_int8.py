@@ -127,6 +127,33 @@ def test_an_onnx_file_says_how_photos_go_in_or_is_refused(data, tmp_path, capsys
     assert "int8: 2 of 2" in capsys.readouterr().out
 
 
+def test_a_quantised_file_is_compared_with_both_of_the_runtimes_ways(data, tmp_path, capsys) -> None:
+    pytest.importorskip("onnxruntime")
+    arguments = [
+        "--format",
+        "onnx",
+        "--int8",
+        "--calib",
+        str(data),
+        "--calib-images",
+        "8",
+        "-o",
+        str(tmp_path),
+        "--name",
+        "net",
+    ]
+    assert main(["export", "tests.cli.test_int8:two", *arguments]) == 0
+    capsys.readouterr()
+    assert main(["compile", str(tmp_path / "net.int8.onnx"), "-o", str(tmp_path / "net.plan"), "--verify"]) == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    found = re.fullmatch(
+        r"largest difference to ONNX Runtime: (.*) of the largest output; with its .* from itself by (.*)", line
+    )
+    assert found, line
+    assert float(found[1]) <= max(1e-4, 2 * float(found[2]))
+    assert sk.load(tmp_path / "net.plan").quantization is None
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

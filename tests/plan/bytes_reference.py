@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shufflekit.graph import Graph, Node
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.moves import Move
+from shufflekit.graph.ops.pools import MaxPool
 from shufflekit.graph.ops.quantize import FakeQuantize
 
 Array = NDArray[Any]
@@ -56,7 +57,7 @@ def along(numbers: tuple[float, ...], axis: int, x: Array, dtype: Any) -> Array:
 
 
 def in_bytes(graph: Graph, x: Array) -> list[Array]:
-    """The outputs, as float32, of a graph of moves, convolutions, linear layers, and grids behind all of those."""
+    """The outputs, as float32, of a graph of moves, maxima, products with constants, and grids behind those."""
     values: dict[str, Any] = {graph.inputs[0]: x}
     for node in graph.nodes:
         read = [values[name] for name in node.reads if name in values]
@@ -65,6 +66,10 @@ def in_bytes(graph: Graph, x: Array) -> list[Array]:
         elif isinstance(node.operator, Move):
             parts = [[getattr(each, part) for each in read] for part in ("q", "scale", "zero_point")]
             values[node.output] = Bytes(*(node.operator.reference(*part) for part in parts))
+        elif isinstance(node.operator, MaxPool):
+            q = node.operator.reference(read[0].q.astype(np.float64))
+            grid = (np.broadcast_to(each[:, :, :1, :1], q.shape) for each in (read[0].scale, read[0].zero_point))
+            values[node.output] = Bytes(q.astype(np.int64), *grid)
         else:
             values[node.output] = _sum(graph, node, *read)
     return [values[name].floats for name in graph.outputs]

@@ -9,12 +9,16 @@ import pytest
 import torch
 
 from shufflekit.errors import UsageError
-from shufflekit.graph import interpret
+from shufflekit.graph import BATCH, Builder, Node, interpret
+from shufflekit.graph.ops.activations import Sigmoid
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.moves import Permute
 from shufflekit.graph.ops.quantize import FakeQuantize
 from shufflekit.plan.build import build
 from shufflekit.quantize import quantize
+from shufflekit.quantize.rounding import round_weights, study
 from shufflekit.runtime import Engine
-from tests.quantize.networks import decibels, images, mixed
+from tests.quantize.networks import decibels, images, mixed, uneven
 
 PRODUCTS = ["stem", "pointwise", "depthwise", "grouped", "dense", "gate", "head"]
 
@@ -69,6 +73,36 @@ def test_the_scale_of_a_row_is_one_number_times_those_of_its_inputs_planes(round
     np.testing.assert_allclose(rows, np.broadcast_to(rows[:, :1], rows.shape), rtol=1e-5)
     bias = graph.constants[stem.inputs[2]] / rows[:, 0, 0, 0]
     np.testing.assert_allclose(bias, np.rint(bias), atol=1e-2)
+
+
+def test_scales_are_balanced_and_rounding_is_learnt() -> None:
+    x = images(24)
+    seen, graph = study(uneven(mixed()), [[x]]), quantize(uneven(mixed()), x)[0]
+    (stem,) = (node for node in seen.graph.nodes if node.module == "stem")
+    (grid,) = (node.operator for node in graph.nodes if node.output == f"{stem.output}.bytes")
+    own = seen.scales.scale[seen.of(stem.output)]
+    assert (np.array(grid.scale) / own).max() > 1.1, "some planes are as fine as their range allows, others need not be"
+    (dense,) = (node for node in seen.products if node.module == "dense")
+    found = round_weights(seen, dense, 8)
+    folded = seen.graph.constants[dense.inputs[1]] * found.input_scale / found.scale.reshape(-1, 1, 1, 1)
+    assert 0.01 < (np.rint(folded) != found.whole).mean() < 0.7
+
+
+def test_what_mixes_planes_is_read_as_it_is() -> None:
+    """A step that reads turned planes, of ranges far apart, loses what its own result loses."""
+    builder, random = Builder(), np.random.default_rng(0)
+    x = builder.input("x", (BATCH, 3, 6, 6))
+    rows = np.array([1, 1, 1, 1000]).reshape(4, 1, 1, 1)
+    first = builder.constant("first", random.standard_normal((4, 3, 1, 1)) * rows)
+    x = builder.add(Node(Conv(), "first", "first", (x, first), "a"))
+    x = builder.add(Node(Permute((0, 2, 1, 3)), "turned", "", (x,), "turned"))
+    x = builder.add(Node(Sigmoid(), "sigmoid", "", (x,), "gates"))
+    second = builder.constant("second", random.standard_normal((2, 6, 1, 1)))
+    graph = builder.graph([builder.add(Node(Conv(), "second", "second", (x, second), "y"))])
+    _, found = quantize(graph, images(24, (3, 6, 6)))
+    alone = {step.name: step.alone for step in found.steps}
+    assert alone["sigmoid"] > 40
+    assert min(alone.values()) > 30
 
 
 def test_seven_bits_lose_more(rounded) -> None:

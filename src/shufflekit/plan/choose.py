@@ -124,6 +124,7 @@ VARIANTS: Mapping[str, Sequence[Variant]] = {
     "gemm": (Variant(pack=in_panels),),
     "gemm_int8": (Variant(pack=in_fours),),
     "gemm_int8_float": (Variant(pack=in_fours),),
+    "convolution_int8": (Variant(pack=in_fours),),
     "convolution": (
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 350, 170),

@@ -567,6 +567,82 @@ class DepthwiseInt8(Kernel):
 
 
 @dataclass(frozen=True)
+class ConvolutionInt8(Kernel):
+    """As `Convolution`, of bytes."""
+
+    groups: int
+    rows: int
+    in_channels: int
+    window: Window
+
+    kernel = "convolution_int8"
+    element = 1
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "fill", "ends")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups * self.in_channels, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, *self.window.out_plane
+
+    @property
+    def depth(self) -> int:
+        """Operands of the GEMM of one group."""
+        return self.in_channels * self.window.taps
+
+    @property
+    def flops(self) -> int:
+        return self.groups * self.rows * self.depth * self.window.pixels
+
+    @property
+    def params(self) -> int:
+        return self.groups * self.rows * (self.depth + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        w = self.window
+        sizes = (octaves(w.pixels), octaves(self.in_channels), octaves(self.rows), octaves(self.groups))
+        return (*sizes, octaves(w.taps), octaves(w.stride_y), octaves(w.out_width), float(has_residual))
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+    @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class MaxPoolInt8(Kernel):
+    """Maximum of sliding windows of bytes."""
+
+    channels: int
+    window: Window
+
+    kernel = "max_pool_int8"
+    element = 1
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.out_plane
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        w = self.window
+        return octaves(math.prod(w.in_plane)), octaves(w.pixels), octaves(self.channels), octaves(w.taps)
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+
+@dataclass(frozen=True)
 class Pool(Kernel):
     """Maximum or average of sliding or adaptive windows."""
 
@@ -1054,7 +1130,7 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
-        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, DepthwiseInt8),
+        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8),
     )
 }
 

@@ -13,6 +13,7 @@ from shufflekit.plan.kernels import (
     PANEL,
     WINOGRAD_ROWS,
     Convolution,
+    ConvolutionInt8,
     ConvolutionPool,
     Gemm,
     GemmInt8,
@@ -38,7 +39,7 @@ def in_panels(arguments: Kernel, weights: Arrays) -> Arrays:
 
 def in_fours(arguments: Kernel, weights: Arrays) -> Arrays:
     """`weights` (out_channels, depth) of a GEMM of bytes in panels of four rows by four of the depth, filled up with zeros."""
-    assert isinstance(arguments, GemmInt8 | GemmInt8Float)
+    assert isinstance(arguments, GemmInt8 | GemmInt8Float | ConvolutionInt8)
     groups, rows, depth = arguments.groups, arguments.rows, arguments.depth
     panels, fours = -(-rows // INT8_PANEL), -(-depth // INT8_PANEL)
     packed = np.zeros((groups, panels * INT8_PANEL, fours * INT8_PANEL), np.int8)

@@ -20,18 +20,22 @@ BINS = 512
 _PIXELS = 1024  # of a plane and image that are looked at, at most
 _WINDOWS = 64  # of a product and image
 _BATCH = 4  # images whose values are held at a time
+_OUTPUTS = 1000  # of a plan, which has 1024 at most
 _MOST_TERMS = 4608  # of a product, whose rounding is learnt
 
 
 def values_of(graph: Graph, names: Sequence[str], batches: Sequence[Sequence[Array]], threads: int) -> Iterator[list[Array]]:
     """Values of a graph on images, some at a time."""
     computed = list(dict.fromkeys(name for name in names if name not in graph.inputs))
-    engine = Engine(build(replace(graph, outputs=tuple(computed))).to_bytes(), threads) if computed else None
+    parts = [tuple(computed[first : first + _OUTPUTS]) for first in range(0, len(computed), _OUTPUTS)]
+    engines = [(part, Engine(build(replace(graph, outputs=part)).to_bytes(), threads)) for part in parts]
     for batch in batches:
         for first in range(0, len(batch[0]), _BATCH):
             some = [x[first : first + _BATCH] for x in batch]
-            found = engine(*some) if engine is not None else []
-            by_name = dict(zip(computed, found if len(computed) != 1 else [found])) | dict(zip(graph.inputs, some))
+            by_name = dict(zip(graph.inputs, some))
+            for part, engine in engines:
+                found = engine(*some)
+                by_name |= zip(part, found if len(part) > 1 else [found])
             yield [by_name[name] for name in names]
 
 

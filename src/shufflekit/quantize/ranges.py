@@ -10,6 +10,9 @@ from shufflekit.quantize.observe import BINS, Array, Histogram
 
 LEVELS = 255
 _NOTHING = 1e-6  # of the largest scale of a value
+# What is cut off counts so many times: it is large, and what is large decides. Counted once, NanoDet-m 1.0x lost 0.3 points
+# of AP more (means of four runs, 23.38 against 23.10), though the signal-to-noise of its outputs was 0.5 dB higher.
+_CUT = 8.0
 _SHARES = np.linspace(1, 0.2, 33)  # of a range that are tried
 
 
@@ -54,7 +57,7 @@ class _Tails:
         """Squares lost to rounding between two shares of the extremes, and to those ends."""
         low, high = self.found.least * below, self.found.most * above
         step = (high - low) / LEVELS
-        errors: Array = self._cut(low, False) + self._cut(high, True) + self.rounded * step * step / 12
+        errors: Array = _CUT * (self._cut(low, False) + self._cut(high, True)) + self.rounded * step * step / 12
         return errors
 
     def _cut(self, bound: Array, is_high: bool) -> Array:

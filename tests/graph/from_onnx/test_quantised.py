@@ -141,7 +141,7 @@ def test_a_turned_matrix_keeps_its_grid(operator, tmp_path) -> None:
 def test_weights_that_signed_bytes_do_not_hold_have_no_grid(tmp_path) -> None:
     weights = random.integers(0, 256, (8, 6, 1, 1)).astype(np.uint8)
     nodes = [node("DequantizeLinear", ["w8", "sw", "zw"], ["w"]), node("Conv", ["x", "w"], ["y"])]
-    for zero, grids in ((3, 0), (128, 1)):
+    for zero, grids in ((3, 0), (128, 1), (200, 0)):
         graph = check(model(nodes, w8=weights, sw=np.float32(0.01), zw=np.uint8(zero)), tmp_path, 1e-2)
         assert len(graph.grids) == grids
 

@@ -24,6 +24,7 @@ from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
 from shufflekit.graph.ops.moves import Reshape
+from shufflekit.graph.ops.quantize import FakeQuantize
 from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.refusals import Refusals
 from shufflekit.shapes import MOST_DIMENSIONS, Shapes, shapes_of
@@ -42,7 +43,7 @@ class OnnxNetwork:
         graph: holds for any number of images.
         name: of the file.
         info: plain data for the plan: the file's own (`metadata`), `batch` where it holds for one image only, and `precision`
-            where it takes float16.
+            where it takes float16 or is quantised.
     """
 
     graph: Graph
@@ -88,6 +89,8 @@ def load_onnx(
         info["batch"] = _OF_ONE
     if "float16" in (source.type for source in file.inputs):
         info["precision"] = "float16"
+    if any(isinstance(node.operator, FakeQuantize) for node in graph.nodes):
+        info["precision"] = "int8"
     return OnnxNetwork(graph, file.path.stem, info)
 
 

@@ -15,7 +15,17 @@ from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.quantize import LEAST, MOST, FakeQuantize
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan import views
-from shufflekit.plan.kernels import DepthwiseInt8, GemmInt8, GemmInt8Float, Lookup, Quantize, Window
+from shufflekit.plan.kernels import (
+    ConvolutionInt8,
+    DepthwiseInt8,
+    GemmInt8,
+    GemmInt8Float,
+    Kernel,
+    Lookup,
+    MaxPoolInt8,
+    Quantize,
+    Window,
+)
 from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Grid, Lowering, Way, Ways, two_sides
 from shufflekit.plan.views import Addresses, View
@@ -61,7 +71,7 @@ def _quantized(lowering: Lowering, name: str, planes: View, grid: Grid) -> View:
 
 def _pools_first(lowering: Lowering, node: Node, quantize: FakeQuantize, view: View) -> bool:
     """Whether one maximum pooling is all that reads floats to be quantized: the largest of a grid's numbers is one of them."""
-    if len(view.dims) != 3 or (quantize.axis != 1 and len(quantize.scale) > 1):
+    if len(view.dims) != 3 or not lowering.is_dense(view, 2) or (quantize.axis != 1 and len(quantize.scale) > 1):
         return False
     readers = lowering.readers.get(node.output, [])
     reader = readers[0] if len(readers) == 1 else None
@@ -82,18 +92,16 @@ def _conv(lowering: Lowering, node: Node, conv: Conv) -> View | None:
     if window == Window(*x.plane, *x.plane):
         y = _multiplied(lowering, node, x, conv.groups, len(out))
         return y and views.reshape(y, lowering.sizes(node.output))
-    if not (conv.groups == channels == len(x.starts) and 1 < window.taps <= _MOST_TAPS):
-        return None
-    end, sums, residual = (
-        _end_of(lowering, node),
-        _sums(lowering, node, x.starts, channels),
-        _residual(lowering, node, len(out)),
-    )
+    end, sums = _end_of(lowering, node), _sums(lowering, node, x.starts, conv.groups)
+    residual = _residual(lowering, node, len(out))
     if end is None or sums is None or residual is None:
         return None
-    packed = {"weights": sums.weights, "fill": sums.zero_point, "ends": _ends(lowering, sums, end, residual)}
-    reads = {"in": x.starts, **residual}
-    y = lowering.emit_bytes(DepthwiseInt8(channels, window), node.name, reads, window.out_plane, packed, end.grid)
+    step: Kernel = ConvolutionInt8(conv.groups, channels // conv.groups, weights.shape[1], window)
+    if conv.groups == channels == len(x.starts) and window.taps <= _MOST_TAPS:
+        step = DepthwiseInt8(channels, window)
+    flat = sums.weights.reshape(channels, -1)
+    packed = {"weights": flat, "fill": sums.zero_point, "ends": _ends(lowering, sums, end, residual)}
+    y = lowering.emit_bytes(step, node.name, {"in": x.starts, **residual}, window.out_plane, packed, end.grid)
     return views.reshape(y, lowering.sizes(node.output))
 
 
@@ -175,7 +183,7 @@ class _Sums(NamedTuple):
 
 
 def _sums(lowering: Lowering, node: Node, starts: Addresses, groups: int) -> _Sums | None:
-    """None where an operand is no byte, or its scales do not go into the weights, or 32 bits do not hold all sums."""
+    """None where an operand or a weight is no byte, scales do not go into weights, or 32 bits do not hold all sums."""
     grid = lowering.grid_of(starts)
     if grid is None:
         return None
@@ -188,11 +196,12 @@ def _sums(lowering: Lowering, node: Node, starts: Addresses, groups: int) -> _Su
     steps = scale * grid.scale.astype(np.float64)[operand][:, :, np.newaxis]
     step = steps[:, 0, 0]
     whole = np.rint(flat / scale)
-    if not np.allclose(steps, step[:, np.newaxis, np.newaxis], rtol=1e-5, atol=0) or np.abs(whole + 0.5).max() > 128:
+    are_bytes = (np.abs(whole * scale - flat) <= 1e-3 * scale).all() and (np.abs(whole + 0.5) <= 128).all()
+    if not are_bytes or not np.allclose(steps, step[:, np.newaxis, np.newaxis], rtol=1e-5, atol=0):
         return None
     bias = np.rint(constants[node.inputs[2]].astype(np.float64) / step) if len(node.inputs) > 2 else np.zeros(rows)
     bias -= (whole.sum(2) * grid.zero_point.astype(np.float64)[operand]).sum(1)
-    if (np.abs(bias) + MOST * np.abs(whole).sum((1, 2))).max() >= 2.0**31:
+    if not (np.abs(bias) + MOST * np.abs(whole).sum((1, 2)) < 2.0**31).all():
         return None
     return _Sums(whole.astype(np.int8).reshape(weights.shape), bias.astype(np.int32), step, grid.zero_point)
 
@@ -232,6 +241,19 @@ def _or(way: BytesWay, floats: Way) -> Way:
     return found
 
 
+def _max_pool(lowering: Lowering, node: Node, pool: pools.MaxPool) -> View | None:
+    view = lowering.view(node.inputs[0])
+    if node.activation or len(view.dims) != 3 or not lowering.is_dense(view, 2):
+        return None
+    x = lowering.planes(node.inputs[0], node)
+    grid = lowering.grid_of(x.starts)
+    if grid is None:
+        return None
+    out = lowering.sizes(node.output)[1:]
+    window = Window(*x.plane, *two_sides(out, 1), *pool.kernel, *pool.stride, *pool.padding[:2], *pool.dilation)
+    return lowering.emit_bytes(MaxPoolInt8(len(x.starts), window), node.name, {"in": x.starts}, window.out_plane, {}, grid)
+
+
 def _picking(floats: Way) -> Way:
     """Of what hands on numbers that it reads: computed of floats, and back to the grid that they lie on, or would."""
 
@@ -251,10 +273,11 @@ def _picking(floats: Way) -> Way:
 
 def ways(floats: Ways) -> Ways:
     """The ways of bytes, which go by those of floats where they do not take a node."""
-    picking = (pools.MaxPool, pools.AdaptiveMaxPool, Resize)
+    picking: dict[type, Way] = {kind: _picking(floats[kind]) for kind in (pools.MaxPool, pools.AdaptiveMaxPool, Resize)}
     in_bytes: dict[type, BytesWay] = {Conv: _conv, Linear: _linear, activations.Activation: _activation}
     return {
         FakeQuantize: _fake_quantize,
         **{kind: _or(way, floats[kind]) for kind, way in in_bytes.items()},
-        **{kind: _picking(floats[kind]) for kind in picking},
+        **picking,
+        pools.MaxPool: _or(_max_pool, picking[pools.MaxPool]),
     }

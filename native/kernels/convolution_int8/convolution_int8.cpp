@@ -1,0 +1,91 @@
+// Groups > planes, which are copied into phases; then the GEMM of bytes over a table of taps. What it makes of the border is dropped.
+#include "kernels/convolution_int8/convolution_int8.h"
+
+#include "kernels/int8_end.h"
+#include "kernels/int8_split.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+// A group's GEMM.
+struct OfGroup {
+    ReadPlanes<uint8_t> in;
+    const int8_t* weights;
+    const Int8End* ends;
+    int32_t groups, rows, depth, pixels;
+    const ConvolutionInt8& convolution;
+    int64_t first_channel, columns;
+};
+
+// task(from, to, count) for the pixels of some numbers: `from` counts from the first number, `to` in the plane.
+template <class Task>
+[[gnu::always_inline]] inline void each_row(const OfGroup& g, int64_t first, int64_t count, Task task) {
+    const int64_t width = g.convolution.window.out_width;
+    int64_t y = first / g.columns, x = first % g.columns;
+    if (first + count > g.pixels) count = g.pixels - first;
+    for (int64_t done = 0; done < count; ++y, x = 0) {
+        const int64_t row = width - x < count - done ? width - x : count - done;
+        if (row > 0) task(done, y * width + x, row);
+        done += g.columns - x;
+    }
+}
+
+template <int Count, class Task>
+[[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
+    alignas(64) uint8_t bytes[Count], added[Count] = {};
+    const ConvolutionInt8& c = g.convolution;
+    channel += g.first_channel;
+    const bool has_residual = c.residual.base;
+    if (has_residual)
+        each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { __builtin_memcpy(added + from, c.residual[channel] + to, static_cast<unsigned long>(count)); });
+    end(bytes, has_residual ? added : nullptr);
+    each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { __builtin_memcpy(c.out[channel] + to, bytes + from, static_cast<unsigned long>(count)); });
+}
+
+#if defined(__AVX512VNNI__)
+template <int V>
+[[gnu::always_inline]] inline void end(const OfGroup& g, int64_t channel, int64_t pixel, const __m512i (&sum)[V]) {
+    put<16 * V>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) __attribute__((always_inline)) { int8_end(to, sum, g.ends[channel], residual); });
+}
+
+void end(const OfGroup& g, int64_t channel, int64_t pixel, int32_t sum) {
+    put<1>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { *to = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]); });
+}
+#else
+void end(const OfGroup& g, int64_t channel, int64_t pixel, const int32_t* sum, int64_t) {
+    put<int8_lanes>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { int8_end(to, sum, g.ends[channel], residual); });
+}
+#endif
+
+}  // namespace
+}  // namespace shufflekit::SHUFFLEKIT_ISA
+
+#include "kernels/gemm_int8/tiles.h"  // calls `end`
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+
+void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    const Window& w = c.window;
+    const Phases phases(w);
+    const auto depth = static_cast<int32_t>(convolution_int8_depth(c.in_channels, w)), panels = static_cast<int32_t>(int8_panels(c.rows));
+    const int64_t of_channel = phases.count(w) * phases.bytes;
+    uint8_t* const copies = scratch + gemm_int8_scratch(depth);
+    auto* const table = reinterpret_cast<int32_t*>(copies + c.in_channels * of_channel);
+    int64_t number = 0;
+    for (int64_t channel = 0; channel < c.in_channels; ++channel) {
+        const PhasePlanes planes(w, copies + channel * of_channel);
+        for (int64_t i = 0; i < w.kernel_y; ++i)
+            for (int64_t j = 0; j < w.kernel_x; ++j) table[number++] = static_cast<int32_t>(planes.tap(i, j) - copies);
+    }
+    for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
+        const int64_t first_channel = int64_t{group} * c.in_channels;
+        for (int64_t channel = 0; channel < c.in_channels; ++channel)
+            split(PhasePlanes(w, copies + channel * of_channel), c.in[first_channel + channel], c.fill[first_channel + channel]);
+        const OfGroup gemm{{copies, table}, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
+                           static_cast<int32_t>(phases.pixels), c, int64_t{group} * c.rows, phases.columns};
+        const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
+        multiply(gemm, scratch, first_pixel, last_pixel, first > 0 ? first : 0, last < panels ? last : panels);
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA
