@@ -52,6 +52,7 @@ from shufflekit.graph.ops.activations import (
     Threshold,
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
+from shufflekit.graph.ops.comparisons import Drop, Equal, Keep
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -203,6 +204,8 @@ def _getitem(call: Call) -> Nodes | Same:
         return masks.position(smallest=operator_of(source) == "aten.min.dim")(whole)
     if operator_of(source) in recurrent.TRANSLATIONS and index == 1:
         return recurrent.last_moments(whole, source)
+    if operator_of(source) == _POOL_AND_PLACES and index == 1 and {operator_of(user) for user in call.node.users} == {_UNPOOL}:
+        return Same(source)  # which looks for the pool itself
     if operator_of(source) not in _SPLITS:
         if index != 0:
             raise RefusedError("only an operator's first output can be used")
@@ -225,6 +228,42 @@ def _window(call: Call) -> dict[str, Any]:
 def _max_pool(call: Call) -> Nodes:
     dilation = _each_side(call["dilation"], len(call.sizes("self")) - 2)
     return Nodes([(MaxPool(**_window(call), dilation=dilation), (call.name(),))])
+
+
+_POOL_AND_PLACES, _UNPOOL = "aten.max_pool2d_with_indices", "aten.max_unpool2d"
+
+
+def _unpool(call: Call) -> Nodes:
+    """What is read goes to where the largest of each window was, the first of several; all else is 0."""
+    places = call.nodes("indices")[0]
+    if operator_of(places) != "<built-in function getitem>" or operator_of(places.args[0]) != _POOL_AND_PLACES:  # type: ignore[arg-type]
+        raise RefusedError("indices must be those of a max pool")
+    pool = call.of(places.args[0])  # type: ignore[arg-type]
+    window, x, y = _window(pool), pool.name(), call.name("self")
+    sides = pool.sizes("self")[2:]
+    kernel, out = window["kernel"], call.output.sizes
+    apart = window["stride"] == kernel and not any(window["padding"]) and set(_each_side(pool["dilation"], 2)) == {1}
+    if not apart or out[2:] != sides or any(side % size for side, size in zip(sides, kernel)):
+        raise RefusedError("windows must lie side by side and cover the map")
+    largest, one = call.place_of(places)[0], (*out[:2], sides[0] // kernel[0], 1, sides[1] // kernel[1], 1)
+    steps: list[Step] = []
+    rows: list[int] = []
+    taken: int | None = None
+    for down in range(kernel[0]):
+        row = []
+        for across in range(kernel[1]):
+            here, cut = len(steps) + 2, len(steps)
+            steps += [(Slice(2, down, sides[0], kernel[0]), (x,)), (Slice(3, across, sides[1], kernel[1]), (cut,))]
+            steps.append((Equal(), (cut + 1, largest)))
+            if taken is not None:
+                steps += [(Drop(), (taken, here)), (Maximum(), (taken, here))]
+            first, taken = (here, here) if taken is None else (here + 1, here + 2)
+            steps += [(Keep(), (first, y)), (Reshape((BATCH, *one[1:])), (len(steps),))]
+            row.append(len(steps) - 1)
+        steps.append((Concat(5), tuple(row)))
+        rows.append(len(steps) - 1)
+    steps.append((Concat(3), tuple(rows)))
+    return Nodes([*steps, (Reshape((BATCH, *out[1:])), (len(steps) - 1,))])
 
 
 def _avg_pool(call: Call) -> Nodes:
@@ -879,6 +918,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten._native_batch_norm_legit_no_training": _by_window(_batch_norm),
     "<built-in function getitem>": _getitem,
     "aten.max_pool2d": _max_pool,
+    _POOL_AND_PLACES: _max_pool,
+    _UNPOOL: _unpool,
     "aten.avg_pool2d": _avg_pool,
     "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
