@@ -631,5 +631,15 @@ def test_it_is_what_the_reference_computes(
     check(case(data.draw, opset), opset, tmp_path, by_runtime=opset <= _BY_RUNTIME.get(name, 0))
 
 
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("places", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"])
+def test_resizing_takes_every_coordinate(mode: str, places: str, tmp_path: Path) -> None:
+    attributes = {"mode": mode, "coordinate_transformation_mode": places}
+    for scales in ((1.6, 2.5), (0.3, 0.7)):  # the second to one row
+        constants = {"s": np.array((1, 1, *scales), np.float32)}
+        case = Case((2, 4, 7), [node("Resize", ["x", "", "s"], **attributes)], constants)
+        check(case, 19, tmp_path, by_runtime=True)
+
+
 def test_every_operator_has_a_case() -> None:
     assert {name for name, _ in CASES} | {"Cast", "Size"} == set(TRANSLATIONS)
