@@ -56,7 +56,9 @@ bool runs_here(std::string_view isa) {
 #if defined(__x86_64__)
     const bool avx2 = has("avx2") && has("fma");
     if (isa == "avx2") return avx2;
-    if (isa == "avx512") return avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");  // CMakeLists.txt's flags
+    const bool avx512 = avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");  // CMakeLists.txt's flags
+    if (isa == "avx512") return avx512;
+    if (isa == "avx512vnni") return avx512 && has("avx512vnni");
 #endif
     return isa == "scalar" || isa == "neon";  // every aarch64 has NEON; elsewhere nothing is compiled for it
 }

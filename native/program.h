@@ -16,15 +16,19 @@ namespace shufflekit {
 inline constexpr int64_t plan_format = 2;
 
 // What a tensor is made of. A plan has the words.
-enum class Type : int32_t { float32 = 0 };
-inline constexpr const char* type_words[] = {"float32"};
-inline constexpr int64_t type_bytes[] = {4};
+enum class Type : int32_t { float32 = 0, uint8 };
+inline constexpr const char* type_words[] = {"float32"};  // of inputs and outputs
+inline constexpr int64_t type_bytes[] = {4, 1};
 
 template <class T>
 constexpr Type type_of();
 template <>
 constexpr Type type_of<float>() {
     return Type::float32;
+}
+template <>
+constexpr Type type_of<uint8_t>() {
+    return Type::uint8;
 }
 
 // An input or output.

@@ -44,18 +44,32 @@ LAYERS: dict[str, set[str]] = {
     "graph": {"errors"},
     "graph.from_torch": {"errors", "modes", "shapes", "graph"},
     "graph.from_onnx": {"errors", "shapes", "graph"},
+    "graph.to_torch": {"graph"},
     "cost": {"errors", "records", "modes", "shapes", "device", "graph", "plan.kernels", "plan.program"},
     "plan.kernels": set(),
     "plan.program": {"errors", "records", "plan.kernels"},
     "plan": {"graph", "plan.kernels", "plan.program"},
     "runtime": {"errors", "files", "plan.program", "device", "quantization", "_native"},
     "quantize": {"errors", "graph", "plan", "quantization", "runtime"},
+    "tuning": {"device", "graph", "plan", "plan.kernels", "plan.program", "runtime"},
     "compiling": {"errors", "finite", "outputs", "shapes", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"}
-    | {"quantize"},
+    | {"plan.program", "quantize", "tuning"},
     "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
     "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},
-    "guidelines": {"errors", "records", "modes", "device", "models", "profiling", "cost"},
+    "guidelines": {
+        "errors",
+        "records",
+        "shapes",
+        "modes",
+        "device",
+        "models",
+        "graph",
+        "graph.from_onnx",
+        "runtime",
+        "compiling",
+    }
+    | {"profiling", "cost"},
     "report": {"errors", "files", "records", "guidelines", "profiling"},
 }
 LAYERS["export"] = {"errors", "files", "shapes", "finite", "outputs", "data"}
@@ -63,7 +77,7 @@ LAYERS["bench"] = {"errors", "records", "modes", "finite", "outputs", "device", 
 LAYERS["bench"] |= {"files", "export", "_native"}
 LAYERS["reproduce"] = {"errors", "records", "files", "modes", "device", "models", "data", "train", "detect", "cost"}
 LAYERS["reproduce"] |= {"compiling", "profiling", "export", "bench"}
-LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch"}
+LAYERS["cli"] = {*LAYERS, ""} - {"finite", "graph", "graph.from_onnx", "graph.from_torch", "graph.to_torch", "tuning"}
 LAYERS["cli"] -= {"plan", "plan.kernels", "plan.program", "quantization", "quantize"}
 LAYERS[""] = {*LAYERS}  # shufflekit itself, which hands names on lazily, and __main__
 
@@ -77,11 +91,14 @@ WITHOUT_TORCH = (
     "finite",
     "device",
     "compiling",
+    "tuning",
     "graph.builder",
     "graph.from_onnx",
+    "graph.edits",
     "graph.ops",
     "graph.rewrites",
     "graph.simplify",
+    "graph.to_onnx",
     "plan",
     "quantization",
     "quantize",

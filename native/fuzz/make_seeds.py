@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from shufflekit.graph import simplify
+from shufflekit.graph import BATCH, Builder, Graph, Node, simplify
 from shufflekit.graph.from_torch import capture
+from shufflekit.graph.operator import Operator
+from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, Relu, Reshape
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import KERNELS
@@ -101,6 +104,31 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
     }
 
 
+def in_bytes() -> Graph:
+    """A split, a branch of a pointwise and a depthwise convolution, a residual, and a linear layer."""
+    random = np.random.default_rng(0)
+    builder = Builder()
+
+    def node(operator: Operator, *reads: str, **more: Any) -> str:
+        name = f"{operator.name}_{len(builder.nodes)}"
+        return builder.add(Node(operator, name, "", reads, name, **more))
+
+    def grid(x: str) -> str:
+        channels = builder.shape(x)[1]
+        return node(FakeQuantize((0.05,) * channels, tuple(random.integers(0, 256, channels).tolist())), x)
+
+    def weights(*shape: int) -> str:
+        scale = np.full((shape[0], *(1,) * (len(shape) - 1)), 0.01)
+        return builder.constant(f"w{len(builder.constants)}", random.integers(-128, 128, shape) * scale, scale)
+
+    x = grid(builder.input("x", (BATCH, 6, 9, 7)))
+    y = grid(node(Conv(), x, weights(6, 6, 1, 1), activation=Relu(), residual=x))
+    y = grid(node(Conv((2, 2), (1, 1, 1, 1), groups=6), y, weights(6, 1, 3, 3)))
+    y = grid(node(AdaptiveAvgPool((1, 1)), y))
+    y = grid(node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6)))
+    return builder.graph([y])
+
+
 def roomy(program: Program) -> Program:
     """With an arena, tables and weights that changed sizes and offsets still fit into."""
     random = np.random.default_rng(0)
@@ -118,6 +146,7 @@ def programs() -> Iterator[Program]:
     for name, (network, shape) in networks().items():
         with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
             yield build(simplify(capture(network.eval(), shape)), name)
+    yield build(in_bytes(), "bytes")
     graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
     for variant in [each.name for each in choose.variants_of("convolution")]:
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))

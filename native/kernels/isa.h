@@ -5,14 +5,22 @@
 // the linker keeps one copy of those, and it could be the one with AVX-512 instructions in it.
 #pragma once
 
-// Best first; the list of CMakeLists.txt in C++. X(set, what follows X...) for each.
+// Best first; the lists of CMakeLists.txt in C++. X(set, what follows X...) for each. A set that only some kernels have code for follows
+// the one that it extends: who asks for that gets it too, where it runs.
 #if defined(__x86_64__)
+#define SHUFFLEKIT_INT8_ISA(X, ...) \
+    X(avx512vnni __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_ANY_ISA(X) X(avx512) X(avx512vnni) X(avx2) X(scalar)
 #define SHUFFLEKIT_EACH_ISA(X, ...) \
     X(avx512 __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #elif defined(__aarch64__)
 #define SHUFFLEKIT_EACH_ISA(X, ...) X(neon __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #else
 #define SHUFFLEKIT_EACH_ISA(X, ...) X(scalar __VA_OPT__(,) __VA_ARGS__)
+#endif
+#ifndef SHUFFLEKIT_INT8_ISA
+#define SHUFFLEKIT_INT8_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_ANY_ISA(X) SHUFFLEKIT_EACH_ISA(X)
 #endif
 
 #ifdef SHUFFLEKIT_ISA

@@ -31,7 +31,7 @@ struct Code {
 
 inline constexpr std::string_view every_set[] = {
 #define SHUFFLEKIT_NAME(isa) #isa,
-    SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_NAME)
+    SHUFFLEKIT_ANY_ISA(SHUFFLEKIT_NAME)
 #undef SHUFFLEKIT_NAME
 };
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,16 @@ from shufflekit.graph.refusals import Refusals
 from shufflekit.outputs import Array, largest_difference
 from shufflekit.plan.build import build
 from shufflekit.plan.lower import lacks
+from shufflekit.plan.program import Program
 from shufflekit.runtime import Engine
 from shufflekit.shapes import Shapes
+from shufflekit.tuning import Progress
+from shufflekit.tuning import tune as by_stopwatch
 
 if TYPE_CHECKING:
     from torch import nn
+
+_Planner = Callable[[Graph, str, Mapping[str, Any]], Program]
 
 # What the user of a plan needs of `pretrained_cfg`: how to prepare a photo, what the classes are called, whose weights, and
 # how to read a detector's maps.
@@ -40,6 +46,8 @@ def compile(  # noqa: A001  # the word that torch uses too
     weight_bits: int = 8,
     keep: Sequence[str] = (),
     only: Sequence[str] = (),
+    tune: bool = False,
+    progress: Progress | None = None,
 ) -> Engine:
     """Compiles a network as it is in evaluation; a module is left as it was.
 
@@ -56,6 +64,9 @@ def compile(  # noqa: A001  # the word that torch uses too
         weight_bits: 8, or 7 for processors and browsers whose sums of 8 would not fit in 16 bits.
         keep: names of steps or modules that stay in float32 all the same.
         only: likewise, that alone are rounded.
+        tune: choose how each step is computed by a stopwatch on this machine: some seconds more for a plan that runs
+            everywhere, and is quickest here.
+        progress: told of `tune` how many of its trials are done, and how many there are.
 
     Raises:
         UsageError: the network has operators that the engine does not have, what it computes of an image depends on the number
@@ -70,24 +81,21 @@ def compile(  # noqa: A001  # the word that torch uses too
         (5, 8, 7, 7)
     """
     rounding = _Rounding(int8, weight_bits, keep, only, threads)
+    plan = partial(by_stopwatch, threads=threads, progress=progress) if tune else build
     if isinstance(model, Path) or (isinstance(model, str) and model.endswith(".onnx")):
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
-        return _compile_file(model, threads, name, info, rounding)
-    nn = _torch_nn()
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
+        return _compile_file(model, threads, name, info, rounding, plan)
+    module = _checked_module(model)
     if input_shape is None:
         raise UsageError("input_shape: must be (N, C, H, W), whole numbers of 1 or more, found None")
-    from shufflekit.graph.from_torch import capture
-
     cfg = getattr(model, "pretrained_cfg", None)
     about = {key: cfg[key] for key in _KEPT if cfg.get(key) is not None} if isinstance(cfg, Mapping) else {}
     name = name or getattr(model, "architecture", "") or type(model).__name__
     if about.get("detection", {}).get("form") == "regions":
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
-    graph = simplify(capture(model, input_shape, _lacks))
-    return _engine(graph, name, {**about, **(info or {})}, threads, rounding)
+    graph = simplify(capture(module, input_shape))
+    return _engine(graph, name, {**about, **(info or {})}, threads, rounding, plan)
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,27 @@ class _Rounding:
         if found.warning:
             warnings.warn(found.warning, stacklevel=4)
         return graph, {"quantization": found.to_json()}
+
+
+def capture(model: nn.Module, input_shape: Shapes) -> Graph:
+    """A module's graph as it was written: with its norms, and its activations by themselves.
+
+    Raises:
+        UsageError: as `compile`.
+    """
+    module = _checked_module(model)
+    from shufflekit.graph.from_torch import capture as captured
+
+    return captured(module, input_shape, _lacks)
+
+
+def compile_graph(graph: Graph, name: str = "", threads: int = 1) -> Engine:
+    """Compiles a graph.
+
+    Raises:
+        UsageError: it has an operator, or a use of one, that the engine does not have.
+    """
+    return Engine(build(simplify(graph), name).to_bytes(), threads)
 
 
 def load_onnx(path: str | Path, input_shape: Shapes | None = None) -> OnnxNetwork:
@@ -186,24 +215,28 @@ def difference_to(reference: Callable[..., list[Array]], engine: Engine, name: s
     return largest_difference(found if isinstance(found, list) else [found], expected)
 
 
-def _compile_file(network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None, rounding: _Rounding) -> Engine:
+def _compile_file(
+    network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None, rounding: _Rounding, plan: _Planner
+) -> Engine:
     try:
         about = {**network.info, **(info or {})}
-        return _engine(simplify(network.graph), name or network.name, about, threads, rounding)
+        return _engine(simplify(network.graph), name or network.name, about, threads, rounding, plan)
     except UsageError as error:
         if str(error).startswith("compile: "):
             raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
         raise
 
 
-def _engine(graph: Graph, name: str, info: Mapping[str, Any], threads: int, rounding: _Rounding) -> Engine:
+def _engine(graph: Graph, name: str, info: Mapping[str, Any], threads: int, rounding: _Rounding, plan: _Planner) -> Engine:
     graph, about = rounding.of(graph)
-    return Engine(build(graph, name, {**info, **about}).to_bytes(), threads)
+    return Engine(plan(graph, name, {**info, **about}).to_bytes(), threads)
 
 
-def _torch_nn() -> Any:
+def _checked_module(model: object) -> nn.Module:
     try:
         from torch import nn
     except ImportError as error:
         raise (missing_extra(error) or error) from None
-    return nn
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model: must be a torch.nn.Module, found {type(model).__name__}; create_model builds one by name")
+    return model

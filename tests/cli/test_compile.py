@@ -54,6 +54,13 @@ def test_json_is_one_object(saved, tmp_path, capsys):
     assert [(step["kernel"], step["variant"]) for step in found["steps"]] == [(s.kernel, s.variant) for s in program.steps]
 
 
+def test_a_plan_is_tuned_where_that_is_asked_for(saved, tmp_path, capsys):
+    path = tmp_path / "net.plan"
+    assert main(["compile", str(saved), "-o", str(path), "--tune", "--verify"]) == 0
+    assert capsys.readouterr().err.startswith("shufflekit: tuned on ")
+    assert sk.load(path).program.info["tuned"]["threads"] == 1
+
+
 def test_random_weights_of_a_registered_network_at_its_size(tmp_path, capsys):
     path = tmp_path / "net.plan"
     assert main(["compile", "shufflenet_v2_x0_5", "--weights", "random", "-o", str(path), "--json"]) == 0

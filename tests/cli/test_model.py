@@ -29,7 +29,7 @@ VERBS = {
     "evaluate": "evaluate {} --data images",
     "detect": "detect a.png --model {}",
     "profile": "profile {}",
-    "audit": "audit {} --predict --budget 1e9",
+    "audit": "audit {} --seconds 0",
     "compile": "compile {} -o out.plan --verify",
     "export": "export {} --format onnx -o out",
     "bench": "bench {} --runtimes engine --size 32x32 --rounds 6 --calls 1",
@@ -44,10 +44,7 @@ EXPECTED = {
         ONNX: f"net.onnx is an ONNX file, and detect {_NETWORK}, package.module:callable or a plan",
     },
     "profile": {},
-    "audit": {
-        PLAN: f"net.plan is a plan, and audit {_NETWORK} or package.module:callable",
-        ONNX: f"net.onnx is an ONNX file, and audit {_NETWORK} or package.module:callable",
-    },
+    "audit": {PLAN: f"net.plan is a plan, and audit {_NETWORK}, package.module:callable or an ONNX file"},
     "compile": {PLAN: f"net.plan is a plan, and compile {_NETWORK}, package.module:callable or an ONNX file"},
     "export": {
         PLAN: f"net.plan is a plan, and export {_NETWORK}, package.module:callable or an ONNX file",
@@ -92,7 +89,7 @@ def here(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr("shufflekit.models._saved.hf_hub_download", lambda repo, name, **_: str(folder / "one" / name))
     monkeypatch.setattr("shufflekit.bench.bench.KEPT", tmp_path)
-    for module in ("profiling.profile", "profiling.engine", "guidelines.audit"):
+    for module in ("profiling.profile", "profiling.engine", "profiling.graph", "guidelines.audit"):
         monkeypatch.setattr(import_module(f"shufflekit.{module}"), "load_device", lambda: DEVICE)
     monkeypatch.setattr(import_module("shufflekit.cli.bench"), "load_device", lambda **_: DEVICE)
     monkeypatch.setattr(import_module("shufflekit.guidelines.audit"), "load_cost_model", lambda *_, **__: TWICE_THE_LIMIT)

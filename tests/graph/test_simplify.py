@@ -63,11 +63,11 @@ def others_read(graph: Graph, value: str) -> bool:
     return value in made and isinstance(made[value].operator, Move) and any(others_read(graph, x) for x in made[value].inputs)
 
 
-def all_sorts(x, a, b, c, norm, linear):
+def all_sorts(x, a, b, c, norm, linear, wide):
     """Something for every rewrite, each next to others."""
     y = F.relu(norm(a(x * 2 - 0.5)) + x)
     y = torch.cat([y[:, 2:], b(y).clamp(0, 6) + y[:, :2]], 1).clamp(min=0)
-    y = y * y.sigmoid() + y * F.relu6(y + 3) / 6
+    y = y * y.sigmoid() + y * F.relu6(wide(y) + 3) / 6
     less = y - y.mean(1, keepdim=True)
     y = less / ((less * less).mean(1, keepdim=True) + 1e-2).sqrt()
     y = F.interpolate(c(y) / 3, scale_factor=0.5, mode="bilinear").sigmoid() * y.mean((2, 3), keepdim=True).expand(-1, -1, 4, 3)
@@ -94,6 +94,7 @@ def assert_order_is_free(graph: Graph, x: np.ndarray, order: list[int]) -> None:
 def captured() -> Graph:
     torch.manual_seed(0)
     layers = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 2, 1), nn.Conv2d(4, 4, 1), norm(4), nn.Linear(4, 3)
+    layers += (nn.Conv2d(4, 4, 3, padding=8, dilation=8),)
     return capture(Of(all_sorts, *layers), (1, 4, 8, 6))
 
 

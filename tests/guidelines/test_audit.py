@@ -43,7 +43,7 @@ NETS = {
 @pytest.fixture(autouse=True)
 def a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """A made-up machine in place of a measurement."""
-    for module in ("profiling.profile", "guidelines.audit"):
+    for module in ("profiling.profile", "profiling.graph", "guidelines.audit"):
         monkeypatch.setattr(import_module(f"shufflekit.{module}"), "load_device", lambda: DEVICE)
 
 

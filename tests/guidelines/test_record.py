@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from shufflekit.errors import InputError
 from shufflekit.guidelines import Audit, Finding
+from shufflekit.guidelines.record import Remedy
 from tests.profiling.test_record import a_profile
 
 
@@ -16,8 +19,22 @@ def test_json_reads_back():
     assert Audit.from_json(found.to_json()) == found
 
 
+def test_an_audit_of_an_earlier_version_has_no_remedies():
+    found = Audit(a_profile(), (a_finding(),), ("G4",), budget_ms=1.0)
+    old = {key: value for key, value in json.loads(found.to_json()).items() if key not in ("answer", "remedies", "untried")}
+    assert Audit.from_json(json.dumps(old)) == found
+
+
+def test_what_no_remedy_can_have_is_refused():
+    remedy = Remedy("G4", "a", "b", (0,), 2.0, 1.5, 0.5, 0.4, 0.6, (1, 1), (1,))
+    found = Audit(a_profile(), (a_finding(),), ("G4",), None, (remedy,))
+    with pytest.raises(InputError, match=r"remedies\[0\]: must have counts before and after"):
+        Audit.from_json(found.to_json())
+
+
 def test_budget_is_for_each_finding():
     assert Audit(a_profile(), (a_finding(2.0), a_finding(0.5)), ("G4",), budget_ms=1.0).over_budget == (a_finding(2.0),)
+    assert Audit(a_profile(), (a_finding(2.0),), ("G4",)).over_budget == ()
 
 
 def test_what_is_no_number_is_no_json():

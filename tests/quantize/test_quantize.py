@@ -114,6 +114,19 @@ def test_a_step_that_loses_too_much_stays_float() -> None:
     assert min(found.outputs.values()) > 20
 
 
+def test_rows_of_weights_that_are_nothing_beside_their_bias_stay_sound() -> None:
+    graph = mixed()
+    (stem,) = (node for node in graph.nodes if node.module == "stem")
+    weights = graph.constants[stem.inputs[1]].copy()
+    weights[:3] *= 1e-35
+    found, told = quantize(replace(graph, constants={**graph.constants, stem.inputs[1]: weights}), images(8))
+    assert min(told.outputs.values()) > 20
+    (stem,) = (node for node in found.nodes if node.module == "stem")
+    (scales,) = (np.array(node.operator.scale) for node in found.nodes if node.output == stem.inputs[0])
+    rows = found.grids[stem.inputs[1]][:, 0, 0, 0] * scales[0]
+    assert (np.abs(found.constants[stem.inputs[2]] / rows) < 2**24).all(), "sums fit in 32 bits"
+
+
 def test_images_come_in_batches_or_as_tensors_too(rounded) -> None:
     graph, _ = rounded
     x = images(24)

@@ -64,6 +64,11 @@ def test_a_plane_that_is_always_zero_has_a_scale() -> None:
     np.testing.assert_array_equal(scales_of(np.zeros(2), np.zeros(2)).scale, [1, 1])
 
 
+def test_a_plane_that_is_nothing_beside_the_others_has_a_scale_of_float32() -> None:
+    found = scales_of(np.zeros(2), np.array([2.55, 1e-30]))
+    np.testing.assert_allclose(found.scale, [1e-2, 1e-8], rtol=1e-6)
+
+
 @pytest.mark.parametrize("factor", [1.0, 2.0, 16.0])
 def test_a_wider_grid_reaches_as_far(factor) -> None:
     found = scales_of(np.array([-1.0, 0.0]), np.array([2.0, 5.0]))

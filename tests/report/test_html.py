@@ -11,7 +11,7 @@ pytest.importorskip("jinja2")
 
 from shufflekit.report import render_html
 from tests.guidelines.test_record import a_finding
-from tests.report.subjects import RULES, a_subject
+from tests.report.subjects import RULES, a_subject, an_answer
 
 _VOID = {"meta", "link", "input", "br", "hr", "img"}
 
@@ -38,6 +38,24 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open and self.open[-1] not in ("style", "script"):
             self.words += [data.strip()] if data.strip() else []
+
+
+def test_the_answer_stands_first_and_what_does_not_gain_is_folded():
+    text = " ".join(" ".join(Page(render_html([an_answer()], RULES)).words).split())
+    order = [
+        "On the engine a thing gains 0.500 ms of 2.000",
+        "gains 0.500 ms, 0.400 to 0.600: 25.0 % of 2.000, measured in turn",
+        "changes 1.50 times the multiply-adds, 1.00 times the parameters; accuracy unknown: train it again",
+        "write write it so",
+        "1 measured that do not gain, 1 not measured",
+        "G4 a thing: -0.200 ms, -0.300 to -0.100",
+        "G4 a thing: too late",
+        "Overview",
+        "leave it out; measured gain 1.500 ms",
+    ]
+    places = [text.find(each) for each in order]
+    assert -1 not in places, text
+    assert places == sorted(places)
 
 
 def test_all_that_was_promised_is_there():

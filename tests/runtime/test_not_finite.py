@@ -22,7 +22,7 @@ from shufflekit.graph import simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
-from shufflekit.plan.kernels import KERNELS, Activation, Cell, Operation, Pooling, Reduction, Resizing
+from shufflekit.plan.kernels import KERNELS, Activation, Cell, Kernel, Operation, Pooling, Reduction, Resizing
 from shufflekit.runtime import Engine
 from tests.runtime.random_networks import ACTIVATIONS
 
@@ -59,6 +59,11 @@ class Moments(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.layer(x.flatten(2).transpose(1, 2))[0]
         return y
+
+
+def is_of_bytes(kind: type[Kernel]) -> bool:
+    """Bytes are numbers; what NaN becomes on the way there, tests/plan/lowering/test_int8.py says."""
+    return kind.element == 1 or kind.kernel == "dequantize"
 
 
 def resized(**how: object) -> Of:
@@ -217,7 +222,7 @@ def compare(content: bytes, network: nn.Module, x: Tensor) -> None:
 
 def test_every_kernel_and_activation_is_among_the_networks() -> None:
     steps = [step for name in networks() for step in compiled(*case(name, "wide")).program.steps]
-    assert {step.kernel for step in steps} == set(KERNELS)
+    assert {step.kernel for step in steps} == {name for name, kind in KERNELS.items() if not is_of_bytes(kind)}
     all_words = {
         "activation": Activation,
         "pooling": Pooling,

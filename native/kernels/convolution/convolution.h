@@ -120,12 +120,15 @@ struct ConvolutionFlat : Convolution {
     using Function = void(const ConvolutionFlat&, float* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 
     constexpr int64_t pitch() const { return convolution_read_columns(window); }
-    constexpr int64_t phases() const { return int64_t{window.stride_y} * window.stride_x; }
+    // Phases of rows and of columns that a tap reads: of a window of one pixel only the first.
+    constexpr int64_t phases_y() const { return window.kernel_y == 1 ? 1 : window.stride_y; }
+    constexpr int64_t phases_x() const { return window.kernel_x == 1 ? 1 : window.stride_x; }
+    constexpr int64_t phases() const { return phases_y() * phases_x(); }
     // Rows of a phase besides the output's.
     constexpr int64_t more_rows() const { return (int64_t{window.kernel_y} - 1) * window.dilation_y / window.stride_y; }
     // Rows of output whose operands lie in scratch at once.
     constexpr int64_t band() const {
-        const int64_t fit = floats / (in_channels * phases() * pitch()) - more_rows(), least = fit > 4 ? fit : 4;
+        const int64_t fit = floats / (in_channels * phases() * pitch()) - more_rows(), least = fit > 4 ? fit / 4 * 4 : 4;
         return least < window.out_height ? least : window.out_height;
     }
     constexpr int64_t plane() const { return plane_floats((band() + more_rows()) * pitch() + 2 * plane_alignment); }

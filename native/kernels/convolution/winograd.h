@@ -274,6 +274,9 @@ class WinogradGroup {
         float* plane = c_.out[channel];
         const float* residual = c_.residual.base ? c_.residual[channel] : nullptr;
         const Epilogue end = c_.epilogue.of(channel);
+        const bool activates_here = residual || end.is_bounds();  // else all rows of tiles at once, before they are taken apart
+        if (!activates_here)
+            for (int64_t i = 0; i < M; ++i) activate_stretch(pixels_ + M * i * lanes_, M * count, end);
         with_bounds(c_.epilogue.activation, [&]<Bounds B>() {
             for (int64_t t = 0; t < count;) {
                 const int64_t y = (tile + t) / columns_, x = (tile + t) % columns_;
@@ -281,7 +284,8 @@ class WinogradGroup {
                 const int64_t left = w.out_width - M * x, pixels = M * here < left ? M * here : left;
                 for (int64_t i = 0; i < M && M * y + i < w.out_height; ++i) {
                     const int64_t at = (M * y + i) * w.out_width + M * x;
-                    put_row<B>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels, end);
+                    put_row<B>(pixels_ + M * (i * lanes_ + t), residual ? residual + at : nullptr, plane + at, pixels,
+                               activates_here ? end : Epilogue{});
                 }
                 t += here;
             }

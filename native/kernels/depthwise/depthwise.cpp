@@ -1,5 +1,5 @@
 // 3x3 windows: channels > what window_3x3.h says; with a residual into scratch first.
-// All others: channels > copy the plane with its zero border into scratch, columns split by stride > 4 output rows > 2 vectors of
+// All others: channels > copy the plane into scratch, whose zero border stays, columns split by stride > 4 output rows > 2 vectors of
 // columns > taps: every tap reads neighbouring floats, whatever the stride. Windows of 3, 5 or 7 rows at stride 1 or 2 go column by
 // column of the window, and an input row is loaded once for all output rows that see it: 8 sums + 7 taps + load = 16 of 32.
 #include "kernels/depthwise/depthwise.h"
@@ -10,21 +10,21 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-// Vectors of columns > rows, which are as far apart as whole vectors need.
-void copy_with_border(const float* plane, const Window& w, float* scratch) {
+void clear(float* scratch, int64_t count) {
+    for (int64_t i = 0; i < count; i += vector_lanes) store_lanes(scratch + i, vector{}, count - i);
+}
+
+// Vectors of columns > rows, which are as far apart as whole vectors need. What the border alone fills is zero already.
+void copy_inside(const float* plane, const Window& w, float* scratch) {
     const int64_t columns = depthwise_phase_columns(w), read = columns - plane_alignment, row_floats = w.stride_x * columns;
-    const int64_t rows = depthwise_rows(w), first = w.pad_x, last = first + w.in_width;
+    const int64_t first = w.pad_x, last = first + w.in_width, left = depthwise_rows(w) - w.pad_y;
+    const int64_t rows = left < w.in_height ? left : w.in_height;
     const auto each_row = [&](int64_t x, auto copy) __attribute__((always_inline)) {
-        float* to = scratch + x;
-        for (int64_t y = 0; y < rows; ++y, to += row_floats) {
-            const int64_t row = y - w.pad_y;
-            if (row >= 0 && row < w.in_height)
-                copy(plane + row * w.in_width - first, to);
-            else
-                for (int64_t phase = 0; phase < w.stride_x; ++phase) store(to + phase * columns, vector{});
-        }
+        const float* row = plane - first;
+        float* to = scratch + w.pad_y * row_floats + x;
+        for (int64_t y = 0; y < rows; ++y, row += w.in_width, to += row_floats) copy(row, to);
     };
-    for (int64_t x = 0; x < read; x += vector_lanes) {
+    for (int64_t x = first / w.stride_x / vector_lanes * vector_lanes; x < read && x * w.stride_x < last; x += vector_lanes) {
         if (w.stride_x == 1) {
             const SomeLanes lanes(first - x, last - x);
             each_row(x, [&](const float* row, float* to) { store(to, lanes.load(row + x)); });
@@ -173,7 +173,7 @@ void any_rows(const Depthwise& d, const float* scratch, int32_t channel) {
 
 void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
     const Window& w = d.window;
-    copy_with_border(d.in[channel], w, scratch);
+    copy_inside(d.in[channel], w, scratch);
     const auto of = [&]<int KY>() {
         if (w.dilation_y == 1 && w.stride_y == 1) return all_rows<KY, 1>(d, scratch, channel);
         if (w.dilation_y == 1 && w.stride_y == 2) return all_rows<KY, 2>(d, scratch, channel);
@@ -206,6 +206,7 @@ void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_
         if (d.epilogue.is_bounds()) return;
     }
     const int64_t pixels = int64_t{d.window.out_height} * d.window.out_width;
+    if (!slides) clear(scratch, depthwise_border(d.window));
     for (int32_t channel = first_channel; channel < last_channel; ++channel) {
         if (!slides)
             any_channel(d, scratch, channel);

@@ -236,12 +236,29 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
     }
 }
 
+// The results of one pixel, together: each by itself would be a call and a few floats.
+void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channel, int32_t last_channel) {
+    constexpr int32_t most = 256;
+    float some[most];
+    for (int32_t channel = first_channel; channel < last_channel; channel += most) {
+        const int32_t count = last_channel - channel < most ? last_channel - channel : most;
+        for (int32_t i = 0; i < count; ++i) some[i] = gemm.out[channel + i][pixel];
+        activate_stretch(some, count, gemm.epilogue);
+        for (int32_t i = 0; i < count; ++i) gemm.out[channel + i][pixel] = some[i];
+    }
+}
+
 }  // namespace
 
 void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     with_bounds(gemm.epilogue.activation, [&]<Bounds B>() { multiply<B>(gemm, first_pixel, last_pixel, first_panel, last_panel); });
     if (gemm.epilogue.is_bounds()) return;
     PanelWalk panel(gemm, first_panel);
+    if (last_pixel - first_pixel == 1 && !gemm.epilogue.slopes) {
+        const int32_t panels = gemm_panels(gemm.rows), behind = last_panel / panels * gemm.rows;
+        const int32_t last = last_panel % panels ? behind + gemm_first_row(gemm.rows, last_panel % panels) : behind;
+        return activate_pixel(gemm, first_pixel, panel->first_row, last);
+    }
     for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
         for (int32_t r = 0; r < panel->rows; ++r)
             activate_stretch(gemm.out[panel->first_row + r] + first_pixel, last_pixel - first_pixel,

@@ -94,7 +94,7 @@ def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> 
         raise InputError(f"{network}: must give a vector of 2 scores or more for each image, found {found} for {images}")
 
 
-def _check_prepared(info: Mapping[str, Any], name: str) -> None:
+def check_prepared(info: Mapping[str, Any], name: str) -> None:
     """Refuses photos for a network of which nobody says how they go in.
 
     Raises:
@@ -131,7 +131,7 @@ def engine_classifier(engine: Engine, name: str | None = None) -> Classifier:
             other classes than it scores.
     """
     name = name or engine.program.name or "plan"
-    _check_prepared(engine.program.info, name)
+    check_prepared(engine.program.info, name)
     check_scores([(1, *output.shape) for output in engine.program.outputs], 1, name)
     _check_names(engine.program.info, engine.program.outputs[0].shape[0], name)
 

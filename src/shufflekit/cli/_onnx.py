@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 _KEYS = ("mean", "std", "channel_order", "interpolation", "crop_pct", "classes")  # of `pretrained_cfg`
 
 
-def compile_onnx(model: str, shape: Shapes | None, threads: int, given: Mapping[str, Any] | None = None) -> Engine:
+def compile_onnx(model: str, shape: Shapes | None, threads: int, given: Mapping[str, Any] | None = None, **how: Any) -> Engine:
     """An engine, whose plan has what is known of preparation and classes.
 
     Args:
         given: of that, what the command line says, which comes before the JSON and the file's own metadata.
+        how: tuned, rounded to bytes, as `shufflekit.compile` has it.
     """
     from shufflekit.compiling import compile as compile_network
     from shufflekit.compiling import load_onnx
@@ -32,7 +33,7 @@ def compile_onnx(model: str, shape: Shapes | None, threads: int, given: Mapping[
         **_beside(Path(model).with_suffix(".json")),
         **(given or {}),
     }
-    return compile_network(network, threads=threads, info={**about, "from": "onnx"})
+    return compile_network(network, threads=threads, info={**about, "from": "onnx"}, **how)
 
 
 def given_preparation(mean: str | None, std: str | None, channel_order: str | None, labels: Path | None) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""`shufflekit audit`: what breaks the guidelines in a network, what it costs here, and what would help."""
+"""`shufflekit audit`: what to change in a network so that it is quicker here, measured."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 def audit(
     *models: str,
     shape: tuple[int, int, int, int] | None = None,
-    budget: float = 0.0,
+    engine: Literal["native", "torch"] | None = None,
+    budget: float | None = None,
     select: str = "",
     threads: int = 1,
+    seconds: float = 20.0,
     predict: Annotated[bool, Parameter(negative="")] = False,
     what_if: tuple[str, ...] = (),
     out: Annotated[Path | None, Parameter(alias="-o")] = None,
@@ -31,23 +33,28 @@ def audit(
     plots: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Hold networks against the guidelines of ShuffleNet V2, with the price of each finding on this machine.
+    """Hold networks against the guidelines of ShuffleNet V2, and measure what would help on this machine.
 
-    A network runs in PyTorch as it is. A finding's cost is the time of its operators; the gain of its remedy is predicted
-    by a cost model of this machine, which is calibrated in one to three minutes when it is first needed, and kept. The exit
-    code is 1 where a finding costs more than the budget. With --report or --plots the network is also timed on the engine,
-    where that has all of its operators; several networks stand side by side.
+    What breaks a guideline is changed in the network, which stays whole: widths that must agree change together. The changed
+    network, with random weights, is compiled and raced in turn with the network as it is. The exit code is 1 where a change
+    gains more than its interval, or a finding costs more than the budget. A network that the engine cannot run is timed in
+    PyTorch, where findings have costs and no gains. With --report or --plots the network is also timed in PyTorch; several
+    networks stand side by side.
 
     Args:
         models: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable,
-            or the JSON of an earlier audit or profile; several to compare them.
-        shape: N C H W of the input; the network's own channels and the size of its weights by default.
-        budget: ms that one finding may cost.
+            an ONNX file, or the JSON of an earlier audit or profile; several to compare them.
+        shape: N C H W of the input; the network's own channels and the size of its weights by default. An ONNX file needs it
+            only for sizes that it leaves open.
+        engine: what runs it: native where the engine has all of its operators, else torch, by default.
+        budget: ms that one finding may cost; any by default.
         select: rules, as in G1,G4; all by default.
-        threads: of PyTorch and of the engine.
-        predict: do not run the network: its times, too, are the cost model's.
+        threads: of the engine and of PyTorch.
+        seconds: for measuring changes; those that are not reached are listed.
+        predict: do not run the network: times and gains are those of a cost model of PyTorch on this machine, which is
+            calibrated in two to four minutes when it is first needed, and kept.
         what_if: numbers of a registered network's constructor, as in --what-if groups=1 --what-if stage_channels=200,400,800;
-            the network is built with them too, and both are timed in turn.
+            the network is built with them too, and both are timed in turn in PyTorch.
         out: a file for the JSON, which this command takes in place of a network.
         report: a file for a page with charts, tables, findings and the text of their rules.
         plots: a folder for the charts, as SVG and PNG.
@@ -78,21 +85,26 @@ def audit(
             if model.endswith(".json"):
                 subjects += read_run(Path(model))
                 continue
-            network = read_model(model, "audit", NETWORK).untrained()
-            size = shape or input_shape(network)
+            source = read_model(model, "audit", (*NETWORK, "onnx"))
+            network = source.untrained() if source.is_network else None
+            size = shape if network is None else shape or input_shape(network)
             found = audit_network(
-                network,
+                model if network is None else network,
                 size,
+                engine=engine,
                 budget_ms=budget,
                 select=[word for word in select.split(",") if word.strip()],
                 threads=threads,
+                seconds=seconds,
                 measure=not predict,
                 tell=lambda what: status.update(f"measuring {what}"),
                 warn=notice,
             )
-            against = _on_engine(network, size, threads) if (report or plots) and not predict else None
+            against = None
+            if (report or plots) and not predict and network is not None and size is not None:
+                against = _on_other(network, size, threads, found.profile.engine)
             subjects.append(Subject(model, found, against))
-            if changed is not None:
+            if changed is not None and network is not None and size is not None:
                 status.update("measuring what if")
                 trial = measure_change(network, changed, size, threads)
     subjects = numbered(subjects)
@@ -113,15 +125,18 @@ def audit(
         for warning in (warning for profile in subject.profiles for warning in profile.warnings):
             notice(warning if len(subjects) == 1 else f"{subject.label}: {warning}")
     write_report(subjects, {rule.code: rule.page for rule in RULES}, report, plots)
-    return 1 if any(subject.audit.over_budget for subject in subjects) else 0
+    return 1 if any(subject.audit.over_budget or subject.audit.gaining for subject in subjects) else 0
 
 
-def _on_engine(network: nn.Module, shape: tuple[int, int, int, int], threads: int) -> MeasuredProfile | None:
-    """The network's steps on the engine, None where it cannot run there; a notice says why."""
+def _on_other(network: nn.Module, shape: tuple[int, ...], threads: int, engine: str) -> MeasuredProfile | None:
+    """The network in PyTorch, or where it was audited there its steps on the engine; None with a notice where it cannot run."""
     from shufflekit.compiling import compile as compile_network
     from shufflekit.errors import NotBuiltError
+    from shufflekit.profiling import profile as profile_network
     from shufflekit.profiling import profile_engine
 
+    if engine == "native":
+        return profile_network(network, shape, measure=True, threads=threads)
     if shape[0] != 1:
         notice(f"the engine's steps are timed on one image and not on a batch of {shape[0]}: PyTorch stands alone")
         return None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from cyclopts import Parameter
 
+from shufflekit.cli._int8 import calibration, right_about
 from shufflekit.cli._model import NETWORK, Model, read_model
-from shufflekit.cli._output import notice, print_json, stdout
+from shufflekit.cli._onnx import compile_onnx
+from shufflekit.cli._output import notice, print_json, progress, stdout
 from shufflekit.cli._shapes import shapes
 from shufflekit.compiling import difference_to
+from shufflekit.errors import UsageError
 from shufflekit.files import refuse_overwrite
 
 if TYPE_CHECKING:
@@ -33,6 +38,15 @@ def compile(  # noqa: A001
     threads: int = 1,
     weights: str | None = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
+    int8: Annotated[bool, Parameter(negative="")] = False,
+    calib: Path | None = None,
+    calib_images: int = 300,
+    data: Path | None = None,
+    weight_bits: int = 8,
+    keep: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    only: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    explain: Annotated[bool, Parameter(negative="")] = False,
+    tune: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Compile a network to a plan, a file that runs without PyTorch.
@@ -48,25 +62,48 @@ def compile(  # noqa: A001
         shape: N C H W of the input, or NxCxHxW, or whatever dimensions it has; the network's own channels and the size of its
             weights by default. Of several inputs one for each, in order or by name, as in image:1x3x224x224,mask:1x1x224x224.
             An ONNX file has its own, in its own order, and needs this for sizes that it leaves open.
-        threads: that --verify runs on; a plan takes any number.
+        threads: that --verify and --tune run on; a plan takes any number.
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
-        verify: compare with PyTorch, an ONNX file with ONNX Runtime, on random images first; a plan that differs is not
-            written, and the exit code is 1.
+        verify: compare with PyTorch, an ONNX file with ONNX Runtime, on random images first, before steps are rounded; a plan
+            that differs is not written, and the exit code is 1.
+        int8: let steps compute on bytes, whose ranges are learnt from photos.
+        calib: the photos, prepared as the network's weights expect: a folder of them or of class folders, Parquet files or
+            WebDataset shards; labels are not used.
+        calib_images: how many of them at most, chosen at random.
+        data: labelled images, for the accuracy before and after; classes are matched as by `shufflekit evaluate`.
+        weight_bits: 8, or 7 for processors and browsers whose sums of 8 would not fit in 16 bits.
+        keep: names of steps or modules that stay in float32.
+        only: names of steps or modules that alone are rounded.
+        explain: a table of what each step loses by rounding, alone and with all others.
+        tune: choose how each step is computed by a stopwatch on this machine, on that many threads: under a minute for a
+            ResNet-50. The plan runs everywhere, and says where it was tuned.
         json: print one object in place of the table.
     """
+    _check_rounding(int8, calib, data, keep, only, explain)
     sizes = shapes(shape)
     source = read_model(model, "compile", (*NETWORK, "onnx"), weights)
-    engine, expected = _of_torch(source, sizes, threads, out) if source.is_network else _of_onnx(source, sizes, threads, out)
+    make, expected = _of_torch(source, sizes, threads, out) if source.is_network else _of_onnx(source, sizes, threads, out)
+    engine = _tuned(make, tune and not int8)
+    if "batch" in engine.program.info:
+        notice(f"{model}: {engine.program.info['batch']}")
     reference = "PyTorch" if source.is_network else "ONNX Runtime"
     difference = difference_to(expected, engine, f"{model} in {reference}") if verify else None
     allowed = _OF_HALVES if engine.program.info.get("precision") == "float16" else _TOLERANCE
     right = difference is None or difference <= allowed
+    scores: list[tuple[int, int]] = []
+    if right and calib is not None:
+        exact, images = engine, calibration(engine, model, calib, calib_images)
+        engine = _rounded(partial(_tuned, make, tune), int8=images, weight_bits=weight_bits, keep=keep or (), only=only or ())
+        scores = [right_about(each, model, data) for each in (exact, engine)] if data is not None else []
     if right:
         engine.save(out)
     if json:
-        print_json(_as_json(engine, out if right else None, difference))
+        print_json(_as_json(engine, out if right else None, difference) | _scores_as_json(scores))
     else:
         lines = [str(engine.program)]
+        if explain and engine.quantization is not None:
+            lines.append(str(engine.quantization))
+        lines += _rounding_lines(engine, scores)
         if difference is not None:
             lines.append(f"largest difference to {reference}: {difference:.1e} of the largest output")
         if right:
@@ -79,8 +116,66 @@ def compile(  # noqa: A001
     return 0 if right else 1
 
 
-def _of_torch(source: Model, shape: Shapes | None, threads: int, out: Path) -> tuple[Engine, Callable[..., list[Array]]]:
-    """A network of PyTorch's, compiled, and what PyTorch computes with it."""
+def _check_rounding(
+    int8: bool, calib: Path | None, data: Path | None, keep: list[str] | None, only: list[str] | None, explain: bool
+) -> None:
+    if int8 != (calib is not None):
+        raise UsageError("int8: needs --calib, and --calib needs --int8")
+    given = {"data": data, "keep": keep, "only": only, "explain": explain}
+    if not int8 and (named := [f"--{name}" for name, value in given.items() if value]):
+        raise UsageError(f"int8: is needed for {', '.join(named)}")
+
+
+def _rounded(make: Callable[..., Engine], **rounding: Any) -> Engine:
+    """An engine in bytes; what there is to be warned of is a line on stderr."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        engine = make(**rounding)
+    for each in found:
+        notice(str(each.message))
+    return engine
+
+
+def _rounding_lines(engine: Engine, scores: list[tuple[int, int]]) -> list[str]:
+    found = engine.quantization
+    if found is None:
+        return []
+    products = [step for step in found.steps if step.operator in ("conv", "linear")]
+    kept = [step.name for step in products if step.kept]
+    noise = ", ".join(f"{name} {db:.1f} dB" for name, db in found.outputs.items())
+    lines = [f"int8: {len(products) - len(kept)} of {len(products)} convolutions and linear layers; signal to noise of {noise}"]
+    if kept:
+        lines.append(f"in float32: {', '.join(kept)}")
+    if scores:
+        (before, images), (after, _) = scores
+        lines.append(f"top1 {100 * before / images:.2f} % in float32, {100 * after / images:.2f} % in int8, of {images} images")
+    return lines
+
+
+def _scores_as_json(scores: list[tuple[int, int]]) -> dict[str, Any]:
+    if not scores:
+        return {}
+    (before, images), (after, _) = scores
+    return {"images": images, "top1_float32": 100 * before / images, "top1_int8": 100 * after / images}
+
+
+def _tuned(make: Callable[..., Engine], tune: bool, **rounding: Any) -> Engine:
+    """An engine, by a stopwatch if wanted: its progress is shown, and what came of it said."""
+    if not tune:
+        return make(**rounding)
+    with progress() as bar:
+        task = bar.add_task("tuning", total=None)
+        engine = make(**rounding, tune=True, progress=lambda done, total: bar.update(task, completed=done, total=total))
+    tuned = engine.program.info["tuned"]
+    notice(f"tuned on {tuned['cpu']}, threads: {tuned['threads']}: {tuned['untuned_ms']} ms before, {tuned['ms']} ms now")
+    return engine
+
+
+_Makes = tuple[Callable[..., "Engine"], Callable[..., "list[Array]"]]
+
+
+def _of_torch(source: Model, shape: Shapes | None, threads: int, out: Path) -> _Makes:
+    """What compiles a network of PyTorch's, and what PyTorch computes with it."""
     from shufflekit.classify.inputs import input_shape
     from shufflekit.cli._networks import input_files
     from shufflekit.compiling import compile as compile_network
@@ -88,16 +183,14 @@ def _of_torch(source: Model, shape: Shapes | None, threads: int, out: Path) -> t
 
     network = source.network()
     refuse_overwrite(out, input_files(source.text, source.weights))
-    return compile_network(network, shape or input_shape(network), threads), lambda *x: outputs_of(network, *x)
+    sizes = shape or input_shape(network)
+    return partial(compile_network, network, sizes, threads), lambda *x: outputs_of(network, *x)
 
 
-def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path) -> tuple[Engine, Callable[..., list[Array]]]:
-    """An ONNX file, compiled, and what ONNX Runtime computes with it, image by image."""
+def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path) -> _Makes:
+    """What compiles an ONNX file, and what ONNX Runtime computes with it, image by image."""
     model = str(source.text)
     refuse_overwrite(out, [model])
-    engine = source.engine(threads, shape)
-    if "batch" in engine.program.info:
-        notice(f"{model}: {engine.program.info['batch']}")
 
     def expected(*inputs: Array) -> list[Array]:
         from shufflekit.export.to_onnx import Onnx, load_onnx
@@ -107,7 +200,7 @@ def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path) -> tu
         singles = [run(*(x[number : number + 1] for x in inputs)) for number in range(len(inputs[0]))]
         return [np.concatenate(each) for each in zip(*singles)]
 
-    return engine, expected
+    return partial(compile_onnx, model, shape, threads), expected
 
 
 def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict[str, Any]:
@@ -124,6 +217,7 @@ def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict
         "vanished": program.info["vanished"],
         "moves": len(program.moves),
         "difference": difference,
+        "quantization": engine.quantization.to_json() if engine.quantization else None,
         "steps": [
             {"kernel": step.kernel, "variant": step.variant, "name": step.name, "flops": step.flops, "bytes": step.bytes}
             for step in program.steps

@@ -33,6 +33,13 @@ def count_graph(graph: Graph, batch: int = 1) -> Counts:
     return _Counting(graph, batch).counts()
 
 
+def operators_of(graph: Graph, batch: int = 1) -> tuple[tuple[Node, LayerCount], ...]:
+    """The layers of `count_graph`, each with the node that it is."""
+    counting = _Counting(graph, batch)
+    layers = counting.counts().layers
+    return tuple(zip(counting.nodes, layers, strict=True))
+
+
 class _Counting:
     def __init__(self, graph: Graph, batch: int) -> None:
         self.graph, self.batch = graph, batch
@@ -43,6 +50,7 @@ class _Counting:
         self.unread = {name: array.size for name, array in graph.constants.items()}
         self.writers: dict[str, int] = {}  # the layer that wrote what a value shows
         self.layers: list[LayerCount] = []
+        self.nodes: list[Node] = []  # of the layers
 
     def _empty(self, shape: Any) -> NDArray[Any]:
         return np.empty(bound(shape, self.batch), np.int8)
@@ -67,6 +75,7 @@ class _Counting:
         mac += self.arrays[node.residual].size if node.residual else 0
         reads = dict.fromkeys(self.writers[name] for name in node.reads if name in self.writers)
         self.writers[node.output] = len(self.layers)
+        self.nodes.append(node)
         self.layers.append(
             LayerCount(
                 name=node.place,

@@ -18,10 +18,11 @@ from shufflekit.graph.rewrites.products_to_activations import products_to_activa
 from shufflekit.graph.rewrites.sink_activations import sink_activations
 from shufflekit.graph.rewrites.spread_by_arithmetic import spread_by_arithmetic
 from shufflekit.graph.rewrites.statistics_to_norms import statistics_to_norms
+from shufflekit.graph.rewrites.trim_windows import trim_windows
 
 REWRITES: tuple[Callable[[Graph], Graph], ...] = (
     *(constants_to_affine, clamp_to_relu, statistics_to_norms, mean_to_pool, halving_to_pool, norms_to_affine),
-    *(products_to_activations, pads_to_windows, spread_by_arithmetic),  # normal forms
+    *(products_to_activations, pads_to_windows, trim_windows, spread_by_arithmetic),  # normal forms
     *(fold_affine, sink_activations, fuse_residuals, fuse_activations),
 )
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import math
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
+from shufflekit.compiling import capture, compile_graph, load_onnx
 from shufflekit.cost import LayerCount, count
+from shufflekit.cost.from_graph import operators_of
 from shufflekit.cost.from_torch import plain_module
 from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers
 from shufflekit.device import Device, load_device
-from shufflekit.errors import InputError, UsageError
+from shufflekit.errors import InputError, NotBuiltError, UsageError
+from shufflekit.graph import Graph
+from shufflekit.graph.from_onnx import OnnxNetwork
 from shufflekit.guidelines import (
     g1_unequal_channel_width,
     g2_excessive_group_convolution,
@@ -20,12 +30,17 @@ from shufflekit.guidelines import (
     g4_thick_element_wise_map,
     g5_unaligned_channels,
 )
-from shufflekit.guidelines.record import Audit, Finding
+from shufflekit.guidelines.edits import edits
+from shufflekit.guidelines.record import Audit, Finding, Remedy
+from shufflekit.guidelines.remedies import measure_remedies, on_engine
 from shufflekit.guidelines.rule import Rule, Violation
 from shufflekit.profiling import Latency, MeasuredProfile, profile
 from shufflekit.profiling.calibrate import load_cost_model
+from shufflekit.profiling.graph import profile_graph
 from shufflekit.profiling.profile import checked_threads
 from shufflekit.profiling.record import timed_layers
+from shufflekit.runtime import Engine
+from shufflekit.shapes import sizes
 
 RULES: tuple[Rule, ...] = (
     g1_unequal_channel_width.RULE,
@@ -37,56 +52,144 @@ RULES: tuple[Rule, ...] = (
 
 
 def audit(
-    model: nn.Module,
-    input_shape: Sequence[int],
+    model: nn.Module | OnnxNetwork | str | Path,
+    input_shape: Sequence[int] | None = None,
     *,
-    budget_ms: float = 0.0,
+    engine: Literal["native", "torch"] | None = None,
+    budget_ms: float | None = None,
     select: Sequence[str] = (),
     threads: int | None = None,
+    seconds: float = 20.0,
     measure: bool = True,
     cost_model: CostModel | None = None,
     tell: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Audit:
-    """Holds a network, as PyTorch runs it, against the guidelines of ShuffleNet V2.
+    """Holds a network against the guidelines of ShuffleNet V2, and measures what would help here.
+
+    On the engine what breaks a guideline is changed in the network's graph, with random weights, and both are raced in turn.
+    In PyTorch findings have their measured cost alone, and with a cost model the gain that it predicts.
 
     Args:
-        model: any module that takes one tensor; it is left as it was.
-        input_shape: (N, C, H, W).
-        budget_ms: what one finding may cost before it is over budget.
+        model: any module that takes one tensor, which is left as it was; or an ONNX file, for which no torch is loaded.
+        input_shape: (N, C, H, W); an ONNX file needs it only for sizes that it leaves open.
+        engine: what runs the network: the engine where it has all operators, else PyTorch, by default.
+        budget_ms: what one finding may cost before it is over budget; by default anything.
         select: codes of rules, "G1" to "G5"; all by default.
-        threads: of PyTorch; the cost model's where one is given, else as many as it is set to.
-        measure: time the network; else the times, too, are those of the cost model, and it is not run.
-        cost_model: of this device, for `threads`; by default the one kept, or calibrated now, in one to three minutes.
+        threads: of the engine, 1 by default; of PyTorch the cost model's where one is given, else as many as it is set to.
+        seconds: for remedies; those that are not reached are listed.
+        measure: run the network; else times and gains are those of the cost model of PyTorch on this machine, which is
+            calibrated in two to four minutes where none is kept.
+        cost_model: of this device, for `threads`: gains are predicted by it, in PyTorch.
         tell: called with what is measured next.
-        warn: called with one line when something kept cannot be used.
+        warn: called with one line when something cannot be used.
 
     Returns:
-        The findings, the costliest first.
+        The answer, remedies by what they gain, and all findings, the costliest first.
 
     Raises:
-        UsageError: no module, a shape that is none, an unknown rule, a negative budget, fewer than 1 thread, or the cost
-            model of another engine or number of threads.
-        InputError: the model cannot take such an input.
+        UsageError: no module, a shape that is none, an unknown rule, a negative budget, fewer than 1 thread, the cost model of
+            another engine or number of threads, or a network that the engine cannot run when it is asked for.
+        InputError: the model cannot take such an input, or no sound ONNX file.
     """
     rules = rules_of(select)
-    if not (isinstance(budget_ms, int | float) and budget_ms >= 0):
+    if budget_ms is not None and not (isinstance(budget_ms, int | float) and budget_ms >= 0):
         raise UsageError(f"budget_ms: must be 0 or more, found {budget_ms!r}")
+    if not (isinstance(seconds, int | float) and 0 <= seconds < math.inf):
+        raise UsageError(f"seconds: must be 0 or more, found {seconds!r}")
+    if engine not in (None, "native", "torch"):
+        raise UsageError(f"engine: must be native or torch, found {engine!r}")
+    if (not measure or cost_model is not None) and engine == "native":
+        raise UsageError("engine: a cost model predicts PyTorch only, found 'native'")
+    if isinstance(model, str | Path) and str(model).endswith(".onnx"):
+        model = load_onnx(model, input_shape)
+    if isinstance(model, OnnxNetwork):
+        if engine == "torch" or not measure or cost_model is not None:
+            raise UsageError(f"engine: {model.name} is an ONNX file, which PyTorch does not run")
+        compiled = compile_graph(model.graph, model.name, checked_threads(threads or 1))
+        return _on_engine(model.graph, compiled, rules, budget_ms, seconds, tell)
+    model, shape = plain_module(model), sizes(input_shape or ())
+    if engine != "torch" and measure and cost_model is None:
+        tell("capturing")
+        try:
+            graph, compiled = _captured(model, shape, checked_threads(1 if threads is None else threads))
+            return _on_engine(graph, compiled, rules, budget_ms, seconds, tell)
+        except (NotBuiltError, UsageError) as error:
+            if engine == "native":
+                raise
+            count(model, shape)  # says what is wrong with the network or its input, where that is the reason
+            warn(f"in PyTorch, not on the engine: {error}")
+    return _in_torch(model, shape, rules, budget_ms, threads, measure, cost_model, tell, warn)
+
+
+def _captured(model: nn.Module, shape: tuple[int, ...], threads: int) -> tuple[Graph, Engine]:
+    """The graph that is audited, and the same compiled."""
+    if shape[0] != 1:
+        raise UsageError(f"it is timed on one image, found a batch of {shape[0]}")
+    graph = capture(model, shape)
+    return graph, compile_graph(graph, getattr(model, "architecture", "") or type(model).__name__, threads)
+
+
+def _on_engine(
+    graph: Graph,
+    engine: Engine,
+    rules: Sequence[Rule],
+    budget_ms: float | None,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Audit:
+    tell("the network")
+    found = profile_graph(graph, engine)
+    findings = found_by(rules, found)
+    nodes = [node for node, _ in operators_of(graph)]
+    changes = edits(graph, nodes, findings, found.device.vector_floats)
+    prepare = partial(on_engine, threads=engine.threads)
+    # What runs on the calling thread alone is timed without what other programs take in between.
+    clock = time.thread_time_ns if engine.threads == 1 else time.perf_counter_ns
+    remedies, untried = measure_remedies(graph, changes, prepare, seconds, tell, clock) if changes else ((), ())
+    codes = tuple(rule.code for rule in rules)
+    return Audit(found, _gaining(findings, remedies), codes, budget_ms, remedies, untried)
+
+
+def _gaining(findings: Sequence[Finding], remedies: Sequence[Remedy]) -> tuple[Finding, ...]:
+    """Findings with the most that a remedy gains that answers them."""
+    best: dict[int, float] = {}
+    for remedy in remedies:
+        for number in remedy.findings:
+            best[number] = max(best.get(number, -math.inf), remedy.gain_ms)
+    return tuple(replace(finding, gain_ms=best.get(number)) for number, finding in enumerate(findings))
+
+
+def _in_torch(
+    model: nn.Module,
+    shape: tuple[int, ...],
+    rules: Sequence[Rule],
+    budget_ms: float | None,
+    threads: int | None,
+    measure: bool,
+    cost_model: CostModel | None,
+    tell: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> Audit:
     threads = checked_threads(cost_model.threads if threads is None and cost_model else threads)
     if cost_model and (cost_model.engine, cost_model.threads) != ("torch", threads):
         own = f"{cost_model.engine} with threads={cost_model.threads}"
         raise UsageError(f"cost_model: must be of torch with threads={threads}, found {own}")
-    model = plain_module(model)
+    codes = tuple(rule.code for rule in rules)
+    if measure and cost_model is None:
+        tell("the network")
+        found = profile(model, shape, measure=True, threads=threads)
+        return Audit(found, found_by(rules, found), codes, budget_ms)
     if not measure:
-        count(model, input_shape)  # refuses what cannot be counted before the model is calibrated
+        count(model, shape)  # refuses what cannot be counted before the model is calibrated
     cost_model = cost_model or load_cost_model("torch", threads, tell=tell, warn=warn)
     tell("the network")
     if measure:
-        found = profile(model, input_shape, measure=True, threads=threads)
+        found = profile(model, shape, measure=True, threads=threads)
     else:
-        found = predict_profile(model, input_shape, cost_model, load_device())
+        found = predict_profile(model, shape, cost_model, load_device())
     findings = find(found, rules, cost_model, "measured" if measure else "predicted")
-    return Audit(found, findings, tuple(rule.code for rule in rules), budget_ms)
+    return Audit(found, findings, codes, budget_ms)
 
 
 def rules_of(select: Sequence[str]) -> tuple[Rule, ...]:
@@ -112,6 +215,14 @@ def rules_of(select: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(rule for rule in RULES if not wanted or rule.code in wanted)
 
 
+def found_by(rules: Sequence[Rule], found: MeasuredProfile) -> tuple[Finding, ...]:
+    """All findings about a profile without gains, the costliest first."""
+    findings = [
+        _costed(rule, violation, found) for rule in rules for violation in rule.find(found.layers, found.device, rule.bound)
+    ]
+    return tuple(sorted(findings, key=lambda finding: -finding.cost_ms))
+
+
 def find(found: MeasuredProfile, rules: Sequence[Rule], cost_model: CostModel, basis: str) -> tuple[Finding, ...]:
     """All findings about a profile, priced, the costliest first."""
     findings = [
@@ -122,15 +233,8 @@ def find(found: MeasuredProfile, rules: Sequence[Rule], cost_model: CostModel, b
     return tuple(sorted(findings, key=lambda finding: -finding.cost_ms))
 
 
-def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model: CostModel, basis: str) -> Finding:
-    """The remedy's gain is the part of the cost by which the model expects it to be quicker than what there is."""
+def _costed(rule: Rule, violation: Violation, found: MeasuredProfile) -> Finding:
     node = violation.node or "the network itself"
-    accused = [found.layers[place] for place in violation.layers]
-    cost_ms = sum(layer.ms for layer in accused)
-    now, then = (_ms_in_place(layers, violation.layers, found, cost_model) for layers in (accused, violation.instead))
-    of_now, of_then = (sum(layer.flops for layer in layers) for layers in (accused, violation.instead))
-    if violation.same_flops and of_then:
-        then *= of_now / of_then
     return Finding(
         rule=rule.code,
         name=rule.name,
@@ -139,11 +243,23 @@ def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model
         value=violation.value,
         bound=rule.bound,
         message=f"{node}: {violation.message} (bound {rule.bound:g})",
-        cost_ms=cost_ms,
-        basis="measured" if basis == "measured" else "predicted",
+        cost_ms=sum(found.layers[place].ms for place in violation.layers),
+        basis="measured",
         remedy=violation.remedy,
-        gain_ms=cost_ms * (1 - then / now),
+        gain_ms=None,
     )
+
+
+def _priced(rule: Rule, violation: Violation, found: MeasuredProfile, cost_model: CostModel, basis: str) -> Finding:
+    """The remedy's gain is the part of the cost by which the model expects it to be quicker than what there is."""
+    finding = _costed(rule, violation, found)
+    accused = [found.layers[place] for place in violation.layers]
+    now, then = (_ms_in_place(layers, violation.layers, found, cost_model) for layers in (accused, violation.instead))
+    of_now, of_then = (sum(layer.flops for layer in layers) for layers in (accused, violation.instead))
+    if violation.same_flops and of_then:
+        then *= of_now / of_then
+    gain_ms = finding.cost_ms * (1 - then / now)
+    return replace(finding, basis="measured" if basis == "measured" else "predicted", gain_ms=gain_ms)
 
 
 def _ms_in_place(layers: Sequence[LayerCount], places: Sequence[int], found: MeasuredProfile, cost_model: CostModel) -> float:

@@ -26,7 +26,7 @@ from shufflekit.plan.kernels import (
     Pool,
 )
 from shufflekit.plan.lowering.frame import Draft, Lowered
-from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, in_panels
+from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, in_fours, in_panels
 from shufflekit.plan.views import Space
 
 Price = Callable[[Kernel, str], float]  # of arguments and a variant
@@ -122,6 +122,8 @@ def _winograd(tile: int, cycles_in: float, cycles_out: float) -> Variant:
 _ONE = (Variant(),)
 VARIANTS: Mapping[str, Sequence[Variant]] = {
     "gemm": (Variant(pack=in_panels),),
+    "gemm_int8": (Variant(pack=in_fours),),
+    "gemm_int8_float": (Variant(pack=in_fours),),
     "convolution": (
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 350, 170),
@@ -229,7 +231,7 @@ def _reads_all_of(draft: Draft, before: Draft, space: Space, readers: Counter[in
 def pointwise_depthwise(first: Draft, second: Draft) -> Draft | None:
     """A pointwise convolution and the depthwise one behind it."""
     a, b = first.arguments, second.arguments
-    if not isinstance(a, Gemm) or not isinstance(b, Depthwise) or a.groups != 1 or {"residual"} & {*first.reads, *second.reads}:
+    if type(a) is not Gemm or not isinstance(b, Depthwise) or a.groups != 1 or {"residual"} & {*first.reads, *second.reads}:
         return None
     both = PointwiseDepthwise(a.rows, a.depth, b.window, a.activation, a.alpha, a.beta, b.activation)
     weights = {**first.weights, **{f"depthwise_{name}": array for name, array in second.weights.items()}}

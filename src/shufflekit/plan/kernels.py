@@ -27,6 +27,7 @@ Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
 WIDE = 16  # pixels: a row that fills the widest vector
 DIGITS = 8  # of a gather at most (native/kernels/gather/gather.h)
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
+INT8_PANEL = 4  # and of that of bytes, as many as operands (native/kernels/gemm_int8/gemm_int8.h)
 WINOGRAD_ROWS = 16  # output channels whose weights lie together (native/kernels/convolution/convolution.h)
 
 
@@ -472,6 +473,100 @@ class PointwiseDepthwise(Kernel):
 
 
 @dataclass(frozen=True)
+class GemmInt8(Kernel):
+    """As `Gemm`, of bytes."""
+
+    groups: int
+    rows: int
+    depth: int
+    pixels: int
+
+    kernel = "gemm_int8"
+    element = 1
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "ends")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups * self.depth, self.pixels
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, self.pixels
+
+    @property
+    def flops(self) -> int:
+        return self.groups * self.rows * self.depth * self.pixels
+
+    @property
+    def params(self) -> int:
+        return self.groups * self.rows * (self.depth + 1)
+
+    @property
+    def family(self) -> str:
+        return "gemm of bytes" if self.pixels > 1 else "linear of bytes"
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        sizes = (octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups))
+        return (*sizes, waste(self.pixels, lanes), float(has_residual))
+
+    @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class GemmInt8Float(Gemm):
+    """As `Gemm`, of bytes, but its result and its activation are float32."""
+
+    kernel = "gemm_int8_float"
+    may_read: ClassVar[tuple[str, ...]] = ()
+    weights = ("weights", "ends")
+
+    @property
+    def family(self) -> str:
+        return "gemm of bytes to floats" if self.pixels > 1 else "linear of bytes to floats"
+
+
+@dataclass(frozen=True)
+class DepthwiseInt8(Kernel):
+    """As `Depthwise`, of bytes."""
+
+    channels: int
+    window: Window
+
+    kernel = "depthwise_int8"
+    element = 1
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "fill", "ends")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.in_plane
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, *self.window.out_plane
+
+    @property
+    def flops(self) -> int:
+        return self.channels * self.window.taps * self.window.pixels
+
+    @property
+    def params(self) -> int:
+        return self.channels * (self.window.taps + 1)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
+        w = self.window
+        sizes = (octaves(w.pixels), octaves(self.channels), octaves(w.taps), octaves(w.stride_y))
+        return (*sizes, waste(w.out_width, lanes), float(has_residual))
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+
+@dataclass(frozen=True)
 class Pool(Kernel):
     """Maximum or average of sliding or adaptive windows."""
 
@@ -527,6 +622,45 @@ class _Plain(Kernel):
 
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # whatever they are
         return octaves(self.channels), octaves(self.pixels)
+
+
+@dataclass(frozen=True)
+class Quantize(_Plain):
+    """Floats to bytes, by a scale and a zero point for each plane."""
+
+    kernel = "quantize"
+    element = 1
+    weights = ("scale", "zero_point")
+    takes_input = True
+
+    @property
+    def params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Dequantize(_Plain):
+    """Bytes to floats."""
+
+    kernel = "dequantize"
+    weights = ("scale", "zero_point")
+
+    @property
+    def params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
+class Lookup(_Plain):
+    """An activation of bytes: a table for each plane."""
+
+    kernel = "lookup"
+    element = 1
+    weights = ("table",)
+
+    @property
+    def params(self) -> int:
+        return 256 * self.channels
 
 
 @dataclass(frozen=True)
@@ -920,6 +1054,7 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
+        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, DepthwiseInt8),
     )
 }
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shufflekit.plan.kernels import PANEL, WINOGRAD_ROWS, Convolution, ConvolutionPool, Gemm, Kernel, PointwiseDepthwise
+from shufflekit.plan.kernels import (
+    INT8_PANEL,
+    PANEL,
+    WINOGRAD_ROWS,
+    Convolution,
+    ConvolutionPool,
+    Gemm,
+    GemmInt8,
+    GemmInt8Float,
+    Kernel,
+    PointwiseDepthwise,
+)
 
-Arrays = Mapping[str, NDArray[np.float32]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 def as_they_are(_arguments: Kernel, weights: Arrays) -> Arrays:
@@ -22,6 +34,17 @@ def in_panels(arguments: Kernel, weights: Arrays) -> Arrays:
     assert isinstance(arguments, Gemm | Convolution | ConvolutionPool | PointwiseDepthwise)
     panels, bias = pack_panels(weights["weights"], weights["bias"], arguments.groups)
     return {**weights, "weights": panels, "bias": bias}
+
+
+def in_fours(arguments: Kernel, weights: Arrays) -> Arrays:
+    """`weights` (out_channels, depth) of a GEMM of bytes in panels of four rows by four of the depth, filled up with zeros."""
+    assert isinstance(arguments, GemmInt8 | GemmInt8Float)
+    groups, rows, depth = arguments.groups, arguments.rows, arguments.depth
+    panels, fours = -(-rows // INT8_PANEL), -(-depth // INT8_PANEL)
+    packed = np.zeros((groups, panels * INT8_PANEL, fours * INT8_PANEL), np.int8)
+    packed[:, :rows, :depth] = weights["weights"].reshape(groups, rows, depth)
+    packed = packed.reshape(groups, panels, INT8_PANEL, fours, INT8_PANEL).transpose(0, 1, 3, 2, 4)
+    return {**weights, "weights": packed}
 
 
 def _at(a: float, b: float) -> NDArray[np.float64]:

@@ -171,8 +171,11 @@ class MeasuredProfile(Profile):
                 return f"layers[{number}]: must have a shape that it reads and one that it writes"
             if any(not 0 <= place < len(self.layers) for place in layer.reads):
                 return f"layers[{number}].reads: must be places of layers, found {list(layer.reads)}"
-            if layer.ms <= 0 or min(layer.low_ms, layer.high_ms, layer.limit_ms, layer.share, layer.flops, layer.mac_bytes) < 0:
-                return f"layers[{number}]: must have a time above 0 and counts from 0 on"
+            times = (layer.ms, layer.low_ms, layer.high_ms, layer.limit_ms, layer.share)
+            if min(*times, layer.flops, layer.mac_bytes) < 0:
+                return f"layers[{number}]: must have times and counts from 0 on"
+        if self.ms <= 0:
+            return "layers: must take more than 0 ms together"
         return None if self.latency.median_ms > 0 else f"latency: must be above 0, found {self.latency.median_ms}"
 
     @classmethod

@@ -9,6 +9,7 @@ import numpy as np
 from shufflekit.quantize.observe import BINS, Array, Histogram
 
 LEVELS = 255
+_NOTHING = 1e-6  # of the largest scale of a value
 _SHARES = np.linspace(1, 0.2, 33)  # of a range that are tried
 
 
@@ -66,10 +67,14 @@ class _Tails:
 
 
 def scales_of(low: Array, high: Array) -> Scales:
-    """Of planes between these bounds, zero among them; a plane that is always zero gets a middling scale."""
+    """Of a value's planes between these bounds, zero among them.
+
+    A plane that is always zero gets a middling scale. One that is nothing beside the others gets a scale that it does not fill,
+    so that no weight which meets it leaves float32.
+    """
     scale = (high - low) / LEVELS
     scale = np.where(scale > 0, scale, np.median(scale[scale > 0]) if (scale > 0).any() else 1.0)
-    scale = np.maximum(scale, np.finfo(np.float32).tiny * 1e3).astype(np.float32)
+    scale = np.maximum(scale, max(scale.max() * _NOTHING, 1e-30)).astype(np.float32)
     return Scales(scale, np.clip(np.rint(-low / scale), 0, LEVELS).astype(np.int64))
 
 

@@ -15,6 +15,7 @@ from shufflekit.quantize.places import Planes, in_bytes, is_product, keeps_plane
 from shufflekit.quantize.ranges import Scales, least_squares, scales_of
 from shufflekit.quantize.weights import learnt, nearest, scales_of_rows
 
+_BIAS_BITS = 23  # whole numbers that float32 holds, and whose sums with products of bytes int32 holds
 Batches = Sequence[Sequence[Array]]
 
 
@@ -91,14 +92,22 @@ def round_weights(found: Study, node: Node, bits: int) -> Rounded:
     folded = (weights * scales).reshape(groups, len(weights) // groups, -1)
     met = np.broadcast_to(scales, weights.shape).reshape(groups, len(weights) // groups, -1)[:, 0].astype(np.float64)
     seen = found.moments.get(node.name)
+    least = _least_scale(found, node).reshape(groups, -1)
     if seen is None:
-        scale = scales_of_rows(folded, np.ones(met.shape), most)
+        scale = np.maximum(scales_of_rows(folded, np.ones(met.shape), most), least)
         whole = nearest(folded, scale, most)
     else:
         covariance = seen.covariance() / (met[:, :, None] * met[:, None, :])
-        scale = scales_of_rows(folded, np.einsum("gtt->gt", covariance), most)
+        scale = np.maximum(scales_of_rows(folded, np.einsum("gtt->gt", covariance), most), least)
         whole = learnt(folded, covariance, scale, most)
     return Rounded(whole.reshape(weights.shape), scale.reshape(-1), scales)
+
+
+def _least_scale(found: Study, node: Node) -> Array:
+    """Of each row of a product: its bias is a sum of so many bits at most, beside which smaller weights are nothing."""
+    rows = len(found.graph.constants[node.inputs[1]])
+    bias = np.abs(found.graph.constants[node.inputs[2]]) if len(node.inputs) > 2 else np.zeros(rows)
+    return np.maximum(bias.astype(np.float32) / 2**_BIAS_BITS, np.float32(1e-30))
 
 
 def corrected_biases(found: Study, rounded: Mapping[str, Rounded]) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.report import charts
 from shufflekit.report.subject import ENGINES, Subject, runs_of
-from shufflekit.report.text import gain
+from shufflekit.report.text import changes, gain
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -30,7 +30,13 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
     page = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    page.globals |= {"gain": gain, "shapes": charts.shapes, "roofline": _roofline, "categories": _categories}
+    page.globals |= {
+        "gain": gain,
+        "changes": changes,
+        "shapes": charts.shapes,
+        "roofline": _roofline,
+        "categories": _categories,
+    }
     page.globals["accused"] = partial(_accused, subjects)
     page.filters |= {"ms": _ms, "size": _size, "name": {**ENGINES, "native": "the engine"}.get}
     return page.get_template("page.html.jinja").render(

@@ -343,6 +343,15 @@ def split(draw: Draw, opset: int) -> Case:
     return Case(sizes, nodes, constants)
 
 
+def split_evenly(draw: Draw, opset: int) -> Case:
+    """Three parts, of which the last is what is left."""
+    if opset < 18:  # num_outputs is of later versions
+        return split(draw, opset)
+    size = draw(st.sampled_from([3, 5, 6, 7, 8, 9]))
+    nodes = [node("Split", ["x"], ["a", "b", "c"], axis=2, num_outputs=3), node("Concat", ["c", "a", "b"], axis=2)]
+    return Case((2, size, 3), nodes)
+
+
 def slice_(draw: Draw, opset: int) -> Case:
     sizes = draw(st.tuples(st.integers(3, 6), st.integers(3, 6), st.integers(3, 6)))
     axes = draw(st.permutations([1, 2, 3]))[: draw(st.integers(1, 3))]
@@ -577,6 +586,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("Pad", pad),
     ("Concat", concat),
     ("Split", split),
+    ("Split", split_evenly),
     ("Slice", slice_),
     ("Gather", gather),
     ("Expand", expand),

@@ -70,6 +70,8 @@ MODULES = {
     "shuffle": nn.ChannelShuffle(2),
     "views": Of(lambda x: x.view(-1, 2, 2, 9, 7).transpose(1, 2).reshape(x.shape)),
     "permute": Of(lambda x: x.permute(0, 2, 3, 1).squeeze(-1).unsqueeze(1)),
+    "repeat": Of(lambda x: x.repeat(1, 2, 1, 3)),
+    "tile": Of(lambda x: torch.tile(x, (1, 2, 1, 3))),
     "nearest": nn.Upsample(scale_factor=2),
     "bilinear": nn.Upsample((13, 5), mode="bilinear"),
     "bilinear, corners": nn.Upsample(scale_factor=1.5, mode="bilinear", align_corners=True),
@@ -257,3 +259,9 @@ def test_outputs_come_in_the_order_of_what_holds_them() -> None:
     found = run(simplify(capture(nested, (1, 3, 4, 4))), x)
     for y, expected in zip(found, (x.relu(), x.sigmoid(), x), strict=True):
         torch.testing.assert_close(y, expected)
+
+
+def test_a_choice_between_two_networks_is_one_line() -> None:
+    choice = Of(lambda x: torch.cond(x.mean() > 0, torch.relu, torch.neg, (x,)))
+    with pytest.raises(UsageError, match=r"^compile: operators .*\bcond \(in the network itself\) are not supported"):
+        capture(choice, (1, 3, 5, 5))

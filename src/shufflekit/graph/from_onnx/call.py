@@ -46,6 +46,7 @@ class Call:
     ) -> None:
         self.node, self.batches, self.opset = node, tuple(batches), opset
         self.steps: list[Step] = []
+        self.grids: list[tuple[Array, Array]] = []  # constants that are whole numbers times a scale, and that, in their shape
         self._shapes = dict(shapes)
         self._number = number
         schema = _schema(node.operator, opset)
@@ -154,6 +155,13 @@ class Call:
         images = images or Images((1, *numbers(shape[1:])), 0)
         assert images.stored == shape, f"{self.node.name}: {shape} is {images}"
         return Tensor(name, images, inner)
+
+    def on_grid(self, steps: Array, scale: Array) -> Array:
+        """A constant of steps times a scale, which stays known where the steps are those of signed bytes."""
+        found: Array = steps * scale
+        if found.size and steps.min() >= -128 and steps.max() <= 127:
+            self.grids.append((found, np.broadcast_to(scale, found.shape)))
+        return found
 
     def like(self, x: Operand, operator: Operator, *others: Operand) -> Operand:
         """An operator whose result has the sizes of its first operand."""
@@ -285,10 +293,36 @@ class _Schema:
 
 
 # Operators that ONNX has no more, and files of the first converters have: experimental once, and the same in every opset.
-_OLD: Mapping[str, _Schema] = {
+_OTHERS: dict[str, _Schema] = {
     "Affine": _Schema((("X", False),), {"alpha": "FLOAT", "beta": "FLOAT"}, {"alpha": 1.0, "beta": 0.0}),
     "ImageScaler": _Schema((("input", False),), {"bias": "FLOATS", "scale": "FLOAT"}, {"bias": None, "scale": 1.0}),
     "Crop": _Schema((("input", False),), {"border": "INTS", "scale": "INTS"}, {"border": None, "scale": None}),
+}
+
+# Of ONNX Runtime's own domain: inputs, the last of them any number of times where it is so, and attributes.
+_OF_TWO = ("A", "A_scale", "A_zero_point", "B", "B_scale", "B_zero_point", "C_scale", "C_zero_point")
+_OF_ONE = ("X", "X_scale", "X_zero_point", "Y_scale", "Y_zero_point")
+_AVERAGE = ("X", "x_scale", "x_zero_point", "y_scale", "y_zero_point")
+_GEMM = ("A", "a_scale", "a_zero_point", "B", "b_scale", "b_zero_point", "C", "y_scale", "y_zero_point")
+
+
+def _microsoft(inputs: Sequence[str], **attributes: Any) -> _Schema:
+    kinds = {name: "FLOAT" if isinstance(default, float) else "INT" for name, default in attributes.items()}
+    return _Schema(tuple((name, False) for name in inputs), kinds, attributes)
+
+
+_OTHERS |= {
+    "com.microsoft.QuantizeLinear": _microsoft(("x", "y_scale", "y_zero_point"), axis=1),
+    "com.microsoft.DequantizeLinear": _microsoft(("x", "x_scale", "x_zero_point"), axis=1),
+    "com.microsoft.QLinearAdd": _microsoft(_OF_TWO),
+    "com.microsoft.QLinearMul": _microsoft(_OF_TWO),
+    "com.microsoft.QLinearLeakyRelu": _microsoft(_OF_ONE, alpha=0.01),
+    "com.microsoft.QLinearSigmoid": _microsoft(_OF_ONE),
+    "com.microsoft.QLinearGlobalAveragePool": _microsoft(_AVERAGE, channels_last=0),
+    "com.microsoft.QLinearConcat": _Schema(
+        (("Y_scale", False), ("Y_zero_point", False), ("inputs", True)), {"axis": "INT"}, {"axis": None}
+    ),
+    "com.microsoft.QGemm": _microsoft(_GEMM, alpha=1.0, transA=0, transB=0),
 }
 
 
@@ -296,8 +330,8 @@ _OLD: Mapping[str, _Schema] = {
 def _schema(operator: str, opset: int) -> _Schema:
     from onnx import defs, helper
 
-    if operator in _OLD:
-        return _OLD[operator]
+    if operator in _OTHERS:
+        return _OTHERS[operator]
     try:
         found = defs.get_schema(operator, opset, "")
     except defs.SchemaError:

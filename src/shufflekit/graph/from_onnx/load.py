@@ -17,6 +17,7 @@ from shufflekit.graph.from_onnx.file import FileInput, FileNode, OnnxFile, read
 from shufflekit.graph.from_onnx.folds import FOLDS
 from shufflekit.graph.from_onnx.inference import shapes_of_results
 from shufflekit.graph.from_onnx.masks import MOVES, READERS
+from shufflekit.graph.from_onnx.quantised import KEEPING, QUANTISED
 from shufflekit.graph.from_onnx.tensor import BATCHES, Kind, Known, OneImageError, Tensor, each_image, known, merged
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
 from shufflekit.graph.graph import Graph, Node
@@ -28,7 +29,8 @@ from shufflekit.graph.refusals import Refusals
 from shufflekit.shapes import MOST_DIMENSIONS, Shapes, shapes_of
 
 _FLOATS = ("float", "float16", "double", "bfloat16")
-_QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
+_DYNAMIC = ("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+_TRANSLATIONS = {**TRANSLATIONS, **QUANTISED}
 _OF_ONE = "the file holds for one image; of several, each is computed by itself"
 
 
@@ -73,7 +75,7 @@ def load_onnx(
         shufflekit.errors.InputError: missing.onnx: cannot be read: No such file or directory
     """
     file = read(Path(path))
-    _check_floats(file)
+    _check_ranges(file)
     _check_inputs(file)
     sizes = _sizes(file, input_shape)
     is_of_one = any(source.sizes[0] == 1 for source in file.inputs)
@@ -115,13 +117,13 @@ def input_shapes(path: str | Path, given: Shapes | None = None) -> dict[str, tup
     return found
 
 
-def _check_floats(file: OnnxFile) -> None:
-    found = Counter(
-        node.operator for node in file.nodes if node.operator.rpartition(".")[2].startswith(("QLinear", *_QUANTISED))
-    )
+def _check_ranges(file: OnnxFile) -> None:
+    """Of a quantised file, all ranges are known before."""
+    found = Counter(node.operator for node in file.nodes if node.operator.rpartition(".")[2] in _DYNAMIC)
     if found:
         shown = ", ".join(f"{operator} ({times} times)" for operator, times in found.items())
-        raise InputError(f"{file.path}: a quantised file is not read, found {shown}; the file before quantisation is")
+        needed = "ranges of a quantised file must be constants, as static quantisation has them"
+        raise InputError(f"{file.path}: {needed}, found {shown}; the file before quantisation is read, and int8= quantises it")
 
 
 def _check_inputs(file: OnnxFile) -> None:
@@ -167,6 +169,7 @@ class _Reader:
         self.builder, self.refusals = Builder(), Refusals()
         self.failed: set[str] = set()
         self.holds_for_one = False
+        self.grids: list[tuple[Array, Array]] = []  # of constants, as `Call.grids`
         # No value has a dot in its name, so that what rewrites make of x, as x.1, is no other; outputs may have one.
         self._taken = {name.partition(".")[0] for name in file.outputs if "." in name}
         self.tensors: dict[str, Tensor | Known] = {name: Known((array,)) for name, array in file.constants.items()}
@@ -191,7 +194,7 @@ class _Reader:
     def _node(self, node: FileNode, wanted: set[str]) -> None:
         inputs = {name: self.tensors.get(name) for name in node.inputs if name}
         depends = any(isinstance(each, Tensor) for each in inputs.values()) or bool(self.failed.intersection(inputs))
-        table = TRANSLATIONS if depends else {**TRANSLATIONS, **FOLDS}
+        table = _TRANSLATIONS if depends else {**_TRANSLATIONS, **FOLDS}
         found = {name: each for name, each in inputs.items() if each is not None}
         try:
             if node.operator not in table:
@@ -235,18 +238,22 @@ class _Reader:
 
     def _folded(self, node: FileNode, inputs: Mapping[str, Tensor | Known]) -> list[Tensor | Known]:
         """What depends on no image, for each number of images if it depends on that."""
-        translate = FOLDS.get(node.operator) or TRANSLATIONS[node.operator]
+        translate = FOLDS.get(node.operator) or _TRANSLATIONS[node.operator]
         several = any(isinstance(each, Known) and len(each.arrays) > 1 for each in inputs.values())
         numbers = range(len(self.batches)) if several else range(1)
-        each = [_several(translate(Call(node, self.file.opset, inputs, {}, self.batches, number))) for number in numbers]
+        calls = [Call(node, self.file.opset, inputs, {}, self.batches, number) for number in numbers]
+        each = [_several(translate(call)) for call in calls]
+        self.grids += [grid for call in calls for grid in call.grids]
         return [known([_array(result) for result in results]) for results in zip(*each)]
 
     def _computed(self, node: FileNode, inputs: Mapping[str, Tensor | Known]) -> list[Tensor | Known]:
         shapes = {each.name: self.builder.shape(each.name) for each in inputs.values() if isinstance(each, Tensor)}
         call = Call(node, self.file.opset, inputs, shapes, self.batches, None)
-        results = [
-            each if isinstance(each, Known) else call.closed(each) for each in _several(TRANSLATIONS[node.operator](call))
+        found = [
+            each if isinstance(each, Known) else call.closed(each) for each in _several(_TRANSLATIONS[node.operator](call))
         ]
+        results = _bytes_kept(node, inputs, found)
+        self.grids += call.grids
         names = {each.name: each.name for each in inputs.values() if isinstance(each, Tensor)}
         for output, result in zip(node.outputs, results):
             if isinstance(result, Tensor) and result.name not in names:
@@ -254,11 +261,20 @@ class _Reader:
         for number, (operator, reads, written) in enumerate(call.steps, start=1):
             name = names.setdefault(written, names.get(written) or self._fresh(f"{node.outputs[0]}_{number}"))
             sources = [
-                names[each] if isinstance(each, str) else self.builder.constant(f"{name}.{place}", each)
+                names[each] if isinstance(each, str) else self.builder.constant(f"{name}.{place}", each, self._grid_of(each))
                 for place, each in enumerate(reads)
             ]
             self.builder.add(Node(operator, name, node.name, tuple(sources), name))
         return [replace(each, name=names[each.name]) if isinstance(each, Tensor) else _known(each) for each in results]
+
+    def _grid_of(self, array: Array) -> Array | None:
+        """The scale of a constant that is whole numbers times it, or is such a matrix turned."""
+        for found, scale in self.grids:
+            if array is found:
+                return scale
+            if array.base is found and array.shape == found.T.shape and array.strides == found.T.strides:
+                return scale.T
+        return None
 
     def _fresh(self, name: str) -> str:
         """A name for a value, which no rewrite gives to another."""
@@ -272,6 +288,8 @@ class _Reader:
         found = self.tensors[name]
         if isinstance(found, Known):
             return self._constant_output(name, found)
+        if found.grid is not None:
+            raise InputError(f"{self.file.path}: output {name} must be of floats, found bytes")
         if found.inner or not found.images.is_first:
             raise InputError(f"{self.file.path}: output {name}: dimension 0 must count the images of the batch, found {found}")
         if found.name == name:
@@ -309,6 +327,22 @@ def _kind_of_moved(node: FileNode, inputs: Mapping[str, Tensor | Known]) -> Kind
 
 def _of_kind(found: Tensor | Known, kind: Kind | None) -> Tensor | Known:
     return replace(found, kind=kind) if isinstance(found, Tensor) and kind else found
+
+
+def _bytes_kept(
+    node: FileNode, inputs: Mapping[str, Tensor | Known], results: Sequence[Operand | Known]
+) -> list[Operand | Known]:
+    """The results of a node; of what moves bytes they are bytes of the same grid."""
+    grids = {each.grid for each in inputs.values() if isinstance(each, Tensor)}
+    if grids == {None} or node.operator in QUANTISED:
+        return list(results)
+    (grid, *others) = grids
+    joins_constants = node.operator == "Concat" and any(isinstance(each, Known) for each in inputs.values())
+    if node.operator not in KEEPING or others or grid is None or joins_constants:
+        raise RefusedError("of bytes is not supported")
+    if len(grid.scale) > 1:
+        raise RefusedError("of bytes whose channels have scales of their own is not supported")
+    return [replace(each, grid=grid) if isinstance(each, Tensor) else each for each in results]
 
 
 def _several(found: Any) -> list[Operand | Known]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
+from shufflekit.graph.ops.quantize import FakeQuantize
 
 BATCHES = (
     1,
@@ -37,12 +38,14 @@ class Tensor:
         images: where the images lie.
         inner: dimensions of `images` that the file's tensor does not have.
         kind: what its floats mean in the file.
+        grid: of a tensor of bytes in the file, whose value here are the numbers that they stand for.
     """
 
     name: str
     images: Images
     inner: int = 0
     kind: Kind = "float"
+    grid: FakeQuantize | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:

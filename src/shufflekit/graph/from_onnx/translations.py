@@ -147,7 +147,7 @@ def _extreme_of_two(call: Call, operator: Minimum | Maximum, a: Operand, b: Oper
     if isinstance(x, Tensor) and not isinstance(number, Tensor) and number.size == 1 and number.ndim <= x.rank:
         bound = float(number.reshape(()))
         return call.like(x, Clamp(low=bound) if isinstance(operator, Maximum) else Clamp(high=bound))
-    return _of_two(call, operator, a, b)
+    return of_two(call, operator, a, b)
 
 
 def _pow(call: Call) -> Operand:
@@ -155,14 +155,15 @@ def _pow(call: Call) -> Operand:
     x, exponent = call.operand("X"), call.operand("Y")
     if isinstance(x, Tensor) and not isinstance(exponent, Tensor) and exponent.size == 1 and exponent.ndim <= x.rank:
         return call.like(x, Power(float(exponent.reshape(()))))
-    return _of_two(call, Pow(), x, exponent)
+    return of_two(call, Pow(), x, exponent)
 
 
 def _arithmetic(operator: Operator) -> Callable[[Call], Operand]:
-    return lambda call: _of_two(call, operator, call.operand("A"), call.operand("B"))
+    return lambda call: of_two(call, operator, call.operand("A"), call.operand("B"))
 
 
-def _of_two(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
+def of_two(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
+    """Arithmetic of two tensors, or of one and a constant, either spread over the other."""
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         return call.emit(operator, a, b)
     x, y = (a, b) if isinstance(a, Tensor) else (b, a)
@@ -199,7 +200,7 @@ def _spread(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
 def _sum(call: Call) -> Operand:
     first, *others = call.operands("data_0")
     for each in others:
-        first = _of_two(call, Add(), first, each)
+        first = of_two(call, Add(), first, each)
     return first
 
 
@@ -243,11 +244,14 @@ def _crop(call: Call) -> Operand:
 
 
 def _conv(call: Call) -> Operand:
-    x, weight = call.images("X"), call.needed("W")
+    return conv_of(call, call.images("X"), call.needed("W"), call.constant("B"))
+
+
+def conv_of(call: Call, x: Operand, weight: Array, bias: Array | None) -> Operand:
+    """A convolution with the attributes of a node."""
     kernel = _kernel(call, weight.shape[2:])
     steps = _steps(call, "strides", kernel), _steps(call, "dilations", kernel)
     conv = Conv(steps[0], _padding(call, x, kernel, *steps), steps[1], int(call["group"]))
-    bias = call.constant("B")
     return call.emit(conv, x, weight, *(() if bias is None else (bias,)))
 
 
@@ -287,7 +291,7 @@ def _gemm(call: Call) -> Operand:
     y = call.emit(Linear(), x, scaled)
     if bias is None or call["beta"] == 0:
         return y
-    return _of_two(call, Add(), y, bias if call["beta"] == 1 else bias * np.float32(call["beta"]))
+    return of_two(call, Add(), y, bias if call["beta"] == 1 else bias * np.float32(call["beta"]))
 
 
 def _matmul(call: Call) -> Operand:
@@ -484,7 +488,7 @@ def _lp_norm(call: Call) -> Operand:
     axis = dimension(int(call["axis"]), len(call.shapes(x)[0]))
     x, (dim,) = call.along(x, axis)
     norm = _kept(call, x, lambda dims: Norm(dims, True, int(call["p"])), (axis,), [dim])
-    return _of_two(call, Div(), x, call.like(norm, Clamp(low=float(np.finfo(np.float32).tiny))))
+    return of_two(call, Div(), x, call.like(norm, Clamp(low=float(np.finfo(np.float32).tiny))))
 
 
 # Pools.
@@ -694,7 +698,11 @@ def _concat(call: Call) -> Operand:
     if not call.depends:
         parts = call.operands("inputs")
         return call.emit(Concat(dimension(int(call["axis"]), parts[0].ndim)), *parts)  # type: ignore[union-attr]
-    tensors = call.tensors("inputs")
+    return concat_of(call, call.tensors("inputs"))
+
+
+def concat_of(call: Call, tensors: list[Tensor]) -> Operand:
+    """Tensors along a node's axis."""
     axis = dimension(int(call["axis"]), tensors[0].rank)
     if call.is_of_one and (axis == 0 or any(each.inner for each in tensors)):
         tensors = [call.opened(each) for each in tensors]
@@ -979,7 +987,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "ReduceL2": _reduce(lambda dims: Norm(dims, True, 2)),
     "ReduceSumSquare": _reduce(lambda dims: Sum(dims, True), Power(2)),
     **{name: recurrent(name) for name in ("LSTM", "GRU")},
-    **masks.translations(_of_two),
+    **masks.translations(of_two),
     "Resize": _resize,
     "Upsample": _resize,
     "Pad": _pad,

@@ -94,9 +94,7 @@ class _Capture:
         self._check_state(wanted)
         computed = set(after_input(self.program))
         for node in self.program.graph.nodes:
-            if node.op == "get_attr":
-                self.failed.add(node)
-            elif node.op == "call_function" and node in wanted:
+            if node.op == "call_function" and node in wanted:
                 self._call(node) if node in computed else self._compute(node)
         if self.refusals.text and lacks is not None:
             self.refusals.include(lacks(self.builder.graph(self.builder.unread())))

@@ -17,7 +17,7 @@ from shufflekit.graph.ops.moves import Move
 from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.refusals import Refusals
 from shufflekit.plan import views
-from shufflekit.plan.kernels import DIGITS, Gather, Kernel
+from shufflekit.plan.kernels import DIGITS, Dequantize, Gather, Kernel, Quantize
 from shufflekit.plan.views import Addresses, Space, View
 
 
@@ -36,7 +36,7 @@ class Draft:
     name: str
     reads: Mapping[str, Addresses]
     writes: int
-    weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     to_output: bool = False
     variant: str = "any"
 
@@ -50,6 +50,19 @@ class Lowered:
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
     vanished: Mapping[str, int]
     constants: tuple[NDArray[np.float32], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """What the bytes of some planes stand for: scale * (byte - zero_point)."""
+
+    scale: NDArray[np.float32]
+    zero_point: NDArray[np.uint8]
+
+    @property
+    def weights(self) -> Mapping[str, NDArray[Any]]:
+        """As steps that change over have it."""
+        return {"scale": self.scale, "zero_point": self.zero_point}
 
 
 Way = Callable[["Lowering", Node, Any], View]  # emits the steps of a node, and says where its result lies
@@ -75,6 +88,14 @@ class Lowering:
         self._views |= {name: self._input(constant.shape[1:]) for name, constant in self._constants.items()}
         self._input_copies: dict[int, View] = {}  # by block
         self._gathered: dict[tuple[int, int], tuple[View, View]] = {}  # by the view, which stays, and dimensions
+        self._grids: dict[int, Grid] = {}  # of blocks of bytes, for each plane
+        self._floats: dict[int, View] = {}  # copies of those
+        self.readers: dict[str, list[Node | None]] = {}  # of each value; an output has None among them
+        for node in graph.nodes:
+            for name in node.reads:
+                self.readers.setdefault(name, []).append(node)
+        for name in graph.outputs:
+            self.readers.setdefault(name, []).append(None)
 
     def run(self) -> Lowered:
         """Lowers all nodes and hands the outputs out."""
@@ -212,12 +233,56 @@ class Lowering:
         """A step that reads these planes and writes planes of shape `plane`; the view of what it writes."""
         direct = arguments.takes_input and len(reads) == 1  # a residual lies in the arena, and a step has one buffer to read
         reads = {table: self._readable(name, starts, direct) for table, starts in reads.items()}
+        return self._emit(arguments, name, reads, plane, weights or {})
+
+    def emit_bytes(
+        self,
+        arguments: Kernel,
+        name: str,
+        reads: Mapping[str, Addresses],
+        plane: tuple[int, ...],
+        weights: Mapping[str, NDArray[Any]],
+        grid: Grid | None,
+    ) -> View:
+        """As `emit`, of a step that reads bytes, or floats where the kernel quantizes; it writes bytes on a grid, or floats."""
+        if isinstance(arguments, Quantize):
+            reads = {table: self._readable(name, starts) for table, starts in reads.items()}
+        out = self._emit(arguments, name, reads, plane, weights)
+        if grid:
+            self._grids[self._last_block()] = grid
+        return out
+
+    def grid_of(self, starts: Addresses) -> Grid | None:
+        """Of the planes that begin at these addresses; None unless all are bytes."""
+        blocks, channels, _ = self.space.find(starts.reshape(-1))
+        which, places = np.unique(blocks, return_inverse=True)
+        if not self._grids.keys() >= set(which.tolist()):
+            return None
+        scale, zero_point = np.empty(len(blocks), np.float32), np.empty(len(blocks), np.uint8)
+        for place, block in enumerate(which.tolist()):
+            here = places == place
+            scale[here] = self._grids[block].scale[channels[here]]
+            zero_point[here] = self._grids[block].zero_point[channels[here]]
+        return Grid(scale, zero_point)
+
+    def _emit(
+        self,
+        arguments: Kernel,
+        name: str,
+        reads: Mapping[str, Addresses],
+        plane: tuple[int, ...],
+        weights: Mapping[str, NDArray[Any]],
+    ) -> View:
         out = self.space.add(arguments.planes_written, plane)
-        self._drafts.append(Draft(arguments, name, reads, self._last_block(), weights or {}))
+        self._drafts.append(Draft(arguments, name, reads, self._last_block(), weights))
         return out
 
     def _readable(self, name: str, starts: Addresses, direct: bool = True) -> Addresses:
-        """Brings inputs and constants into the arena, once, for a step that cannot read them where they lie."""
+        """Brings inputs and constants into the arena, once, for a step that cannot read them there, and bytes to float32."""
+        blocks, _, _ = self.space.find(starts)
+        for block in self._grids.keys() & set(np.unique(blocks).tolist()):
+            copy = self._float_copy(name, block)
+            starts = np.where(blocks == block, starts - self.space.blocks[block].base + copy.starts[0], starts)
         blocks, _, _ = self.space.find(starts)
         outside = len(self.graph.inputs) + len(self._constants)
         if blocks.min() >= outside:
@@ -229,6 +294,14 @@ class Lowering:
             source, copy = self.space.blocks[block], self._input_copy(name, block)
             starts = np.where(blocks == block, starts - source.base + copy.starts[0], starts)
         return starts
+
+    def _float_copy(self, name: str, block: int) -> View:
+        if block not in self._floats:
+            source, grid = self.space.blocks[block], self._grids[block]
+            planes = source.base + np.arange(source.channels) * source.pixels
+            kernel = Dequantize(source.channels, source.pixels)
+            self._floats[block] = self._emit(kernel, f"{name}.input", {"in": planes}, (source.pixels,), grid.weights)
+        return self._floats[block]
 
     def _input_copy(self, name: str, block: int) -> View:
         if block not in self._input_copies:

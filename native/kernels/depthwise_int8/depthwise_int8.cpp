@@ -1,0 +1,350 @@
+// Channels > pixels > taps. With VNNI rows of taps of a pixel are one lane, made once for all columns of taps: a 3x3 window is 3 products
+// of vectors for 16 pixels. Without it, products of two taps go through 16 bits.
+#include "kernels/depthwise_int8/depthwise_int8.h"
+
+#include "kernels/int8_end.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+struct Taps {
+    const DepthwiseInt8& d;
+    const Window& w;
+    const Phases phases;
+    uint8_t *planes, *fours, *result;  // scratch
+
+    Taps(const DepthwiseInt8& d, uint8_t* scratch)
+        : d(d), w(d.window), phases(d.window), planes(scratch), fours(scratch + phases.count(w) * phases.bytes),
+          result(fours + (depthwise_int8_fours(w) + 63) / 64 * 64) {}
+
+    uint8_t* phase(int64_t y, int64_t x) const { return planes + (y * w.stride_x + x) * phases.bytes; }
+    // What tap row i sees of column phase x.
+    const uint8_t* row(int64_t i, int64_t x) const {
+        const int64_t down = i * w.dilation_y;
+        return phase(down % w.stride_y, x) + down / w.stride_y * phases.columns;
+    }
+};
+
+#if defined(__AVX512VNNI__)
+
+// The bytes [first, last) of a vector.
+[[gnu::always_inline]] inline __mmask64 some_bytes(int64_t first, int64_t last) {
+    const auto below = [](int64_t n) -> uint64_t { return n <= 0 ? 0 : n >= 64 ? ~uint64_t{0} : (uint64_t{1} << n) - 1; };
+    return below(last) & ~below(first);
+}
+
+void copy_bytes(uint8_t* to, const uint8_t* from, int64_t count) {
+    for (int64_t i = 0; i < count; i += 64) {
+        const __mmask64 inside = some_bytes(0, count - i);
+        _mm512_mask_storeu_epi8(to + i, inside, _mm512_maskz_loadu_epi8(inside, from + i));
+    }
+}
+
+// Columns first, first + 1, ... of a row, `fill` where there are none.
+[[gnu::always_inline]] inline __m512i columns(const uint8_t* row, int64_t first, int32_t width, __m512i fill) {
+    return _mm512_mask_loadu_epi8(fill, some_bytes(-first, width - first), row + first);
+}
+
+// Whole vectors: what a row has too much, the next one overwrites.
+bool split_row(const Taps& taps, const uint8_t* row, __m512i fill, int64_t phase_y, int64_t at) {
+    const Window& w = taps.w;
+    if (w.stride_x == 1) {
+        for (int64_t x = 0; x < taps.phases.columns; x += 64)
+            _mm512_storeu_si512(taps.phase(phase_y, 0) + at + x, columns(row, x - w.pad_x, w.in_width, fill));
+        return true;
+    }
+    if (w.stride_x != 2) return false;
+    for (int64_t x = 0; x < taps.phases.columns; x += 32) {
+        const __m512i both = columns(row, 2 * x - w.pad_x, w.in_width, fill);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(taps.phase(phase_y, 0) + at + x), _mm512_cvtepi16_epi8(both));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(taps.phase(phase_y, 1) + at + x), _mm512_cvtepi16_epi8(_mm512_srli_epi16(both, 8)));
+    }
+    return true;
+}
+
+#endif
+
+constexpr int64_t within(int64_t x, int64_t least, int64_t most) { return x < least ? least : x < most ? x : most; }
+
+void split(const Taps& taps, const uint8_t* plane, uint8_t fill) {
+    const Window& w = taps.w;
+    for (int64_t y = 0; y < taps.phases.rows; ++y)
+        for (int64_t phase_y = 0; phase_y < w.stride_y; ++phase_y) {
+            const int64_t from = y * w.stride_y + phase_y - w.pad_y, at = y * taps.phases.columns;
+            const bool is_inside = from >= 0 && from < w.in_height;
+            const uint8_t* row = plane + from * w.in_width;
+#if defined(__AVX512VNNI__)
+            if (is_inside && split_row(taps, row, _mm512_set1_epi8(static_cast<char>(fill)), phase_y, at)) continue;
+#endif
+            for (int64_t phase_x = 0; phase_x < w.stride_x; ++phase_x) {
+                uint8_t* to = taps.phase(phase_y, phase_x) + at;
+                const int64_t columns = is_inside ? taps.phases.columns : 0, shift = phase_x - w.pad_x;  // column x is x * stride + shift of the row
+                const int64_t first = within((w.stride_x - 1 - shift) / w.stride_x, 0, columns);
+                const int64_t last = within((w.in_width + w.stride_x - 1 - shift) / w.stride_x, first, columns);
+                for (int64_t x = 0; x < first; ++x) to[x] = fill;
+                for (int64_t x = first; x < last; ++x) to[x] = row[x * w.stride_x + shift];
+                for (int64_t x = last; x < taps.phases.columns; ++x) to[x] = fill;
+            }
+        }
+}
+
+#if defined(__AVX512VNNI__)
+
+[[gnu::always_inline]] inline __m512i load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+
+// fours[p] = (a[p], b[p], c[p], d[p]) for 64 pixels.
+[[gnu::always_inline]] inline void interleave(__m512i a, __m512i b, __m512i c, __m512i d, uint8_t* fours) {
+    const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
+    const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
+    const __m512i x0 = _mm512_unpacklo_epi16(ab0, cd0), x1 = _mm512_unpackhi_epi16(ab0, cd0);
+    const __m512i x2 = _mm512_unpacklo_epi16(ab1, cd1), x3 = _mm512_unpackhi_epi16(ab1, cd1);
+    // Quarters of 4 pixels each: x0 has the first of every 16, and so on.
+    const __m512i low01 = _mm512_shuffle_i32x4(x0, x1, 0x44), high01 = _mm512_shuffle_i32x4(x0, x1, 0xee);
+    const __m512i low23 = _mm512_shuffle_i32x4(x2, x3, 0x44), high23 = _mm512_shuffle_i32x4(x2, x3, 0xee);
+    _mm512_storeu_si512(fours, _mm512_shuffle_i32x4(low01, low23, 0x88));
+    _mm512_storeu_si512(fours + 64, _mm512_shuffle_i32x4(low01, low23, 0xdd));
+    _mm512_storeu_si512(fours + 128, _mm512_shuffle_i32x4(high01, high23, 0x88));
+    _mm512_storeu_si512(fours + 192, _mm512_shuffle_i32x4(high01, high23, 0xdd));
+}
+
+// Four taps of a filter as they are multiplied; absent ones are 0.
+[[gnu::always_inline]] inline __m512i four(int8_t a, int8_t b, int8_t c, int8_t d) {
+    const auto byte = [](int8_t x) { return uint32_t{static_cast<uint8_t>(x)}; };
+    return _mm512_set1_epi32(static_cast<int32_t>(byte(a) | byte(b) << 8 | byte(c) << 16 | byte(d) << 24));
+}
+
+// Any window, without a residual: `taps.result` gets the pixels of phases.
+void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
+    const Window& w = taps.w;
+    const int64_t groups = (int64_t{w.kernel_y} + 3) / 4, beyond = (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x;
+    const int64_t length = 4 * (depthwise_int8_chunk + beyond + 128);  // of the fours of one group of rows of one column phase
+    for (int64_t first = 0; first < taps.phases.pixels; first += depthwise_int8_chunk) {
+        const int64_t left = taps.phases.pixels - first, count = left < depthwise_int8_chunk ? left : depthwise_int8_chunk;
+        for (int64_t x = 0; x < w.stride_x; ++x)
+            for (int64_t group = 0; group < groups; ++group) {
+                const uint8_t* rows[4];
+                for (int64_t i = 0; i < 4; ++i) rows[i] = taps.row(4 * group + i < w.kernel_y ? 4 * group + i : 0, x) + first;
+                uint8_t* fours = taps.fours + (x * groups + group) * length;
+                for (int64_t p = 0; p < count + beyond; p += 64) interleave(load(rows[0] + p), load(rows[1] + p), load(rows[2] + p), load(rows[3] + p), fours + 4 * p);
+            }
+        for (int64_t p = 0; p < count; p += 64) {
+            __m512i sum[4];
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; ++v) sum[v] = _mm512_set1_epi32(end.bias);
+            for (int64_t group = 0; group < groups; ++group)
+                for (int64_t j = 0; j < w.kernel_x; ++j) {
+                    const auto weight = [&](int64_t i) { return 4 * group + i < w.kernel_y ? weights[(4 * group + i) * w.kernel_x + j] : int8_t{0}; };
+                    const __m512i four_weights = four(weight(0), weight(1), weight(2), weight(3));
+                    const int64_t across = j * w.dilation_x;
+                    const uint8_t* fours = taps.fours + (across % w.stride_x * groups + group) * length + 4 * (p + across / w.stride_x);
+#pragma GCC unroll 4
+                    for (int v = 0; v < 4; ++v) sum[v] = _mm512_dpbusd_epi32(sum[v], load(fours + 64 * v), four_weights);
+                }
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; ++v) {
+                const __m512i one[1] = {sum[v]};
+                int8_end(taps.result + first + p + 16 * v, one, end, nullptr);
+            }
+        }
+    }
+}
+
+// 3x3 windows at stride 1 that leave a plane's size: whole vectors of pixels run over the ends of rows, and masks take out what lies
+// beyond. Nothing is copied.
+class Flat {
+  public:
+    static bool fits(const Window& w) {
+        return slides_3x3(w) && w.stride_x == 1 && w.pad_y == 1 && w.pad_x == 1 && w.out_height == w.in_height && w.out_width == w.in_width &&
+               int64_t{w.in_height} * w.in_width > 1;
+    }
+
+    // The masks of all blocks lie in scratch.
+    Flat(const Window& w, uint8_t* scratch) : width_(w.in_width), pixels_(int64_t{w.in_height} * w.in_width), blocks_(reinterpret_cast<Block*>(scratch)) {
+        int32_t column = 0;
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            Block& block = blocks_[first / 64];
+            block = {{}, {}, some_bytes(width_ - first, 64), some_bytes(0, pixels_ - width_ - first)};
+            for (int p = 0; p < 64; ++p) {  // pixel p is lane p / 16 * 4 + p % 4 of vector p / 4 % 4
+                const int v = p / 4 % 4, lane = p / 16 * 4 + p % 4;
+                block.left[v] |= static_cast<uint16_t>((column > 0) << lane), block.right[v] |= static_cast<uint16_t>((column < width_ - 1) << lane);
+                if (++column == width_) column = 0;
+            }
+        }
+    }
+
+    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+        const __m512i fill = _mm512_set1_epi8(static_cast<char>(fill_byte));
+        const __m512i weights[] = {four(w[0], w[3], w[6], 0), four(w[1], w[4], w[7], 0), four(w[2], w[5], w[8], 0)};
+        __m512i before = fill, x[4], next[4];
+        rows_of(plane, 0, fill, next);
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            for (int v = 0; v < 4; ++v) x[v] = next[v];
+            if (first + 64 < pixels_) rows_of(plane, first + 64, fill, next);
+            // The pixel before that of a lane is in the vector before, or in the last one a quarter earlier.
+            const __m512i earlier = _mm512_alignr_epi32(x[3], before, 12), later = _mm512_alignr_epi32(next[0], x[0], 4);
+            const __m512i left[] = {_mm512_alignr_epi8(x[0], earlier, 12), _mm512_alignr_epi8(x[1], x[0], 12), _mm512_alignr_epi8(x[2], x[1], 12),
+                                    _mm512_alignr_epi8(x[3], x[2], 12)};
+            const __m512i right[] = {_mm512_alignr_epi8(x[1], x[0], 4), _mm512_alignr_epi8(x[2], x[1], 4), _mm512_alignr_epi8(x[3], x[2], 4),
+                                     _mm512_alignr_epi8(later, x[3], 4)};
+            const Block& block = blocks_[first / 64];
+            __m512i sum[4];
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; ++v) {
+                sum[v] = _mm512_dpbusd_epi32(_mm512_set1_epi32(end.bias), x[v], weights[1]);
+                sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_blend_epi32(block.left[v], fill, left[v]), weights[0]);
+                sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_blend_epi32(block.right[v], fill, right[v]), weights[2]);
+            }
+            int8_end(out + first, sum, end, residual ? residual + first : nullptr);
+            before = x[3];
+        }
+    }
+
+  private:
+    struct Block {
+        uint16_t left[4], right[4];  // lanes that have a pixel on that side
+        uint64_t above, below;       // bytes that have one there
+    };
+
+    // The three rows around 64 pixels, a pixel's in a lane.
+    [[gnu::always_inline]] void rows_of(const uint8_t* plane, int64_t first, __m512i fill, __m512i (&x)[4]) const {
+        const Block& block = blocks_[first / 64];
+        const __m512i a = _mm512_mask_loadu_epi8(fill, block.above, plane + first - width_), b = load(plane + first);
+        const __m512i c = _mm512_mask_loadu_epi8(fill, block.below, plane + first + width_);
+        const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b), c0 = _mm512_unpacklo_epi8(c, c), c1 = _mm512_unpackhi_epi8(c, c);
+        x[0] = _mm512_unpacklo_epi16(ab0, c0), x[1] = _mm512_unpackhi_epi16(ab0, c0);
+        x[2] = _mm512_unpacklo_epi16(ab1, c1), x[3] = _mm512_unpackhi_epi16(ab1, c1);
+    }
+
+    const int32_t width_;
+    const int64_t pixels_;
+    Block* blocks_;
+};
+
+// 3x3 windows at stride 2: the two columns of an output that are neighbours in memory are words, and words of two rows are fours.
+void convolve_halves(const DepthwiseInt8& d, int64_t channel) {
+    const Window& w = d.window;
+    const uint8_t* plane = d.in[channel];
+    const int8_t* taps = d.weights + 9 * channel;
+    const Int8End& end = d.ends[channel];
+    const __m512i fill = _mm512_set1_epi8(static_cast<char>(d.fill[channel]));
+    const __m512i weights[] = {four(taps[1], taps[2], taps[4], taps[5]), four(taps[7], taps[8], taps[0], 0), four(taps[3], 0, taps[6], 0)};
+    const __m512 multiplier = _mm512_set1_ps(end.multiplier);
+    const __m512i zero = _mm512_set1_epi16(static_cast<short>(end.zero_point)), low = _mm512_set1_epi16(static_cast<short>(end.low)),
+                  high = _mm512_set1_epi16(static_cast<short>(end.high));
+    for (int64_t x = 0; x < w.out_width; x += 32) {
+        const int64_t first = 2 * x - w.pad_x;
+        const __mmask64 inside = some_bytes(-first, w.in_width - first), inside_next = some_bytes(-first - 1, w.in_width - first - 1);
+        const auto put = static_cast<__mmask32>(some_bytes(0, w.out_width - x));
+        for (int64_t y = 0; y < w.out_height; ++y) {
+            __m512i left[3], middle[3];  // words of left and middle columns, and of middle and right ones
+#pragma GCC unroll 3
+            for (int64_t i = 0; i < 3; ++i) {
+                const int64_t row = 2 * y - w.pad_y + i;
+                const bool is_inside = row >= 0 && row < w.in_height;
+                const uint8_t* at = plane + row * w.in_width + first;
+                left[i] = _mm512_mask_loadu_epi8(fill, is_inside ? inside : 0, at);
+                middle[i] = _mm512_mask_loadu_epi8(fill, is_inside ? inside_next : 0, at + 1);
+            }
+            __m512i sum[2] = {_mm512_set1_epi32(end.bias), _mm512_set1_epi32(end.bias)};
+            const auto add = [&](__m512i a, __m512i b, __m512i weight) __attribute__((always_inline)) {
+                sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_unpacklo_epi16(a, b), weight);
+                sum[1] = _mm512_dpbusd_epi32(sum[1], _mm512_unpackhi_epi16(a, b), weight);
+            };
+            add(middle[0], middle[1], weights[0]), add(middle[2], left[0], weights[1]), add(left[1], left[2], weights[2]);
+            const auto whole = [&](__m512i s) { return int8_whole(_mm512_mul_ps(_mm512_cvtepi32_ps(s), multiplier)); };
+            const __m512i words = _mm512_adds_epi16(_mm512_packs_epi32(whole(sum[0]), whole(sum[1])), zero);
+            const __m256i bytes = _mm512_cvtepi16_epi8(_mm512_min_epi16(_mm512_max_epi16(words, low), high));
+            _mm256_mask_storeu_epi8(d.out[channel] + y * w.out_width + x, put, bytes);
+        }
+    }
+}
+
+// The ways of vectors for all windows but those with a residual that is not flat.
+bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
+    const Window& w = d.window;
+    if (Flat::fits(w)) {
+        const Flat flat(w, scratch);
+        for (int64_t channel = first_channel; channel < last_channel; ++channel)
+            flat.convolve(d.in[channel], d.weights + 9 * channel, d.fill[channel], d.ends[channel], d.out[channel],
+                          d.residual.base ? d.residual[channel] : nullptr);
+        return true;
+    }
+    if (d.residual.base) return false;
+    const bool halves = w.kernel_y == 3 && w.kernel_x == 3 && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
+    const Taps taps(d, scratch);
+    for (int64_t channel = first_channel; channel < last_channel; ++channel) {
+        if (halves) {
+            convolve_halves(d, channel);
+            continue;
+        }
+        split(taps, d.in[channel], d.fill[channel]);
+        convolve(taps, d.weights + channel * w.kernel_y * w.kernel_x, d.ends[channel]);
+        for (int64_t y = 0; y < w.out_height; ++y) copy_bytes(d.out[channel] + y * w.out_width, taps.result + y * taps.phases.columns, w.out_width);
+    }
+    return true;
+}
+
+#endif
+
+// Where the taps of a window lie from an output's number on.
+struct Offsets {
+    int32_t of[depthwise_int8_taps + 1];
+
+    explicit Offsets(const Taps& taps) {
+        const Window& w = taps.w;
+        int64_t number = 0;
+        for (int64_t i = 0; i < w.kernel_y; ++i)
+            for (int64_t j = 0; j < w.kernel_x; ++j) {
+                const int64_t across = j * w.dilation_x;
+                of[number++] = static_cast<int32_t>(taps.row(i, across % w.stride_x) + across / w.stride_x - taps.planes);
+            }
+        of[number] = 0;  // beside the last of an odd number, with a weight of 0
+    }
+};
+
+// 16 pixels of a row, or `count`; sums behind its end too, which costs no branch.
+[[gnu::always_inline]] inline void convolve_some(const Taps& taps, const Offsets& offsets, int64_t channel, int64_t y, int64_t x, int64_t count) {
+    const Window& w = taps.w;
+    const Int8End& end = taps.d.ends[channel];
+    const int64_t taps_of_window = int64_t{w.kernel_y} * w.kernel_x;
+    const int8_t* weights = taps.d.weights + channel * taps_of_window;
+    const uint8_t* in = taps.planes + y * taps.phases.columns + x;
+    alignas(32) int32_t sum[int8_lanes];
+#if defined(__AVX2__)
+    // Pairs of taps: products go through 16 bits, their sums through 32.
+    __m256i low = _mm256_set1_epi32(end.bias), high = low;
+    for (int64_t t = 0; t < taps_of_window; t += 2) {
+        const auto second = t + 1 < taps_of_window ? static_cast<uint16_t>(static_cast<int16_t>(weights[t + 1])) : uint16_t{0};
+        const __m256i pair = _mm256_set1_epi32(static_cast<int32_t>(static_cast<uint16_t>(static_cast<int16_t>(weights[t])) | uint32_t{second} << 16));
+        const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + offsets.of[t]));
+        const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + offsets.of[t + 1]));
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), pair));
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), pair));
+    }
+    _mm256_store_si256(reinterpret_cast<__m256i*>(sum), low), _mm256_store_si256(reinterpret_cast<__m256i*>(sum) + 1, high);
+#else
+    for (int32_t& each : sum) each = end.bias;
+    for (int64_t t = 0; t < taps_of_window; ++t)
+        for (int p = 0; p < int8_lanes; ++p) sum[p] = int8_plus(sum[p], static_cast<int16_t>(in[offsets.of[t] + p]) * static_cast<int16_t>(weights[t]));
+#endif
+    const int64_t pixel = y * w.out_width + x;
+    int8_end_some(taps.d.out[channel] + pixel, sum, end, taps.d.residual.base ? taps.d.residual[channel] + pixel : nullptr, count);
+}
+
+}  // namespace
+
+void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
+#if defined(__AVX512VNNI__)
+    if (convolve_vectors(d, scratch, first_channel, last_channel)) return;
+#endif
+    const Taps taps(d, scratch);
+    const Offsets offsets(taps);
+    const Window& w = d.window;
+    for (int64_t channel = first_channel; channel < last_channel; ++channel) {
+        split(taps, d.in[channel], d.fill[channel]);
+        for (int64_t y = 0; y < w.out_height; ++y)
+            for (int64_t x = 0; x < w.out_width; x += int8_lanes) convolve_some(taps, offsets, channel, y, x, w.out_width - x);
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA

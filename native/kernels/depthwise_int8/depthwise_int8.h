@@ -1,0 +1,78 @@
+// Contract of the depthwise convolution of bytes (one filter a channel).
+//
+//   out[c][y, x] = end[c](sum_{i, j} weight[c, i, j] * in[c][window(y, x, i, j)], residual[c][y, x])
+//
+// with fill[c], which is the zero point of the channel, outside of the input, and `end` of int8.h. weights: channels x kernel_y x
+// kernel_x, signed.
+// Aliasing: an out plane may be the residual plane of the same channel, and no other.
+// scratch: depthwise_int8_scratch(window) bytes of the calling thread, on a 64-byte border.
+// A call works on channels [first_channel, last_channel).
+#pragma once
+
+#include "kernels/int8.h"
+#include "kernels/plane.h"
+#include "kernels/step.h"
+
+namespace shufflekit {
+
+// A plane is copied with its border and split by stride into phases, whose rows lie one behind another: pixel (y, x) of the output is
+// number y * columns + x, and sees for every tap the number so many further in one phase. What is computed for the border is dropped.
+struct Phases {
+    int64_t columns, rows, pixels, bytes;  // of one phase; `pixels` are up to the last of the output
+
+    [[gnu::always_inline]] constexpr explicit Phases(const Window& w)
+        : columns(w.out_width + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x), rows(w.out_height + (int64_t{w.kernel_y} - 1) * w.dilation_y / w.stride_y),
+          pixels((w.out_height - 1) * columns + w.out_width), bytes((rows * columns + 63) / 64 * 64 + 128) {}
+
+    static constexpr int64_t count(const Window& w) { return int64_t{w.stride_y} * w.stride_x; }
+};
+
+inline constexpr int64_t depthwise_int8_taps = 1024;   // of a window at most
+inline constexpr int64_t depthwise_int8_chunk = 2048;  // pixels whose four rows of taps lie together at a time
+
+constexpr int64_t depthwise_int8_fours(const Window& w) {
+    return (w.kernel_y + 3) / 4 * int64_t{w.stride_x} * 4 * (depthwise_int8_chunk + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x + 128);
+}
+constexpr int64_t depthwise_int8_scratch(const Window& w) {
+    const Phases phases(w);
+    return phases.count(w) * phases.bytes + (depthwise_int8_fours(w) + 63) / 64 * 64 + (phases.pixels + 63) / 64 * 64 + 64;
+}
+
+struct DepthwiseInt8 {
+    ReadPlanes<uint8_t> in;
+    WrittenPlanes<uint8_t> out;
+    ReadPlanes<uint8_t> residual;  // base is null: none
+    const int8_t* weights;
+    const uint8_t* fill;
+    const Int8End* ends;
+    int32_t channels;
+    Window window;
+
+    using Function = void(const DepthwiseInt8&, uint8_t* scratch, int32_t first_channel, int32_t last_channel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("channels", channels);
+        step.window("window", window);
+        step.require(int64_t{window.kernel_y} * window.kernel_x <= depthwise_int8_taps, "window", "of 1024 taps at most");
+        const Phases phases(window);
+        step.product("window", step.product("window", window.stride_y, window.stride_x), step.product("window", phases.rows, phases.columns));
+        step.scratch((depthwise_int8_scratch(window) + 3) / 4);
+        const int64_t pixels = step.product("window", window.out_height, window.out_width);
+        step.written(out, channels, pixels);
+        step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::whole_vectors);
+        step.residual(residual, channels, pixels);
+        step.weights("weights", weights, step.product("window", channels, int64_t{window.kernel_y} * window.kernel_x));
+        step.weights("fill", fill, channels);
+        read_ends(step, ends, channels);
+    }
+    void at(const void* from, void* to, const void* arena) {
+        in.at(from), out.at(to);
+        if (residual.offsets) residual.at(arena);
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        run_share(share(channels, 1, part, parts), kernel, *this, static_cast<uint8_t*>(scratch));
+    }
+};
+
+}  // namespace shufflekit

@@ -1,0 +1,40 @@
+// tiles.h has the loops.
+#include "kernels/gemm_int8/gemm_int8.h"
+
+#include "kernels/int8_end.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+namespace {
+
+[[gnu::always_inline]] inline const uint8_t* added(const GemmInt8& g, int64_t channel, int64_t pixel) {
+    return g.residual.base ? g.residual[channel] + pixel : nullptr;
+}
+
+#if defined(__AVX512VNNI__)
+template <int V>
+[[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const __m512i (&sum)[V]) {
+    int8_end(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel));
+}
+
+void end(const GemmInt8& g, int64_t channel, int64_t pixel, int32_t sum) {
+    const uint8_t* residual = added(g, channel, pixel);
+    g.out[channel][pixel] = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]);
+}
+#else
+void end(const GemmInt8& g, int64_t channel, int64_t pixel, const int32_t* sum, int64_t count) {
+    int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), count);
+}
+#endif
+
+}  // namespace
+}  // namespace shufflekit::SHUFFLEKIT_ISA
+
+#include "kernels/gemm_int8/tiles.h"  // calls `end`
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+
+void gemm_int8(const GemmInt8& g, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    multiply(g, scratch, first_pixel, last_pixel, first_panel, last_panel);
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA

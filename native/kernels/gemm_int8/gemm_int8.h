@@ -1,0 +1,60 @@
+// Contract of the GEMM of bytes: pointwise convolutions, grouped or not, and linear layers (pixels = 1).
+//
+//   out[g * rows + n][p] = end[g, n](sum_k weight[g, n, k] * in[g * depth + k][p], residual[g * rows + n][p])
+//
+// for 0 <= g < groups, 0 <= n < rows, 0 <= k < depth, 0 <= p < pixels, with `end` of int8.h; weights are signed, all else is unsigned.
+//
+// Weights are packed in panels of 4 rows (of the last panel of a group some may be absent, and are 0): for each 4 of the depth, which is
+// filled up with zeros, 4 rows x 4 bytes.
+//
+// Aliasing: an out plane may be the residual plane of the same channel, and no other plane.
+// scratch: gemm_int8_scratch(depth) bytes of the calling thread, on a 64-byte border.
+// A call works on pixels [first_pixel, last_pixel) and panels [first_panel, last_panel) of all groups' panels together;
+// first_pixel is a multiple of 64, and last_pixel too unless it is `pixels`.
+#pragma once
+
+#include "kernels/gemm/gemm.h"
+#include "kernels/int8.h"
+
+namespace shufflekit {
+
+inline constexpr int32_t int8_panel = 4, int8_block = 64;
+
+constexpr int64_t int8_panels(int64_t rows) { return (rows + int8_panel - 1) / int8_panel; }
+constexpr int64_t int8_fours(int64_t depth) { return (depth + 3) / 4; }
+// 64 pixels of every operand.
+constexpr int64_t gemm_int8_scratch(int64_t depth) { return int8_fours(depth) * 4 * int8_block; }
+
+struct GemmInt8 {
+    ReadPlanes<uint8_t> in;
+    WrittenPlanes<uint8_t> out;
+    ReadPlanes<uint8_t> residual;  // base is null: none
+    const int8_t* weights;
+    const Int8End* ends;
+    int32_t groups, rows, depth, pixels;
+
+    using Function = void(const GemmInt8&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
+
+    template <class Step>
+    void read(Step& step) {
+        step.count("groups", groups), step.count("rows", rows), step.count("depth", depth), step.pixels("pixels", pixels);
+        const int64_t channels = step.product("rows", groups, rows), in_channels = step.product("depth", groups, depth);
+        const int64_t panels = step.product("rows", groups, int8_panels(rows));
+        step.scratch(gemm_int8_scratch(depth) / static_cast<int64_t>(sizeof(float)));
+        step.written(out, channels, pixels);
+        step.read("in", in, in_channels, pixels, Overlap::never, Reach::whole_vectors);
+        step.residual(residual, channels, pixels);
+        step.weights("weights", weights, step.product("depth", panels * int8_panel, 4 * int8_fours(depth)));
+        read_ends(step, ends, channels);
+    }
+    void at(const void* from, void* to, const void* arena) {
+        in.at(from), out.at(to);
+        if (residual.offsets) residual.at(arena);
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        const auto [own_pixels, own_panels] = share_gemm(pixels, groups * int8_panels(rows), int8_block, part, parts);
+        if (own_pixels.first < own_pixels.last) run_share(own_panels, kernel, *this, static_cast<uint8_t*>(scratch), own_pixels.first, own_pixels.last);
+    }
+};
+
+}  // namespace shufflekit

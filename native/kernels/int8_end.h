@@ -1,0 +1,118 @@
+// The rule of int8.h on 16 sums of the instruction set at hand.
+#pragma once
+
+#include "kernels/int8.h"
+#include "kernels/isa.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+
+inline constexpr int int8_lanes = 16;
+
+#if defined(__AVX2__)
+
+// A sum's bits but for the bounds, which packing and bytes bring: what is beyond 16 bits is beyond a byte too, and NaN becomes the least
+// number, as the second operand of a minimum does.
+[[gnu::always_inline]] inline __m256i int8_whole(__m256 x) { return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(32767), x)); }
+
+// Of 16 whole numbers, in two vectors.
+[[gnu::always_inline]] inline __m128i int8_packed(__m256i first, __m256i second, int32_t zero_point) {
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(first, second), 0xd8);
+    const __m256i moved = _mm256_adds_epi16(words, _mm256_set1_epi16(static_cast<short>(zero_point)));
+    return _mm_packus_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256(moved, 1));
+}
+
+// 16 floats to bytes.
+[[gnu::always_inline]] inline void int8_round(uint8_t* to, const float* x, float scale, int32_t zero_point) {
+    const __m256 steps = _mm256_set1_ps(scale);
+    const __m256i first = int8_whole(_mm256_div_ps(_mm256_loadu_ps(x), steps)), second = int8_whole(_mm256_div_ps(_mm256_loadu_ps(x + 8), steps));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), int8_packed(first, second, zero_point));
+}
+
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual) {
+    __m256i whole[2];
+    const __m256 multiplier = _mm256_set1_ps(end.multiplier), factor = _mm256_set1_ps(end.residual_multiplier);
+    const __m256i zero = _mm256_set1_epi32(end.residual_zero_point);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+        __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sum) + half)), multiplier);
+        if (residual) {
+            const __m256i r = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(residual + 8 * half)));
+            x = _mm256_add_ps(x, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(r, zero)), factor));
+        }
+        whole[half] = int8_whole(x);
+    }
+    const __m128i bytes = int8_packed(whole[0], whole[1], end.zero_point);
+    const __m128i low = _mm_set1_epi8(static_cast<char>(end.low)), high = _mm_set1_epi8(static_cast<char>(end.high));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, low), high));
+}
+
+#else
+
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual) {
+    uint8_t bytes[int8_lanes];
+    for (int p = 0; p < int8_lanes; ++p) bytes[p] = residual ? int8_ended(sum[p], end, residual[p]) : int8_ended(sum[p], end);
+    __builtin_memcpy(to, bytes, sizeof(bytes));
+}
+
+[[gnu::always_inline]] inline void int8_round(uint8_t* to, const float* x, float scale, int32_t zero_point) {
+    for (int p = 0; p < int8_lanes; ++p) to[p] = int8_rounded(x[p] / scale, zero_point, 0, 255);
+}
+
+#endif
+
+#if defined(__AVX512VNNI__)
+
+[[gnu::always_inline]] inline __m512i int8_whole(__m512 x) { return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(32767), x)); }
+
+// Sums of 16 pixels, or of 64 of which vector v has pixels 4 v to 4 v + 3 of each 16: the packs undo that order.
+template <int V>
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const __m512i (&sum)[V], const Int8End& end, const uint8_t* residual) {
+    __m512 x[V];
+    const __m512 multiplier = _mm512_set1_ps(end.multiplier);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) x[v] = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[v]), multiplier);
+    if (residual) {
+        __m512i r[V];
+        if constexpr (V == 4) {
+            const __m512i bytes = _mm512_loadu_si512(residual), none = _mm512_setzero_si512();
+            const __m512i low = _mm512_unpacklo_epi8(bytes, none), high = _mm512_unpackhi_epi8(bytes, none);
+            r[0] = _mm512_unpacklo_epi16(low, none), r[1] = _mm512_unpackhi_epi16(low, none);
+            r[2] = _mm512_unpacklo_epi16(high, none), r[3] = _mm512_unpackhi_epi16(high, none);
+        } else {
+            r[0] = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(residual)));
+        }
+        const __m512i zero = _mm512_set1_epi32(end.residual_zero_point);
+        const __m512 factor = _mm512_set1_ps(end.residual_multiplier);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) x[v] = _mm512_add_ps(x[v], _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(r[v], zero)), factor));
+    }
+    const auto low = static_cast<char>(end.low), high = static_cast<char>(end.high);
+    if constexpr (V == 4) {
+        const __m512i zero = _mm512_set1_epi16(static_cast<short>(end.zero_point));
+        const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole(x[0]), int8_whole(x[1])), zero);
+        const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole(x[2]), int8_whole(x[3])), zero);
+        const __m512i bytes = _mm512_packus_epi16(first, second);
+        _mm512_storeu_si512(to, _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(low)), _mm512_set1_epi8(high)));
+    } else {
+        const __m512i whole = int8_whole(x[0]);
+        const __m128i bytes = int8_packed(_mm512_castsi512_si256(whole), _mm512_extracti64x4_epi64(whole, 1), end.zero_point);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, _mm_set1_epi8(low)), _mm_set1_epi8(high)));
+    }
+}
+
+#endif
+
+// Of `count` sums in memory for 16, where no more bytes are there to be read or written.
+[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual, int64_t count) {
+    if (count >= int8_lanes) return int8_end(to, sum, end, residual);
+    uint8_t bytes[int8_lanes], added[int8_lanes] = {};
+    for (int64_t p = 0; residual && p < count; ++p) added[p] = residual[p];
+    int8_end(bytes, sum, end, residual ? added : nullptr);
+    for (int64_t p = 0; p < count; ++p) to[p] = bytes[p];
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA

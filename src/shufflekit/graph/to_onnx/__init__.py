@@ -1,0 +1,5 @@
+"""The way out to ONNX files; never torch."""
+
+from shufflekit.graph.to_onnx.write import to_onnx
+
+__all__ = ["to_onnx"]

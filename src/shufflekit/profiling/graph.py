@@ -1,0 +1,85 @@
+"""What each operator of a graph takes on the engine: the time of the steps that compute it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from shufflekit.cost.counts import LayerCount
+from shufflekit.cost.from_graph import count_graph, operators_of
+from shufflekit.device import load_device
+from shufflekit.graph import Graph, Node
+from shufflekit.profiling.latency import Latency, measure_latency, summarize
+from shufflekit.profiling.profile import warnings_of
+from shufflekit.profiling.record import MeasuredProfile, timed_layers
+from shufflekit.runtime import Engine
+
+_PASSES = 30
+_SECONDS = 0.3
+_NONE = Latency(0.0, 0.0, 0.0, 0)  # of an operator that no step computes: it is another view, or a part of another's step
+
+
+def profile_graph(graph: Graph, engine: Engine) -> MeasuredProfile:
+    """Times the engine; a layer is an operator of the graph.
+
+    A step is named after the operator that it begins with. What folds into another operator, or only moves elements and
+    became a view, takes nothing, but for the last one, which hands the result out; convolutions that share a step share its
+    time by their multiply-adds.
+
+    Args:
+        graph: as it was captured, or read.
+        engine: the same, compiled.
+
+    Example:
+        >>> from torch import nn
+        >>> from shufflekit.graph.from_torch import capture
+        >>> from shufflekit.graph import simplify
+        >>> from shufflekit.plan.build import build
+        >>> graph = capture(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU(), nn.AvgPool2d(6)), (1, 3, 6, 6))
+        >>> p = profile_graph(graph, Engine(build(simplify(graph)).to_bytes()))
+        >>> [(layer.operator, layer.ms > 0) for layer in p.layers]
+        [('convolution', True), ('relu', False), ('avg_pool2d', True)]
+    """
+    random = np.random.default_rng(0)
+    inputs = [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in engine.inputs]
+    whole = measure_latency(lambda: engine(*inputs), min_seconds=_SECONDS)
+    operators = operators_of(graph)
+    layers = [layer for _, layer in operators]
+    steps = [(step.name, 1e3 * seconds) for step, seconds in zip(engine.program.steps, engine.time_steps(_PASSES).T)]
+    times = _times(operators, steps)
+    counts, device = count_graph(graph), load_device()
+    return MeasuredProfile(
+        input_shape=inputs[0].shape,
+        flops=counts.flops,
+        params=counts.params,
+        mac=counts.mac,
+        layers=timed_layers(layers, times, engine.threads, device),
+        unknown={},
+        threads=engine.threads,
+        latency=whole,
+        engine="native",
+        network=engine.program.name,
+        device=device,
+        removed=engine.program.info["vanished"],
+        warnings=warnings_of([time for time in times if time.runs], whole),
+    )
+
+
+def _times(operators: Sequence[tuple[Node, LayerCount]], steps: Sequence[tuple[str, np.ndarray]]) -> list[Latency]:
+    """Of each operator, from the passes of each step."""
+    place_of = {name: place for place, (node, _) in enumerate(operators) for name in (node.output, node.name)}
+    passes: dict[int, list[np.ndarray]] = defaultdict(list)
+    last = 0
+    for name, ms in steps:
+        last = place_of.get(name, place_of.get(name.partition(".")[0], last))
+        passes[last].append(ms)
+    summed = {place: np.sum(each, 0) for place, each in passes.items()}
+    for place, (_, layer) in enumerate(operators):
+        before = [read for read in layer.reads if read in summed and operators[read][1].flops]
+        if place not in summed and layer.flops and before:
+            both = layer.flops + operators[before[0]][1].flops
+            summed[place] = summed[before[0]] * (layer.flops / both)
+            summed[before[0]] = summed[before[0]] - summed[place]
+    return [summarize(summed[place].tolist()) if place in summed else _NONE for place in range(len(operators))]

@@ -1,0 +1,163 @@
+"""`compile --int8`: photos of a folder or of data, accuracy before and after, what is kept, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import shufflekit as sk
+from shufflekit.cli.main import main
+
+
+class Two(nn.Module):
+    """Scores of two classes, by brightness, through a layer that 8 bits cannot hold where it is asked to be so."""
+
+    pretrained_cfg: ClassVar[dict[str, Any]] = {
+        "input_size": (3, 16, 16),
+        "crop_pct": 1.0,
+        "mean": (0, 0, 0),
+        "std": (1, 1, 1),
+        "classes": ["dark", "light"],
+    }
+
+    def __init__(self, huge: float = 0.0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.head = nn.Linear(4, 2)
+        with torch.no_grad():
+            self.conv.weight[:] = 1 / 3 + huge * torch.tensor([1.0, -1, 0]).reshape(1, 3, 1, 1)
+            self.conv.bias[:] = 0
+            self.head.weight[:] = torch.tensor([[-1.0], [1.0]])
+            self.head.bias[:] = torch.tensor([2.0, -2.0])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.conv(x).mean((2, 3)))
+
+
+def two() -> nn.Module:
+    return Two()
+
+
+def huge() -> nn.Module:
+    return Two(1e4)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Ten photos of each class in folders, grey, of every brightness but the middle."""
+    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for name, low in (("dark", 0), ("light", 140)):
+        (folder / name).mkdir()
+        for number in range(10):
+            grey = np.repeat(random.integers(low, low + 100, (16, 16, 1)), 3, 2).astype(np.uint8)
+            Image.fromarray(grey).save(folder / name / f"{number}.png")
+    return folder
+
+
+def run(data: Path, out: Path, *more: str, network: str = "two", calib: Path | None = None) -> int:
+    return main(["compile", f"tests.cli.test_int8:{network}", "--int8", "--calib", str(calib or data), "-o", str(out), *more])
+
+
+def test_a_plan_in_bytes_says_what_it_loses(data, tmp_path, capsys) -> None:
+    assert run(data, tmp_path / "net.plan", "--data", str(data), "--explain", "--verify") == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == ""
+    assert lines[-1] == str(tmp_path / "net.plan")
+    assert lines[-2].startswith("largest difference to PyTorch: ")
+    assert lines[-3] == "top1 100.00 % in float32, 100.00 % in int8, of 20 images"
+    assert lines[-4].startswith("int8: 2 of 2 convolutions and linear layers; signal to noise of linear ")
+    engine = sk.load(tmp_path / "net.plan")
+    assert engine.quantization is not None
+    assert str(engine.quantization) in out
+    assert engine.quantization.images == 20
+    assert {step.name for step in engine.quantization.steps} >= {"conv", "head"}
+
+
+def test_json_has_all_of_it(data, tmp_path, capsys) -> None:
+    more = ["--data", str(data), "--calib-images", "7", "--weight-bits", "7", "--keep", "head", "--json"]
+    assert run(data, tmp_path / "net.plan", *more) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images"], found["top1_float32"], found["top1_int8"]) == (20, 100.0, 100.0)
+    assert (found["quantization"]["images"], found["quantization"]["weight_bits"]) == (7, 7)
+    assert {step["name"]: step["kept"] for step in found["quantization"]["steps"]}["head"] == "asked to be kept"
+
+
+def test_photos_of_a_folder_do_and_one_that_is_none_is_left_out(data, tmp_path, capsys) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes((data / "light" / f"{number}.png").read_bytes())
+    (folder / "broken.png").write_bytes(b"none")
+    assert run(data, tmp_path / "net.plan", calib=folder) == 0
+    assert "broken.png" in capsys.readouterr().err
+    quantization = sk.load(tmp_path / "net.plan").quantization
+    assert quantization is not None
+    assert quantization.images == 4
+
+
+def test_what_only_is_asked_for(data, tmp_path, capsys) -> None:
+    assert run(data, tmp_path / "net.plan", "--only", "conv") == 0
+    assert "in float32: head" in capsys.readouterr().out.splitlines()
+
+
+def test_under_20_db_a_line_names_the_step(data, tmp_path, capsys) -> None:
+    assert run(data, tmp_path / "net.plan", "--only", "conv", network="huge") == 0
+    assert "step conv loses most" in capsys.readouterr().err
+
+
+def test_an_onnx_file_says_how_photos_go_in_or_is_refused(data, tmp_path, capsys) -> None:
+    pytest.importorskip("onnx")
+    assert main(["export", "tests.cli.test_int8:two", "--format", "onnx", "-o", str(tmp_path), "--name", "net"]) == 0
+    capsys.readouterr()
+    arguments = ["compile", str(tmp_path / "net.onnx"), "--int8", "--calib", str(data), "-o", str(tmp_path / "net.plan")]
+    assert main(arguments) == 1
+    assert "how photos go in is not known" in capsys.readouterr().err
+    assert not (tmp_path / "net.plan").exists()
+    (tmp_path / "net.json").write_text(json.dumps({"mean": [0, 0, 0], "std": [1, 1, 1], "channel_order": "rgb", "crop_pct": 1}))
+    assert main(arguments) == 0
+    assert "int8: 2 of 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--int8"], "int8: needs --calib, and --calib needs --int8"),
+        (["--calib", "."], "int8: needs --calib, and --calib needs --int8"),
+        (["--keep", "head", "--explain"], "int8: is needed for --keep, --explain"),
+        (["--int8", "--calib", "nowhere"], "calib: nowhere does not exist"),
+        (["--int8", "--calib", "DATA", "--calib-images", "0"], "calib_images: must be 1 or more, found 0"),
+        (["--int8", "--calib", "DATA", "--keep", "tail"], r"must name steps .*, found 'tail'"),
+    ],
+)
+def test_what_cannot_be_asked_for(data, tmp_path, capsys, more, message) -> None:
+    given = [str(data) if each == "DATA" else each for each in more]
+    assert main(["compile", "tests.cli.test_int8:two", "-o", str(tmp_path / "net.plan"), *given]) == 2
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert not (tmp_path / "net.plan").exists()
+
+
+def test_other_classes_are_refused_before_anything_is_written(data, tmp_path, capsys) -> None:
+    (tmp_path / "data" / "grey").mkdir(parents=True)
+    (tmp_path / "data" / "grey" / "0.png").write_bytes((data / "light" / "0.png").read_bytes())
+    assert run(data, tmp_path / "net.plan", "--data", str(tmp_path / "data")) != 0
+    assert not (tmp_path / "net.plan").exists()
+
+
+@pytest.mark.slow
+def test_a_detector_takes_its_photos(data, tmp_path, capsys) -> None:
+    arguments = ["compile", "fastestdet", "--weights", "random", "--int8", "--calib", str(data), "--calib-images", "2"]
+    code = main([*arguments, "-o", str(tmp_path / "net.plan")])
+    assert code == 0, capsys.readouterr().err
+    engine = sk.load(tmp_path / "net.plan")
+    assert engine.quantization is not None
+    assert engine.program.info["detection"]
