@@ -161,6 +161,27 @@ def test_sizes_are_folded_by_the_references(tmp_path: Path) -> None:
     check(case, 13, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        [node("Sin", ["w"], ["a"]), node("Cos", ["w"], ["b"]), node("Sign", ["b"], ["s"]), node("Mul", ["a", "s"], ["c"])],
+        [node("Mod", ["w", "half"], ["a"], fmod=1), node("CumSum", ["a", "one"], ["c"], reverse=1, exclusive=1)],
+        [node("Trilu", ["w", "one"], ["a"], upper=0), node("CumSum", ["a", "two"], ["b"]), node("Trilu", ["b"], ["c"])],
+        [node("Mod", ["n", "three"], ["m"]), node("Cast", ["m"], ["f"], to=TensorProto.FLOAT), node("Mul", ["f", "w"], ["c"])],
+        [
+            *(node("Less", ["w", "half"], ["a"]), node("Greater", ["half", "w"], ["b"]), node("Not", ["b"], ["d"])),
+            *(node("Xor", ["a", "d"], ["e"]), node("Cast", ["e"], ["c"], to=TensorProto.FLOAT)),
+        ],
+    ],
+)
+def test_constants_are_folded_as_the_reference_does(made: list[Any], tmp_path: Path) -> None:
+    sizes = {"one": np.array(1), "two": np.array(2), "three": np.array([3, -3]), "n": np.array([-7, 8])}
+    constants = {**sizes, "w": np.random.default_rng(0).uniform(-2, 2, (3, 5, 2)).astype(np.float32), "half": np.float32(0.5)}
+    read = {name for each in made for name in each.input}
+    used = {name: each for name, each in constants.items() if name in read}
+    check(Case((3, 5, 2), [*made, node("Add", ["x", "c"])], used), 15, tmp_path)
+
+
 @pytest.mark.parametrize("axis", [1, 2])
 def test_a_constant_for_each_image_joins_what_is_computed(axis: int, tmp_path: Path) -> None:
     """Repeated by the size of the batch, which is open or 1."""
