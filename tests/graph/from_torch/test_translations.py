@@ -80,6 +80,7 @@ TRANSLATED = {
     "a convolution of halves": lambda x: F.conv1d(windows(x).mT, torch.ones(3, 2, 3)).reshape(x.shape[0], -1),
     "a norm of halves": lambda x: F.batch_norm(windows(x).mT, ROW[:2], ROW[:2], ROW[1:3], ROW[2:4]).reshape(x.shape),
     "three sides": lambda x: F.conv3d(x.reshape(-1, 2, 2, 6, 5), CUBES, None, 2, 1, 1, 2),
+    "shrunk": lambda x: F.hardshrink(x, 0.3),
     "unpooled": lambda x: F.max_unpool2d(*F.max_pool2d(x.clamp(-0.1, 0.1), (2, 5), return_indices=True), (2, 5)),
     "dropped": lambda x: x.sum(2).mean(1),
     "norms": lambda x: x.norm(dim=1) + x.norm(1, 1) + x.norm(float("inf"), 1) + torch.linalg.vector_norm(x, dim=1),
