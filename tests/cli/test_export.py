@@ -161,7 +161,7 @@ def test_a_network_of_one_channel_needs_no_shape(tmp_path, capsys):
         (["--format", "ncnn", "--int8", "--calib", "."], "int8: of the formats onnx, openvino only, found ncnn"),
         (
             ["--format", "onnx", "--shape", "0", "3", "32", "32"],
-            "shape: must be (N, C, H, W), whole numbers of 1 or more, found",
+            "shape: must be (N, C, H, W) or the like, whole numbers of 1 or more, found",
         ),
         (["--format", "onnx", "--shape", "1", "1", "32", "32"], "input must be (N, 3, H, W), found (1, 1, 32, 32)"),
         (["--format", "onnx", "--name", "../net"], "name: must be the name of a file, without folders, found '../net'"),

@@ -101,6 +101,21 @@ class Padded(nn.Module):
         return torch.matmul(y, y.transpose(2, 3))
 
 
+class Moments(nn.Module):
+    """Recurrent layers, places and cubic resizing."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4, batch_first=True)
+
+    def forward(self, x):
+        x = F.interpolate(x, scale_factor=2, mode="bicubic")
+        return self.lstm(x.flatten(2).transpose(1, 2))[0].argmax(2)
+
+
+OF_BYTES = {"quantize", "dequantize", "lookup"}  # and what is called after int8: kernels of no network in float32
+
+
 def test_every_kernel_of_the_engine_has_a_family():
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3, 2, 1),
@@ -118,10 +133,13 @@ def test_every_kernel_of_the_engine_has_a_family():
     steps = sk.compile(net, (1, 3, 64, 64)).program.steps
     with patch.object(choose, "_CACHE", 0):  # else only large planes are computed by pointwise_depthwise
         others = sk.compile(Others(), (1, 3, 64, 64)).program.steps
-    padded = sk.compile(Padded(), (1, 3, 8, 8)).program.steps
-    assert {step.kernel for step in (*steps, *others, *padded)} == set(KERNELS)
-    works = works_of_steps(padded, DEVICE, 1)
-    assert {"pad", "constant", "matmul"} < {work.family for work in works}
+    padded, moments = (sk.compile(each, (1, 3, 8, 8)).program.steps for each in (Padded(), Moments()))
+    of_bytes = {kernel for kernel in KERNELS if "int8" in kernel} | (OF_BYTES & KERNELS.keys())
+    assert {step.kernel for step in (*steps, *others, *padded, *moments)} == set(KERNELS) - of_bytes
+    works = works_of_steps([step(kernel, **window_of(kernel)) for kernel in sorted(of_bytes)], DEVICE, 1)
+    assert all(torch.tensor(work.features).isfinite().all() for work in works)
+    works = works_of_steps([*padded, *moments], DEVICE, 1)
+    assert {"pad", "constant", "matmul", "recurrent", "position", "resample"} < {work.family for work in works}
     assert all(torch.tensor(work.features).isfinite().all() for work in works)
     works = works_of_steps(others, DEVICE, 1)
     families = ["convolution", "affine", "pointwise_depthwise", "adaptive pool", "binary of scalars"]
@@ -132,6 +150,11 @@ def test_every_kernel_of_the_engine_has_a_family():
     families = ["convolution_pool", "gemm", "depthwise", "average pool", "local_response_norm", "resize nearest"]
     assert [work.family for work in works] == [*families, "adaptive pool", "linear", "softmax", "gather"]
     assert all(torch.tensor(work.features).isfinite().all() for work in works)
+
+
+def window_of(kernel: str) -> dict[str, object]:
+    """The argument of a kernel that has one."""
+    return {"window": WINDOW} if "window" in {field.name for field in fields(KERNELS[kernel])} else {}
 
 
 def step(kernel: str, **arguments: object) -> Step:

@@ -376,7 +376,7 @@ COUNTS = {
         [COPY, FIRST, (240 * 8, 4 * (240 + 8 + 1920 + 8)), (0, 4 * (8 + 8))],
     ),
     "max pool": (nn.Sequential(nn.MaxPool2d(2)), [(0, 4 * (90 + 18)), (0, 4 * (18 + 18))]),
-    "norm": (nn.Sequential(nn.BatchNorm2d(3)), [COPY, (0, 4 * (90 + 90 + 3 + 3)), (0, 4 * (90 + 90))]),
+    "norm": (nn.Sequential(nn.BatchNorm2d(3)), [(0, 4 * (90 + 90 + 3 + 3)), (0, 4 * (90 + 90))]),
     "sum": (Net(lambda x, a: (y := a(x)) + y.sigmoid(), conv(3, 8)), [COPY, FIRST, (0, 4 * (480 + 16)), (0, 4 * 720), RESULT]),
     "gate": (
         Net(lambda x, a: (y := a(x)) * mean(y), conv(3, 8)),

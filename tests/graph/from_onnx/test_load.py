@@ -161,6 +161,27 @@ def test_sizes_are_folded_by_the_references(tmp_path: Path) -> None:
     check(case, 13, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        [node("Sin", ["w"], ["a"]), node("Cos", ["w"], ["b"]), node("Sign", ["b"], ["s"]), node("Mul", ["a", "s"], ["c"])],
+        [node("Mod", ["w", "half"], ["a"], fmod=1), node("CumSum", ["a", "one"], ["c"], reverse=1, exclusive=1)],
+        [node("Trilu", ["w", "one"], ["a"], upper=0), node("CumSum", ["a", "two"], ["b"]), node("Trilu", ["b"], ["c"])],
+        [node("Mod", ["n", "three"], ["m"]), node("Cast", ["m"], ["f"], to=TensorProto.FLOAT), node("Mul", ["f", "w"], ["c"])],
+        [
+            *(node("Less", ["w", "half"], ["a"]), node("Greater", ["half", "w"], ["b"]), node("Not", ["b"], ["d"])),
+            *(node("Xor", ["a", "d"], ["e"]), node("Cast", ["e"], ["c"], to=TensorProto.FLOAT)),
+        ],
+    ],
+)
+def test_constants_are_folded_as_the_reference_does(made: list[Any], tmp_path: Path) -> None:
+    sizes = {"one": np.array(1), "two": np.array(2), "three": np.array([3, -3]), "n": np.array([-7, 8])}
+    constants = {**sizes, "w": np.random.default_rng(0).uniform(-2, 2, (3, 5, 2)).astype(np.float32), "half": np.float32(0.5)}
+    read = {name for each in made for name in each.input}
+    used = {name: each for name, each in constants.items() if name in read}
+    check(Case((3, 5, 2), [*made, node("Add", ["x", "c"])], used), 15, tmp_path)
+
+
 @pytest.mark.parametrize("axis", [1, 2])
 def test_a_constant_for_each_image_joins_what_is_computed(axis: int, tmp_path: Path) -> None:
     """Repeated by the size of the batch, which is open or 1."""
@@ -313,6 +334,50 @@ def test_a_hostile_file_is_one_line(nodes: list[Any], message: str, tmp_path: Pa
     if not message:  # the near miss: a second output that only what nobody reads takes, a constant that fits
         loaded(content, tmp_path)
         return
+    assert damaged(content.SerializeToString(), tmp_path).startswith(message)
+
+
+RNN = {"w": np.ones((1, 8, 3), np.float32), "r": np.ones((1, 8, 2), np.float32), "h": np.ones((1, 1, 2), np.float32)}
+
+
+def lstm(*more: str, **attributes: Any) -> list[Any]:
+    """Of (N, 3, 6, 5) as 30 moments of 3."""
+    flat = [node("Reshape", ["x", "s"], ["f"]), node("Transpose", ["f"], ["t"], perm=[2, 0, 1])]
+    layer = node("LSTM", ["t", "w", "r", *more], ["all", "last"], hidden_size=2, name="one", **attributes)
+    return [*flat, layer, node("Transpose", ["last"], perm=[1, 0, 2])]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([node("ArgMax", ["x"], ["p"], axis=1), node("Add", ["p", "p"], name="one")], "Add (in one): of whole numbers"),
+        ([node("ArgMax", ["x"], ["p"], axis=1), node("Cast", ["p"], ["f"], to=1), node("Add", ["f", "f"])], ""),
+        ([node("Less", ["x", "x"], ["m"]), node("ReduceSum", ["m"], name="one")], "ReduceSum (in one): of truth values"),
+        ([node("Less", ["x", "x"], ["m"]), node("Transpose", ["m"], ["t"]), node("Relu", ["t"], name="a")], "Relu (in a): of "),
+        ([node("Cast", ["x"], ["m"], to=9), node("Cast", ["m"], to=1)], ""),
+        ([node("Einsum", ["x", "x"], equation="nchw,nchw->n", name="one")], ""),
+        ([node("Einsum", ["x", "x"], equation="n...,n...->n", name="one")], "Einsum (in one): an equation of two tensors"),
+        (lstm(), ""),
+        (lstm("", "", "zero"), ""),
+        (lstm("", "", "h"), "LSTM (in one): initial_h must be 0"),
+        (lstm("", "some"), "LSTM (in one): sequence_lens must all be 30"),
+        (lstm(clip=1.0), "LSTM (in one): clip is not supported, found 1.0"),
+        (lstm(activations=["Relu", "Tanh", "Tanh"]), "LSTM (in one): activations is not supported"),
+    ],
+)  # fmt: skip
+def test_masks_places_and_states_are_what_they_are(nodes: list[Any], message: str, tmp_path: Path) -> None:
+    constants = {**RNN, "zero": 0 * RNN["h"], "s": np.array([0, 3, -1]), "some": np.array([7], np.int32)}
+    content = model(Case((3, 6, 5), nodes, constants), 14, 1)
+    if message:
+        assert damaged(content.SerializeToString(), tmp_path).startswith(message)
+    else:
+        loaded(content, tmp_path)
+
+
+def test_linear_resizing_has_no_coordinates_of_nearest_pixels(tmp_path: Path) -> None:
+    resize = node("Resize", ["x", "", "s"], mode="linear", coordinate_transformation_mode="tf_half_pixel_for_nn", name="one")
+    content = model(Case((3, 6, 5), [resize], {"s": np.array([1, 1, 2, 2], np.float32)}), 13)
+    message = "Resize (in one): coordinate_transformation_mode 'tf_half_pixel_for_nn' is not supported"
     assert damaged(content.SerializeToString(), tmp_path).startswith(message)
 
 

@@ -297,12 +297,12 @@ def resize_by_weights(draw: Draw, opset: int) -> Case:
     scales = np.array((1, 1, draw(st.sampled_from([0.5, 1, 2, 3])), draw(st.sampled_from([1, 2, 2.5]))), np.float32)
     if opset == 10:
         return Case(sizes, [node("Resize", ["x", "s"], mode=mode)], {"s": scales})
-    places = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
+    places = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"][
+        : 5 if opset > 18 else 4
+    ]
     attributes: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": draw(st.sampled_from(places))}
     if mode == "cubic":
         attributes |= {"cubic_coeff_a": draw(st.sampled_from([-0.75, -0.5])), "exclude_outside": draw(st.integers(0, 1))}
-    elif opset < 13:
-        attributes["coordinate_transformation_mode"] = "tf_half_pixel_for_nn"
     return Case(sizes, [node("Resize", ["x", "none", "s"], **attributes)], {"none": np.zeros(0, np.float32), "s": scales})
 
 
@@ -446,6 +446,25 @@ def image_scaler(draw: Draw, opset: int) -> Case:
     return Case((c, h, w), [node("ImageScaler", bias=floats(draw, c).tolist(), scale=draw(st.sampled_from([1.0, 0.5])))])
 
 
+def einsum(draw: Draw, opset: int) -> Case:
+    """Of two tensors, and of one and a constant on either side."""
+    c, h, w = image(draw)
+    left, right, constants = draw(
+        st.sampled_from(
+            [
+                ("nchw,nchv->nhwv", ["x", "a"], ()),
+                ("nchw,ncgw->ncgh", ["x", "b"], ()),
+                ("nchw,nkhw->nck", ["x", "a"], ()),
+                ("nchw,ck->nkhw", ["x", "k"], (c, 3)),
+                ("kc,nchw->nhwk", ["k", "x"], (3, c)),
+                ("nchw,hwk->nkc", ["x", "k"], (h, w, 2)),
+            ]
+        )
+    )
+    nodes = [node("Sigmoid", ["x"], ["a"]), node("Relu", ["x"], ["b"]), node("Einsum", right, equation=left)]
+    return Case((c, h, w), nodes, {"k": floats(draw, *constants)})
+
+
 def compared(operator: str) -> Callable[[Draw, int], Case]:
     """Of a tensor and a constant, or of two tensors, some elements of which are equal."""
 
@@ -474,10 +493,8 @@ def logical(operator: str) -> Callable[[Draw, int], Case]:
 def where(draw: Draw, opset: int) -> Case:
     c, h, w = image(draw)
     constants = {"zero": np.float32(0), "k": floats(draw, c, 1, 1), "mask": floats(draw, h, w) > 0}
-    wild = {"wild": np.full((w,), np.inf, np.float32)}
-    choices = (("m", "x", "k"), ("m", "k", "x"), ("m", "wild", "x"), ("mask", "x", "k"), ("mask", "wild", "x"))
-    nodes = [node("Less", ["x", "zero"], ["m"]), node("Where", draw(st.sampled_from(choices)))]
-    return Case((c, h, w), nodes, constants | wild)
+    choices = (("m", "x", "k"), ("m", "k", "x"), ("mask", "x", "k"), ("mask", "k", "x"))
+    return Case((c, h, w), [node("Less", ["x", "zero"], ["m"]), node("Where", draw(st.sampled_from(choices)))], constants)
 
 
 def position(operator: str) -> Callable[[Draw, int], Case]:
@@ -553,6 +570,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("ConvTranspose", conv_transpose),
     ("Gemm", gemm),
     *(("MatMul", case) for case in (matmul, matmul_from_the_left, matmul_of_two)),
+    ("Einsum", einsum),
     ("BatchNormalization", batch_norm),
     ("LRN", lrn),
     *((name, softmax(name)) for name in ("Softmax", "LogSoftmax")),
@@ -628,6 +646,16 @@ def test_it_is_what_the_reference_computes(
     name: str, opset: int, case: Callable[[Draw, int], Case], data: st.DataObject, tmp_path: Path
 ) -> None:
     check(case(data.draw, opset), opset, tmp_path, by_runtime=opset <= _BY_RUNTIME.get(name, 0))
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("places", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"])
+def test_resizing_takes_every_coordinate(mode: str, places: str, tmp_path: Path) -> None:
+    attributes = {"mode": mode, "coordinate_transformation_mode": places}
+    for scales in ((1.6, 2.5), (0.3, 0.7)):  # the second to one row
+        constants = {"s": np.array((1, 1, *scales), np.float32)}
+        case = Case((2, 4, 7), [node("Resize", ["x", "", "s"], **attributes)], constants)
+        check(case, 19, tmp_path, by_runtime=True)
 
 
 def test_every_operator_has_a_case() -> None:

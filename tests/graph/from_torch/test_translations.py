@@ -51,6 +51,7 @@ def windows(x: Tensor) -> Tensor:
 
 
 C1, MAP, ROW = torch.arange(4.0).reshape(4, 1, 1) + 1, torch.arange(30.0).reshape(6, 5) + 1, torch.arange(5.0) + 1
+CUBES = MAP[:3, :4].reshape(4, 1, 3, 1, 1).expand(-1, -1, -1, 3, 2)
 TRANSLATED = {
     **{f"F.{name}": getattr(F, name) for name in ("gelu", "elu", "celu", "selu", "mish", "softplus", "logsigmoid", "softsign")},
     **{name: getattr(torch, name) for name in ("tanh", "erf", "exp", "abs", "neg", "square", "floor", "ceil", "round")},
@@ -73,9 +74,14 @@ TRANSLATED = {
     "largest": lambda x: (
         x.amax((1, 2), keepdim=True) + x.max(3, keepdim=True)[0] - x.amin(1, True) - x.min(2, keepdim=True).values
     ),
-    "variances": lambda x: (
-        x.var(1) + x.var((2, 3), keepdim=True)[..., 0] + x.std(1, correction=0) + x.std(3, False)[:, :, None, 0]
-    ),
+    "variances": lambda x: x.var(1, keepdim=True) + x.var((2, 3), keepdim=True) + x.std(3, correction=0, keepdim=True),
+    "deviations": lambda x: x.std(1) + x.std(1, unbiased=False),
+    "einsum": lambda x: torch.einsum("nchw,nchv->nwv", x, x.sigmoid()) + torch.einsum("hw,nchw->nc", MAP, x)[:, :1, None],
+    "a convolution of halves": lambda x: F.conv1d(windows(x).mT, torch.ones(3, 2, 3)).reshape(x.shape[0], -1),
+    "a norm of halves": lambda x: F.batch_norm(windows(x).mT, ROW[:2], ROW[:2], ROW[1:3], ROW[2:4]).reshape(x.shape),
+    "three sides": lambda x: F.conv3d(x.reshape(-1, 2, 2, 6, 5), CUBES, None, 2, 1, 1, 2),
+    "shrunk": lambda x: F.hardshrink(x, 0.3),
+    "unpooled": lambda x: F.max_unpool2d(*F.max_pool2d(x.clamp(-0.1, 0.1), (2, 5), return_indices=True), (2, 5)),
     "dropped": lambda x: x.sum(2).mean(1),
     "norms": lambda x: x.norm(dim=1) + x.norm(1, 1) + x.norm(float("inf"), 1) + torch.linalg.vector_norm(x, dim=1),
     "normalised": lambda x: F.normalize(x) + F.normalize(x, 1, 3),
@@ -104,6 +110,8 @@ def test_an_operator_is_torchs(name: str) -> None:
         (lambda x: x.mean(), "counts the images of the batch, which must stay apart"),
         (lambda x: x.amax((0, 2)), "counts the images of the batch, which must stay apart"),
         (lambda x: x.max(1)[1] * 2, "gives int64, and the engine computes in float32"),
+        (lambda x: F.max_pool2d(x, 2, return_indices=True)[1], "only an operator's first output can be used"),
+        (lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, 1, return_indices=True), 2, 1), "windows must lie side by side"),
         (lambda x: x[:, :1].var(1), "of 1 numbers less 1 there is none"),
         (lambda x: torch.linalg.vector_norm(x, 3, 1), "ord must be 1, 2 or infinite, found 3"),
         (lambda x: torch.round(x, decimals=2), "decimals must be 0, found 2"),

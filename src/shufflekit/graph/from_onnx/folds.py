@@ -72,7 +72,29 @@ def _pow(base: Array, exponent: Array) -> Array:
     return np.asarray(np.power(base, exponent)).astype(base.dtype)
 
 
+def _mod(call: Call) -> Array:
+    a, b = call.needed("A"), call.needed("B")
+    check_size(np.broadcast_shapes(a.shape, b.shape))
+    with np.errstate(all="ignore"):
+        return np.asarray((np.fmod if call["fmod"] else np.mod)(a, b))
+
+
+def _trilu(call: Call) -> Array:
+    k = call.constant("k")
+    return (np.triu if call["upper"] else np.tril)(call.needed("input"), 0 if k is None else int(k.reshape(())))
+
+
+def _cumsum(call: Call) -> Array:
+    x, axis = call.needed("x"), int(call.needed("axis").reshape(()))
+    x = np.flip(x, axis) if call["reverse"] else x
+    found = np.cumsum(x, axis, dtype=x.dtype) - (x if call["exclusive"] else 0)
+    return np.flip(found, axis) if call["reverse"] else found
+
+
 _ONE = {
+    "Sin": np.sin,
+    "Cos": np.cos,
+    "Sign": np.sign,
     "Sqrt": np.sqrt,
     "Exp": np.exp,
     "Log": np.log,
@@ -92,6 +114,7 @@ _TWO = {
     "LessOrEqual": np.less_equal,
     "And": np.logical_and,
     "Or": np.logical_or,
+    "Xor": np.logical_xor,
 }
 
 FOLDS: Mapping[str, Callable[[Call], Array]] = {
@@ -99,6 +122,9 @@ FOLDS: Mapping[str, Callable[[Call], Array]] = {
     **{name: _of(function, ("A",), ("B",)) for name, function in _TWO.items()},
     "Pow": lambda call: _pow(call.needed("X"), call.needed("Y")),
     "Where": _of(np.where, ("condition",), ("X",), ("Y",)),
+    "Mod": _mod,
+    "Trilu": _trilu,
+    "CumSum": _cumsum,
     "Max": _extreme(np.maximum),
     "Min": _extreme(np.minimum),
     "ReduceProd": _reduce(np.prod),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from shufflekit.graph.einsum import einsum_steps, terms_of
 from shufflekit.graph.from_onnx import masks
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.recurrent import recurrent
@@ -306,6 +307,38 @@ def _matmul(call: Call) -> Operand:
     return call.permuted(_times(call, call.permuted(b, turned), a.T), turned)
 
 
+def _einsum(call: Call) -> Operand:
+    a, b, out = terms_of(str(call["equation"]))
+    x, y = call.operands("Inputs")
+    if not isinstance(x, Tensor):
+        a, b, x, y = b, a, y, x
+    assert isinstance(x, Tensor)
+    sizes = {**dict(zip(a, call.shapes(x)[0])), **dict(zip(b, call.shapes(y)[0]))}
+    tensors = [each for each in (x, y) if isinstance(each, Tensor)]
+    if call.is_of_one:  # whose images may be any dimension: all stand behind the one that counts them
+        images, tensors = "#", [call.opened(each) for each in tensors]
+    else:
+        images = a[x.images.axis]
+        fit = [images in out, *(_counts_images(term, images, each) for term, each in zip((a, b), tensors))]
+        if not all(fit):
+            raise RefusedError(f"of {' and '.join(map(str, tensors))}: one letter must count the images, found {images}")
+    first, second = (images + term.replace(images, "") for term in (a, b))
+    constant = None if isinstance(y, Tensor) else y
+    steps = einsum_steps(first, second if constant is None else b, out, sizes, images, constant)
+    done: dict[int, Operand] = {-2: tensors[0], -1: tensors[-1]}
+    for number, (step, inputs) in enumerate(steps):
+        done[number] = call.emit(step, *(each if isinstance(each, np.ndarray) else done[each] for each in inputs))
+    found, whole = done[len(steps) - 1], tuple(sizes[letter] for letter in out)
+    assert isinstance(found, Tensor)
+    if call.is_of_one:
+        return Tensor(found.name, Images((1, *whole), 0), 1)
+    return Tensor(found.name, Images(whole, out.index(images)))
+
+
+def _counts_images(term: str, images: str, x: Tensor) -> bool:
+    return term[x.images.axis] == images and x.images.sizes[x.images.axis] == 1
+
+
 def _as_matrix(x: Operand) -> Operand:
     """A constant without the dimensions of size 1 before its last two."""
     return x if isinstance(x, Tensor) or x.size != math.prod(x.shape[-2:]) else x.reshape(x.shape[-2:])
@@ -552,14 +585,13 @@ def _resize(call: Call) -> Operand:
 
 
 def _places(mode: str, size: int, out: int, factor: float) -> Array:
-    """Where each of `out` elements lies among `size`."""
+    """Where each of `out` elements lies among `size`; one mode is for nearest elements only."""
     at = np.arange(out)
     half = (at + 0.5) / factor - 0.5
     found = {
         "half_pixel": half,
         "pytorch_half_pixel": half if out > 1 else np.zeros(1),
         "asymmetric": at / factor,
-        "tf_half_pixel_for_nn": (at + 0.5) / factor,
         "align_corners": at * ((size - 1) / (out - 1) if out > 1 else 0),
         "half_pixel_symmetric": size / 2 * (1 - out / (factor * size)) + half,
     }
@@ -932,6 +964,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
     "MatMul": _matmul,
+    "Einsum": _einsum,
     "BatchNormalization": _batch_norm,
     "LRN": _local_response_norm,
     "Softmax": _softmax(Softmax),

@@ -8,7 +8,7 @@ import torch
 from torch import fx
 
 from shufflekit.graph.images import Images
-from shufflekit.graph.operator import RefusedError, Shape
+from shufflekit.graph.operator import Array, RefusedError, Shape
 
 
 class Known(Protocol):
@@ -36,6 +36,7 @@ class Call:
 
     def __init__(self, node: fx.Node, known: Known) -> None:
         self.node, self._known = node, known
+        self.any_images = False  # whether `name` takes a tensor wherever its images lie
         schema = getattr(node.target, "_schema", None)
         self._arguments: dict[str, Any] = {}
         if schema is not None:
@@ -73,6 +74,11 @@ class Call:
         """The name of a constant in the graph."""
         return self._known.keep(node)
 
+    def array(self, argument: str, number: int) -> Array | None:
+        """A constant tensor of a list; None for what is computed from the network's input."""
+        node = self.nodes(argument)[number]
+        return None if self._known.value(node) else self._known.constant(node).float().cpu().numpy()
+
     def is_zero(self, argument: str) -> bool:
         """Whether all tensors of an argument are zeros, whatever the number of images."""
         found = [self._known.each(node) for node in self.nodes(argument)]
@@ -81,7 +87,7 @@ class Call:
     def name(self, argument: str = "self") -> str:
         """The value behind a tensor whose dimension 0 counts the images."""
         name, images = self.place(argument)
-        if not images.is_first:
+        if not images.is_first and not self.any_images:
             raise RefusedError(f"dimension 0 must count the images of the batch and nothing else, found {images}")
         return name
 

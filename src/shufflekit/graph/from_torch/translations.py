@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import fx
 
+from shufflekit.graph.einsum import einsum_steps, terms_of
 from shufflekit.graph.from_torch import masks, recurrent
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
 from shufflekit.graph.from_torch.nodes import Nodes, Same, Step
 from shufflekit.graph.images import Images
-from shufflekit.graph.operator import Array, Operator, RefusedError
+from shufflekit.graph.operator import BATCH, Array, Operator, RefusedError
 from shufflekit.graph.ops.activations import (
     Abs,
     Ceil,
@@ -51,6 +52,7 @@ from shufflekit.graph.ops.activations import (
     Threshold,
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
+from shufflekit.graph.ops.comparisons import Drop, Equal, Keep
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -107,6 +109,69 @@ def _conv(call: Call) -> Nodes:
     return Nodes([(conv, (call.name("input"), *call.weights("weight", "bias")))])
 
 
+_MOST_PARTS = 64  # convolutions that one becomes
+
+
+def _by_window(translate: Callable[[Call], Nodes]) -> Callable[[Call], Nodes]:
+    """Of windows that are counted with the images, (windows * N, C, ...): for each window by itself."""
+
+    def windowed(call: Call) -> Nodes:
+        name, x = call.place("input")
+        count = x.sizes[0]
+        if x.axis != 0 or x.outer != 1 or not 1 < count <= _MOST_PARTS:
+            return translate(call)
+        call.any_images = True
+        ((operator, (_, *weights)),) = translate(call).steps
+        value = call.node.meta["val"]
+        sizes, _ = sizes_of(value[0] if isinstance(value, tuple | list) else value)
+        steps: list[Step] = []
+        for number in range(count):
+            first = len(steps)
+            steps += [(Slice(1, number, number + 1), (name,)), (Reshape((BATCH, *x.sizes[1:])), (first,))]
+            steps += [(operator, (first + 1, *weights)), (Reshape((BATCH, 1, *sizes[1:])), (first + 2,))]
+        steps.append((Concat(1), tuple(range(3, len(steps), 4))))
+        return Nodes(steps, Images(sizes, 0))
+
+    return windowed
+
+
+def _conv3d(call: Call) -> Nodes:
+    """Each map of the result is a convolution of two sides, of the maps that it sees as channels."""
+    weight = call["weight"].float().cpu().numpy()
+    channels, _, *kernel = weight.shape
+    stride, padding, dilation = (_each_side(call[name], 3) for name in ("stride", "padding", "dilation"))
+    bias = call.weights("bias") or (np.zeros(channels, np.float32),)
+    sizes, out = call.sizes("input"), call.output.sizes
+    if out[2] > _MOST_PARTS:
+        raise RefusedError(f"a result of at most {_MOST_PARTS} maps is supported, found {out[2]}")
+    flat = Conv(stride[1:], padding[1:] * 2, dilation[1:], int(call["groups"]))
+    steps: list[Step] = []
+    parts = []
+    for first in (number * stride[0] - padding[0] for number in range(out[2])):
+        seen = [tap for tap in range(kernel[0]) if 0 <= first + tap * dilation[0] < sizes[2]]
+        maps = []
+        for tap in seen:
+            at = first + tap * dilation[0]
+            steps += [(Slice(2, at, at + 1), (call.name("input"),)), (Reshape((BATCH, sizes[1], *sizes[3:])), (len(steps),))]
+            maps.append(len(steps) - 1)
+        steps += _of_maps(flat, weight[:, :, seen], bias[0], maps, len(steps))
+        parts.append(len(steps))
+        steps.append((Reshape((BATCH, channels, 1, *out[3:])), (len(steps) - 1,)))
+    steps.append((Concat(2), tuple(parts)))
+    return Nodes(steps)
+
+
+def _of_maps(conv: Conv, weight: Array, bias: str | Array, maps: Sequence[int], number: int) -> list[Step]:
+    """A convolution of several maps with weights (K, C / groups, maps, ...), whose channels stand together by group."""
+    if not maps:
+        raise RefusedError("a map of the result that sees padding alone is not supported")
+    channels, depth, count, *kernel = weight.shape
+    in_order = np.arange(count * depth * conv.groups).reshape(count, conv.groups, depth).transpose(1, 0, 2).reshape(-1)
+    steps: list[Step] = [(Concat(1), tuple(maps)), (Take(1, tuple(in_order.tolist())), (number,))]
+    flat = weight.swapaxes(1, 2).reshape(channels, count * depth, *kernel)
+    return [*steps, (conv, (number + 1, flat, bias))]
+
+
 def _conv_transpose(call: Call) -> Nodes:
     count = len(call.sizes("weight")) - 2
     stride, padding, more, dilation = (
@@ -139,6 +204,8 @@ def _getitem(call: Call) -> Nodes | Same:
         return masks.position(smallest=operator_of(source) == "aten.min.dim")(whole)
     if operator_of(source) in recurrent.TRANSLATIONS and index == 1:
         return recurrent.last_moments(whole, source)
+    if operator_of(source) == _POOL_AND_PLACES and index == 1 and {operator_of(user) for user in call.node.users} == {_UNPOOL}:
+        return Same(source)  # which looks for the pool itself
     if operator_of(source) not in _SPLITS:
         if index != 0:
             raise RefusedError("only an operator's first output can be used")
@@ -161,6 +228,42 @@ def _window(call: Call) -> dict[str, Any]:
 def _max_pool(call: Call) -> Nodes:
     dilation = _each_side(call["dilation"], len(call.sizes("self")) - 2)
     return Nodes([(MaxPool(**_window(call), dilation=dilation), (call.name(),))])
+
+
+_POOL_AND_PLACES, _UNPOOL = "aten.max_pool2d_with_indices", "aten.max_unpool2d"
+
+
+def _unpool(call: Call) -> Nodes:
+    """What is read goes to where the largest of each window was, the first of several; all else is 0."""
+    places = call.nodes("indices")[0]
+    if operator_of(places) != "<built-in function getitem>" or operator_of(places.args[0]) != _POOL_AND_PLACES:  # type: ignore[arg-type]
+        raise RefusedError("indices must be those of a max pool")
+    pool = call.of(places.args[0])  # type: ignore[arg-type]
+    window, x, y = _window(pool), pool.name(), call.name("self")
+    sides = pool.sizes("self")[2:]
+    kernel, out = window["kernel"], call.output.sizes
+    apart = window["stride"] == kernel and not any(window["padding"]) and set(_each_side(pool["dilation"], 2)) == {1}
+    if not apart or out[2:] != sides or any(side % size for side, size in zip(sides, kernel)):
+        raise RefusedError("windows must lie side by side and cover the map")
+    largest, one = call.place_of(places)[0], (*out[:2], sides[0] // kernel[0], 1, sides[1] // kernel[1], 1)
+    steps: list[Step] = []
+    rows: list[int] = []
+    taken: int | None = None
+    for down in range(kernel[0]):
+        row = []
+        for across in range(kernel[1]):
+            here, cut = len(steps) + 2, len(steps)
+            steps += [(Slice(2, down, sides[0], kernel[0]), (x,)), (Slice(3, across, sides[1], kernel[1]), (cut,))]
+            steps.append((Equal(), (cut + 1, largest)))
+            if taken is not None:
+                steps += [(Drop(), (taken, here)), (Maximum(), (taken, here))]
+            first, taken = (here, here) if taken is None else (here + 1, here + 2)
+            steps += [(Keep(), (first, y)), (Reshape((BATCH, *one[1:])), (len(steps),))]
+            row.append(len(steps) - 1)
+        steps.append((Concat(5), tuple(row)))
+        rows.append(len(steps) - 1)
+    steps.append((Concat(3), tuple(rows)))
+    return Nodes([*steps, (Reshape((BATCH, *out[1:])), (len(steps) - 1,))])
 
 
 def _avg_pool(call: Call) -> Nodes:
@@ -534,6 +637,28 @@ def _product(
     return found, Images((*sizes, x.sizes[-2], y.sizes[-1]), x.axis, x.outer)
 
 
+def _einsum(call: Call) -> Nodes:
+    a, b, out = terms_of(call["equation"])
+    constants = [call.array("tensors", number) for number in range(len(call.nodes("tensors")))]
+    constant = next((each for each in constants if each is not None), None)
+    if constants[0] is not None:
+        a, b = b, a
+    places = [call.place("tensors", number) for number, each in enumerate(constants) if each is None]
+    images = a[places[0][1].axis]
+    sizes = {} if constant is None else dict(zip(b, constant.shape))
+    for term, (_, x) in zip((a, b), places):
+        if term[x.axis] != images or x.sizes[x.axis] != 1 or images not in out:
+            shown = " and ".join(str(each) for _, each in places)
+            raise RefusedError(f"of {shown}: one letter must count the images, found {images}")
+        sizes |= dict(zip(term, x.sizes))
+    first, second = (images + term.replace(images, "") for term in (a, b))
+    names: dict[Any, str] = {-2: places[0][0], -1: places[-1][0]}
+    steps: list[Step] = []
+    for step, inputs in einsum_steps(first, second if constant is None else b, out, sizes, images, constant):
+        steps.append((step, tuple(each if isinstance(each, np.ndarray) else names.get(each, each) for each in inputs)))
+    return Nodes(steps, Images(tuple(sizes[letter] for letter in out), out.index(images)))
+
+
 def _baddbmm(call: Call) -> Nodes:
     if call["beta"] not in (0, 1) or (call["beta"] == 1 and call.number("self") is not None):
         raise RefusedError("beta must be 0, or 1 with what is added computed from the input")
@@ -777,23 +902,24 @@ def _dropout(call: Call) -> Same:
 
 
 TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
-    "aten.conv2d": _conv,
-    "aten.conv2d.padding": _conv,
-    "aten.conv1d": _conv,
-    "aten.conv1d.padding": _conv,
+    **{f"aten.{op}": _by_window(_conv) for op in ("conv2d", "conv2d.padding", "conv1d", "conv1d.padding")},
+    "aten.conv3d": _conv3d,
     "aten.conv_transpose2d.input": _conv_transpose,
     "aten.conv_transpose1d": _conv_transpose,
     "aten.linear": _linear,
     "aten.matmul": _matmul(),
     "aten.bmm": _matmul("self", "mat2"),
     "aten.mm": _matmul("self", "mat2"),
+    "aten.einsum": _einsum,
     "aten.baddbmm": _baddbmm,
     "aten.scaled_dot_product_attention": _attention,
     "aten.prelu": _prelu,
-    "aten.batch_norm": _batch_norm,
-    "aten._native_batch_norm_legit_no_training": _batch_norm,
+    "aten.batch_norm": _by_window(_batch_norm),
+    "aten._native_batch_norm_legit_no_training": _by_window(_batch_norm),
     "<built-in function getitem>": _getitem,
     "aten.max_pool2d": _max_pool,
+    _POOL_AND_PLACES: _max_pool,
+    _UNPOOL: _unpool,
     "aten.avg_pool2d": _avg_pool,
     "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
