@@ -247,7 +247,8 @@ def layer_norm(draw: Draw, opset: int) -> Case:
 def mean_variance_norm(draw: Draw, opset: int) -> Case:
     c, h, w = image(draw)
     axes = draw(st.sampled_from([(2, 3), (1, 2, 3), (1,), (3,)]))
-    return Case((c, h + 1, w + 1) if axes != (1,) else (c + 1, h, w), [node("MeanVarianceNormalization", axes=axes)])
+    sizes = (c, h + 4, w + 4) if axes != (1,) else (c + 4, h, w)  # of two close values the reference is not exact
+    return Case(sizes, [node("MeanVarianceNormalization", axes=axes)])
 
 
 def lp_norm(draw: Draw, opset: int) -> Case:
