@@ -4,7 +4,7 @@
 //   out[n] = depthwise(pointwise(in))[n]: a GEMM of one group (gemm.h) whose rows the depthwise convolution (depthwise.h) reads
 //
 // `depthwise` has a window that window_3x3.h does, output rows of at least 16 pixels, and no residual; neither has `pointwise`. Both
-// activations are bounds (Epilogue::is_bounds). The `out` of `pointwise` and the `in` of `depthwise` are not read.
+// activations are bounds of no parameters. The `out` of `pointwise` and the `in` of `depthwise` are not read.
 //
 // scratch: scratch() floats of the calling thread, on a 64-byte border.
 // A call works on rows [first_row, last_row) of the output.
@@ -31,8 +31,9 @@ struct PointwiseDepthwise {
 
     bool takes() const {
         const Window& w = depthwise.window;
-        return slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 && w.out_width >= plane_alignment && pointwise.epilogue.is_bounds() &&
-               depthwise.epilogue.is_bounds();
+        const auto fits = [](const Epilogue& epilogue) { return epilogue.is_bounds() && epilogue.activation != Activation::clamp; };
+        return slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 && w.out_width >= plane_alignment && fits(pointwise.epilogue) &&
+               fits(depthwise.epilogue);
     }
     int64_t scratch() const { return depthwise.channels * (fused_pitch(depthwise.window) + 1) + 2 * window_slack; }
 
@@ -55,7 +56,7 @@ struct PointwiseDepthwise {
         step.weights("depthwise_bias", d.bias, d.channels);
         step.epilogue(g.epilogue, g.rows);
         step.word("depthwise_activation", d.epilogue.activation, activation_words);
-        step.require(takes(), "window", "3x3 with padding 1, at least 16 pixels wide behind it, and activations bounds");
+        step.require(takes(), "window", "3x3 with padding 1, at least 16 pixels wide behind it, and activations relu, relu6 or none");
         step.product("rows", d.channels, fused_pitch(w) + 1);
         step.scratch(scratch());
     }
