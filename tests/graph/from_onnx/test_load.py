@@ -319,6 +319,7 @@ A, B = node("Relu", ["b"], ["a"], name="one"), node("Add", ["a", "x"], ["b"], na
         ([node("ConstantOfShape", ["huge"], ["c"], name="a"), node("Add", ["x", "c"])], "ConstantOfShape (in a): a constant"),
         ([node("Expand", ["w", "huge"], ["c"], name="one"), node("Add", ["x", "c"])], "Expand (in one): "),
         ([node("Reshape", ["x", "huge"], name="one")], "Reshape (in one): (1, 3, 6, 5) cannot become"),
+        ([node("Crop", border=[0, -1, 0, 0], name="one")], "Crop (in one): border must be four numbers, and scale two, found"),
         ([node("If", ["flag"], ["y"], name="one")], "operator If (in one) is not supported"),
     ],
 )  # fmt: skip

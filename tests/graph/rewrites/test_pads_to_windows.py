@@ -50,6 +50,7 @@ STAYS = [
     (MaxPool((3, 3), (2, 2)), Pad((0, 0, 3, 0), (0, 0, 0, 0), -math.inf), ()),
     (AvgPool((3, 3), (2, 2), (1, 1, 1, 1), count_include_pad=False), Pad(*SAME), ()),
     (AvgPool((3, 3), (2, 2)), Pad(*SAME, 1.0), ()),
+    (MaxPool((3, 3), (2, 2)), Pad((0, 1, 1, 1), (0, 0, 1, 1), -math.inf), ()),  # a channel too
 ]
 
 
