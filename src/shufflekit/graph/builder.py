@@ -14,6 +14,9 @@ from shufflekit.graph.operator import Array, RefusedError, Shape
 class Builder:
     """A graph in the making.
 
+    Args:
+        graph: whose inputs, values and constants it begins with, but no node.
+
     Example:
         >>> from shufflekit.graph.operator import BATCH
         >>> from shufflekit.graph.ops.activations import Relu
@@ -28,12 +31,12 @@ class Builder:
         relu  relu  y      Nx8x7x7
     """
 
-    def __init__(self) -> None:
-        self.inputs: list[str] = []
+    def __init__(self, graph: Graph | None = None) -> None:
+        self.inputs: list[str] = list(graph.inputs) if graph else []
         self.nodes: dict[str, Node] = {}  # by what they write, in an order in which they can run
-        self.values: dict[str, Value] = {}
-        self.constants: dict[str, NDArray[np.float32]] = {}
-        self.grids: dict[str, NDArray[np.float32]] = {}
+        self.values: dict[str, Value] = dict(graph.values) if graph else {}
+        self.constants: dict[str, NDArray[np.float32]] = dict(graph.constants) if graph else {}
+        self.grids: dict[str, NDArray[np.float32]] = dict(graph.grids) if graph else {}
 
     def input(self, name: str, shape: Shape) -> str:
         self.inputs.append(name)

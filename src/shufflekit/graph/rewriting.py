@@ -17,9 +17,7 @@ class Rewriting(Builder):
     """
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__()
-        self.inputs = list(graph.inputs)
-        self.values, self.constants, self.grids = dict(graph.values), dict(graph.constants), dict(graph.grids)
+        super().__init__(graph)
         self._readers = graph.readers()
 
     def producer(self, value: str) -> Node | None:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
-
 from shufflekit.compiling import compile_graph
 from shufflekit.cost.from_graph import count_graph
 from shufflekit.errors import UsageError
@@ -167,6 +165,4 @@ def _remedy(
 def on_engine(graph: Graph, threads: int) -> Run:
     """Compiles a graph; what runs it once, on random numbers."""
     engine = compile_graph(graph, threads=threads)
-    random = np.random.default_rng(0)
-    inputs = [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in engine.inputs]
-    return partial(engine, *inputs)
+    return partial(engine, *engine.noise())

@@ -187,25 +187,13 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Gemm(Kernel):
-    """Pointwise convolutions, grouped or not, and linear layers, whose planes have one pixel.
-
-    Example:
-        >>> print(Gemm(groups=2, rows=4, depth=6, pixels=100, activation="relu", alpha=0.0, beta=0.0))
-        12 -> 8, 100 pixels, 2 groups
-    """
+class _Product(Kernel):
+    """Of `rows` x `depth` numbers and `depth` planes in each group."""
 
     groups: int
     rows: int
     depth: int
     pixels: int
-    activation: Activation
-    alpha: float
-    beta: float
-
-    kernel = "gemm"
-    may_read: ClassVar[tuple[str, ...]] = ("residual",)
-    weights = ("weights", "bias")
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -224,6 +212,28 @@ class Gemm(Kernel):
         return self.groups * self.rows * (self.depth + 1)
 
     @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class Gemm(_Product):
+    """Pointwise convolutions, grouped or not, and linear layers, whose planes have one pixel.
+
+    Example:
+        >>> print(Gemm(groups=2, rows=4, depth=6, pixels=100, activation="relu", alpha=0.0, beta=0.0))
+        12 -> 8, 100 pixels, 2 groups
+    """
+
+    activation: Activation
+    alpha: float
+    beta: float
+
+    kernel = "gemm"
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
+    weights = ("weights", "bias")
+
+    @property
     def family(self) -> str:
         return "gemm" if self.pixels > 1 else "linear"
 
@@ -231,13 +241,9 @@ class Gemm(Kernel):
         sizes = (octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups))
         return (*sizes, waste(self.pixels, lanes), waste(self.rows, PANEL), float(has_residual))
 
-    @property
-    def _remark(self) -> str:
-        return _groups(self.groups)
-
 
 @dataclass(frozen=True)
-class MatMul(Kernel):
+class MatMul(_Product):
     """A product of two computed matrices in each group: a pointwise convolution whose weights are planes, times `scale`.
 
     Example:
@@ -246,10 +252,6 @@ class MatMul(Kernel):
         128 -> 196, 49 pixels, 4 groups 307328
     """
 
-    groups: int
-    rows: int
-    depth: int
-    pixels: int
     a_is_across: bool
     scale: float
     activation: Activation
@@ -259,14 +261,6 @@ class MatMul(Kernel):
     kernel = "matmul"
     reads = ("in", "a")
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
-
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        return self.groups * self.depth, self.pixels
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.groups * self.rows, self.pixels
 
     def planes_of(self, table: str) -> int:
         if table == "a" and not self.a_is_across:
@@ -283,70 +277,82 @@ class MatMul(Kernel):
         return self.groups * self.rows * self.depth  # packed
 
     @property
-    def flops(self) -> int:
-        return self.groups * self.rows * self.depth * self.pixels
+    def params(self) -> int:
+        return 0
 
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # makes no difference
         return octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups)
 
-    @property
-    def _remark(self) -> str:
-        return _groups(self.groups)
-
 
 @dataclass(frozen=True)
-class _Dense(Kernel):
+class _Convolved(Kernel):
     """A convolution with any window; `in_channels` is that of one group."""
 
     rows: int
     in_channels: int
     window: Window
-    activation: Activation
-    alpha: float
-    beta: float
 
-    groups: ClassVar[int] = 1
-    weights = ("weights", "bias")
-    takes_input = True
+    groups = 1  # where it is no field
 
     @property
     def in_shape(self) -> tuple[int, ...]:
         return self.groups * self.in_channels, *self.window.in_plane
 
     @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups * self.rows, *self.window.out_plane
+
+    @property
+    def depth(self) -> int:
+        """Terms of a sum."""
+        return self.in_channels * self.window.taps
+
+    @property
     def flops(self) -> int:
-        return self.groups * self.rows * self.in_channels * self.window.taps * self.window.pixels
+        return self.groups * self.rows * self.depth * self.window.pixels
 
     @property
     def params(self) -> int:
-        return self.groups * self.rows * (self.in_channels * self.window.taps + 1)
+        return self.groups * self.rows * (self.depth + 1)
 
-    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # makes no difference
+    @property
+    def _octaves(self) -> tuple[float, ...]:
         w = self.window
         sizes = (octaves(w.pixels), octaves(self.in_channels), octaves(self.rows), octaves(self.groups))
-        return (*sizes, octaves(w.taps), octaves(w.stride_y), octaves(w.out_width), waste(w.out_width, lanes))
+        return (*sizes, octaves(w.taps), octaves(w.stride_y), octaves(w.out_width))
 
     @property
     def _between(self) -> str:
         return f" {_times(self.window.kernel)}"
+
+    @property
+    def _remark(self) -> str:
+        return _groups(self.groups)
+
+
+@dataclass(frozen=True)
+class _Dense(_Convolved):
+    """Of float32."""
+
+    activation: Activation
+    alpha: float
+    beta: float
+
+    weights = ("weights", "bias")
+    takes_input = True
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # makes no difference
+        return (*self._octaves, waste(self.window.out_width, lanes))
 
 
 @dataclass(frozen=True)
 class Convolution(_Dense):
     """Dense or grouped."""
 
-    groups: int = 1  # type: ignore[misc]  # what is 1 for all others
+    groups: int = 1
 
     kernel = "convolution"
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.groups * self.rows, *self.window.out_plane
-
-    @property
-    def _remark(self) -> str:
-        return _groups(self.groups)
 
 
 @dataclass(frozen=True)
@@ -375,18 +381,11 @@ class ConvolutionPool(_Dense):
 
 
 @dataclass(frozen=True)
-class Depthwise(Kernel):
-    """One filter a channel."""
+class _Windowed(Kernel):
+    """Channel by channel, with a window."""
 
     channels: int
     window: Window
-    activation: Activation
-    alpha: float
-    beta: float
-
-    kernel = "depthwise"
-    may_read: ClassVar[tuple[str, ...]] = ("residual",)
-    weights = ("weights", "bias")
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -395,6 +394,17 @@ class Depthwise(Kernel):
     @property
     def out_shape(self) -> tuple[int, ...]:
         return self.channels, *self.window.out_plane
+
+    @property
+    def _between(self) -> str:
+        return f" {_times(self.window.kernel)}"
+
+
+@dataclass(frozen=True)
+class _Filter(_Windowed):
+    """A filter for each channel."""
+
+    may_read: ClassVar[tuple[str, ...]] = ("residual",)
 
     @property
     def flops(self) -> int:
@@ -409,9 +419,17 @@ class Depthwise(Kernel):
         sizes = (octaves(w.pixels), octaves(self.channels), octaves(w.taps), octaves(w.stride_y))
         return (*sizes, waste(w.out_width, lanes), float(has_residual))
 
-    @property
-    def _between(self) -> str:
-        return f" {_times(self.window.kernel)}"
+
+@dataclass(frozen=True)
+class Depthwise(_Filter):
+    """One filter a channel."""
+
+    activation: Activation
+    alpha: float
+    beta: float
+
+    kernel = "depthwise"
+    weights = ("weights", "bias")
 
 
 @dataclass(frozen=True)
@@ -473,34 +491,13 @@ class PointwiseDepthwise(Kernel):
 
 
 @dataclass(frozen=True)
-class GemmInt8(Kernel):
+class GemmInt8(_Product):
     """As `Gemm`, of bytes."""
-
-    groups: int
-    rows: int
-    depth: int
-    pixels: int
 
     kernel = "gemm_int8"
     element = 1
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
     weights = ("weights", "ends")
-
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        return self.groups * self.depth, self.pixels
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.groups * self.rows, self.pixels
-
-    @property
-    def flops(self) -> int:
-        return self.groups * self.rows * self.depth * self.pixels
-
-    @property
-    def params(self) -> int:
-        return self.groups * self.rows * (self.depth + 1)
 
     @property
     def family(self) -> str:
@@ -509,10 +506,6 @@ class GemmInt8(Kernel):
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
         sizes = (octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups))
         return (*sizes, waste(self.pixels, lanes), float(has_residual))
-
-    @property
-    def _remark(self) -> str:
-        return _groups(self.groups)
 
 
 @dataclass(frozen=True)
@@ -529,125 +522,45 @@ class GemmInt8Float(Gemm):
 
 
 @dataclass(frozen=True)
-class DepthwiseInt8(Kernel):
+class DepthwiseInt8(_Filter):
     """As `Depthwise`, of bytes."""
-
-    channels: int
-    window: Window
 
     kernel = "depthwise_int8"
     element = 1
-    may_read: ClassVar[tuple[str, ...]] = ("residual",)
     weights = ("weights", "fill", "ends")
-
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        return self.channels, *self.window.in_plane
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.channels, *self.window.out_plane
-
-    @property
-    def flops(self) -> int:
-        return self.channels * self.window.taps * self.window.pixels
-
-    @property
-    def params(self) -> int:
-        return self.channels * (self.window.taps + 1)
-
-    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
-        w = self.window
-        sizes = (octaves(w.pixels), octaves(self.channels), octaves(w.taps), octaves(w.stride_y))
-        return (*sizes, waste(w.out_width, lanes), float(has_residual))
-
-    @property
-    def _between(self) -> str:
-        return f" {_times(self.window.kernel)}"
 
 
 @dataclass(frozen=True)
-class ConvolutionInt8(Kernel):
+class ConvolutionInt8(_Convolved):
     """As `Convolution`, of bytes."""
 
-    groups: int
-    rows: int
-    in_channels: int
-    window: Window
+    groups: int = 1
 
     kernel = "convolution_int8"
     element = 1
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
     weights = ("weights", "fill", "ends")
 
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        return self.groups * self.in_channels, *self.window.in_plane
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.groups * self.rows, *self.window.out_plane
-
-    @property
-    def depth(self) -> int:
-        """Operands of the GEMM of one group."""
-        return self.in_channels * self.window.taps
-
-    @property
-    def flops(self) -> int:
-        return self.groups * self.rows * self.depth * self.window.pixels
-
-    @property
-    def params(self) -> int:
-        return self.groups * self.rows * (self.depth + 1)
-
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
-        w = self.window
-        sizes = (octaves(w.pixels), octaves(self.in_channels), octaves(self.rows), octaves(self.groups))
-        return (*sizes, octaves(w.taps), octaves(w.stride_y), octaves(w.out_width), float(has_residual))
-
-    @property
-    def _between(self) -> str:
-        return f" {_times(self.window.kernel)}"
-
-    @property
-    def _remark(self) -> str:
-        return _groups(self.groups)
+        return (*self._octaves, float(has_residual))
 
 
 @dataclass(frozen=True)
-class MaxPoolInt8(Kernel):
+class MaxPoolInt8(_Windowed):
     """Maximum of sliding windows of bytes."""
-
-    channels: int
-    window: Window
 
     kernel = "max_pool_int8"
     element = 1
-
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        return self.channels, *self.window.in_plane
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.channels, *self.window.out_plane
 
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
         w = self.window
         return octaves(math.prod(w.in_plane)), octaves(w.pixels), octaves(self.channels), octaves(w.taps)
 
-    @property
-    def _between(self) -> str:
-        return f" {_times(self.window.kernel)}"
-
 
 @dataclass(frozen=True)
-class Pool(Kernel):
+class Pool(_Windowed):
     """Maximum or average of sliding or adaptive windows."""
 
-    channels: int
-    window: Window
     pooling: Pooling
     count_padding: bool
     activation: Activation
@@ -658,14 +571,6 @@ class Pool(Kernel):
 
     kernel = "pool"
     takes_input = True
-
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        return self.channels, *self.window.in_plane
-
-    @property
-    def out_shape(self) -> tuple[int, ...]:
-        return self.channels, *self.window.out_plane
 
     @property
     def _is_adaptive(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from shufflekit.cost.counts import LayerCount
 from shufflekit.device import load_device
 from shufflekit.plan.program import Step
@@ -29,8 +27,7 @@ def profile_engine(engine: Engine, passes: int = _PASSES) -> MeasuredProfile:
         >>> [(layer.operator, layer.category) for layer in p.layers]
         [('gather', 'data movement'), ('gemm', 'convolution'), ('gather', 'data movement')]
     """
-    random = np.random.default_rng(0)
-    inputs = [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in engine.inputs]
+    inputs = engine.noise()
     whole = measure_latency(lambda: engine(*inputs))
     times = [summarize(of_step) for of_step in (1e3 * engine.time_steps(passes)).T.tolist()]
     device, program = load_device(), engine.program

@@ -68,9 +68,7 @@ def steps_of(found: Study, rounded: Mapping[str, Rounded]) -> list[Node]:
 
 
 def _copied(graph: Graph) -> Builder:
-    builder = Builder()
-    builder.inputs, builder.values = list(graph.inputs), dict(graph.values)
-    builder.constants, builder.grids = dict(graph.constants), dict(graph.grids)
+    builder = Builder(graph)
     for node in graph.nodes:
         builder.add(node)
     return builder

@@ -42,9 +42,7 @@ class Planes:
 
 def opened(graph: Graph) -> Graph:
     """The graph with activations that no product in bytes ends with as nodes of their own."""
-    builder = Builder()
-    builder.inputs, builder.values = list(graph.inputs), dict(graph.values)
-    builder.constants, builder.grids = dict(graph.constants), dict(graph.grids)
+    builder = Builder(graph)
     for node in graph.nodes:
         if node.activation is None or isinstance(node.activation, _ENDINGS) or not is_product(node, graph):
             builder.add(node)

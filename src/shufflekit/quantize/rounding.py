@@ -133,10 +133,8 @@ def quantized_graph(found: Study, weights: Mapping[str, Rounded], biases: Mappin
         weights: by the name of the product; every other one stays in float32.
         biases: that take the place of a product's own.
     """
-    graph, builder = found.graph, Builder()
+    graph, builder = found.graph, Builder(found.graph)
     wanted = in_bytes(graph, weights)
-    builder.inputs, builder.values = list(graph.inputs), dict(graph.values)
-    builder.constants, builder.grids = dict(graph.constants), dict(graph.grids)
     names: dict[str, str] = {}
     for name in graph.inputs:
         _put_grid(builder, found, name, wanted, names)

@@ -162,10 +162,14 @@ class Engine:
         """
         if not _is_whole(repeats) or repeats < 1:
             raise UsageError(f"repeats: must be 1 or more, found {repeats!r}")
-        random = np.random.default_rng(0)
-        inputs = [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in self._inputs]
+        inputs = self.noise()
         self._native.profile(inputs, 3)  # caches and clocks settle
         return np.array(self._native.profile(inputs, repeats))
+
+    def noise(self) -> list[NDArray[np.float32]]:
+        """Random numbers for each input, of one image, to time it with; the same each time."""
+        random = np.random.default_rng(0)
+        return [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in self._inputs]
 
     def save(self, path: str | Path) -> None:
         """Writes the plan to a file, all of it or nothing; `load` reads it back.

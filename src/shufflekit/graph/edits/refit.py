@@ -147,10 +147,7 @@ def _with_names(graph: Graph, outputs: tuple[str, ...]) -> Graph:
     def named(name: str) -> str:
         return names.get(name, name)
 
-    made = Builder()
-    for name in graph.inputs:
-        made.input(name, graph.values[name].shape)
-    made.constants, made.grids = dict(graph.constants), dict(graph.grids)
+    made = Builder(graph)
     for node in graph.nodes:
         residual = named(node.residual) if node.residual else ""
         made.add(replace(node, inputs=tuple(map(named, node.inputs)), output=named(node.output), residual=residual))

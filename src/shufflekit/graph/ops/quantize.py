@@ -12,6 +12,12 @@ from shufflekit.graph.operator import Array, Category, Operator, RefusedError, S
 LEAST, MOST = 0, 255  # of a byte
 
 
+def byte_of(x: Array, scale: Array, zero_point: Array) -> Array:
+    """The byte that stands for each number, as a float; the least one for NaN."""
+    found: Array = np.fmin(np.fmax(np.rint(x / scale) + zero_point, LEAST), MOST)
+    return found
+
+
 @dataclass(frozen=True)
 class FakeQuantize(Operator):
     """The nearest of 256 evenly spaced numbers, halves to the even one: what is left of x in an unsigned byte.
@@ -51,8 +57,7 @@ class FakeQuantize(Operator):
 
     def reference(self, x: Array) -> Array:
         scale, zero_point = (self._along(np.asarray(each, x.dtype), x.ndim) for each in (self.scale, self.zero_point))
-        q = np.fmin(np.fmax(np.rint(x / scale) + zero_point, x.dtype.type(LEAST)), x.dtype.type(MOST))
-        y: Array = scale * (q - zero_point)
+        y: Array = scale * (byte_of(x, scale, zero_point) - zero_point)
         return y
 
     def _along(self, numbers: Array, rank: int) -> Array:

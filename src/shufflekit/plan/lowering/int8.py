@@ -12,7 +12,7 @@ from shufflekit.graph import Node
 from shufflekit.graph.ops import activations, pools
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
-from shufflekit.graph.ops.quantize import LEAST, MOST, FakeQuantize
+from shufflekit.graph.ops.quantize import MOST, FakeQuantize, byte_of
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan import views
 from shufflekit.plan.kernels import (
@@ -96,7 +96,7 @@ def _conv(lowering: Lowering, node: Node, conv: Conv) -> View | None:
     residual = _residual(lowering, node, len(out))
     if end is None or sums is None or residual is None:
         return None
-    step: Kernel = ConvolutionInt8(conv.groups, channels // conv.groups, weights.shape[1], window)
+    step: Kernel = ConvolutionInt8(channels // conv.groups, weights.shape[1], window, conv.groups)
     if conv.groups == channels == len(x.starts) and window.taps <= _MOST_TAPS:
         step = DepthwiseInt8(channels, window)
     flat = sums.weights.reshape(channels, -1)
@@ -141,7 +141,7 @@ def _activation(lowering: Lowering, node: Node, activation: activations.Activati
         return None
     numbers = grid.scale[:, None] * (np.arange(MOST + 1.0) - grid.zero_point[:, None])
     found = activation.reference(numbers[None])[0]
-    table = np.clip(np.rint(found / target.scale[:, None]) + target.zero_point[:, None], LEAST, MOST).astype(np.uint8)
+    table = byte_of(found, target.scale[:, None], target.zero_point[:, None]).astype(np.uint8)
     kernel = Lookup(len(x.starts), x.pixels)
     return lowering.emit_bytes(kernel, node.name, {"in": x.starts}, x.plane, {"table": table}, target)
 
@@ -168,9 +168,9 @@ def _end_of(lowering: Lowering, node: Node) -> _End | None:
     grid, activation = _grid_behind(lowering, node), node.activation
     if grid is None or not (activation is None or isinstance(activation, _BOUNDS)):
         return None
-    low, high = (activation.reference(np.array([side], np.float32)) if activation else side for side in (-np.inf, np.inf))
-    bytes_of = [np.clip(np.rint(side / grid.scale) + grid.zero_point, LEAST, MOST).astype(np.int32) for side in (low, high)]
-    return _End(grid, *bytes_of)
+    ends = (np.array([side], np.float32) for side in (-np.inf, np.inf))
+    low, high = (activation.reference(end) if activation else end for end in ends)
+    return _End(grid, *(byte_of(side, grid.scale, grid.zero_point).astype(np.int32) for side in (low, high)))
 
 
 class _Sums(NamedTuple):
