@@ -203,6 +203,15 @@ def test_a_constant_size_may_have_more_dimensions_than_what_is_spread(tmp_path: 
     check(of_nodes(*nodes, sizes=(3, 1, 5), s=[2, 1, 3, 6, 5]), 13, tmp_path)
 
 
+def test_which_pixels_a_smaller_map_has_is_said_from_opset_11_on(tmp_path: Path) -> None:
+    scales = np.array([1, 1, 0.5, 0.5], np.float32)
+    with pytest.raises(InputError, match="which pixels it takes where it makes a map smaller is not said before opset 11"):
+        loaded(model(of_nodes(node("Resize", ["x", "s"], mode="nearest"), s=scales), 10), tmp_path)
+    for opset in (11, 13):
+        case = of_nodes(node("Resize", ["x", "r", "s"], mode="nearest"), r=np.zeros(0, np.float32), s=scales)
+        check(case, opset, tmp_path, by_runtime=True)
+
+
 def test_arithmetic_of_tensors_that_count_images_first_is_one_node(tmp_path: Path) -> None:
     """In a file of one image too, where sizes may meet otherwise."""
     nodes = [node("GlobalMaxPool", ["x"], ["p"]), node("Mul", ["x", "p"], ["m"]), node("Add", ["w", "m"])]
@@ -343,6 +352,7 @@ A, B = node("Relu", ["b"], ["a"], name="one"), node("Add", ["a", "x"], ["b"], na
         ([node("Gather", ["x", "far"], axis=1, name="one")], "Gather (in one): indices must be less than 3, found 9"),
         ([node("MaxPool", ["x"], ["y", "z"], kernel_shape=[1, 1], name="one"), node("Add", ["z", "y"], ["u"])], ""),
         ([node("Identity", ["w"], ["y"])], "output y: dimension 0 of a constant must count"),
+        ([node("Identity", ["five"], ["y"])], "output y: must be of floats, and dimension 0 count the images"),
         ([node("ConstantOfShape", ["five"], ["c"], name="one"), node("Add", ["x", "c"])], ""),
         ([node("ConstantOfShape", ["huge"], ["c"], name="a"), node("Add", ["x", "c"])], "ConstantOfShape (in a): a constant"),
         ([node("Expand", ["w", "huge"], ["c"], name="one"), node("Add", ["x", "c"])], "Expand (in one): "),

@@ -83,6 +83,11 @@ TRANSLATED = {
     "rolled": lambda x: x.roll((1, -2), (-1, 2)) + x.roll(1, 1),
     "stacked": lambda x: torch.stack([x, x * 2], -1).flatten(3),
     "attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x) + F.scaled_dot_product_attention(x, x, x, scale=0.3),
+    "attention with a mask": lambda x: (
+        F.scaled_dot_product_attention(x, x, x, MAP @ MAP.T / 900)
+        + F.scaled_dot_product_attention(x, x, x, (MAP @ MAP.T).triu() > 0)
+        + F.scaled_dot_product_attention(x, x, x, is_causal=True)
+    ),
     "products with a constant": lambda x: (x @ MAP.T).sum((2, 3)) + (MAP.T @ x)[:, :, 1].sum(2),
     "shrunk": lambda x: F.hardshrink(x, 0.3),
     "unpooled": lambda x: F.max_unpool2d(*F.max_pool2d(x.clamp(-0.1, 0.1), (2, 5), return_indices=True), (2, 5)),

@@ -598,7 +598,7 @@ def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Node
             return Nodes(steps, images)
         constant = (a if b is None else b).numpy()  # type: ignore[union-attr]
         name, x = call.place(second if b is None else first)
-        if constant.ndim != 2 or len(x.sizes) < 2:
+        if constant.ndim != 2:
             raise RefusedError(f"a constant must be a matrix, found {constant.shape}")
         if a is None:
             x.stored_dim(len(x.sizes) - 1)
