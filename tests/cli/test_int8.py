@@ -210,3 +210,31 @@ def test_a_detector_takes_its_photos(data, tmp_path, capsys) -> None:
     engine = sk.load(tmp_path / "net.plan")
     assert engine.quantization is not None
     assert engine.program.info["detection"]
+
+
+@pytest.mark.parametrize("more", [(), ("--layout", "NCHW")])
+def test_a_plan_that_takes_bytes_is_used_as_any_other(data, tmp_path, capsys, more) -> None:
+    plan, usual = tmp_path / "net.plan", tmp_path / "usual.plan"
+    assert run(data, plan, "--input", "uint8", *more, "--data", str(data), "--verify") == 0
+    assert "top1 100.00 % in float32, 100.00 % in int8, of 20 images" in capsys.readouterr().out
+    assert sk.load(plan).program.steps[0].kernel == "unpack"
+    compile_floats = ["compile", "tests.cli.test_int8:two", "-o"]
+    assert main([*compile_floats, str(usual)]) == 0
+    assert main([*compile_floats, str(plan), "--input", "uint8", *more, "--verify"]) == 0
+    assert sk.load(plan).program.steps[0].kernel == "unpack_float"
+    capsys.readouterr()
+    for command in (["predict", str(data / "dark" / "0.png"), "--model", "PLAN"], ["evaluate", "PLAN", "--data", str(data)]):
+        said = []
+        for each in (usual, plan):
+            assert main([str(each) if word == "PLAN" else word for word in command]) == 0
+            said.append(capsys.readouterr().out.replace(str(each), "PLAN"))
+        assert said[0] == said[1]
+
+
+def test_flags_say_how_photos_go_in_and_the_plan_keeps_them(data, tmp_path, capsys) -> None:
+    more = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25", "--channel-order", "bgr"]
+    assert run(data, tmp_path / "net.plan", "--input", "uint8", *more) == 0
+    info = sk.load(tmp_path / "net.plan").program.info
+    assert (info["mean"], info["std"], info["channel_order"]) == ([0.5] * 3, [0.25] * 3, "bgr")
+    assert run(data, tmp_path / "other.plan", "--layout", "NHWC") == 2
+    assert "layout: is that of photos" in capsys.readouterr().err

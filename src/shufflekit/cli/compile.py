@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import Parameter
 
 from shufflekit.cli._int8 import calibration, right_about
 from shufflekit.cli._model import NETWORK, Model, read_model
-from shufflekit.cli._onnx import compile_onnx
+from shufflekit.cli._onnx import compile_onnx, given_preparation
 from shufflekit.cli._output import notice, print_json, progress, stdout
 from shufflekit.cli._shapes import shapes
 from shufflekit.compiling import difference_to
@@ -41,6 +41,11 @@ def compile(  # noqa: A001
     threads: int = 1,
     weights: str | None = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
+    input: Literal["float32", "uint8"] = "float32",  # noqa: A002
+    layout: Literal["NHWC", "NCHW"] | None = None,
+    mean: str | None = None,
+    std: str | None = None,
+    channel_order: Literal["rgb", "bgr", "grey"] | None = None,
     int8: Annotated[bool, Parameter(negative="")] = False,
     calib: Path | None = None,
     calib_images: int = _CALIB_IMAGES,
@@ -69,6 +74,13 @@ def compile(  # noqa: A001
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         verify: compare with PyTorch, an ONNX file with ONNX Runtime, on random images first, before steps are rounded; a plan
             that differs is not written, and the exit code is 1.
+        input: float32, prepared, or uint8: photos of the right size as decoders give them, RGB or grey, which the plan's first
+            step normalises as the weights expect.
+        layout: of such photos: NHWC, the default, or NCHW.
+        mean: of each channel that the network takes, for pixels in 0..1, as in 0.485,0.456,0.406, in place of what its weights
+            say; kept in the plan.
+        std: likewise.
+        channel_order: in which it takes the channels of a photo, likewise.
         int8: let steps compute on bytes, whose ranges are learnt from photos.
         calib: the photos, prepared as the network's weights expect: a folder of them or of class folders, Parquet files or
             WebDataset shards; labels are not used.
@@ -95,11 +107,14 @@ def compile(  # noqa: A001
     _refuse_photos(out, calib, data)
     sizes = shapes(shape)
     source = read_model(model, "compile", (*NETWORK, "onnx"), weights)
-    make, expected = _of_torch(source, sizes, threads, out) if source.is_network else _of_onnx(source, sizes, threads, out)
+    given = given_preparation(mean, std, channel_order, None)
+    make, expected = (_of_torch if source.is_network else _of_onnx)(source, sizes, threads, out, given)
+    make = partial(make, input=input, layout=layout)
     engine = _tuned(make, tune and not int8)
+    exact = make(input="float32", layout=None) if verify and input == "uint8" else engine  # what PyTorch can be given too
     if "batch" in engine.program.info:
         notice(f"{model}: {engine.program.info['batch']}")
-    found = _compared(engine, expected, model, "PyTorch" if source.is_network else "ONNX Runtime") if verify else None
+    found = _compared(exact, expected, model, "PyTorch" if source.is_network else "ONNX Runtime") if verify else None
     if found is not None and not found.is_right:
         notice(f"{out}: not written: {found.fault}")
         _print(engine, None, found, [], explain, json)
@@ -226,7 +241,7 @@ def _tuned(make: Callable[..., Engine], tune: bool, **rounding: Any) -> Engine:
 _Makes = tuple[Callable[..., "Engine"], Callable[..., "list[Array]"]]
 
 
-def _of_torch(source: Model, shape: Shapes | None, threads: int, out: Path) -> _Makes:
+def _of_torch(source: Model, shape: Shapes | None, threads: int, out: Path, given: Mapping[str, Any]) -> _Makes:
     """What compiles a network of PyTorch's, and what PyTorch computes with it."""
     from shufflekit.classify.inputs import input_shape
     from shufflekit.cli._networks import input_files
@@ -236,10 +251,10 @@ def _of_torch(source: Model, shape: Shapes | None, threads: int, out: Path) -> _
     network = source.network()
     refuse_overwrite(out, input_files(source.text, source.weights))
     sizes = shape or input_shape(network)
-    return partial(compile_network, network, sizes, threads), lambda *x: outputs_of(network, *x)
+    return partial(compile_network, network, sizes, threads, info=given), lambda *x: outputs_of(network, *x)
 
 
-def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path) -> _Makes:
+def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path, given: Mapping[str, Any]) -> _Makes:
     """What compiles an ONNX file, and what ONNX Runtime computes with it, image by image."""
     model = str(source.text)
     refuse_overwrite(out, [model])
@@ -252,7 +267,7 @@ def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path) -> _M
         singles = [run(*(x[number : number + 1] for x in inputs)) for number in range(len(inputs[0]))]
         return [np.concatenate(each) for each in zip(*singles)]
 
-    return partial(compile_onnx, model, shape, threads), expected
+    return partial(compile_onnx, model, shape, threads, given), expected
 
 
 def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict[str, Any]:
@@ -261,7 +276,7 @@ def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict
         "file": str(out) if out else None,
         "name": program.name,
         "input_shape": program.input_shape if len(program.inputs) == 1 else None,
-        "inputs": [{"name": each.name, "shape": each.shape} for each in program.inputs],
+        "inputs": [{"name": each.name, "type": each.type, "shape": each.shape} for each in program.inputs],
         "outputs": [{"name": output.name, "shape": output.shape} for output in program.outputs],
         "flops": program.flops,
         "arena_bytes": program.arena,
