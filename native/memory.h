@@ -27,7 +27,11 @@ class Memory {
         start_.reset(static_cast<T*>(std::aligned_alloc(border, bytes)));
         if (!start_) fail_out_of_memory();
 #ifdef __linux__
-        if (border == huge) madvise(start_.get(), bytes, MADV_HUGEPAGE);
+        if (border == huge) {
+            madvise(start_.get(), bytes, MADV_HUGEPAGE);
+            // What the C library held already has small pages, which stay as they are until they are given back.
+            madvise(start_.get(), bytes, MADV_DONTNEED);
+        }
 #endif
         std::memset(start_.get(), 0, bytes);
     }
