@@ -172,6 +172,12 @@ def test_sizes_are_folded_by_the_references(tmp_path: Path) -> None:
             *(node("Less", ["w", "half"], ["a"]), node("Greater", ["half", "w"], ["b"]), node("Not", ["b"], ["d"])),
             *(node("Xor", ["a", "d"], ["e"]), node("Cast", ["e"], ["c"], to=TensorProto.FLOAT)),
         ],
+        [
+            *(node("Constant", [], ["a"], value_float=0.25), node("Constant", [], ["b"], value_floats=[1.5, -2.0])),
+            *(node("Constant", [], ["d"], value_int=7), node("Constant", [], ["e"], value_ints=[2, 3])),
+            *(node("Div", ["d", "e"], ["f"]), node("Cast", ["f"], ["g"], to=TensorProto.FLOAT)),
+            *(node("Mul", ["a", "b"], ["h"]), node("Sub", ["h", "g"], ["c"])),
+        ],
     ],
 )
 def test_constants_are_folded_as_the_reference_does(made: list[Any], tmp_path: Path) -> None:
@@ -180,6 +186,28 @@ def test_constants_are_folded_as_the_reference_does(made: list[Any], tmp_path: P
     read = {name for each in made for name in each.input}
     used = {name: each for name, each in constants.items() if name in read}
     check(Case((3, 5, 2), [*made, node("Add", ["x", "c"])], used), 15, tmp_path)
+
+
+def test_a_norm_without_axes_is_of_each_channel_of_all_images(tmp_path: Path) -> None:
+    """So that only a file of one image can have it."""
+    case = of_nodes(node("MeanVarianceNormalization"))
+    x = np.random.default_rng(0).standard_normal((3, 3, 6, 5)).astype(np.float32)
+    expected = (x - x.mean((2, 3), keepdims=True)) / x.std((2, 3), keepdims=True)
+    np.testing.assert_allclose(interpret(loaded(model(case, 13, 1), tmp_path).graph, x)[0], expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="dimension 0 counts the images of the batch"):
+        loaded(model(case, 13), tmp_path)
+
+
+def test_a_constant_size_may_have_more_dimensions_than_what_is_spread(tmp_path: Path) -> None:
+    nodes = [node("Expand", ["x", "s"], ["e"]), node("ReduceMean", ["e"], axes=[0, 2], keepdims=0)]
+    check(of_nodes(*nodes, sizes=(3, 1, 5), s=[2, 1, 3, 6, 5]), 13, tmp_path)
+
+
+def test_arithmetic_of_tensors_that_count_images_first_is_one_node(tmp_path: Path) -> None:
+    """In a file of one image too, where sizes may meet otherwise."""
+    nodes = [node("GlobalMaxPool", ["x"], ["p"]), node("Mul", ["x", "p"], ["m"]), node("Add", ["w", "m"])]
+    graph = loaded(model(of_nodes(*nodes, w=WEIGHT[:1, :, :1, :1]), 13, 1), tmp_path).graph
+    assert [each.op for each in graph.nodes] == ["adaptive_max_pool", "mul", "add"]
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -321,6 +349,14 @@ A, B = node("Relu", ["b"], ["a"], name="one"), node("Add", ["a", "x"], ["b"], na
         ([node("Reshape", ["x", "huge"], name="one")], "Reshape (in one): (1, 3, 6, 5) cannot become"),
         ([node("Crop", border=[0, -1, 0, 0], name="one")], "Crop (in one): border must be four numbers, and scale two, found"),
         ([node("If", ["flag"], ["y"], name="one")], "operator If (in one) is not supported"),
+        (
+            [node("Constant", [], ["c"], value=helper.make_tensor("t", TensorProto.STRING, [1], [b"a"]))],
+            "node 0: value: must be of numbers and of sizes of 0 or more, found string of (1,)",
+        ),
+        (
+            [node("Constant", [], ["c"], value=TensorProto(dims=[-1], data_type=TensorProto.FLOAT))],
+            "node 0: value: must be of numbers and of sizes of 0 or more, found float of (-1,)",
+        ),
     ],
 )  # fmt: skip
 def test_a_hostile_file_is_one_line(nodes: list[Any], message: str, tmp_path: Path) -> None:

@@ -91,6 +91,12 @@ def test_padding_of_vectors_and_of_maps_with_one_side() -> None:
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("sides", [(0, 0, 0, 0, 1, 2), (0, 0, 0, 0, 1, 2, 3, 0), (1, 0, 0, 2, 0, 3, 1, 1)])
+def test_padding_of_planes_in_two_dimensions(sides: tuple[int, ...]) -> None:
+    network, x = Of(lambda x: F.pad(x.relu().unflatten(1, (2, 4)), sides, value=-1.0)), torch.randn(2, 8, 6, 5)
+    np.testing.assert_allclose(sk.compile(network, (1, 8, 6, 5))(x.numpy()), network(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_one_sided_padding_counts_in_an_average() -> None:
     network = nn.Sequential(nn.ZeroPad2d((0, 1, 1, 0)), nn.AvgPool2d(3, 2), nn.AvgPool2d(3, 2, 1, ceil_mode=True))
     for size in (8, 11, 23):
