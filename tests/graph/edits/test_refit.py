@@ -5,7 +5,7 @@ import pytest
 
 from shufflekit.graph.edits.refit import refit
 from shufflekit.graph.operator import RefusedError
-from shufflekit.graph.ops.activations import Relu, Silu
+from shufflekit.graph.ops.activations import PRelu, Relu, Silu
 from shufflekit.graph.ops.arithmetic import Add, Mul
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
@@ -22,12 +22,13 @@ def test_one_of_two_maps_in_their_place_is_followed_to_the_end() -> None:
     a, b = made.conv("x", 4), made.conv("x", 8)
     whole = made.node(Concat(1), a, b)
     normed = made.node(BatchNorm(), whole, *(made.random.uniform(0.5, 1.5, 12) for _ in range(4)))
-    deep = made.conv(normed, 24, 12, 3)
+    bent = made.node(PRelu(tuple(np.linspace(0.1, 0.5, 12))), normed)
+    deep = made.conv(bent, 24, 12, 3)
     scaled = made.node(Mul(), deep, made.normal(24, 1, 1))
     pooled = made.node(Mean((2, 3)), scaled)
     graph = made.builder.graph([made.node(Linear(), pooled, made.normal(5, 24), made.normal(5))])
     found = refit(graph, instead={whole: a})
-    assert [node.output for node in found.nodes] == [a, normed, deep, scaled, pooled, graph.outputs[0]]
+    assert [node.output for node in found.nodes] == [a, normed, bent, deep, scaled, pooled, graph.outputs[0]]
     assert [found.values[name].sizes[0] for name in (normed, deep, pooled)] == [4, 8, 8]
     check(found)
     wider = refit(graph, instead={whole: a}, widths={a: 12})

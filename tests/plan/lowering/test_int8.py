@@ -220,12 +220,13 @@ def test_what_bytes_do_not_have_is_computed_in_floats(why, kernel, groups) -> No
     if why == "sums too large":
         net.constants[net.nodes[y].inputs[2]] += np.float32(1e6)
     z = net.grid(y, 0.02)
-    graph = net.graph([z, y])
+    graph = net.graph([z, y] if why == "two readers" else [z])
     program = build(graph)
     assert not {"gemm_int8", "gemm_int8_float", "convolution_int8", "depthwise_int8"} & {step.kernel for step in program.steps}
     x = np.random.default_rng(1).standard_normal((2, 8, 6, 6)).astype(np.float32)
     step = max(net.nodes[z].operator.scale)
-    for one, other in zip(Engine(program.to_bytes())(x), interpret(graph, x)):
+    found = Engine(program.to_bytes())(x)
+    for one, other in zip(found if isinstance(found, list) else [found], interpret(graph, x), strict=True):
         assert np.abs(one - other).max() < 1.01 * step + 1e-4 + 1e-6 * np.abs(other).max()
 
 
