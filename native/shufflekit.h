@@ -38,7 +38,7 @@ const char *shufflekit_instruction_set(const shufflekit_engine *engine);
 /* What was kept beside the network, as JSON: preprocessing, class names. */
 const char *shufflekit_info(const shufflekit_engine *engine);
 
-typedef enum { SHUFFLEKIT_FLOAT32 = 0 } shufflekit_type;
+typedef enum { SHUFFLEKIT_FLOAT32 = 0, SHUFFLEKIT_UINT8 = 1 } shufflekit_type; /* uint8: the bytes of a photo, RGB or grey */
 
 #define SHUFFLEKIT_ANY (-1)
 

@@ -18,6 +18,7 @@ from shufflekit.graph import BATCH, Builder, Graph, Node, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.operator import Operator
 from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, MaxPool, Relu, Reshape, Silu, Suppress
+from shufflekit.graph.photos import taking_photos
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
 from shufflekit.plan.kernels import KERNELS
@@ -149,6 +150,17 @@ def suppressed() -> Graph:
     return builder.graph([builder.add(Node(Suppress(3, 0.5, 0.1), "y", "", inputs, "y"))])
 
 
+def of_photos() -> Iterator[Program]:
+    """A convolution of bytes, and one of floats, of photos in either order."""
+    random = np.random.default_rng(0)
+    for name, grid in (("photos", np.ones(1)), ("photos_float", None)):
+        builder = Builder()
+        x = builder.input("x", (BATCH, 3, 7, 6))
+        w = builder.constant("w", random.integers(-128, 128, (4, 3, 3, 3)), grid)
+        graph = builder.graph([builder.add(Node(Conv(), "conv", "", (x, w), "y"))])
+        yield build(taking_photos(graph, np.ones(3), np.full(3, -100.5), (2, 1, 0), name == "photos", False), name)
+
+
 def roomy(program: Program) -> Program:
     """With an arena, tables and weights that changed sizes and offsets still fit into."""
     random = np.random.default_rng(0)
@@ -168,6 +180,7 @@ def programs() -> Iterator[Program]:
             yield build(simplify(capture(network.eval(), shape)), name)
     yield build(in_bytes(), "bytes")
     yield build(suppressed(), "suppressed")
+    yield from of_photos()
     graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
     for variant in [each.name for each in choose.variants_of("convolution")]:
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))

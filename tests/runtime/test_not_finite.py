@@ -76,7 +76,7 @@ class Moments(nn.Module):
 
 def is_of_bytes(kind: type[Kernel]) -> bool:
     """Bytes are numbers; what NaN becomes on the way there, tests/plan/lowering/test_int8.py says."""
-    return kind.element == 1 or kind.kernel in ("dequantize", "gemm_int8_float")
+    return kind.element == 1 or kind.kernel in ("dequantize", "gemm_int8_float", "unpack_float")
 
 
 def resized(**how: object) -> Of:

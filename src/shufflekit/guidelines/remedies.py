@@ -12,7 +12,7 @@ from shufflekit.errors import UsageError
 from shufflekit.graph import Graph
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
-from shufflekit.guidelines.edits import Edit
+from shufflekit.guidelines.edits.edit import Edit
 from shufflekit.guidelines.record import Remedy, Untried
 from shufflekit.profiling.difference import Difference, measure_difference
 

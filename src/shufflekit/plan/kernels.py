@@ -645,6 +645,32 @@ class Dequantize(_Plain):
 
 
 @dataclass(frozen=True)
+class Unpack(_Plain):
+    """The bytes of photos to planes of bytes; `step` is the bytes from a pixel to the next."""
+
+    step: int
+
+    kernel = "unpack"
+    element = 1
+    takes_input = True
+
+
+@dataclass(frozen=True)
+class UnpackFloat(_Plain):
+    """Likewise to floats, by a factor and a summand for each plane."""
+
+    step: int
+
+    kernel = "unpack_float"
+    weights = ("scale", "shift")
+    takes_input = True
+
+    @property
+    def params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True)
 class Lookup(_Plain):
     """An activation of bytes: a table for each plane."""
 
@@ -1199,7 +1225,18 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
         *(TopK, Pick, Suppress, GridSample, Unary),
-        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8),
+        *(
+            Quantize,
+            Dequantize,
+            Unpack,
+            UnpackFloat,
+            Lookup,
+            GemmInt8,
+            GemmInt8Float,
+            ConvolutionInt8,
+            DepthwiseInt8,
+            MaxPoolInt8,
+        ),
     )
 }
 

@@ -225,8 +225,8 @@ class _Reader:
                 return
             kind = _kind_of_moved(node, found)
             results = self._computed(node, found) if depends else self._folded(node, found)
-            if len(results) < len([name for name in node.outputs if name in wanted]):
-                raise RefusedError(f"only its first output can be used, and {node.outputs[-1]} is")
+            if more := [name for name in node.outputs[len(results) :] if name in wanted]:
+                raise RefusedError(f"only its first output can be used, and {more[0]} is")
             self.tensors |= dict(zip(node.outputs, [_of_kind(each, kind) for each in results]))
         except OneImageError:
             self.holds_for_one = True

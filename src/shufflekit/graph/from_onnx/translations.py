@@ -479,7 +479,7 @@ def _layer_norm(call: Call) -> Operand:
 def _mean_variance_norm(call: Call) -> Operand:
     """Each number less the mean, by the deviation, over axes."""
     x = call.operand("X")
-    axes = [dimension(axis, len(call.shapes(x)[0])) for axis in call["axes"] or (0, 2, 3)]
+    axes = [dimension(axis, len(call.shapes(x)[0])) for axis in call["axes"]]
     x, dims = call.along(x, *axes)
     one = (1,) * len(call.stored(x))
     return call.like(x, Normalize(tuple(sorted(dims)), 1e-9), np.ones(one, np.float32), np.zeros(one, np.float32))

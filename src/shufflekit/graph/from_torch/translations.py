@@ -290,13 +290,7 @@ _Reduction = type[Mean | Sum | Amax | Amin | Prod]
 
 def _reduction(kind: _Reduction) -> Callable[[Call], Nodes]:
     """Over some dimensions, or over all."""
-
-    def translate(call: Call) -> Nodes:
-        if call.has("dtype") and call["dtype"] not in (None, torch.float32):
-            raise RefusedError(f"dtype must be float32, found {call['dtype']}")
-        return _reduced(call, kind)
-
-    return translate
+    return lambda call: _reduced(call, kind)
 
 
 def _reduced(call: Call, kind: Callable[[tuple[int, ...], bool], Operator], *before: Step) -> Nodes:
@@ -603,7 +597,7 @@ def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Node
             return Nodes(steps, images)
         constant = (a if b is None else b).numpy()  # type: ignore[union-attr]
         name, x = call.place(second if b is None else first)
-        if constant.ndim != 2 or len(x.sizes) < 2:
+        if constant.ndim != 2:
             raise RefusedError(f"a constant must be a matrix, found {constant.shape}")
         if a is None:
             x.stored_dim(len(x.sizes) - 1)

@@ -221,7 +221,7 @@ class Elu(Activation):
     alpha: float = 1.0
 
     def reference(self, x: Array) -> Array:
-        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
 
 
 @dataclass(frozen=True)
