@@ -72,6 +72,10 @@ def test_a_variant_goes_by_the_price_among_those_that_take_the_step() -> None:
     for variant in ("rows", "winograd2", "winograd4", "patches", "any"):
         assert chosen(wide, only(variant)) == [("convolution", variant)]
     assert chosen(narrow, only("rows")) != [("convolution", "rows")]
+    strided = graph_of(nn.Conv2d(3, 8, 3, 2, 1), 16)
+    for variant in ("winograd2_stride2", "winograd4_stride2"):
+        assert chosen(strided, only(variant)) == [("convolution", variant)]
+        assert chosen(wide, only(variant)) != [("convolution", variant)]
 
 
 @pytest.mark.parametrize(
