@@ -11,7 +11,8 @@ const RELAXED = new Uint8Array([
 
 const isNode = typeof process === "object" && Boolean(process.versions?.node);
 
-let modules = {};
+const modules = {};
+let lists;
 
 /** The best instruction set that runs here. */
 export function bestSet() {
@@ -26,8 +27,15 @@ export function moduleFor(set, fail) {
 }
 
 /** A file of ../wasm. */
-export async function built(name) {
+async function built(name) {
   return read(new URL(`../wasm/${name}`, import.meta.url));
+}
+
+/** What classes are called that a plan names, or refers to as a list of ours; none where nobody said. */
+export async function namesOf(classes) {
+  if (typeof classes !== "string") return (classes ?? []).map(String);
+  lists ??= built("names.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+  return (await lists)[classes] ?? [];
 }
 
 /** A plan's bytes: those given, or those of an address. */
