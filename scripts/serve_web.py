@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import socket
 import ssl
 import subprocess
@@ -33,8 +34,17 @@ class Handler(SimpleHTTPRequestHandler):
     def end_headers(self) -> None:
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Cache-Control", "no-store")
         super().end_headers()
+
+    def list_directory(self, path: str) -> None:  # type: ignore[override]
+        """Answers with the names of its plans, as JSON."""
+        content = json.dumps(sorted(file.name for file in Path(path).glob("*.plan"))).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_request(self, *_: object) -> None:
         """Says nothing of what goes well."""

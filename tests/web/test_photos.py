@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 import shufflekit as sk
 from shufflekit.classify.classifier import engine_classifier
+from shufflekit.data.preprocess import Preprocessing
 from shufflekit.detect.create import create_detector
 from shufflekit.detect.runners import engine_detector
 from shufflekit.runtime import Engine
@@ -114,9 +114,7 @@ def test_an_image_of_the_inputs_size_goes_in_as_it_is(javascript: JavaScript, pl
 def engine_classifier_preparation(engine: Engine, cfg: dict[str, Any]) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
     if engine.inputs[0].type == "uint8":
         return lambda pixels: pixels[None]
-    preprocess = importlib.import_module("shufflekit.data.preprocess").Preprocessing.from_config(
-        {**cfg, "input_size": (3, 20, 24)}
-    )
+    preprocess = Preprocessing.from_config({**cfg, "input_size": (3, 20, 24)})
     scale, shift = preprocess.affine()
     return lambda pixels: (preprocess.planes(pixels.transpose(2, 0, 1)) * scale[:, None, None] + shift[:, None, None])[None]
 
