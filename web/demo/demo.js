@@ -7,7 +7,7 @@ const view = at("view").getContext("2d", { willReadFrequently: true });
 const COLOURS = ["#00a389", "#e4572e", "#2e86de", "#f0a202", "#9b5de5", "#d81159", "#3a7d44", "#6c757d"];
 const times = new Map(); // of each network's photos, ms
 
-let net, picture, stream;
+let net, title, picture, stream;
 
 /** Shows what went wrong, of whatever is awaited. */
 async function told(task) {
@@ -25,7 +25,7 @@ async function open(source, name) {
   net = await loadInWorker(source);
   const { shape } = net.inputs[0];
   at("network").textContent = `${name}: ${shape.join(" x ")} ${net.inputs[0].type}, ${net.instructionSet}`;
-  net.title = name;
+  title = name;
 }
 
 /** A photo's pixels, drawn at most 640 wide. */
@@ -39,13 +39,13 @@ function draw(source, width, height) {
 }
 
 async function look(source, width, height) {
-  const running = net;
+  const running = net, name = title;
   const image = draw(source, width, height);
   const begin = performance.now();
   const isDetector = Boolean(running.info.detection);
   const least = at("least").value / 100;
   const found = isDetector ? await running.detect(image, { least }) : await running.classify(image, { top: 5 });
-  note(running.title, performance.now() - begin);
+  note(name, performance.now() - begin);
   if (isDetector) found.forEach(box);
   list(found);
 }
@@ -73,9 +73,9 @@ function list(found) {
   );
 }
 
-function note(title, ms) {
-  const all = times.get(title) ?? [];
-  times.set(title, [...all.slice(-59), ms]);
+function note(network, ms) {
+  const all = times.get(network) ?? [];
+  times.set(network, [...all.slice(-59), ms]);
   at("ms").textContent = ms.toFixed(1);
   at("times").hidden = times.size < 2;
   at("times").tBodies[0].replaceChildren(
