@@ -52,6 +52,8 @@ from shufflekit.plan.kernels import (
     Resize,
     Resizing,
     Softmax,
+    Unpack,
+    UnpackFloat,
     Window,
 )
 from shufflekit.plan.program import BORDER, ELEMENTS, FORMAT, Program, Step, Tensor, plane_bytes
@@ -162,6 +164,8 @@ RECORDS: list[tuple[Kernel, dict[str, tuple[int, int]], tuple[int, int, float], 
     (Affine(8, 64, *END), {"in": (8, 64)}, (0, 16, 0), "affine", (3, 6), "8 -> 8, 64 pixels"),
     (Quantize(8, 64), {"in": (8, 64)}, (0, 16, 0), "quantize", (3, 6), "8 -> 8, 64 pixels"),
     (Dequantize(8, 64), {"in": (8, 64)}, (0, 16, 0), "dequantize", (3, 6), "8 -> 8, 64 pixels"),
+    (Unpack(3, 64, 4), {"in": (3, 64)}, (0, 0, 0), "unpack", (np.log2(3), 6), "3 -> 3, 64 pixels"),
+    (UnpackFloat(3, 64, 4), {"in": (3, 64)}, (0, 6, 0), "unpack_float", (np.log2(3), 6), "3 -> 3, 64 pixels"),
     (Lookup(8, 64), {"in": (8, 64)}, (0, 256 * 8, 0), "lookup", (3, 6), "8 -> 8, 64 pixels"),
     (LocalResponseNorm(8, 64, 5, 3, 1, 1), {"in": (8, 64)}, (0, 0, 0), "local_response_norm", (3, 6), "8 -> 8, 64 pixels"),
     (
