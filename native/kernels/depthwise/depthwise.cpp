@@ -149,17 +149,54 @@ void block_rows(const Depthwise& d, const float* scratch, int32_t channel, int64
     for (; start < d.window.out_width; start += vector_lanes) block<KY, SY, R, 1>(d, scratch, channel, y, start);
 }
 
-// Sums that wait for themselves are slow: of one vector's columns seven rows rather than four, where they come out even.
-template <int KY, int SY>
-void all_rows(const Depthwise& d, const float* scratch, int32_t channel) {
-    const bool narrow = d.window.out_width <= vector_lanes;
-    for (int64_t y = 0, left = d.window.out_height; left > 0;) {
+// KY rows by any columns at stride 1 of planes that fit into a vector with the padding before them: rows stay in registers, and move on
+// by a lane from one column of the window to the next. Nothing is copied: R + KY - 1 rows + R sums + KY taps = 27 of 32 at most.
+template <int KY, int R>
+void narrow_block(const Depthwise& d, int32_t channel, int64_t y) {
+    const Window& w = d.window;
+    const SomeLanes lanes(w.pad_x, w.pad_x + w.in_width);
+    const float* weight = d.weights + int64_t{channel} * KY * w.kernel_x;
+    const float* plane = d.in[channel] - w.pad_x;
+    vector rows[R + KY - 1], sums[R][1];
+#pragma GCC unroll 13
+    for (int i = 0; i < R + KY - 1; ++i) {
+        const int64_t row = y + i - w.pad_y;
+        rows[i] = row >= 0 && row < w.in_height ? lanes.load(plane + row * w.in_width) : vector{};
+    }
+#pragma GCC unroll 7
+    for (int r = 0; r < R; ++r) sums[r][0] = broadcast<vector>(d.bias[channel]);
+    for (int32_t j = 0; j < w.kernel_x; ++j, ++weight) {
+        vector taps[KY];
+#pragma GCC unroll 7
+        for (int i = 0; i < KY; ++i) taps[i] = broadcast<vector>(weight[i * w.kernel_x]);
+#pragma GCC unroll 13
+        for (int i = 0; i < R + KY - 1; ++i) {
+#pragma GCC unroll 7
+            for (int r = 0; r < R; ++r)
+                if (i - r >= 0 && i - r < KY) sums[r][0] += taps[i - r] * rows[i];
+            rows[i] = unshift_lanes(rows[i], vector{});
+        }
+    }
+    put_block<R, 1>(d, channel, y, 0, sums);
+}
+
+bool is_narrow(const Window& w) {
+    const bool is_plain = w.stride_y == 1 && w.stride_x == 1 && w.dilation_y == 1 && w.dilation_x == 1;
+    return is_plain && w.pad_x + w.in_width <= vector_lanes && w.out_width <= vector_lanes;
+}
+
+// Calls task<R>(y) for R rows of output from y on. Sums that wait for themselves are slow: of one vector's columns seven rows rather
+// than four, where they come out even.
+template <class Task>
+void each_rows(const Window& w, Task task) {
+    const bool narrow = w.out_width <= vector_lanes;
+    for (int64_t y = 0, left = w.out_height; left > 0;) {
         const int64_t rows = narrow && left >= 7 && (left % 7 == 0 || left % 4 == 3) ? 7 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         switch (rows) {
-            case 7: block_rows<KY, SY, 7>(d, scratch, channel, y); break;
-            case 4: block_rows<KY, SY, 4>(d, scratch, channel, y); break;
-            case 2: block_rows<KY, SY, 2>(d, scratch, channel, y); break;
-            default: block_rows<KY, SY, 1>(d, scratch, channel, y);
+            case 7: task.template operator()<7>(y); break;
+            case 4: task.template operator()<4>(y); break;
+            case 2: task.template operator()<2>(y); break;
+            default: task.template operator()<1>(y);
         }
         y += rows, left -= rows;
     }
@@ -173,10 +210,12 @@ void any_rows(const Depthwise& d, const float* scratch, int32_t channel) {
 
 void any_channel(const Depthwise& d, float* scratch, int32_t channel) {
     const Window& w = d.window;
-    copy_inside(d.in[channel], w, scratch);
+    const bool narrow = is_narrow(w) && (w.kernel_y == 3 || w.kernel_y == 5 || w.kernel_y == 7);
+    if (!narrow) copy_inside(d.in[channel], w, scratch);
     const auto of = [&]<int KY>() {
-        if (w.dilation_y == 1 && w.stride_y == 1) return all_rows<KY, 1>(d, scratch, channel);
-        if (w.dilation_y == 1 && w.stride_y == 2) return all_rows<KY, 2>(d, scratch, channel);
+        if (narrow) return each_rows(w, [&]<int R>(int64_t y) { narrow_block<KY, R>(d, channel, y); });
+        if (w.dilation_y == 1 && w.stride_y == 1) return each_rows(w, [&]<int R>(int64_t y) { block_rows<KY, 1, R>(d, scratch, channel, y); });
+        if (w.dilation_y == 1 && w.stride_y == 2) return each_rows(w, [&]<int R>(int64_t y) { block_rows<KY, 2, R>(d, scratch, channel, y); });
         any_rows(d, scratch, channel);
     };
     switch (w.kernel_y) {
