@@ -7,9 +7,9 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <unistd.h>
-
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "cpu.h"
 #include "engine.h"
@@ -24,7 +24,7 @@ namespace {
 
 using shufflekit::Engine;
 using shufflekit::Tensor;
-using Input = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+using Input = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;  // of any type
 using Result = nb::ndarray<nb::numpy, float>;
 
 // Other Python threads go on meanwhile. A daemon thread that comes back while Python exits is unwound by Python up to 3.13, which C++
@@ -36,7 +36,7 @@ class WithoutLock {
         try {
             PyEval_RestoreThread(state_);
         } catch (...) {
-            for (;;) pause();
+            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
         }
     }
     WithoutLock(const WithoutLock&) = delete;
@@ -45,6 +45,10 @@ class WithoutLock {
   private:
     PyThreadState* const state_;
 };
+
+bool has_type(const Input& array, shufflekit::Type type) {
+    return array.dtype() == (type == shufflekit::Type::uint8 ? nb::dtype<uint8_t>() : nb::dtype<float>());
+}
 
 // Where each input lies; all have the same number of images, which is set.
 std::vector<const void*> starts_of(const Engine& engine, const std::vector<Input>& arrays, int64_t& images) {
@@ -55,14 +59,14 @@ std::vector<const void*> starts_of(const Engine& engine, const std::vector<Input
     for (size_t i = 0; i < inputs.size(); ++i) {
         const Input& array = arrays[i];
         const Tensor& input = inputs[i];
-        bool fits = array.ndim() == input.shape.size() + input.batched;
+        bool fits = has_type(array, input.type) && array.ndim() == input.shape.size() + input.batched;
         for (size_t d = 0; fits && d < input.shape.size(); ++d) fits = static_cast<int64_t>(array.shape(d + input.batched)) == input.shape[d];
         if (fits && input.batched) {
             const auto count = static_cast<int64_t>(array.shape(0));
             fits = images == 0 || images == count;
             images = count;
         }
-        if (!fits) throw std::invalid_argument(input.name + ": must have the shape of the plan's input, and as many images as the others");
+        if (!fits) throw std::invalid_argument(input.name + ": must have the type and shape of the plan's input, and as many images as the others");
         starts.push_back(array.data());
     }
     if (!engine.program().batched()) images = 1;

@@ -9,6 +9,7 @@
 #include "shufflekit.h"
 
 static_assert(SHUFFLEKIT_FLOAT32 == static_cast<int>(shufflekit::Type::float32));
+static_assert(SHUFFLEKIT_UINT8 == static_cast<int>(shufflekit::Type::uint8));
 
 struct shufflekit_engine {
     shufflekit::Engine engine;

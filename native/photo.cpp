@@ -7,6 +7,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "file_path.h"
+
 namespace shufflekit {
 namespace {
 
@@ -52,7 +54,7 @@ std::vector<Reach> bilinear(int64_t size, double begin, double step, int64_t cou
 }  // namespace
 
 Photo read_ppm(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file(file_path(path), std::ios::binary);
     if (!file) throw std::invalid_argument(path + ": cannot be read");
     const auto field = [&]() -> std::string {
         std::string word;
@@ -76,13 +78,13 @@ Photo read_ppm(const std::string& path) {
     return photo;
 }
 
-std::vector<float> prepare(const Photo& photo, const Json& info, int64_t height, int64_t width) {
-    const auto mean = numbers(info.find("mean"), {0.485, 0.456, 0.406}), std = numbers(info.find("std"), {0.229, 0.224, 0.225});
+namespace {
+
+// task(y, x, channel, value) for each pixel of the resized crop, red first, values from 0 to 255.
+template <class Task>
+void each_pixel(const Photo& photo, const Json& info, int64_t height, int64_t width, Task task) {
     const double crop = number(info.find("crop_pct"), 0.875);
-    const auto* order = info.find("channel_order") ? info.find("channel_order")->as<std::string>() : nullptr;
-    const bool bgr = order && *order == "bgr";
-    if (!(crop > 0 && crop <= 1) || !(std::min({std[0], std[1], std[2]}) > 0))
-        throw std::invalid_argument("plan: info: crop_pct must be above 0 and at most 1, std above 0");
+    if (!(crop > 0 && crop <= 1)) throw std::invalid_argument("plan: info: crop_pct must be above 0 and at most 1");
 
     // The photo's size were it resized as a whole, and where the crop lies in it.
     int64_t high = static_cast<int64_t>(static_cast<double>(height) / crop), wide = static_cast<int64_t>(static_cast<double>(width) / crop);
@@ -96,7 +98,7 @@ std::vector<float> prepare(const Photo& photo, const Json& info, int64_t height,
     const auto columns = bilinear(photo.width, left * across, across, width);
     const auto rows = bilinear(photo.height, top * down, down, height);
 
-    std::vector<float> result(static_cast<size_t>(3 * height * width)), row(static_cast<size_t>(photo.width * 3));
+    std::vector<float> row(static_cast<size_t>(photo.width * 3));
     for (int64_t y = 0; y < height; ++y) {
         std::ranges::fill(row, 0.0f);
         for (size_t i = 0; i < rows[y].weights.size(); ++i) {
@@ -106,11 +108,33 @@ std::vector<float> prepare(const Photo& photo, const Json& info, int64_t height,
         for (int64_t x = 0; x < width; ++x)
             for (int64_t channel = 0; channel < 3; ++channel) {
                 float sum = 0;
-                for (size_t i = 0; i < columns[x].weights.size(); ++i)
-                    sum += columns[x].weights[i] * row[(columns[x].first + i) * 3 + (bgr ? 2 - channel : channel)];
-                result[(channel * height + y) * width + x] = static_cast<float>((sum / 255 - mean[channel]) / std[channel]);
+                for (size_t i = 0; i < columns[x].weights.size(); ++i) sum += columns[x].weights[i] * row[(columns[x].first + i) * 3 + channel];
+                task(y, x, channel, sum);
             }
     }
+}
+
+}  // namespace
+
+std::vector<float> prepare(const Photo& photo, const Json& info, int64_t height, int64_t width) {
+    const auto mean = numbers(info.find("mean"), {0.485, 0.456, 0.406}), std = numbers(info.find("std"), {0.229, 0.224, 0.225});
+    const auto* order = info.find("channel_order") ? info.find("channel_order")->as<std::string>() : nullptr;
+    const bool bgr = order && *order == "bgr";
+    if (!(std::min({std[0], std[1], std[2]}) > 0)) throw std::invalid_argument("plan: info: std must be above 0");
+    std::vector<float> result(static_cast<size_t>(3 * height * width));
+    each_pixel(photo, info, height, width, [&](int64_t y, int64_t x, int64_t channel, float value) {
+        const int64_t taken = bgr ? 2 - channel : channel;  // as the network counts them
+        result[(taken * height + y) * width + x] = static_cast<float>((value / 255 - mean[taken]) / std[taken]);
+    });
+    return result;
+}
+
+std::vector<uint8_t> prepare_bytes(const Photo& photo, const Json& info, int64_t height, int64_t width, bool channels_last) {
+    std::vector<uint8_t> result(static_cast<size_t>(3 * height * width));
+    each_pixel(photo, info, height, width, [&](int64_t y, int64_t x, int64_t channel, float value) {
+        const int64_t place = channels_last ? (y * width + x) * 3 + channel : (channel * height + y) * width + x;
+        result[place] = static_cast<uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
+    });
     return result;
 }
 

@@ -21,4 +21,7 @@ Photo read_ppm(const std::string& path);
 // with the filter widened by the scale where the photo shrinks.
 std::vector<float> prepare(const Photo& photo, const Json& info, int64_t height, int64_t width);
 
+// The same for a plan that takes bytes: rounded RGB, (height, width, 3) or (3, height, width).
+std::vector<uint8_t> prepare_bytes(const Photo& photo, const Json& info, int64_t height, int64_t width, bool channels_last);
+
 }  // namespace shufflekit

@@ -17,7 +17,7 @@ inline constexpr int64_t plan_format = 2;
 
 // What a tensor is made of. A plan has the words.
 enum class Type : int32_t { float32 = 0, uint8 };
-inline constexpr const char* type_words[] = {"float32"};  // of inputs and outputs
+inline constexpr const char* type_words[] = {"float32", "uint8"};
 inline constexpr int64_t type_bytes[] = {4, 1};
 
 template <class T>

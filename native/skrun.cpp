@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -11,6 +12,12 @@
 #include <string>
 #include <vector>
 
+#ifdef _WIN32
+#include <windows.h>
+#include <shellapi.h>
+#endif
+
+#include "file_path.h"
 #include "json.h"
 #include "photo.h"
 #include "shufflekit.h"
@@ -23,7 +30,7 @@ constexpr const char* usage =
 Runs a plan of `shufflekit compile` and prints the milliseconds of one image.
 
   --image FILE     a photo (binary PPM) in, the five likeliest classes out
-  --input FILE     raw float32 in, as the network takes it, several inputs one after another; without --image and --input, noise
+  --input FILE     raw float32, or bytes, in, as the plan takes it, several inputs one after another; without --image and --input, noise
   --output FILE    raw float32 out, all outputs one after another
   --classes FILE   names of the classes, one a line; by default those kept in the plan
   --repeat N       timed runs, after one that is not timed (20); 0 for none
@@ -51,13 +58,30 @@ int whole(const std::string& name, const std::string& value, int least) {
     return static_cast<int>(number);
 }
 
-Options options_of(int count, char** arguments) {
-    Options options;
+// What follows the program's name, in UTF-8.
+#ifdef _WIN32
+std::vector<std::string> words_of(int, char**) {  // which are in the system's old code page
+    std::vector<std::string> words;
+    int count = 0;
+    const std::unique_ptr<wchar_t*, decltype(&LocalFree)> all(CommandLineToArgvW(GetCommandLineW(), &count), &LocalFree);
     for (int i = 1; i < count; ++i) {
-        const std::string word = arguments[i];
+        const auto word = std::filesystem::path(all.get()[i]).u8string();
+        words.emplace_back(word.begin(), word.end());
+    }
+    SetConsoleOutputCP(CP_UTF8);
+    return words;
+}
+#else
+std::vector<std::string> words_of(int count, char** arguments) { return {arguments + 1, arguments + count}; }
+#endif
+
+Options options_of(const std::vector<std::string>& words) {
+    Options options;
+    for (size_t i = 0; i < words.size(); ++i) {
+        const std::string& word = words[i];
         const auto value = [&]() -> std::string {
-            if (++i == count) throw Wrong(word + ": needs a value");
-            return arguments[i];
+            if (++i == words.size()) throw Wrong(word + ": needs a value");
+            return words[i];
         };
         if (word == "--image")
             options.image = value();
@@ -89,31 +113,57 @@ Options options_of(int count, char** arguments) {
     return options;
 }
 
-std::vector<float> read_floats(const std::string& path, size_t count) {
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
+// Of each input.
+using Inputs = std::vector<std::vector<char>>;
+
+std::vector<shufflekit_tensor> inputs_of(const shufflekit_engine* engine) {
+    std::vector<shufflekit_tensor> inputs;
+    for (int i = 0; i < shufflekit_inputs(engine); ++i) inputs.push_back(shufflekit_input_at(engine, i));
+    return inputs;
+}
+
+Inputs read_inputs(const std::string& path, const std::vector<shufflekit_tensor>& inputs) {
+    std::ifstream file(shufflekit::file_path(path), std::ios::binary | std::ios::ate);
     if (!file) throw std::invalid_argument(path + ": cannot be read");
-    const auto found = static_cast<size_t>(file.tellg()), needed = count * sizeof(float);
+    size_t needed = 0;
+    for (const auto& input : inputs) needed += input.bytes;
+    const auto found = static_cast<size_t>(file.tellg());
     if (found != needed) throw std::invalid_argument(path + ": must have " + std::to_string(needed) + " bytes, found " + std::to_string(found));
-    std::vector<float> values(count);
-    file.seekg(0).read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(needed));
+    file.seekg(0);
+    Inputs values;
+    for (const auto& input : inputs) file.read(values.emplace_back(input.bytes).data(), static_cast<std::streamsize>(input.bytes));
     return values;
 }
 
 // The same on every machine.
-std::vector<float> noise(size_t count) {
-    std::vector<float> values(count);
+Inputs noise(const std::vector<shufflekit_tensor>& inputs) {
+    Inputs values;
     uint32_t state = 1;
-    for (float& value : values) {
-        state = state * 1664525 + 1013904223;
-        value = static_cast<float>(static_cast<int32_t>(state)) * 0x1p-30f;
+    const auto next = [&] { return state = state * 1664525 + 1013904223; };
+    for (const auto& input : inputs) {
+        auto& bytes = values.emplace_back(input.bytes);
+        if (input.type == SHUFFLEKIT_UINT8) {
+            for (char& byte : bytes) byte = static_cast<char>(next() >> 24);
+            continue;
+        }
+        for (size_t at = 0; at < bytes.size(); at += sizeof(float)) {
+            const float value = static_cast<float>(static_cast<int32_t>(next())) * 0x1p-30f;
+            std::memcpy(bytes.data() + at, &value, sizeof(value));
+        }
     }
     return values;
+}
+
+template <class T>
+std::vector<char> bytes_of(const std::vector<T>& values) {
+    const auto* begin = reinterpret_cast<const char*>(values.data());
+    return {begin, begin + values.size() * sizeof(T)};
 }
 
 std::vector<std::string> class_names(const std::string& path, const shufflekit::Json& info) {
     std::vector<std::string> names;
     if (!path.empty()) {
-        std::ifstream file(path);
+        std::ifstream file(shufflekit::file_path(path));
         if (!file) throw std::invalid_argument(path + ": cannot be read");
         for (std::string line; std::getline(file, line);) names.push_back(line);
     } else if (const auto* kept = info.find("classes"); kept && kept->as<shufflekit::Json::Array>()) {
@@ -237,29 +287,30 @@ void print_text(const shufflekit_engine* engine, const Options& options, const R
         std::printf("%.3f ms median, %.3f ms least of %d runs\n", median(results.ms), *std::ranges::min_element(results.ms), options.repeat);
 }
 
+// A photo as the only input takes it.
+std::vector<char> prepared(const std::string& path, const std::vector<shufflekit_tensor>& inputs, const shufflekit::Json& info) {
+    auto shape = shape_of(inputs[0]);
+    if (inputs.size() != 1 || shape.size() != 3) throw std::invalid_argument("--image: the network does not take one image");
+    const bool is_bytes = inputs[0].type == SHUFFLEKIT_UINT8, channels_last = is_bytes && shape[0] != 3 && shape[2] == 3;
+    if (channels_last) std::ranges::rotate(shape, shape.begin() + 2);
+    if (shape[0] != 3) throw std::invalid_argument("--image: the network takes " + std::to_string(shape[0]) + " channels, a photo has 3");
+    const auto photo = shufflekit::read_ppm(path);
+    return is_bytes ? bytes_of(shufflekit::prepare_bytes(photo, info, shape[1], shape[2], channels_last))
+                    : bytes_of(shufflekit::prepare(photo, info, shape[1], shape[2]));
+}
+
 int run(const Options& options) {
     const std::unique_ptr<shufflekit_engine, decltype(&shufflekit_free)> owner(
         shufflekit_load(options.plan.c_str(), options.threads, options.isa.c_str()), &shufflekit_free);
     const shufflekit_engine* engine = owner.get();
     if (!engine) throw std::runtime_error(options.plan + ": " + shufflekit_error());
     const shufflekit::Json info = shufflekit::parse_json(shufflekit_info(engine));
-    std::vector<size_t> places{0};  // of each input among all floats
-    for (int i = 0; i < shufflekit_inputs(engine); ++i) {
-        const shufflekit_tensor input = shufflekit_input_at(engine, i);
-        if (input.type != SHUFFLEKIT_FLOAT32) throw std::invalid_argument(std::string(input.name) + ": must be float32 to be read here");
-        places.push_back(places.back() + input.bytes / sizeof(float));
-    }
-    std::vector<float> floats;
-    if (options.image.empty()) {
-        floats = options.input.empty() ? noise(places.back()) : read_floats(options.input, places.back());
-    } else {
-        const auto shape = shape_of(shufflekit_input_at(engine, 0));
-        if (shufflekit_inputs(engine) != 1 || shape.size() != 3) throw std::invalid_argument("--image: the network does not take one image");
-        if (shape[0] != 3) throw std::invalid_argument("--image: the network takes " + std::to_string(shape[0]) + " channels, a photo has 3");
-        floats = shufflekit::prepare(shufflekit::read_ppm(options.image), info, shape[1], shape[2]);
-    }
+    const auto tensors = inputs_of(engine);
+    const Inputs values = !options.image.empty() ? Inputs{prepared(options.image, tensors, info)}
+                          : options.input.empty() ? noise(tensors)
+                                                  : read_inputs(options.input, tensors);
     std::vector<const void*> inputs;
-    for (size_t i = 0; i + 1 < places.size(); ++i) inputs.push_back(floats.data() + places[i]);
+    for (const auto& value : values) inputs.push_back(value.data());
 
     Results results;
     std::vector<void*> outputs;
@@ -274,7 +325,7 @@ int run(const Options& options) {
     if (!options.image.empty() && results.outputs.size() == 1) results.top = likeliest(results.outputs[0], class_names(options.classes, info));
     if (options.profile) results.steps = profile(engine, inputs.data(), std::max(1, options.repeat));
     if (!options.output.empty()) {
-        std::ofstream file(options.output, std::ios::binary);
+        std::ofstream file(shufflekit::file_path(options.output), std::ios::binary);
         for (const auto& output : results.outputs)
             file.write(reinterpret_cast<const char*>(output.data()), static_cast<std::streamsize>(output.size() * sizeof(float)));
         if (!file.flush()) throw std::invalid_argument(options.output + ": cannot be written");
@@ -287,10 +338,10 @@ int run(const Options& options) {
 
 // 0 fine, 1 a file that cannot be used, 2 wrong usage.
 int main(int count, char** arguments) {
-    for (int i = 1; i < count; ++i)
-        if (std::string(arguments[i]) == "--help") return std::fputs(usage, stdout), 0;
+    const auto words = words_of(count, arguments);
+    if (std::ranges::find(words, "--help") != words.end()) return std::fputs(usage, stdout), 0;
     try {
-        return run(options_of(count, arguments));
+        return run(options_of(words));
     } catch (const Wrong& wrong) {
         std::fprintf(stderr, "skrun: %s\n%s", wrong.what(), usage);
         return 2;

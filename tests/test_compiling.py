@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import shufflekit as sk
+from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError, UsageError
 from tests.graph.from_onnx.files import TensorProto, helper, numpy_helper, onnx, runtime
 from tests.plan.replay import assert_memory_holds
@@ -280,3 +281,85 @@ def test_what_loses_nearly_all_is_warned_of() -> None:
 def test_rounding_that_cannot_be_is_refused(options: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         sk.compile(small(), (1, 3, 6, 5), **options)
+
+
+# Photos as bytes.
+
+CFG = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def padded(channels: int = 3) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(channels, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 4, 1))
+
+
+def photos(channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (6, 10, 7, channels), np.uint8)
+
+
+@pytest.mark.parametrize("layout", [None, "NHWC", "NCHW"])
+@pytest.mark.parametrize("order", ["rgb", "bgr", "grey"])
+def test_photos_give_the_bits_that_prepared_ones_give(order: str, layout: Any) -> None:
+    channels = 1 if order == "grey" else 3
+    net, shape, info = padded(channels), (1, channels, 10, 7), {**CFG, "channel_order": order}
+    prepare = Preprocessing.from_config({**info, "input_size": shape[1:], "crop_pct": 1.0})
+    scale, shift = prepare.affine()
+    planes = np.ascontiguousarray(photos(channels).transpose(0, 3, 1, 2))
+    x = planes[:, [0] if channels == 1 else prepare.channels()] * scale[:, None, None] + shift[:, None, None]
+    engine = sk.compile(net, shape, input="uint8", layout=layout, info=info)
+    assert engine.inputs[0].type == "uint8"
+    assert {key: engine.program.info[key] for key in info} == {**info, "mean": list(CFG["mean"]), "std": list(CFG["std"])}
+    given = planes if layout == "NCHW" else photos(channels)
+    np.testing.assert_array_equal(engine(given), sk.compile(net, shape)(x))
+    np.testing.assert_array_equal(engine(torch.from_numpy(given)).numpy(), engine(given))
+    with pytest.raises(InputError, match="must be uint8, found float32"):
+        engine(given.astype(np.float32))
+
+
+def test_a_padded_network_in_bytes_is_right_at_the_border_too() -> None:
+    net, exact = padded(), sk.compile(padded(), (1, 3, 10, 7), input="uint8", info=CFG)(photos())
+    engine = sk.compile(net, (1, 3, 10, 7), input="uint8", info=CFG, int8=photos())
+    assert [step.kernel for step in engine.program.steps[:2]] == ["unpack", "convolution_int8"]
+    less = np.abs(engine(photos()) - exact) / np.abs(exact).max()
+    border = np.ones(exact.shape, bool)
+    border[:, :, 1:, 1:-1] = False
+    assert less[border].max() < 0.02
+    assert less[~border].max() < 0.02
+    assert engine.quantization is not None
+    assert [step.name for step in engine.quantization.steps] == ["0", "2"]
+    dark = sk.compile(net, (1, 3, 10, 7), input="uint8", info={"mean": (-0.5,) * 3, "std": (1,) * 3}, int8=photos())
+    assert dark.program.steps[0].kernel == "unpack_float", "no byte is zero, as the border is"
+
+
+def test_an_onnx_file_with_channels_last_takes_photos(tmp_path: Path) -> None:
+    planes = helper.make_node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2])
+    nodes = [planes, helper.make_node("Conv", ["planes", "w"], ["y"])]
+    path = file(tmp_path, nodes, {"image": ("N", 10, 7, 3)}, ["y"], w=numbers(4, 3, 3, 3))
+    info = {**CFG, "channel_order": "bgr"}
+    scale, shift = Preprocessing.from_config({**info, "input_size": (3, 10, 7)}).affine()
+    found = sk.compile(path, input="uint8", info=info)(photos())
+    np.testing.assert_array_equal(found, sk.compile(path)(photos()[..., ::-1] * scale + shift))
+    with pytest.raises(UsageError, match="takes photos: channel_order must be in info"):
+        sk.compile(path, input="uint8", info=CFG)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"input": "bytes"}, "^input: must be float32 or uint8, found 'bytes'$"),
+        ({"input": "uint8", "layout": "HWC"}, "^layout: must be NHWC or NCHW, found 'HWC'$"),
+        ({"layout": "NCHW"}, "^layout: is that of photos, which input uint8 takes, found NCHW for float32$"),
+        ({"input": "uint8"}, "^input: uint8 needs to know how Sequential takes photos: mean and std must be in info$"),
+        ({"input": "uint8", "info": {**CFG, "std": (0, 1, 1)}}, "^mean, std: must be 3 numbers each, std above 0"),
+        ({"input": "uint8", "info": CFG, "int8": np.zeros((2, 3, 10, 7), np.float32)}, r"must be \(N, 10, 7, 3\) uint8"),
+    ],
+)
+def test_photos_that_cannot_be_taken(options: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        sk.compile(padded(), (1, 3, 10, 7), **options)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3, 7), (1, 2, 10, 7)])
+def test_what_is_no_photo_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="^input: uint8 is of one photo with 1 or 3 channels and other heights, Conv2d takes"):
+        sk.compile(nn.Conv2d(shape[1], 4, 1), shape, input="uint8", info=CFG)

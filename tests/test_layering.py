@@ -49,11 +49,11 @@ LAYERS: dict[str, set[str]] = {
     "plan.kernels": set(),
     "plan.program": {"errors", "records", "plan.kernels"},
     "plan": {"graph", "plan.kernels", "plan.program"},
-    "runtime": {"errors", "files", "plan.program", "device", "quantization", "_native"},
+    "runtime": {"errors", "files", "shapes", "plan.program", "device", "quantization", "_native"},
     "quantize": {"errors", "graph", "plan", "quantization", "runtime"},
     "tuning": {"device", "graph", "plan", "plan.kernels", "plan.program", "runtime"},
     "compiling": {"errors", "finite", "outputs", "shapes", "graph", "graph.from_onnx", "graph.from_torch", "plan", "runtime"}
-    | {"plan.program", "quantize", "tuning"},
+    | {"data", "plan.program", "quantize", "tuning"},
     "classify": {"errors", "finite", "modes", "outputs", "models", "data", "runtime", "compiling"},
     "profiling": {"errors", "records", "modes", "shapes", "files", "device", "graph", "cost", "plan", "plan.program", "runtime"}
     | {"graph.from_torch"},

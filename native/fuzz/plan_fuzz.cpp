@@ -314,12 +314,16 @@ void run(Program program, Random& random) {
     const int threads = once_in(random, 50) ? 2 : 1;
     const int64_t images = program.batched() && once_in(random, 4) ? 3 : 1;
     const Engine engine(std::move(program), threads, sets[below(random, static_cast<int64_t>(sets.size()))]);
-    std::vector<std::unique_ptr<float[]>> memory;
+    std::vector<std::unique_ptr<char[]>> memory;
     const auto take = [&](const Tensor& tensor) {
-        const auto floats = static_cast<size_t>((tensor.batched ? images : 1) * tensor.elements);
-        memory.push_back(std::make_unique<float[]>(floats));
-        for (size_t i = 0; i < floats; ++i) memory.back()[i] = static_cast<float>(random()) * 0x1p-31f - 1;
-        return memory.back().get();
+        const auto bytes = static_cast<size_t>((tensor.batched ? images : 1) * tensor.bytes());
+        memory.push_back(std::make_unique<char[]>(bytes));
+        char* const start = memory.back().get();
+        if (tensor.type == Type::uint8)
+            for (size_t i = 0; i < bytes; ++i) start[i] = static_cast<char>(random());
+        else
+            for (size_t i = 0; i < bytes / sizeof(float); ++i) reinterpret_cast<float*>(start)[i] = static_cast<float>(random()) * 0x1p-31f - 1;
+        return start;
     };
     std::vector<const void*> inputs;
     std::vector<void*> outputs;

@@ -71,10 +71,10 @@ class Engine:
     def parse(content: bytes, threads: int, instruction_set: str) -> Engine:
         """From a file's content."""
 
-    def run(self, inputs: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]]) -> list[NDArray[numpy.float32]]:
+    def run(self, inputs: Sequence[Annotated[NDArray, dict(order='C', device='cpu', writable=False)]]) -> list[NDArray[numpy.float32]]:
         """Each input with its N images in, each output with its N out."""
 
-    def profile(self, inputs: Sequence[Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)]], repeats: int) -> list[list[float]]:
+    def profile(self, inputs: Sequence[Annotated[NDArray, dict(order='C', device='cpu', writable=False)]], repeats: int) -> list[list[float]]:
         """Seconds of each step, for each repeat, of one image."""
 
     @property

@@ -21,7 +21,7 @@ from shufflekit.plan.build import build
 from shufflekit.plan.lower import lacks
 from shufflekit.plan.program import Program
 from shufflekit.runtime import Engine
-from shufflekit.shapes import Shapes
+from shufflekit.shapes import PHOTO_CHANNELS, Shapes, is_channels_last
 from shufflekit.tuning import Progress
 from shufflekit.tuning import tune as by_stopwatch
 
@@ -42,6 +42,8 @@ def compile(  # noqa: A001  # the word that torch uses too
     name: str = "",
     info: Mapping[str, Any] | None = None,
     *,
+    input: str = "float32",  # noqa: A002  # what the plan calls it too
+    layout: str | None = None,
     int8: Any = None,
     weight_bits: int = 8,
     keep: Sequence[str] = (),
@@ -59,8 +61,12 @@ def compile(  # noqa: A001  # the word that torch uses too
         threads: of one call.
         name: of the plan; the network's architecture, its class or its file by default.
         info: plain data to keep in the plan, beside what `pretrained_cfg` or the file says of preprocessing and classes.
-        int8: images, prepared as the network's input, from which ranges are learnt: steps then compute on bytes. An array
-            (N, C, H, W) float32, or batches of such. `Engine.quantization` says what each step loses by it.
+        input: float32, prepared as the network has it, or uint8: photos of the right size as decoders give them, RGB or grey.
+            The plan's first step then normalises them as `pretrained_cfg` or `info` say: `mean` and `std` of each channel that
+            the network takes, for pixels in 0..1, and its `channel_order`, rgb (the default), bgr or grey.
+        layout: of photos: NHWC, the default, or NCHW.
+        int8: images as the plan takes them, from which ranges are learnt: steps then compute on bytes. An array
+            (N, C, H, W) float32, or batches of such; of photos uint8. `Engine.quantization` says what each step loses by it.
         weight_bits: 8, or 7 for processors and browsers whose sums of 8 would not fit in 16 bits.
         keep: names of steps or modules that stay in float32 all the same.
         only: likewise, that alone are rounded.
@@ -80,12 +86,13 @@ def compile(  # noqa: A001  # the word that torch uses too
         >>> engine(np.zeros((5, 3, 9, 9), np.float32)).shape
         (5, 8, 7, 7)
     """
+    photos = _Photos(input, layout)
     rounding = _Rounding(int8, weight_bits, keep, only, threads)
     plan = partial(by_stopwatch, threads=threads, progress=progress) if tune else build
     if isinstance(model, Path) or (isinstance(model, str) and model.endswith(".onnx")):
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
-        return _compile_file(model, threads, name, info, rounding, plan)
+        return _compile_file(model, threads, name, info, photos, rounding, plan)
     module = _checked_module(model)
     if input_shape is None:
         raise UsageError("input_shape: must be (N, C, H, W), whole numbers of 1 or more, found None")
@@ -94,8 +101,43 @@ def compile(  # noqa: A001  # the word that torch uses too
     name = name or getattr(model, "architecture", "") or type(model).__name__
     if about.get("detection", {}).get("form") == "regions":
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
-    graph = simplify(capture(module, input_shape))
-    return _engine(graph, name, {**about, **(info or {})}, threads, rounding, plan)
+    about |= info or {}
+    graph = photos.of(simplify(capture(module, input_shape)), name, about)
+    return _engine(graph, name, about, threads, rounding, plan)
+
+
+@dataclass(frozen=True)
+class _Photos:
+    """How images go in."""
+
+    input: str
+    layout: str | None
+
+    def __post_init__(self) -> None:
+        for name, words in (("input", ("float32", "uint8")), ("layout", (None, "NHWC", "NCHW"))):
+            if getattr(self, name) not in words:
+                raise UsageError(f"{name}: must be {' or '.join(filter(None, words))}, found {getattr(self, name)!r}")
+        if self.layout and self.input == "float32":
+            raise UsageError(f"layout: is that of photos, which input uint8 takes, found {self.layout} for float32")
+
+    def of(self, graph: Graph, name: str, info: Mapping[str, Any], needed: Sequence[str] = ("mean", "std")) -> Graph:
+        """The graph that takes them so, of a network whose `info` has what is needed to prepare them."""
+        if self.input == "float32":
+            return graph
+        from shufflekit.data.preprocess import Preprocessing
+        from shufflekit.graph.photos import taking_photos
+
+        shapes = [graph.values[each].sizes for each in graph.inputs]
+        last = is_channels_last(shapes[0])
+        size = (shapes[0][-1], *shapes[0][:-1]) if last else shapes[0]
+        if len(shapes) != 1 or len(size) != 3 or size[0] not in PHOTO_CHANNELS or size[1] in PHOTO_CHANNELS:
+            found = " and ".join(map(str, shapes))
+            raise UsageError(f"input: uint8 is of one photo with 1 or 3 channels and other heights, {name} takes {found}")
+        if missing := [key for key in needed if info.get(key) is None]:
+            raise UsageError(f"input: uint8 needs to know how {name} takes photos: {' and '.join(missing)} must be in info")
+        prepare = Preprocessing.from_config({**info, "input_size": size})
+        channels = prepare.channels() if size[0] == 3 else [0]
+        return taking_photos(graph, *prepare.affine(), channels, self.layout != "NCHW", last)
 
 
 @dataclass(frozen=True)
@@ -219,11 +261,18 @@ def difference_to(
 
 
 def _compile_file(
-    network: OnnxNetwork, threads: int, name: str, info: Mapping[str, Any] | None, rounding: _Rounding, plan: _Planner
+    network: OnnxNetwork,
+    threads: int,
+    name: str,
+    info: Mapping[str, Any] | None,
+    photos: _Photos,
+    rounding: _Rounding,
+    plan: _Planner,
 ) -> Engine:
     try:
         about = {**network.info, **(info or {})}
-        return _engine(simplify(network.graph), name or network.name, about, threads, rounding, plan)
+        graph = photos.of(simplify(network.graph), network.name, about, ("mean", "std", "channel_order"))
+        return _engine(graph, name or network.name, about, threads, rounding, plan)
     except UsageError as error:
         if str(error).startswith("compile: "):
             raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None

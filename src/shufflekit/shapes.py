@@ -10,6 +10,7 @@ from shufflekit.errors import UsageError
 
 Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]  # of one input, of each in order, by name
 MOST_DIMENSIONS = 5  # of an input, its batch among them
+PHOTO_CHANNELS = (1, 3)
 
 
 def sizes(shape: Sequence[Any], name: str = "input_shape") -> tuple[int, ...]:
@@ -57,6 +58,16 @@ def image_shape(shape: Sequence[Any], name: str = "input_shape") -> tuple[int, i
         raise UsageError(f"{name}: must be (N, C, H, W), whole numbers of 1 or more, found {_shown(shape)}")
     n, c, h, w = found
     return n, c, h, w
+
+
+def is_channels_last(shape: Sequence[int]) -> bool:
+    """Whether an image is (H, W, C), as in files that came from TensorFlow; one that could be both is (C, H, W).
+
+    Example:
+        >>> is_channels_last((224, 224, 3)), is_channels_last((3, 224, 224)), is_channels_last((3, 3, 3))
+        (True, False, False)
+    """
+    return len(shape) == 3 and shape[0] not in PHOTO_CHANNELS and shape[-1] in PHOTO_CHANNELS
 
 
 def shapes_of(shapes: Shapes, names: Sequence[str], name: str = "input_shape") -> dict[str, tuple[int, ...]]:

@@ -26,7 +26,9 @@ def test_pytorch_and_the_engine_name_the_same_classes_from_the_same_preparation(
     photo = np.zeros((20, 30, 3), np.uint8)
     photo[..., 0], photo[..., 1] = 255, 60
     network = Colours()
-    for classify in (torch_classifier(network, "colours"), engine_classifier(sk.compile(network, (1, 3, 8, 8)))):
+    photos = [{"input": "uint8"}, {"input": "uint8", "layout": "NCHW"}]
+    engines = [sk.compile(network, (1, 3, 8, 8), **how) for how in ({}, *photos)]
+    for classify in (torch_classifier(network, "colours"), *map(engine_classifier, engines)):
         found = classify(photo, topk=2)
         assert [(one.label, one.index) for one in found] == [("red", 2), ("green", 1)]
         scores = np.exp([0, 60 / 255, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -160,6 +161,7 @@ def test_a_quantised_file_is_compared_with_both_of_the_runtimes_ways(data, tmp_p
         (["--int8"], "int8: needs --calib, and --calib needs --int8"),
         (["--calib", "."], "int8: needs --calib, and --calib needs --int8"),
         (["--keep", "head", "--explain"], "int8: is needed for --keep, --explain"),
+        (["--weight-bits", "7", "--calib-images", "9"], "int8: is needed for --calib-images, --weight-bits"),
         (["--int8", "--calib", "nowhere"], "calib: nowhere does not exist"),
         (["--int8", "--calib", "DATA", "--calib-images", "0"], "calib_images: must be 1 or more, found 0"),
         (["--int8", "--calib", "DATA", "--keep", "tail"], r"must name steps .*, found 'tail'"),
@@ -173,11 +175,31 @@ def test_what_cannot_be_asked_for(data, tmp_path, capsys, more, message) -> None
     assert not (tmp_path / "net.plan").exists()
 
 
-def test_other_classes_are_refused_before_anything_is_written(data, tmp_path, capsys) -> None:
+def test_other_classes_are_refused_before_ranges_are_learnt(data, tmp_path, capsys, monkeypatch) -> None:
     (tmp_path / "data" / "grey").mkdir(parents=True)
     (tmp_path / "data" / "grey" / "0.png").write_bytes((data / "light" / "0.png").read_bytes())
+    monkeypatch.setattr("shufflekit.cli.compile.calibration", lambda *_: pytest.fail("ranges are learnt first"))
     assert run(data, tmp_path / "net.plan", "--data", str(tmp_path / "data")) != 0
     assert not (tmp_path / "net.plan").exists()
+
+
+@pytest.mark.parametrize("read", ["calib", "data"])
+def test_no_photo_that_is_read_is_written_over(data, tmp_path, capsys, read) -> None:
+    photo = data / "dark" / "0.png"
+    before = photo.read_bytes()
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(data, elsewhere)
+    sources = {"calib": elsewhere, "data": elsewhere} | {read: data}
+    assert run(data, photo, "--data", str(sources["data"]), calib=sources["calib"]) == 2
+    assert f"out: {photo} lies in {data}, which is read" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
+def test_the_one_photo_that_is_read_is_not_written_over(data, tmp_path, capsys) -> None:
+    photo = tmp_path / "photo.png"
+    shutil.copy(data / "dark" / "0.png", photo)
+    assert run(data, photo, calib=photo) == 2
+    assert f"out: {photo} is an input and is not written over" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -188,3 +210,31 @@ def test_a_detector_takes_its_photos(data, tmp_path, capsys) -> None:
     engine = sk.load(tmp_path / "net.plan")
     assert engine.quantization is not None
     assert engine.program.info["detection"]
+
+
+@pytest.mark.parametrize("more", [(), ("--layout", "NCHW")])
+def test_a_plan_that_takes_bytes_is_used_as_any_other(data, tmp_path, capsys, more) -> None:
+    plan, usual = tmp_path / "net.plan", tmp_path / "usual.plan"
+    assert run(data, plan, "--input", "uint8", *more, "--data", str(data), "--verify") == 0
+    assert "top1 100.00 % in float32, 100.00 % in int8, of 20 images" in capsys.readouterr().out
+    assert sk.load(plan).program.steps[0].kernel == "unpack"
+    compile_floats = ["compile", "tests.cli.test_int8:two", "-o"]
+    assert main([*compile_floats, str(usual)]) == 0
+    assert main([*compile_floats, str(plan), "--input", "uint8", *more, "--verify"]) == 0
+    assert sk.load(plan).program.steps[0].kernel == "unpack_float"
+    capsys.readouterr()
+    for command in (["predict", str(data / "dark" / "0.png"), "--model", "PLAN"], ["evaluate", "PLAN", "--data", str(data)]):
+        said = []
+        for each in (usual, plan):
+            assert main([str(each) if word == "PLAN" else word for word in command]) == 0
+            said.append(capsys.readouterr().out.replace(str(each), "PLAN"))
+        assert said[0] == said[1]
+
+
+def test_flags_say_how_photos_go_in_and_the_plan_keeps_them(data, tmp_path, capsys) -> None:
+    more = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25", "--channel-order", "bgr"]
+    assert run(data, tmp_path / "net.plan", "--input", "uint8", *more) == 0
+    info = sk.load(tmp_path / "net.plan").program.info
+    assert (info["mean"], info["std"], info["channel_order"]) == ([0.5] * 3, [0.25] * 3, "bgr")
+    assert run(data, tmp_path / "other.plan", "--layout", "NHWC") == 2
+    assert "layout: is that of photos" in capsys.readouterr().err

@@ -158,3 +158,26 @@ def test_skrun_reads_inputs_one_after_another(native_folder: Path, run: Callable
     photo = [native_folder / "skrun", tmp_path / "sum.plan", "--image", tmp_path / "x.f32"]
     done = subprocess.run(photo, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "skrun: --image: the network does not take one image\n")
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_a_plan_of_bytes_takes_photos_bytes_and_noise(
+    native_folder: Path, run: Callable[..., str], tmp_path: Path, layout: str
+) -> None:
+    copy = nn.Conv2d(3, 3, 1, bias=False)
+    nn.init.dirac_(copy.weight)
+    info = {"crop_pct": 0.9, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4), "channel_order": "bgr"}
+    sk.compile(copy, (1, 3, 20, 24), info=info, input="uint8", layout=layout).save(tmp_path / "copy.plan")
+    photo = np.random.default_rng(0).integers(0, 256, (31, 90, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.ppm")
+    command = [native_folder / "skrun", tmp_path / "copy.plan", "--repeat", "1"]
+    run(*command, "--image", tmp_path / "photo.ppm", "--output", tmp_path / "y.f32")
+    prepare = Preprocessing((20, 24), **info)
+    levels = (numbers(tmp_path / "y.f32").reshape(3, -1) - prepare(photo).reshape(3, -1)) * np.array(prepare.std)[:, None] * 255
+    assert np.abs(levels).max() < 1.51  # of which half a level is our own rounding
+    engine = sk.load(tmp_path / "copy.plan")
+    x = np.random.default_rng(1).integers(0, 256, (1, *engine.inputs[0].shape), np.uint8)
+    x.tofile(tmp_path / "x.u8")
+    run(*command, "--input", tmp_path / "x.u8", "--output", tmp_path / "y.f32")
+    np.testing.assert_allclose(numbers(tmp_path / "y.f32"), engine(x).reshape(-1), atol=1e-6)
+    assert " ms median" in run(*command)

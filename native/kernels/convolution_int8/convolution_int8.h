@@ -58,8 +58,7 @@ struct ConvolutionInt8 {
         if (residual.offsets) residual.at(arena);
     }
     void run(Function* kernel, void* scratch, int part, int parts) const {
-        const auto [own_pixels, own_panels] = share_gemm(Phases(window).pixels, groups * int8_panels(rows), int8_block, part, parts);
-        if (own_pixels.first < own_pixels.last) run_share(own_panels, kernel, *this, static_cast<uint8_t*>(scratch), own_pixels.first, own_pixels.last);
+        run_int8_products(*this, kernel, Phases(window).pixels, scratch, part, parts);
     }
 };
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shufflekit.data.classes import class_names
-from shufflekit.data.preprocess import Preprocessing
+from shufflekit.data.preprocess import Preprocessing, unnormalised
 from shufflekit.errors import InputError
 from shufflekit.finite import check_finite
 from shufflekit.runtime import Engine
+from shufflekit.runtime.photos import as_engine_takes, photo_size
 
-_PHOTO_CHANNELS = (1, 3)
 _NEEDED = ("mean", "std", "channel_order")  # of photos for an ONNX file
 
 
@@ -61,20 +61,9 @@ class Classifier:
         return self.labels[index] if index < len(self.labels) else f"class {index}"
 
 
-def is_channels_last(shape: Sequence[int]) -> bool:
-    """Whether an image is (H, W, C), as in files that came from TensorFlow; one that could be both is (C, H, W).
-
-    Example:
-        >>> is_channels_last((224, 224, 3)), is_channels_last((3, 224, 224)), is_channels_last((3, 3, 3))
-        (True, False, False)
-    """
-    return len(shape) == 3 and shape[0] not in _PHOTO_CHANNELS and shape[-1] in _PHOTO_CHANNELS
-
-
 def run_images(engine: Engine, images: NDArray[np.float32]) -> Any:
-    """What an engine gives for images of (N, C, H, W), in whatever order it takes them."""
-    last = is_channels_last(engine.input_shape)
-    return engine(np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if last else images)
+    """What an engine gives for images of (N, C, H, W), in whatever order and type it takes them."""
+    return engine(as_engine_takes(engine, images))
 
 
 def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> None:
@@ -144,7 +133,6 @@ def engine_classifier(engine: Engine, name: str | None = None) -> Classifier:
 
 
 def engine_configuration(engine: Engine) -> dict[str, Any]:
-    """What a plan says of preprocessing and classes, with the input that it has."""
-    shape = engine.input_shape
-    size = (shape[2], *shape[:2]) if is_channels_last(shape) else shape
-    return {**engine.program.info, "input_size": size}
+    """What a plan says of preprocessing and classes, with the input that it has; one of bytes normalises them itself."""
+    cfg = {**engine.program.info, "input_size": photo_size(engine)}
+    return unnormalised(cfg) if engine.inputs[0].type == "uint8" else cfg

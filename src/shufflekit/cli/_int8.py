@@ -45,17 +45,18 @@ def calibration(engine: Engine, model: str, calib: Path, count: int) -> Array:
 
 def _preparation(engine: Engine, model: str) -> Callable[[Any], Array]:
     """How the network takes a photo (H, W, 3) uint8 RGB."""
-    from shufflekit.classify.classifier import check_prepared, engine_configuration, is_channels_last
+    from shufflekit.classify.classifier import check_prepared, engine_configuration
     from shufflekit.data.preprocess import Preprocessing
+    from shufflekit.runtime.photos import as_engine_takes
 
     if "detection" in engine.program.info:
         from shufflekit.detect.runners import engine_detector
 
         of_detector = engine_detector(engine, model).prepare
-        return lambda photo: of_detector(photo)[0]
+        return lambda photo: as_engine_takes(engine, of_detector(photo)[0][np.newaxis])[0]
     check_prepared(engine.program.info, model)
     prepare = Preprocessing.from_config(engine_configuration(engine))
-    return lambda photo: prepare(photo).transpose(1, 2, 0) if is_channels_last(engine.input_shape) else prepare(photo)
+    return lambda photo: as_engine_takes(engine, prepare(photo)[np.newaxis])[0]
 
 
 def _photos(calib: Path, count: int) -> Iterator[Any]:
@@ -64,7 +65,7 @@ def _photos(calib: Path, count: int) -> Iterator[Any]:
     from shufflekit.data.sources import open_source
 
     random = np.random.default_rng(0)
-    if not calib.exists():
+    if not calib.exists() and "{" not in calib.name:  # a pattern of shards
         raise UsageError(f"calib: {calib} does not exist")
     if _is_of_photos(calib):
         names = Photos([str(calib)]).names

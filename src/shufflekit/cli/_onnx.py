@@ -22,7 +22,7 @@ def compile_onnx(model: str, shape: Shapes | None, threads: int, given: Mapping[
 
     Args:
         given: of that, what the command line says, which comes before the JSON and the file's own metadata.
-        how: tuned, rounded to bytes, as `shufflekit.compile` has it.
+        how: tuned, of photos, rounded to bytes, as `shufflekit.compile` has it.
     """
     from shufflekit.compiling import compile as compile_network
     from shufflekit.compiling import load_onnx

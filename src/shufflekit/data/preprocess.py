@@ -152,6 +152,17 @@ class Preprocessing:
         return [0, 1, 2] if self.channel_order == "rgb" else [2, 1, 0]
 
 
+def unnormalised(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A `pretrained_cfg` for who takes pixels as they are, 0 to 255, RGB or grey.
+
+    Example:
+        >>> prepare = Preprocessing.from_config(unnormalised({"input_size": (3, 2, 2), "mean": (0.5,) * 3, "std": (0.5,) * 3}))
+        >>> float(prepare(np.full((2, 2, 3), 200, np.uint8)).max())
+        200.0
+    """
+    return {**config, "mean": (0.0,) * 3, "std": (1 / 255,) * 3, "channel_order": "rgb"}
+
+
 def _for_channels(values: tuple[float, ...], grey: bool) -> tuple[float, ...]:
     """A mean or std as that of a network with other channels."""
     if len(values) == (3 if grey else 1):

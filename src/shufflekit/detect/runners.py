@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from shufflekit.data.preprocess import unnormalised
 from shufflekit.detect.photo_detector import PhotoDetector
 from shufflekit.errors import InputError
 from shufflekit.runtime import Engine
+from shufflekit.runtime.photos import as_engine_takes, photo_size
 
 if TYPE_CHECKING:
     from shufflekit.detect.network import Detector
@@ -47,11 +49,12 @@ def engine_detector(engine: Engine, name: str) -> PhotoDetector:
         InputError: the plan is not that of a detector.
     """
     info = engine.program.info
-    if "detection" not in info or engine.input_shape[0] != 3:
+    if "detection" not in info or photo_size(engine)[0] != 3:
         raise InputError(f"{name}: must be the plan of a detector, found that of {engine.program.name or 'another network'}")
 
     def maps(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        found = engine(images)
+        found = engine(as_engine_takes(engine, images))
         return found if isinstance(found, list) else [found]
 
-    return PhotoDetector(maps, {**info, "input_size": engine.input_shape}, name)
+    cfg = {**info, "input_size": photo_size(engine)}
+    return PhotoDetector(maps, unnormalised(cfg) if engine.inputs[0].type == "uint8" else cfg, name)

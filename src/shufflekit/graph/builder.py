@@ -38,9 +38,9 @@ class Builder:
         self.constants: dict[str, NDArray[np.float32]] = dict(graph.constants) if graph else {}
         self.grids: dict[str, NDArray[np.float32]] = dict(graph.grids) if graph else {}
 
-    def input(self, name: str, shape: Shape) -> str:
+    def input(self, name: str, shape: Shape, type: str = "float32") -> str:  # noqa: A002  # numpy's word, and plans'
         self.inputs.append(name)
-        self.values[name] = Value(name, shape)
+        self.values[name] = Value(name, shape, type)
         return name
 
     def constant(self, name: str, array: Array, grid: Array | None = None) -> str:

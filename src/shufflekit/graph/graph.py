@@ -16,10 +16,15 @@ from shufflekit.graph.ops.activations import Activation
 
 @dataclass(frozen=True)
 class Value:
-    """A float32 tensor between nodes; dimension 0 of its shape counts the images, and is `BATCH` where any number will do."""
+    """A tensor between nodes; dimension 0 of its shape counts the images, and is `BATCH` where any number will do.
+
+    Args:
+        type: float32, or uint8 of an input that is bytes of photos.
+    """
 
     name: str
     shape: Shape
+    type: str = "float32"
 
     @property
     def sizes(self) -> tuple[int, ...]:

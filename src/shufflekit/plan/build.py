@@ -32,7 +32,7 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, p
         UsageError: the graph has an operator, or a use of one, that the engine cannot compute.
     """
     lowered = choose(lower(graph), price)
-    inputs = tuple(Tensor(name, graph.values[name].sizes) for name in graph.inputs)
+    inputs = tuple(Tensor(name, graph.values[name].sizes, graph.values[name].type) for name in graph.inputs)
     elements = _elements(lowered, inputs)
     offsets, arena = _places(lowered, elements)
     tables, weights = _Pool(np.int32), _Pool(np.uint8)

@@ -29,7 +29,7 @@ BORDER = 64  # bytes: planes and weights start on a cache line's border (native/
 _CHECKSUM_OPENS = b'{"__metadata__":{"checksum":"'  # the header; native/program.cpp looks for it
 _CHECKSUM_DIGITS = 32
 
-ELEMENTS: Mapping[str, int] = {"float32": 4}  # bytes of each type of inputs and outputs
+ELEMENTS: Mapping[str, int] = {"float32": 4, "uint8": 1}  # bytes of each type of inputs and outputs
 
 
 def plane_bytes(pixels: int, element: int = 4) -> int:

@@ -34,7 +34,7 @@ def balanced(found: Study, bits: int) -> Study:
         _add(sums, found, node, most)
     with np.errstate(divide="ignore", invalid="ignore"):
         best = np.minimum((sums.weights * found.squares / sums.plane) ** 0.25, sums.limit)
-    factor = np.where(np.isfinite(best) & (sums.plane > 0), best / found.scales.scale, 1)
+    factor = np.where(np.isfinite(best) & (sums.plane > 0) & ~found.fixed, best / found.scales.scale, 1)
     return replace(found, scales=widened(found.scales, np.clip(factor, 1, _WIDEST)))
 
 

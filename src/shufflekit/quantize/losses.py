@@ -9,6 +9,7 @@ import numpy as np
 
 from shufflekit.graph import Builder, Graph, Node
 from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.graph.photos import normalised
 from shufflekit.quantize.observe import Array, values_of
 from shufflekit.quantize.places import in_bytes, keeps_planes
 from shufflekit.quantize.rounding import Batches, Rounded, Study, on_grid
@@ -59,7 +60,7 @@ def losses(found: Study, rounded: Mapping[str, Rounded], biases: Mapping[str, Ar
 def steps_of(found: Study, rounded: Mapping[str, Rounded]) -> list[Node]:
     """The steps that compute on bytes, in order, without those that only move them."""
     wanted = in_bytes(found.graph, rounded)
-    products = {node.name for node in found.products}
+    products = {node.name for node in found.products} | {node.name for node in normalised(found.graph).values()}
     return [
         node
         for node in found.graph.nodes
@@ -89,9 +90,9 @@ def _alone(builder: Builder, found: Study, node: Node, rounded: Mapping[str, Rou
 
 
 def _rounded(builder: Builder, found: Study, value: str, name: str, read: str = "") -> str:
-    """A value, or what stands for it, on the grids of its planes; as it is where a channel of it mixes several."""
+    """A value, or what stands for it, on the grids of its planes; as it is where a channel of it mixes several, or is bytes."""
     planes = found.of(value)
-    if (planes < 0).any():
+    if (planes < 0).any() or found.fixed[planes].all():
         return read or value
     grid = FakeQuantize(tuple(found.scales.scale[planes].tolist()), tuple(found.scales.zero_point[planes].tolist()))
     return builder.add(Node(grid, name, "", (read or value,), name))

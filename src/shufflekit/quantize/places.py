@@ -18,6 +18,7 @@ from shufflekit.graph.ops.moves import Move
 from shufflekit.graph.ops.norms import Affine
 from shufflekit.graph.ops.reductions import Mean
 from shufflekit.graph.ops.resize import Resize
+from shufflekit.graph.photos import normalised
 
 _ENDINGS = (Relu, Relu6, Clamp, LeakyRelu, PRelu)  # that a product in bytes can end with; others are tables of their own
 _BYTES_OF_BYTES = (pools.AvgPool, pools.AdaptiveAvgPool, Mean, Resize, Arithmetic, Activation, Affine)
@@ -108,7 +109,10 @@ def keeps_planes(node: Node) -> bool:
 def in_bytes(graph: Graph, products: Collection[str]) -> set[str]:
     """The values that are read as bytes, where these products, by name, compute on them."""
     wanted: set[str] = set()
+    photos = normalised(graph)
     for node in reversed(graph.nodes):
+        if node.output in photos:  # whose bytes are there already
+            continue
         passes = isinstance(node.operator, _BYTES_OF_BYTES) or keeps_planes(node)
         if node.name in products or (passes and node.output in wanted):
             wanted.update(name for name in node.reads if name in graph.values)

@@ -32,7 +32,7 @@ def quantize(
     """Rounds a simplified graph to bytes: activations by plane, weights by output channel.
 
     Args:
-        images: from which ranges are learnt: an array (N, C, H, W) float32, or whatever the network takes, or batches of
+        images: from which ranges are learnt: an array (N, C, H, W) float32, or whatever the graph takes, or batches of
             such; of several inputs a batch is a tuple with an array for each.
         weight_bits: 8, or 7 for processors whose sums of 8 would not fit in 16 bits.
         keep: names of steps, or of modules with all that is in them, that stay in float32.
@@ -135,8 +135,9 @@ def _batch(given: Any, graph: Graph) -> list[Array]:
     for name, x in zip(graph.inputs, found):
         sizes = graph.values[name].sizes
         shown = ", ".join(map(str, ("N", *sizes)))
-        if x.dtype != np.float32 or x.shape[1:] != sizes or not len(x):
-            raise UsageError(f"int8: images must be ({shown}) float32 with N of 1 or more, found {x.shape} {x.dtype}")
+        kind = graph.values[name].type
+        if x.dtype != kind or x.shape[1:] != sizes or not len(x):
+            raise UsageError(f"int8: images must be ({shown}) {kind} with N of 1 or more, found {x.shape} {x.dtype}")
         if not np.isfinite(x).all():
             raise UsageError("int8: images must be of numbers, found NaN or infinities")
     if len({len(x) for x in found}) != 1:

@@ -10,6 +10,7 @@ import numpy as np
 from shufflekit.graph import Builder, Graph, Node
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.graph.photos import grids_of_photos
 from shufflekit.quantize.observe import Array, Moments, histograms, moments
 from shufflekit.quantize.places import Planes, in_bytes, is_product, keeps_planes, opened, planes_of
 from shufflekit.quantize.ranges import Scales, least_squares, scales_of
@@ -30,11 +31,15 @@ class Rounded:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A network and what was seen of it: all that quantising needs, whichever steps are to be in bytes."""
+    """A network and what was seen of it: all that quantising needs, whichever steps are to be in bytes.
+
+    `fixed` says of each plane whether it is of bytes that come so: a photo's, whose scale nobody chooses.
+    """
 
     graph: Graph
     planes: Planes
     scales: Scales
+    fixed: Array
     moments: Mapping[str, Moments]
     squares: Array
     batches: Batches
@@ -66,7 +71,11 @@ def study(graph: Graph, batches: Batches, threads: int = 1) -> Study:
     seen = moments(graph, products, batches, threads)
     each = [scales_of(low, high) for low, high in bounds]
     scales = Scales(np.concatenate([one.scale for one in each]), np.concatenate([one.zero_point for one in each]))
-    return Study(graph, planes, scales, seen, squares, batches, threads)
+    fixed = np.zeros(planes.count, bool)
+    for name, (scale, zero) in grids_of_photos(graph).items():
+        own = planes.own(name)
+        scales.scale[own], scales.zero_point[own], fixed[own] = scale, np.rint(zero), True
+    return Study(graph, planes, scales, fixed, seen, squares, batches, threads)
 
 
 def groups_of(node: Node) -> int:
@@ -153,9 +162,9 @@ def quantized_graph(found: Study, weights: Mapping[str, Rounded], biases: Mappin
 
 
 def _put_grid(builder: Builder, found: Study, value: str, wanted: Collection[str], names: dict[str, str]) -> None:
-    if value not in wanted:
-        return
     own = found.planes.own(value)
+    if value not in wanted or found.fixed[own].all():
+        return
     scale, zero = found.scales.scale[own].tolist(), found.scales.zero_point[own].tolist()
     names[value] = builder.add(Node(FakeQuantize(tuple(scale), tuple(zero)), f"{value}.bytes", "", (value,), f"{value}.bytes"))
 

@@ -75,12 +75,13 @@ class Engine:
         except OSError as error:
             raise InputError(f"{plan!s}: cannot be read: {error.strerror or error}") from None
 
-    def __call__(self, *inputs: NDArray[np.float32] | Tensor, **named: NDArray[np.float32] | Tensor) -> Any:
+    def __call__(self, *inputs: NDArray[Any] | Tensor, **named: NDArray[Any] | Tensor) -> Any:
         """Runs images through the network.
 
         Args:
             inputs: each (N, C, H, W) float32, or of the shape that the network takes, any N of 1 or more, the same for all;
-                numpy arrays, or torch tensors on the CPU, in the network's order. No gradient flows.
+                numpy arrays, or torch tensors on the CPU, in the network's order. No gradient flows. Where `inputs` says
+                uint8, the bytes of photos, RGB or grey.
             named: inputs by name, those that are not given in order.
 
         Returns:
@@ -111,20 +112,20 @@ class Engine:
             raise InputError(f"inputs: must be {', '.join(names)}, found {found}")
         return [*inputs, *(named[name] for name in names[len(inputs) :])]
 
-    def _checked(self, needed: _native.Tensor, x: Any) -> NDArray[np.float32]:
+    def _checked(self, needed: _native.Tensor, x: Any) -> NDArray[Any]:
         """An input as the engine takes it."""
         label = needed.name if len(self._inputs) > 1 else "x"
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(x, torch.Tensor):
             if x.device.type != "cpu" or x.layout != torch.strided:
                 raise InputError(f"{label}: must be a dense tensor on the CPU, found {x.layout} on {x.device}")
-            if x.dtype != torch.float32:
-                raise InputError(f"{label}: must be float32, found {x.dtype}")
+            if x.dtype != getattr(torch, needed.type):
+                raise InputError(f"{label}: must be {needed.type}, found {x.dtype}")
             x = x.numpy(force=True)
         elif not isinstance(x, np.ndarray):
             raise InputError(f"{label}: must be a numpy array or a torch tensor, found {type(x).__name__}")
-        if x.dtype != np.float32:
-            raise InputError(f"{label}: must be float32, found {x.dtype}")
+        if x.dtype != needed.type:
+            raise InputError(f"{label}: must be {needed.type}, found {x.dtype}")
         if list(x.shape[needed.batched :]) != needed.shape or x.ndim != needed.batched + len(needed.shape) or x.size == 0:
             shape = ", ".join([*["N"] * needed.batched, *map(str, needed.shape)])
             images = " with N of 1 or more" if needed.batched else ""
@@ -166,10 +167,14 @@ class Engine:
         self._native.profile(inputs, 3)  # caches and clocks settle
         return np.array(self._native.profile(inputs, repeats))
 
-    def noise(self) -> list[NDArray[np.float32]]:
+    def noise(self) -> list[NDArray[Any]]:
         """Random numbers for each input, of one image, to time it with; the same each time."""
         random = np.random.default_rng(0)
-        return [random.standard_normal((*[1] * each.batched, *each.shape), np.float32) for each in self._inputs]
+        shapes = [(*[1] * each.batched, *each.shape) for each in self._inputs]
+        return [
+            random.integers(0, 256, shape, np.uint8) if each.type == "uint8" else random.standard_normal(shape, np.float32)
+            for each, shape in zip(self._inputs, shapes, strict=True)
+        ]
 
     def save(self, path: str | Path) -> None:
         """Writes the plan to a file, all of it or nothing; `load` reads it back.

@@ -22,7 +22,7 @@ def check(graph: Graph) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(graphs(), st.data())
 def test_every_edit_runs_and_has_the_widths_it_promised_or_is_refused_by_a_node(graph: Graph, data: st.DataObject) -> None:
     graph = simplify(graph) if data.draw(st.booleans()) else graph  # whose nodes add residuals and end with activations

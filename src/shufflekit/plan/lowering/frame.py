@@ -17,8 +17,11 @@ from shufflekit.graph.ops.moves import Move
 from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.refusals import Refusals
 from shufflekit.plan import views
-from shufflekit.plan.kernels import DIGITS, Dequantize, Gather, Kernel, Quantize
+from shufflekit.plan.kernels import DIGITS, Dequantize, Gather, Kernel, Quantize, Unpack, UnpackFloat
 from shufflekit.plan.views import Addresses, Space, View
+
+Weights = Mapping[str, NDArray[Any]]  # by name, as networks have them
+_Read = tuple[Kernel, Mapping[str, Addresses], Weights]  # a kernel, and all that it reads
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +57,23 @@ class Lowered:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """What the bytes of some planes stand for: scale * (byte - zero_point)."""
+    """What the bytes of some planes stand for: scale * (byte - zero_point).
+
+    The zero point of a photo's bytes is its mean, which may lie between two of them; all others are whole.
+    """
 
     scale: NDArray[np.float32]
-    zero_point: NDArray[np.uint8]
+    zero_point: NDArray[np.float32]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether zero is a byte of every plane."""
+        return bool((np.rint(self.zero_point) == self.zero_point).all())
 
     @property
     def weights(self) -> Mapping[str, NDArray[Any]]:
         """As steps that change over have it."""
-        return {"scale": self.scale, "zero_point": self.zero_point}
+        return {"scale": self.scale, "zero_point": self.zero_point.astype(np.uint8)}
 
 
 Way = Callable[["Lowering", Node, Any], View]  # emits the steps of a node, and says where its result lies
@@ -90,6 +101,7 @@ class Lowering:
         self._gathered: dict[tuple[int, int], tuple[View, View]] = {}  # by the view, which stays, and dimensions
         self._grids: dict[int, Grid] = {}  # of blocks of bytes, for each plane
         self._floats: dict[int, View] = {}  # copies of those
+        self._unpacked: dict[int, _Read] = {}  # how floats are made of blocks of photos
         self.readers: dict[str, list[Node | None]] = {}  # of each value; an output has None among them
         for node in graph.nodes:
             for name in node.reads:
@@ -252,13 +264,38 @@ class Lowering:
             self._grids[self._last_block()] = grid
         return out
 
+    def emit_unpacked(
+        self,
+        name: str,
+        starts: Addresses,
+        plane: tuple[int, ...],
+        step: int,
+        weights: Weights,
+        grid: Grid | None,
+    ) -> View:
+        """A step that takes the bytes of photos apart, and makes floats of them where they lie on no grid."""
+        reads, sizes = {"in": starts}, (len(starts), math.prod(plane), step)
+        if grid is None:
+            return self._emit(UnpackFloat(*sizes), name, reads, plane, weights)
+        out = self._emit(Unpack(*sizes), name, reads, plane, {})
+        self._grids[self._last_block()] = grid
+        self._unpacked[self._last_block()] = UnpackFloat(*sizes), reads, weights
+        return out
+
+    def is_photo(self, view: View) -> bool:
+        """Whether these are bytes of an input."""
+        if all(self.graph.values[name].type == "float32" for name in self.graph.inputs):
+            return False
+        block = int(self.space.find(view.elements().reshape(-1)[:1])[0][0])
+        return block < len(self.graph.inputs) and self.graph.values[self.graph.inputs[block]].type == "uint8"
+
     def grid_of(self, starts: Addresses) -> Grid | None:
         """Of the planes that begin at these addresses; None unless all are bytes."""
         blocks, channels, _ = self.space.find(starts.reshape(-1))
         which, places = np.unique(blocks, return_inverse=True)
         if not self._grids.keys() >= set(which.tolist()):
             return None
-        scale, zero_point = np.empty(len(blocks), np.float32), np.empty(len(blocks), np.uint8)
+        scale, zero_point = np.empty(len(blocks), np.float32), np.empty(len(blocks), np.float32)
         for place, block in enumerate(which.tolist()):
             here = places == place
             scale[here] = self._grids[block].scale[channels[here]]
@@ -299,8 +336,9 @@ class Lowering:
         if block not in self._floats:
             source, grid = self.space.blocks[block], self._grids[block]
             planes = source.base + np.arange(source.channels) * source.pixels
-            kernel = Dequantize(source.channels, source.pixels)
-            self._floats[block] = self._emit(kernel, f"{name}.input", {"in": planes}, (source.pixels,), grid.weights)
+            usual: _Read = (Dequantize(source.channels, source.pixels), {"in": planes}, grid.weights)
+            kernel, reads, weights = self._unpacked.get(block, usual)
+            self._floats[block] = self._emit(kernel, f"{name}.input", reads, (source.pixels,), weights)
         return self._floats[block]
 
     def _input_copy(self, name: str, block: int) -> View:

@@ -60,7 +60,7 @@ def _fake_quantize(lowering: Lowering, node: Node, quantize: FakeQuantize) -> Vi
 
 def _grid(quantize: FakeQuantize, planes: int) -> Grid:
     each = planes // len(quantize.scale)
-    scale, zero_point = np.array(quantize.scale, np.float32), np.array(quantize.zero_point, np.uint8)
+    scale, zero_point = np.array(quantize.scale, np.float32), np.array(quantize.zero_point, np.float32)
     return Grid(np.repeat(scale, each), np.repeat(zero_point, each))
 
 
@@ -100,7 +100,7 @@ def _conv(lowering: Lowering, node: Node, conv: Conv) -> View | None:
     if conv.groups == channels == len(x.starts) and window.taps <= _MOST_TAPS:
         step = DepthwiseInt8(channels, window)
     flat = sums.weights.reshape(channels, -1)
-    packed = {"weights": flat, "fill": sums.zero_point, "ends": _ends(lowering, sums, end, residual)}
+    packed = {"weights": flat, "fill": sums.fill, "ends": _ends(lowering, sums, end, residual)}
     y = lowering.emit_bytes(step, node.name, {"in": x.starts, **residual}, window.out_plane, packed, end.grid)
     return views.reshape(y, lowering.sizes(node.output))
 
@@ -179,7 +179,7 @@ class _Sums(NamedTuple):
     weights: NDArray[np.int8]
     bias: NDArray[np.int32]
     step: NDArray[np.float64]
-    zero_point: NDArray[np.uint8]  # of each plane that is read
+    fill: NDArray[np.uint8]  # of the border of each plane that is read: the byte next to zero
 
 
 def _sums(lowering: Lowering, node: Node, starts: Addresses, groups: int) -> _Sums | None:
@@ -199,11 +199,12 @@ def _sums(lowering: Lowering, node: Node, starts: Addresses, groups: int) -> _Su
     are_bytes = (np.abs(whole * scale - flat) <= 1e-3 * scale).all() and (np.abs(whole + 0.5) <= 128).all()
     if not are_bytes or not np.allclose(steps, step[:, np.newaxis, np.newaxis], rtol=1e-5, atol=0):
         return None
-    bias = np.rint(constants[node.inputs[2]].astype(np.float64) / step) if len(node.inputs) > 2 else np.zeros(rows)
-    bias -= (whole.sum(2) * grid.zero_point.astype(np.float64)[operand]).sum(1)
+    bias = constants[node.inputs[2]].astype(np.float64) / step if len(node.inputs) > 2 else np.zeros(rows)
+    bias = np.rint(bias - (whole.sum(2) * grid.zero_point.astype(np.float64)[operand]).sum(1))
     if not (np.abs(bias) + MOST * np.abs(whole).sum((1, 2)) < 2.0**31).all():
         return None
-    return _Sums(whole.astype(np.int8).reshape(weights.shape), bias.astype(np.int32), step, grid.zero_point)
+    fill = np.rint(grid.zero_point).astype(np.uint8)
+    return _Sums(whole.astype(np.int8).reshape(weights.shape), bias.astype(np.int32), step, fill)
 
 
 def _residual(lowering: Lowering, node: Node, dimensions: int) -> dict[str, Addresses] | None:
@@ -213,7 +214,8 @@ def _residual(lowering: Lowering, node: Node, dimensions: int) -> dict[str, Addr
     if not lowering.is_dense(lowering.view(node.residual), dimensions):
         return None
     found = lowering.residual(node, dimensions)
-    return None if lowering.grid_of(found["residual"]) is None else found
+    grid = lowering.grid_of(found["residual"])
+    return found if grid and grid.is_whole else None
 
 
 def _worth(sums: _Sums) -> NDArray[Any]:
@@ -247,7 +249,7 @@ def _max_pool(lowering: Lowering, node: Node, pool: pools.MaxPool) -> View | Non
         return None
     x = lowering.planes(node.inputs[0], node)
     grid = lowering.grid_of(x.starts)
-    if grid is None:
+    if grid is None or not grid.is_whole:
         return None
     out = lowering.sizes(node.output)[1:]
     window = Window(*x.plane, *two_sides(out, 1), *pool.kernel, *pool.stride, *pool.padding[:2], *pool.dilation)
@@ -266,7 +268,7 @@ def _picking(floats: Way) -> Way:
         before = next((each.operator for each in lowering.graph.nodes if each.output == node.inputs[0]), None)
         if grid is None and isinstance(before, FakeQuantize):
             grid = _grid(before, len(y.starts))
-        return _quantized(lowering, node.name, y, grid) if grid else y
+        return _quantized(lowering, node.name, y, grid) if grid and grid.is_whole else y
 
     return found
 
