@@ -72,6 +72,9 @@ LAYERS: dict[str, set[str]] = {
     | {"profiling", "cost"},
     "report": {"errors", "files", "records", "guidelines", "profiling"},
 }
+LAYERS["fitting"] = {"errors", "files", "shapes", "models", "graph", "graph.from_onnx", "cost", "compiling"}
+LAYERS["fitting"] |= {"profiling", "guidelines"}
+LAYERS["report"] |= {"fitting"}
 LAYERS["export"] = {"errors", "files", "shapes", "finite", "outputs", "data"}
 LAYERS["bench"] = {"errors", "records", "modes", "finite", "outputs", "device", "cost", "compiling", "runtime", "profiling"}
 LAYERS["bench"] |= {"files", "export", "_native"}

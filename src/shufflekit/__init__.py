@@ -11,6 +11,7 @@ from shufflekit.errors import missing_extra
 if TYPE_CHECKING:
     from shufflekit.compiling import compile as compile  # noqa: A004
     from shufflekit.compiling import load_onnx as load_onnx
+    from shufflekit.fitting.fit import fit as fit
     from shufflekit.guidelines.audit import audit as audit
     from shufflekit.models import list_models as list_models
     from shufflekit.profiling.profile import profile as profile
@@ -31,6 +32,7 @@ _HOME = {
     "from_pretrained": "shufflekit.weights",
     "profile": "shufflekit.profiling.profile",
     "audit": "shufflekit.guidelines.audit",
+    "fit": "shufflekit.fitting.fit",
     "compile": "shufflekit.compiling",
     "load": "shufflekit.runtime",
     "load_onnx": "shufflekit.compiling",

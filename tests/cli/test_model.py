@@ -30,6 +30,8 @@ VERBS = {
     "detect": "detect a.png --model {}",
     "profile": "profile {}",
     "audit": "audit {} --seconds 0",
+    "fit": "fit {} --budget-ms 999 --seconds 0",
+    "table": "table {} -o out.csv --json",
     "compile": "compile {} -o out.plan --verify",
     "export": "export {} --format onnx -o out",
     "bench": "bench {} --runtimes engine --size 32x32 --rounds 6 --calls 1",
@@ -45,6 +47,11 @@ EXPECTED = {
     },
     "profile": {},
     "audit": {PLAN: f"net.plan is a plan, and audit {_NETWORK}, package.module:callable or an ONNX file"},
+    "fit": {
+        **dict.fromkeys((CALLABLE, ONNX), "model: nothing in "),
+        PLAN: f"net.plan is a plan, and fit {_NETWORK}, package.module:callable or an ONNX file",
+    },
+    "table": {PLAN: f"net.plan is a plan, and table {_NETWORK}, package.module:callable or an ONNX file"},
     "compile": {PLAN: f"net.plan is a plan, and compile {_NETWORK}, package.module:callable or an ONNX file"},
     "export": {
         PLAN: f"net.plan is a plan, and export {_NETWORK}, package.module:callable or an ONNX file",

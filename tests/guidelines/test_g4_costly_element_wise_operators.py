@@ -101,6 +101,22 @@ def test_sums_products_and_copies_count_wherever_they_are():
     assert kinds(Unit()) == {"sums and products": ["mul", "add"], "copies": ["cat", "clone"]}
 
 
+class Residual(nn.Module):
+    """Adds what an activation gave and what a convolution did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last, self.relu = nn.Conv2d(16, 16, 1), nn.Conv2d(16, 16, 1), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.first(x))
+        return self.relu(x + self.last(x))
+
+
+def test_a_relu_behind_a_shortcut_is_let_pass() -> None:
+    assert kinds(Residual()) == {"sums and products": ["add"]}
+
+
 def costly(layer: LayerCount) -> float:
     """As much as in PyTorch, about: 20 G multiply-adds and 4 G elements a second."""
     return layer.flops / 20e6 + layer.mac / 4e6

@@ -25,6 +25,8 @@ _VERBS = {
     "evaluate": "Measure a network's accuracy on a data set.",
     "profile": "Count and time each operator of a network, beside this machine's limit.",
     "audit": "Hold a network against the guidelines, with the price of each finding on this machine.",
+    "fit": "Find the widths and depths that use a latency budget best on this machine.",
+    "table": "Write what each distinct operator of some networks takes on this machine.",
     "compile": "Compile a network to a plan, a file that runs without PyTorch.",
     "guidelines": "Measure the guidelines of ShuffleNet V2 on this machine, beside the paper's numbers.",
     "bench": "Race PyTorch, the engine and other runtimes on this machine.",

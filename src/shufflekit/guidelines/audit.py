@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -31,8 +30,9 @@ from shufflekit.guidelines import (
     g5_unaligned_channels,
 )
 from shufflekit.guidelines.edits.answers import edits
+from shufflekit.guidelines.loads import clock_of, on_engine
 from shufflekit.guidelines.record import Audit, Finding, Remedy
-from shufflekit.guidelines.remedies import measure_remedies, on_engine
+from shufflekit.guidelines.remedies import measure_remedies
 from shufflekit.guidelines.rule import Rule, Violation
 from shufflekit.profiling import Latency, MeasuredProfile, profile
 from shufflekit.profiling.calibrate import load_cost_model
@@ -145,9 +145,9 @@ def _on_engine(
     nodes = [node for node, _ in operators_of(graph)]
     changes = edits(graph, nodes, findings, found.device.vector_floats)
     prepare = partial(on_engine, threads=engine.threads)
-    # What runs on the calling thread alone is timed without what other programs take in between.
-    clock = time.thread_time_ns if engine.threads == 1 else time.perf_counter_ns
-    remedies, untried = measure_remedies(graph, changes, prepare, seconds, tell, clock) if changes else ((), ())
+    remedies, untried = (
+        measure_remedies(graph, changes, prepare, seconds, tell, clock_of(engine.threads)) if changes else ((), ())
+    )
     codes = tuple(rule.code for rule in rules)
     return Audit(found, _gaining(findings, remedies), codes, budget_ms, remedies, untried)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from shufflekit.compiling import compile_graph
 from shufflekit.cost.from_graph import count_graph
 from shufflekit.errors import UsageError
 from shufflekit.graph import Graph
@@ -15,7 +12,7 @@ from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.guidelines.edits.edit import Edit
 from shufflekit.guidelines.record import Remedy, Untried
-from shufflekit.profiling.difference import Difference, Load, Run, measure_difference
+from shufflekit.profiling.difference import Difference, Load, measure_difference
 
 Prepare = Callable[[Graph], Load]
 
@@ -161,14 +158,3 @@ def _remedy(
         params=params,
         widths=widths,
     )
-
-
-def on_engine(graph: Graph, threads: int) -> Load:
-    """Compiles a graph; what loads it, and then runs it once, on random numbers."""
-    engine = compile_graph(graph, threads=threads)
-    inputs = engine.noise()
-
-    def load() -> Run:
-        return partial(copy.copy(engine), *inputs)
-
-    return load

@@ -118,7 +118,7 @@ _WIDTHS = {
 for _width, (_stem, _stages, _last, _size, _mflops, _error, _note) in _WIDTHS.items():
     register(
         f"mobilenet_v2_{_width}",
-        partial(MobileNetV2, _stem, _stages, _last),
+        partial(MobileNetV2, stem_channels=_stem, stage_channels=_stages, last_channels=_last),  # by name: fit has others
         input_size=(_size, _size),
         top1_error=_error,
         mflops=_mflops,

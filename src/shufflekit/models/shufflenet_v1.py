@@ -6,6 +6,7 @@ A bottleneck unit whose pointwise convolutions are grouped; the channel shuffle 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -200,6 +201,11 @@ _PUBLISHED = {
 }
 
 
+def _numbers(stages: tuple[int, ...], units: tuple[int, ...], groups: int, stem: int) -> Callable[..., ShuffleNetV1]:
+    """By name, so that a network can be built, and saved, with others in their place."""
+    return partial(ShuffleNetV1, stage_channels=stages, stage_units=units, groups=groups, stem_channels=stem)
+
+
 def _stem_channels(least: int, stage2: int, groups: int) -> int:
     """The smallest stem from `least` on that leaves stage 2's first branch a multiple of `groups`."""
     return least + (stage2 - least) % groups
@@ -217,7 +223,7 @@ for _width, (_factor, _least_stem) in _WIDTHS.items():
         _stage2 = int(_factor * _channels)
         _stages = (_stage2, 2 * _stage2, 4 * _stage2)
         _stem = _stem_channels(_least_stem, _stage2, _groups)
-        _network = partial(ShuffleNetV1, _stages, _UNITS, _groups, stem_channels=_stem)
+        _network = _numbers(_stages, _UNITS, _groups, _stem)
         _error, _mflops, _source = _PUBLISHED.get((_groups, _width), (None, None, "V1 Table 1, scaled"))
         register(
             f"shufflenet_v1_g{_groups}_{_width}",
@@ -239,7 +245,7 @@ for _width, (_factor, _least_stem) in _WIDTHS.items():
 
 register(
     "shufflenet_v1_g3_x0_5_shallow",
-    partial(ShuffleNetV1, (168, 336, 672), (2, 4, 2), 3, stem_channels=18),
+    _numbers((168, 336, 672), (2, 4, 2), 3, 18),
     top1_error=42.8,
     mflops=40,
     source="V1 Table 5",
@@ -247,7 +253,7 @@ register(
 )
 register(
     "shufflenet_v1_50",
-    partial(ShuffleNetV1, (360, 720, 1440, 2880), (3, 4, 6, 3), 3, stem_channels=66, first_stride=1, bottleneck_ratio=2),
+    partial(_numbers((360, 720, 1440, 2880), (3, 4, 6, 3), 3, 66), first_stride=1, bottleneck_ratio=2),
     top1_error=25.2,
     mflops=2300,
     source="V2 Table 6, appendix Table 2",

@@ -6,6 +6,7 @@ the four guidelines: equal channel width, no groups but depthwise ones, two bran
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -169,6 +170,11 @@ class ShuffleNetV2(Network):
         return x if pre_logits else self.fc(x)
 
 
+def _numbers(stem: tuple[int, ...], stages: tuple[int, ...], units: tuple[int, ...], conv5: int) -> Callable[..., ShuffleNetV2]:
+    """By name, so that a network can be built, and saved, with others in their place."""
+    return partial(ShuffleNetV2, stem_channels=stem, stage_channels=stages, stage_units=units, conv5_channels=conv5)
+
+
 # Table 5: stem, stages 2 to 4, conv5; then MFLOPs and error of Table 8.
 _WIDTHS = {
     "x0_5": ((24,), (48, 96, 192), 1024, 41, 39.7),
@@ -179,7 +185,7 @@ _WIDTHS = {
 _UNITS = (4, 8, 4)
 
 for _width, (_stem, _stages, _conv5, _mflops, _error) in _WIDTHS.items():
-    _network = partial(ShuffleNetV2, _stem, _stages, _UNITS, conv5_channels=_conv5)
+    _network = _numbers(_stem, _stages, _UNITS, _conv5)
     register(f"shufflenet_v2_{_width}", _network, top1_error=_error, mflops=_mflops, source="V2 Table 8")
     register(f"res_shufflenet_v2_{_width}", partial(_network, residual=True), source="V2 appendix Figure 2")
     register(f"shufflenet_v2_{_width}_star", partial(_network, enlarged=True), source="V2 Table 7, V2*")
@@ -187,7 +193,7 @@ for _width, (_stem, _stages, _conv5, _mflops, _error) in _WIDTHS.items():
         register(f"se_shufflenet_v2_{_width}", partial(_network, se=True), source="V2 appendix Figure 2")
 register(
     "se_shufflenet_v2_x2_0",
-    partial(ShuffleNetV2, *_WIDTHS["x2_0"][:2], _UNITS, _WIDTHS["x2_0"][2], se=True),
+    partial(_numbers(*_WIDTHS["x2_0"][:2], _UNITS, _WIDTHS["x2_0"][2]), se=True),
     top1_error=24.6,
     mflops=597,
     source="V2 Table 8",
@@ -196,16 +202,14 @@ register(
 # Appendix Table 2; conv2_x works on the pooled map at stride 1.
 register(
     "shufflenet_v2_50",
-    partial(ShuffleNetV2, (64,), (244, 488, 976, 1952), (3, 4, 6, 3), 2048, first_stride=1),
+    partial(_numbers((64,), (244, 488, 976, 1952), (3, 4, 6, 3), 2048), first_stride=1),
     top1_error=22.8,
     mflops=2300,
     source="V2 Table 6",
 )
 register(
     "se_shufflenet_v2_164",
-    partial(
-        ShuffleNetV2, (64, 64, 128), (340, 680, 1360, 2720), (10, 10, 23, 10), 2048, first_stride=1, se=True, residual=True
-    ),
+    partial(_numbers((64, 64, 128), (340, 680, 1360, 2720), (10, 10, 23, 10), 2048), first_stride=1, se=True, residual=True),
     top1_error=18.56,
     mflops=12700,
     source="V2 Table 6",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shufflekit.profiling.allocator import settle_allocator
-from shufflekit.profiling.latency import summarize
+from shufflekit.profiling.latency import Latency, summarize
 
 Run = Callable[[], object]
 Load = Callable[[], Run]
@@ -87,6 +87,27 @@ def measure_difference(
     gain = summarize([a - share * b for a, b in rounds])
     first, second = (summarize([each[place] for each in rounds]).median_ms for place in (0, 1))
     return Difference(first, second, gain.median_ms, gain.low_ms, gain.high_ms, len(rounds))
+
+
+def measure_loaded(load: Load, *, rounds: int = 6, clock: Callable[[], int] = time.perf_counter_ns) -> Latency:
+    """What a work takes: in each round it is loaded anew and runs for a few ms, of which the quickest call counts.
+
+    Args:
+        load: loads the work anew, into other memory.
+        rounds: six or more.
+        clock: see `measure_difference`.
+
+    Example:
+        >>> measure_loaded(lambda: lambda: sum(range(3000))).median_ms > 0
+        True
+    """
+    settle_allocator()
+    run = load()
+    calls, times = _calls(run, clock), []
+    for _ in range(rounds):
+        times.append(_block_ms(run, calls, clock))
+        run = load()
+    return summarize(times)
 
 
 def _calls(run: Run, clock: Callable[[], int]) -> int:

@@ -38,6 +38,16 @@ def test_g3_puts_one_wide_branch_in_the_place_of_four(add: bool) -> None:
     check(found)
 
 
+def test_a_branch_of_one_convolution_grows_on_both_sides() -> None:
+    net = Branches(lambda: nn.Conv2d(16, 16, 1), 4, True)
+    graph, (edit,) = edits_of(net, (1, 3, 28, 28), "G3")
+    (_, stem, _), branch, (last, _, _) = convs(found := edit.apply(graph))
+    assert branch == (stem, stem, 1)
+    assert last == stem > 16
+    assert_as_many(graph, found, near=0.2)
+    check(found)
+
+
 def test_g3_takes_nothing_that_no_convolution_computes() -> None:
     graph, (edit,) = edits_of(Branches(lambda: nn.AvgPool2d(3, 1, 1), 4, False), (1, 3, 28, 28), "G3")
     with pytest.raises(RefusedError, match="concat in .* joins nothing that convolutions compute"):

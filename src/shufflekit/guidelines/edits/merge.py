@@ -44,7 +44,8 @@ def _merge(graph: Graph, joins: Sequence[str]) -> Graph:
         instead[join] = kept[-1].output
         last = next(node for node in reversed(kept) if isinstance(node.operator, Conv))
         widths[last.output] = graph.values[join].sizes[0]
-        inner += [node.output for node in kept if isinstance(node.operator, Conv) and node is not last]
+        convs = [node.output for node in kept if isinstance(node.operator, Conv) and node is not last]
+        inner += convs or [last.inputs[0], last.output]  # of one convolution only what it reads and writes can be wider
     made = refit(graph, instead=instead, widths=widths)
     solver = Widths(made)
     free = {writer: 1.0 for name in inner if name in made.values and (writer := solver.group_of(name))}

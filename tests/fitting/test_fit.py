@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+from torch import nn
+
+import shufflekit as sk
+from shufflekit.cost.from_graph import count_graph
+from shufflekit.errors import UsageError
+from shufflekit.profiling.latency import Latency
+from tests.graph.from_onnx.files import Case, model, node, onnx
+
+NET = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.Conv2d(16, 16, 1), nn.ReLU(), nn.Conv2d(16, 4, 1))
+
+
+@pytest.fixture(autouse=True)
+def by_flops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopwatch that takes a ns for each multiply-add, and what is loaded is a graph."""
+    module = import_module("shufflekit.fitting.fit")
+    monkeypatch.setattr(module, "on_engine", lambda graph, threads: graph)
+
+    def measure(graph, rounds: int, clock) -> Latency:
+        assert clock() > 0
+        ms = count_graph(graph).flops / 1e6
+        return Latency(ms, ms, ms, rounds)
+
+    monkeypatch.setattr(module, "measure_loaded", measure)
+
+
+def test_a_network_fills_the_budget() -> None:
+    found = sk.fit(NET, (1, 3, 16, 16), budget_ms=0.6, seconds=5)
+    assert 0.5 < found.best.ms <= 0.6
+    assert count_graph(found.graph).flops == found.best.flops > found.start.flops
+    assert found.start.params == sum(each.numel() for each in NET.parameters())
+    assert found.numbers == ("widths on 16x16, sixteenths",)
+    assert found.published == ()
+
+
+def test_the_best_is_measured_again_and_no_slower_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looked quick enough in a short race, and is not, is left."""
+    module = import_module("shufflekit.fitting.fit")
+
+    def lucky(graph, rounds: int, clock) -> Latency:
+        ms = count_graph(graph).flops / 1e6
+        ms *= 1.2 if rounds > 6 and ms > 0.55 else 1.0
+        return Latency(ms, ms, ms, rounds)
+
+    monkeypatch.setattr(module, "measure_loaded", lucky)
+    assert sk.fit(NET, (1, 3, 16, 16), budget_ms=0.6, seconds=5).best.ms <= 0.55
+
+
+def test_an_onnx_file_is_fitted(tmp_path) -> None:
+    nodes = [node("Conv", ["x", "w"], ["a"]), node("Conv", ["a", "v"], ["b"]), node("Relu", ["b"])]
+    import numpy as np
+
+    weights = {"w": np.ones((8, 3, 1, 1), np.float32), "v": np.ones((4, 8, 1, 1), np.float32)}
+    onnx.save(model(Case((3, 8, 8), nodes, weights), 13), tmp_path / "net.onnx")
+    found = sk.fit(tmp_path / "net.onnx", budget_ms=0.02, seconds=2)
+    assert (found.call, found.best.flops > found.start.flops) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"budget_ms": 0}, "budget_ms: must be above 0, found 0"),
+        ({"budget_ms": 1e-9}, "budget_ms: the quickest of its kind that was tried takes .* ms, found 1e-09"),
+        ({"budget_ms": 1, "maximise": "speed"}, "maximise: must be flops or params, found 'speed'"),
+        ({"budget_ms": 1, "seconds": -1}, "seconds: must be 0 or more, found -1"),
+    ],
+)
+def test_refuses_in_one_line(arguments: dict, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        sk.fit(NET, (1, 3, 16, 16), **{"seconds": 1, **arguments})
+
+
+def test_a_network_of_which_nothing_can_change_is_refused() -> None:
+    with pytest.raises(UsageError, match="model: nothing in Conv2d can change"):
+        sk.fit(nn.Conv2d(3, 4, 1), (1, 3, 8, 8), budget_ms=1)
