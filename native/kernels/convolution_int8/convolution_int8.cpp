@@ -15,6 +15,7 @@ struct OfGroup {
     int32_t groups, rows, depth, pixels;
     const ConvolutionInt8& convolution;
     int64_t first_channel, columns;
+    bool seven_bits;
 };
 
 // task(from, to, count) for the pixels of some numbers: `from` counts from the first number, `to` in the plane.
@@ -52,7 +53,7 @@ void end(const OfGroup& g, int64_t channel, int64_t pixel, int32_t sum) {
     put<1>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { *to = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]); });
 }
 #else
-void end(const OfGroup& g, int64_t channel, int64_t pixel, const int32_t* sum, int64_t) {
+void end(const OfGroup& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t) {
     put<int8_lanes>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { int8_end(to, sum, g.ends[channel], residual); });
 }
 #endif
@@ -82,7 +83,7 @@ void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_
         for (int64_t channel = 0; channel < c.in_channels; ++channel)
             split(PhasePlanes(w, copies + channel * of_channel), c.in[first_channel + channel], c.fill[first_channel + channel]);
         const OfGroup gemm{{copies, table}, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
-                           static_cast<int32_t>(phases.pixels), c, int64_t{group} * c.rows, phases.columns};
+                           static_cast<int32_t>(phases.pixels), c, int64_t{group} * c.rows, phases.columns, c.seven_bits};
         const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
         multiply(gemm, scratch, first_pixel, last_pixel, first > 0 ? first : 0, last < panels ? last : panels);
     }

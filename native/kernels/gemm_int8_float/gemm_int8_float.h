@@ -18,6 +18,7 @@ struct GemmInt8Float {
     const Int8End* ends;
     int32_t groups, rows, depth, pixels;
     Epilogue epilogue;
+    bool seven_bits = false;  // as gemm_int8.h has it
 
     using Function = void(const GemmInt8Float&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 
@@ -29,7 +30,9 @@ struct GemmInt8Float {
         step.scratch(gemm_int8_scratch(depth) / static_cast<int64_t>(sizeof(float)));
         step.written(out, channels, pixels);
         step.read("in", in, in_channels, pixels, Overlap::never, Reach::whole_vectors);
-        step.weights("weights", weights, step.product("depth", panels * int8_panel, 4 * int8_fours(depth)));
+        const int64_t packed = step.product("depth", panels * int8_panel, 4 * int8_fours(depth));
+        step.weights("weights", weights, packed);
+        seven_bits = have_seven_bits(weights, packed);
         read_ends(step, ends, channels);
         step.epilogue(epilogue, channels);
     }
