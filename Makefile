@@ -39,7 +39,7 @@ $(READY): scripts/set_up.sh pyproject.toml constraints.txt CMakeLists.txt $(shel
 	scripts/set_up.sh
 	touch $@
 
-# The other runtimes, which the tests and benchmarks compare with; a demo does without.
+# The other runtimes, which the tests and benchmarks compare with, and what web/ is built and tested with; a demo does without.
 $(RUNTIMES): $(READY)
-	scripts/set_up.sh all,dev,bench
+	scripts/set_up.sh all,dev,bench,web
 	touch $@

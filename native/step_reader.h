@@ -31,6 +31,7 @@ class StepReader {
     void pixels(const char* name, int32_t& to) { whole(name, to, 1, most_elements); }
     void side(const char* name, int32_t& to) { whole(name, to, 1, most_side); }
     void real(const char* name, float& to) { to = fields_->real(name); }
+    void bound(const char* name, float& to) { to = fields_->bound(name); }  // 1e39 is infinity
     void truth(const char* name, bool& to) { to = fields_->truth(name); }
     template <class Enum, size_t N>
     void word(const char* name, Enum& to, const char* const (&words)[N]) {

@@ -1,8 +1,8 @@
 """Small breaking edits of the sources: where they can be made, and a seeded sample of them.
 
 A place is where one or several of cosmic-ray's operators, or of the three below, can change a file. Annotations, what only type
-checkers run, docstrings and the messages of exceptions are no places, nor is whether a dataclass is frozen or `zip` strict: no
-test should hold them fast.
+checkers run, docstrings and the messages of exceptions are no places, nor is whether a dataclass is frozen or `zip` strict, nor
+that a class without fields of its own is called a dataclass, which it inherits: no test should hold them fast.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def _hash(seed: int, text: str) -> str:
 
 
 def _places_of(root: Path, folder: str) -> list[Place]:
-    files = sorted((root / "src" / "shufflekit" / folder).rglob("*.py"))
+    within = root / "src" / "shufflekit" / folder
+    files = sorted(within.rglob("*.py")) or [within]
     return [place for file in files for place in places_in(file.read_text("utf-8"), file.relative_to(root).as_posix())]
 
 
@@ -224,6 +225,7 @@ def _as_mutant(place: Place, source: str, changed: str) -> Mutant:
 def _excluded(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Stretches of what is no place, as (line, column) of their start and end."""
     nodes: list[ast.AST] = []
+    inherited: list[ast.AST] = []  # decorators, each behind its @
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
             nodes.append(node.annotation)
@@ -235,7 +237,16 @@ def _excluded(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             nodes += [part for part in ast.walk(node.exc) if isinstance(part, ast.JoinedStr)]
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("dataclass", "zip"):
             nodes += [keyword for keyword in node.keywords if keyword.arg in ("frozen", "eq", "strict")]
-    return [((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in nodes]  # type: ignore[attr-defined]
+        elif (
+            isinstance(node, ast.ClassDef) and {*map(ast.unparse, node.bases)} - {"ABC"} and not any(map(_is_field, node.body))
+        ):
+            inherited += [each for each in node.decorator_list if ast.unparse(each).startswith("dataclass(")]
+    places = [*((node, 0) for node in nodes), *((node, 1) for node in inherited)]
+    return [((node.lineno, node.col_offset - more), (node.end_lineno, node.end_col_offset)) for node, more in places]  # type: ignore[attr-defined]
+
+
+def _is_field(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.AnnAssign) and not ast.unparse(statement.annotation).startswith("ClassVar")
 
 
 def _functions(source: str) -> dict[int, str]:

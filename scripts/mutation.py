@@ -2,7 +2,7 @@
 
 python scripts/mutation.py                                   # the score: 300 edits over seven folders
 python scripts/mutation.py --folders graph plan --count 50   # some folders
-python scripts/mutation.py --again                           # after new tests: those that were not noticed, once more
+python scripts/mutation.py --again                           # after new tests: those not noticed and not explained, once more
 
 Each edit runs the tests of its file, then those of its folder and of what the folder is for, up to the first that fails. Every
 verdict is written at once, and a run that was stopped goes on where it was. Edits that are not noticed and need not be are
@@ -38,6 +38,7 @@ from mutants import Mutant, sample
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("data", "detect", "train", "guidelines", "graph", "plan", "cost")
+OTHERS = ("quantize", "tuning.py")  # no part of the score, but of what --folders takes
 EXPLAINED = ROOT / "tests" / "mutation_explained.json"
 MOST_UNEXPLAINED, MOST_EXPLAINED = 0.05, 0.10  # of the sample
 
@@ -45,6 +46,7 @@ MOST_UNEXPLAINED, MOST_EXPLAINED = 0.05, 0.10  # of the sample
 _PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "graph": ("tests/plan/test_lower.py", "tests/runtime/test_random_networks.py"),
     "plan": ("tests/runtime/test_random_networks.py",),
+    "quantize": ("tests/plan/lowering/test_int8.py",),
 }
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _MEMORY = 12 << 30  # bytes that a test may ask for; an edit can make any size enormous
@@ -224,7 +226,7 @@ class Results:
         if path.is_file():
             found = json.loads(path.read_text("utf-8"))
             if again:
-                self.content["verdicts"] = {key: each for key, each in found["verdicts"].items() if each["failed"]}
+                self.content["verdicts"] = {key: each for key, each in found["verdicts"].items() if _is_settled(each)}
             elif found["of"] != self.content["of"]:
                 raise SystemExit(f"mutation: {path} is of other sources, tests or arguments: remove it, or use --again")
             else:
@@ -236,6 +238,10 @@ class Results:
         beside.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(json.dumps(self.content, indent=1), "utf-8")
         beside.replace(self.path)
+
+
+def _is_settled(verdict: Mapping[str, Any]) -> bool:
+    return bool(verdict["failed"]) or identity(verdict) in read_reasons()
 
 
 def run(mutants: Sequence[Mutant], results: Results, count: int) -> None:
@@ -336,12 +342,12 @@ def read_reasons() -> dict[tuple[str, ...], str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folders", nargs="+", default=list(FOLDERS), choices=FOLDERS)
+    parser.add_argument("--folders", nargs="+", default=list(FOLDERS), choices=[*FOLDERS, *OTHERS])
     parser.add_argument("--count", type=int, default=300, help="edits in all")
     parser.add_argument("--seed", type=int, default=0, help="another one draws other edits")
     parser.add_argument("--workers", type=int, default=2, help="processes, one core each")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutation.json")
-    parser.add_argument("--again", action="store_true", help="keep what was noticed and run the rest anew, with today's tests")
+    parser.add_argument("--again", action="store_true", help="keep what was noticed or is explained, and run the rest anew")
     arguments = parser.parse_args()
     of = {name: getattr(arguments, name) for name in ("folders", "count", "seed")} | {"digest": digest()}
     results = Results(arguments.results, of, arguments.again)

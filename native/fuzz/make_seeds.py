@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from shufflekit.graph import BATCH, Builder, Graph, Node, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.operator import Operator
-from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, MaxPool, Relu, Reshape, Silu
+from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, MaxPool, Relu, Reshape, Silu, Suppress
 from shufflekit.graph.photos import taking_photos
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
@@ -88,6 +88,17 @@ class Masks(nn.Module):
         return self.gru(moments)[0], x.argmax(1), x.argmin(3)
 
 
+class Picked(nn.Module):
+    """What goes by computed places."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        values, places = x.flatten(2).topk(5, 2)
+        warped = [
+            F.grid_sample(x, x.sin().permute(0, 2, 3, 1)[..., :2], mode, align_corners=False) for mode in ("nearest", "bicubic")
+        ]
+        return values, x.cos().flatten(2).gather(2, places), *warped
+
+
 def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
     return {
         "everything": (Everything(), (1, 3, 33, 37)),
@@ -98,6 +109,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
         "moves": (Moves(), (1, 3, 6, 5)),
         "masks": (Masks(), (1, 3, 7, 6)),
+        "picked": (Picked(), (1, 3, 7, 6)),
         "linear": (
             nn.Sequential(nn.Conv2d(1, 9, 1), nn.LocalResponseNorm(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(9, 17)),
             (1, 1, 7, 7),
@@ -142,6 +154,13 @@ def of_photos() -> Iterator[Program]:
         yield build(taking_photos(graph, np.ones(3), np.full(3, -100.5), (2, 1, 0), name == "photos", False), name)
 
 
+def suppressed() -> Graph:
+    """Boxes of two classes."""
+    builder = Builder()
+    inputs = (builder.input("boxes", (BATCH, 9, 4)), builder.input("scores", (BATCH, 2, 9)))
+    return builder.graph([builder.add(Node(Suppress(3, 0.5, 0.1), "y", "", inputs, "y"))])
+
+
 def roomy(program: Program) -> Program:
     """With an arena, tables and weights that changed sizes and offsets still fit into."""
     random = np.random.default_rng(0)
@@ -161,6 +180,7 @@ def programs() -> Iterator[Program]:
             yield build(simplify(capture(network.eval(), shape)), name)
     yield build(in_bytes(), "bytes")
     yield from of_photos()
+    yield build(suppressed(), "suppressed")
     graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
     for variant in [each.name for each in choose.variants_of("convolution")]:
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))

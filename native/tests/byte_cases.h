@@ -7,6 +7,7 @@
 
 #include "kernels/int8.h"
 #include "tests/cases.h"
+#include "tests/reference.h"
 
 namespace shufflekit::reference {
 

@@ -52,10 +52,12 @@ inline double activate(double x, Epilogue epilogue) {
     return x;
 }
 
-// What a window's tap (i, j) sees for output pixel (y, x); zero outside of the input.
-inline double tap(const float* plane, const Window& w, int64_t y, int64_t x, int64_t i, int64_t j) {
+// What a window's tap (i, j) sees for output pixel (y, x), inside of the input and outside.
+template <class T>
+T tap(const T* plane, const Window& w, int64_t y, int64_t x, int64_t i, int64_t j, T outside) {
     const int64_t row = y * w.stride_y - w.pad_y + i * w.dilation_y, column = x * w.stride_x - w.pad_x + j * w.dilation_x;
-    return row < 0 || row >= w.in_height || column < 0 || column >= w.in_width ? 0 : plane[row * w.in_width + column];
+    return row < 0 || row >= w.in_height || column < 0 || column >= w.in_width ? outside : plane[row * w.in_width + column];
 }
+inline double tap(const float* plane, const Window& w, int64_t y, int64_t x, int64_t i, int64_t j) { return tap(plane, w, y, x, i, j, 0.0f); }
 
 }  // namespace shufflekit::reference

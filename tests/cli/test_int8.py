@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -160,6 +161,7 @@ def test_a_quantised_file_is_compared_with_both_of_the_runtimes_ways(data, tmp_p
         (["--int8"], "int8: needs --calib, and --calib needs --int8"),
         (["--calib", "."], "int8: needs --calib, and --calib needs --int8"),
         (["--keep", "head", "--explain"], "int8: is needed for --keep, --explain"),
+        (["--weight-bits", "7", "--calib-images", "9"], "int8: is needed for --calib-images, --weight-bits"),
         (["--int8", "--calib", "nowhere"], "calib: nowhere does not exist"),
         (["--int8", "--calib", "DATA", "--calib-images", "0"], "calib_images: must be 1 or more, found 0"),
         (["--int8", "--calib", "DATA", "--keep", "tail"], r"must name steps .*, found 'tail'"),
@@ -173,11 +175,31 @@ def test_what_cannot_be_asked_for(data, tmp_path, capsys, more, message) -> None
     assert not (tmp_path / "net.plan").exists()
 
 
-def test_other_classes_are_refused_before_anything_is_written(data, tmp_path, capsys) -> None:
+def test_other_classes_are_refused_before_ranges_are_learnt(data, tmp_path, capsys, monkeypatch) -> None:
     (tmp_path / "data" / "grey").mkdir(parents=True)
     (tmp_path / "data" / "grey" / "0.png").write_bytes((data / "light" / "0.png").read_bytes())
+    monkeypatch.setattr("shufflekit.cli.compile.calibration", lambda *_: pytest.fail("ranges are learnt first"))
     assert run(data, tmp_path / "net.plan", "--data", str(tmp_path / "data")) != 0
     assert not (tmp_path / "net.plan").exists()
+
+
+@pytest.mark.parametrize("read", ["calib", "data"])
+def test_no_photo_that_is_read_is_written_over(data, tmp_path, capsys, read) -> None:
+    photo = data / "dark" / "0.png"
+    before = photo.read_bytes()
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(data, elsewhere)
+    sources = {"calib": elsewhere, "data": elsewhere} | {read: data}
+    assert run(data, photo, "--data", str(sources["data"]), calib=sources["calib"]) == 2
+    assert f"out: {photo} lies in {data}, which is read" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
+def test_the_one_photo_that_is_read_is_not_written_over(data, tmp_path, capsys) -> None:
+    photo = tmp_path / "photo.png"
+    shutil.copy(data / "dark" / "0.png", photo)
+    assert run(data, photo, calib=photo) == 2
+    assert f"out: {photo} is an input and is not written over" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -113,7 +113,20 @@ class Moments(nn.Module):
         return self.lstm(x.flatten(2).transpose(1, 2))[0].argmax(2)
 
 
-OF_BYTES = {"quantize", "dequantize", "lookup"}  # and what is called after int8: kernels of no network in float32
+class Picked(nn.Module):
+    """What goes by computed places."""
+
+    def forward(self, x):
+        places = x.sin().permute(0, 2, 3, 1)[..., :2]
+        return F.grid_sample(x, places, align_corners=False).topk(3, 3)[0]
+
+
+OTHERS = {
+    "quantize",
+    "dequantize",
+    "lookup",
+    "suppress",
+}  # and what is called after int8: kernels of no network of PyTorch in float32
 
 
 def test_every_kernel_of_the_engine_has_a_family():
@@ -133,13 +146,14 @@ def test_every_kernel_of_the_engine_has_a_family():
     steps = sk.compile(net, (1, 3, 64, 64)).program.steps
     with patch.object(choose, "_CACHE", 0):  # else only large planes are computed by pointwise_depthwise
         others = sk.compile(Others(), (1, 3, 64, 64)).program.steps
-    padded, moments = (sk.compile(each, (1, 3, 8, 8)).program.steps for each in (Padded(), Moments()))
-    of_bytes = {kernel for kernel in KERNELS if "int8" in kernel} | (OF_BYTES & KERNELS.keys())
-    assert {step.kernel for step in (*steps, *others, *padded, *moments)} == set(KERNELS) - of_bytes
-    works = works_of_steps([step(kernel, **window_of(kernel)) for kernel in sorted(of_bytes)], DEVICE, 1)
+    some = [sk.compile(each, (1, 3, 8, 8)).program.steps for each in (Padded(), Moments(), Picked())]
+    by_hand = {kernel for kernel in KERNELS if "int8" in kernel} | OTHERS
+    assert {step.kernel for step in (*steps, *others, *sum(some, ()))} == set(KERNELS) - by_hand
+    works = works_of_steps([step(kernel, **window_of(kernel)) for kernel in sorted(by_hand)], DEVICE, 1)
     assert all(torch.tensor(work.features).isfinite().all() for work in works)
-    works = works_of_steps([*padded, *moments], DEVICE, 1)
-    assert {"pad", "constant", "matmul", "recurrent", "position", "resample"} < {work.family for work in works}
+    works = works_of_steps(sum(some, ()), DEVICE, 1)
+    families = {"pad", "constant", "matmul", "recurrent", "position", "resample", "top_k", "pick", "grid_sample", "unary"}
+    assert families < {work.family for work in works}
     assert all(torch.tensor(work.features).isfinite().all() for work in works)
     works = works_of_steps(others, DEVICE, 1)
     families = ["convolution", "affine", "pointwise_depthwise", "adaptive pool", "binary of scalars"]

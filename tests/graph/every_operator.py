@@ -13,6 +13,7 @@ from shufflekit.graph.ops.activations import (
     Activation,
     Celu,
     Clamp,
+    Cos,
     Elu,
     Exp,
     Gelu,
@@ -23,6 +24,8 @@ from shufflekit.graph.ops.activations import (
     Relu,
     Rsqrt,
     Selu,
+    Sign,
+    Sin,
     Softplus,
     Sqrt,
     Threshold,
@@ -32,11 +35,13 @@ from shufflekit.graph.ops.comparisons import Drop, Equal, Keep, Less
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
+from shufflekit.graph.ops.grid_sample import GridSample
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.matmul import MatMul
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
+from shufflekit.graph.ops.pick import Pick
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.quantize import FakeQuantize
@@ -46,6 +51,8 @@ from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resample import Resample, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
+from shufflekit.graph.ops.suppress import Suppress
+from shufflekit.graph.ops.top_k import TopK
 
 MAP = (4, 6, 8)  # of one image
 _POSITIVE = (Log, Sqrt, Rsqrt, Power, Pow)
@@ -83,6 +90,8 @@ _ATTRIBUTED: list[tuple[Operator, tuple[tuple[int, ...] | str, ...]]] = [
     (PRelu((0.1, -0.5, 2.0, 0.0)), ()),
     *((Elu(0.7), ()), (Celu(0.7), ()), (Selu(), ()), (Selu(1.5, 0.5), ())),
     *((Gelu(), ()), (Gelu("tanh"), ()), (Softplus(2.0, 1.0), ()), (Softplus(), ()), (Power(1.7), ())),
+    *((TopK(*options), ()) for options in ((1, 2), (2, 6), (3, 3, True))),
+    *((kind(), ()) for kind in (Sin, Cos, Sign)),
     *((Position(*options), ()) for options in ((1,), (2, True, True), (3, False, False, True), (1, True, True, True))),
     (Pad((0, 1, 0, 2), (0, 0, 3, 1), 0.5), ()),
     (Reshape((BATCH, 2, 2, 48)), ()),
@@ -137,6 +146,14 @@ def others() -> list[Graph]:
     places, weights = taps(np.linspace(-0.5, 6, 9), 6, "cubic")
     sampled = (x, builder.constant("places", places), builder.constant("weights", weights))
     masked.append(builder.add(Node(Resample(2), "sampled", "", sampled, "sampled")))
+    ranked = builder.add(Node(TopK(2, 3), "ranked", "", (x,), "ranked"))
+    one_row = builder.add(Node(Slice(2, 1, 2), "row", "", (ranked,), "row"))
+    masked += [builder.add(Node(Pick(2), f"of_{each}", "", (x, each), f"of_{each}")) for each in (ranked, one_row, x)]
+    grid = builder.add(Node(Reshape((BATCH, 12, 8, 2)), "grid", "", (x,), "grid"))
+    for number, sample in enumerate(
+        (GridSample("linear"), GridSample("cubic", "border"), GridSample("nearest", "reflection", True))
+    ):
+        masked.append(builder.add(Node(sample, f"warped_{number}", "", (x, grid), f"warped_{number}")))
     mean = builder.add(Node(Mean((2, 3), True), "mean", "", (x,), "mean"))
     wide = builder.add(Node(Expand((BATCH, 4, 3, 2)), "wide", "", (mean,), "wide"))
     token = builder.constant("token", np.arange(24.0).reshape(1, 4, 3, 2))
@@ -144,6 +161,17 @@ def others() -> list[Graph]:
     total = builder.add(Node(Add(), "sum", "", (wide, every), "sum"))
     weight = np.random.default_rng(0).standard_normal((4, 4, 1, 1))
     return [builder.graph([total, x, *masked]), graph_of(Conv(), [weight.shape], residual=True)]
+
+
+def suppressed() -> Graph:
+    """Six boxes of four classes, whose corners are as random as their scores."""
+    builder = Builder()
+    x = builder.input("x", (BATCH, 8, 6))
+    boxes = builder.add(
+        Node(Permute((0, 2, 1)), "boxes", "", (builder.add(Node(Slice(1, 0, 4), "a", "", (x,), "a")),), "boxes")
+    )
+    scores = builder.add(Node(Slice(1, 4, 8), "scores", "", (x,), "scores"))
+    return builder.graph([builder.add(Node(Suppress(3, 0.2, -0.5), "y", "", (boxes, scores), "y"))])
 
 
 def recurrent(cell: Cell, reverse: bool) -> Graph:

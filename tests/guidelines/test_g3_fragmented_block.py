@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from shufflekit.cost import count
 from shufflekit.guidelines import RULES
-from tests.guidelines.nets import DEVICE, Cells, Sum, layers_of, violations
+from tests.guidelines.nets import DEVICE, Cells, Sum, layers_of, timed, violations
 
 
 @pytest.mark.parametrize(("convolutions", "pieces"), [(1, []), (2, []), (3, [3]), (4, [4])])
@@ -22,7 +22,7 @@ def test_sums_as_in_the_papers_table_3(convolutions, pieces):
 
 def test_up_to_the_bound_it_is_silent():
     (rule,) = [rule for rule in RULES if rule.code == "G3"]
-    layers = count(Sum(3), (1, 16, 8, 8)).layers
+    layers = timed(count(Sum(3), (1, 16, 8, 8)).layers)
     assert [len(list(rule.find(layers, DEVICE, bound))) for bound in (2, 3, 4, 5)] == [1, 0, 0, 0]
 
 
@@ -56,11 +56,79 @@ def test_googlenet_is_accused_on_its_four_branches():
     "name",
     [
         *("shufflenet_v2_x1_0", "res_shufflenet_v2_x1_0", "se_shufflenet_v2_x1_0", "shufflenet_v2_plus_small"),
-        *("shufflenet_v1_g3_x1_0", "mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "resnet50", "vgg_like_140m", "squeezenet1_0"),
+        *("shufflenet_v1_g3_x1_0", "mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "resnet50", "squeezenet1_0", "vgg16"),
     ],
 )
 def test_sound_designs_are_not_accused(name):
     assert violations("G3", layers_of(name)) == []
+
+
+def in_a_row(*convs: nn.Module) -> nn.Module:
+    """Each with a ReLU behind it."""
+    return nn.Sequential(*(layer for conv in convs for layer in (conv, nn.ReLU())))
+
+
+def thin(count: int, width: int = 16, **arguments: object) -> list[nn.Module]:
+    return [nn.Conv2d(width, width, 1, bias=False, **arguments) for _ in range(count)]
+
+
+def test_eight_thin_convolutions_in_a_row_by_hand():
+    layers = count(in_a_row(*thin(8)), (1, 16, 56, 56)).layers
+    (found,) = violations("G3", layers)
+    pixels, width = 56 * 56, 16 * 8**0.5
+    mac, one = 8 * (2 * pixels * 16 + 256), 2 * pixels * width + width**2
+    assert found.value == pytest.approx(mac / one)
+    assert found.layers == tuple(range(15)), "all but the last ReLU"
+    assert found.message == (
+        f"8 convolutions in a row of 16 channels on 56x56: memory access 805k is {mac / one:.2f} times the 286k of one with as "
+        "many multiply-adds"
+    )
+    assert [layer.output_shapes for layer in found.instead] == [((1, 45, 56, 56),)]
+
+
+@pytest.mark.parametrize(
+    ("convs", "rows"),
+    [
+        pytest.param(thin(3), [], id="three equal ones"),
+        pytest.param(thin(4), [], id="four"),
+        pytest.param(thin(5), [5], id="five"),
+        pytest.param(thin(5, 256), [], id="wide ones"),
+        pytest.param([*thin(3), nn.Conv2d(16, 16, 3, padding=1), *thin(3)], [], id="another kernel between"),
+        pytest.param([*thin(3), nn.MaxPool2d(1), *thin(3)], [], id="a pool between"),
+        pytest.param([*thin(3), nn.Conv2d(16, 16, 1, stride=2), *thin(3)], [], id="a stride between"),
+        pytest.param(thin(8, groups=2), [], id="groups"),
+        pytest.param([nn.Conv2d(16, 16, 3, padding=1, bias=False) for _ in range(8)], [8], id="of 3x3"),
+    ],
+)
+def test_rows(convs, rows):
+    found = violations("G3", count(in_a_row(*convs), (1, convs[0].in_channels, 28, 28)).layers)
+    assert [len(one.layers) for one in found] == [2 * row - 1 for row in rows]
+
+
+def test_a_row_that_takes_little_of_the_time_is_let_pass():
+    layers = count(nn.Sequential(in_a_row(*thin(8)), nn.Conv2d(16, 16, 3)), (1, 16, 56, 56)).layers
+    for others, found in ((15 * 33, 0), (15 * 31, 1)):
+        assert len(violations("G3", layers, lambda layer: 1.0 if layer is not layers[-1] else others)) == found  # noqa: B023
+
+
+def test_ten_thin_convolutions_of_the_vgg_like_network_are_accused():
+    assert {one.node: round(one.value, 1) for one in violations("G3", layers_of("vgg_like_140m"))} == {"stage2": 2.2}
+
+
+class Shared(nn.Module):
+    """A row whose middle is read twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = in_a_row(*thin(4)), in_a_row(*thin(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return torch.max_pool2d(x, 1) * self.last(x)
+
+
+def test_a_map_that_is_read_twice_ends_a_row():
+    assert violations("G3", count(Shared(), (1, 16, 56, 56)).layers) == []
 
 
 class Heads(nn.Module):
@@ -144,4 +212,4 @@ def test_as_much_work_in_no_more_pieces_than_the_bound():
     (found,) = violations("G3", layers)
     conv, pool, join = found.instead
     assert conv.flops == pytest.approx(3 * layers[0].flops, rel=0.05)
-    assert (pool.operator, pool.output_shapes, join) == ("max_pool2d_with_indices", ((1, 16, 8, 8),), layers[-1])
+    assert (pool.operator, pool.output_shapes, join) == ("max_pool2d_with_indices", ((1, 16, 8, 8),), timed(layers)[-1])

@@ -12,7 +12,7 @@ from shufflekit.graph import Graph
 from shufflekit.graph.edits.widths import Widths
 from shufflekit.graph.operator import RefusedError
 from shufflekit.guidelines import remedies
-from shufflekit.guidelines.edits import Edit
+from shufflekit.guidelines.edits.edit import Edit
 from shufflekit.guidelines.remedies import measure_remedies
 from shufflekit.profiling.difference import Difference
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shufflekit.errors import UsageError
-from shufflekit.guidelines.what_if import measure_change, rebuilt
+from shufflekit.guidelines.what_if import Trial, measure_change, rebuilt
 from shufflekit.models import build_model
 
 
@@ -16,6 +16,12 @@ def test_only_the_numbers_that_are_named_change() -> None:
     trial = measure_change(before, after, (1, 3, 32, 32), threads=1)
     assert trial.before_flops < trial.after_flops  # fewer groups of the same width
     assert min(trial.before_ms, trial.after_ms) > 0
+
+
+def test_a_trial_says_what_a_multiply_add_takes() -> None:
+    assert str(Trial(2.0, 3.0, 10_000_000, 20_000_000)) == (
+        "2.00 to 3.00 ms (measured), 10.0 to 20.0 M multiply-adds: -25% time for a multiply-add"
+    )
 
 
 @pytest.mark.parametrize("change", ["groups", "groups=a", "depth=3", "groups=-1", "groups=1,"])

@@ -17,17 +17,43 @@ from shufflekit.plan.kernels import (
     PANEL,
     WIDE,
     Activation,
+    Affine,
+    Binary,
+    BinaryConstant,
     Cell,
+    Constant,
     Convolution,
+    ConvolutionInt8,
     ConvolutionPool,
+    Depthwise,
+    DepthwiseInt8,
+    Dequantize,
     Gather,
     Gemm,
+    GemmInt8,
+    GemmInt8Float,
     Kernel,
+    LocalResponseNorm,
+    Lookup,
+    MatMul,
+    MaxPoolInt8,
+    Normalize,
     Operation,
+    Pad,
     PointwiseDepthwise,
+    Pool,
     Pooling,
+    Position,
+    Quantize,
+    Recurrent,
+    Reduce,
     Reduction,
+    Resample,
+    Resize,
     Resizing,
+    Softmax,
+    Unpack,
+    UnpackFloat,
     Window,
 )
 from shufflekit.plan.program import BORDER, ELEMENTS, FORMAT, Program, Step, Tensor, plane_bytes
@@ -61,6 +87,151 @@ def test_limits_are_those_of_the_engine() -> None:
 @given(st.integers(1, 5000), st.sampled_from([1, 2, 4]))
 def test_planes_own_as_much_as_in_the_engine(pixels: int, element: int) -> None:
     assert plane_bytes(pixels, element) == native.plane_bytes(pixels, element)
+
+
+HALVES = Window(8, 6, 4, 3, kernel_y=3, kernel_x=2, stride_y=2, stride_x=2, pad_y=1)  # 6 taps, 12 of 48 pixels
+POOLED = Window(4, 3, 2, 2, kernel_y=3, kernel_x=3, stride_y=2, stride_x=2, pad_y=1, pad_x=1)
+END = ("relu", 0.0, 0.0)
+SPREAD = (64, 32, 8, 1, 8, 0, 0, 1)  # a whole plane, and a row of 8 for all rows
+# By hand: planes and pixels of each table that it reads; its multiply-adds, parameters and elements that it moves besides; its
+# surface of the cost model, and where on it, in octaves, with vectors of 16 and a residual; what is printed.
+RECORDS: list[tuple[Kernel, dict[str, tuple[int, int]], tuple[int, int, float], str, tuple[float, ...], str]] = [
+    (
+        Gemm(2, 4, 8, 64, *END), {"in": (16, 64), "residual": (8, 64)}, (4096, 72, 0), "gemm",
+        (6, 3, 2, 1, 0, 1, 1), "16 -> 8, 64 pixels, 2 groups",
+    ),
+    (
+        Gemm(1, 16, 8, 1, *END), {"in": (8, 1), "residual": (16, 1)}, (128, 144, 0), "linear",
+        (0, 3, 4, 0, 4, 0, 1), "8 -> 16, 1 pixels",
+    ),
+    (
+        GemmInt8(2, 4, 8, 64), {"in": (16, 64), "residual": (8, 64)}, (4096, 72, 0), "gemm of bytes",
+        (6, 3, 2, 1, 0, 1), "16 -> 8, 64 pixels, 2 groups",
+    ),
+    (
+        GemmInt8(1, 4, 8, 1), {"in": (8, 1), "residual": (4, 1)}, (32, 36, 0), "linear of bytes",
+        (0, 3, 2, 0, 4, 1), "8 -> 4, 1 pixels",
+    ),
+    (
+        GemmInt8Float(1, 16, 8, 2, *END), {"in": (8, 2)}, (256, 144, 0), "gemm of bytes to floats",
+        (1, 3, 4, 0, 3, 0, 1), "8 -> 16, 2 pixels",
+    ),
+    (GemmInt8Float(1, 16, 8, 1, *END), {"in": (8, 1)}, (128, 144, 0), "linear of bytes to floats", (0, 3, 4, 0, 4, 0, 1), ""),
+    (
+        MatMul(2, 4, 8, 64, True, 0.5, *END), {"in": (16, 64), "a": (16, 4), "residual": (8, 64)}, (4096, 0, 64), "matmul",
+        (6, 3, 2, 1), "16 -> 8, 64 pixels, 2 groups",
+    ),
+    (
+        MatMul(2, 4, 8, 64, False, 0.5, *END), {"in": (16, 64), "a": (8, 8), "residual": (8, 64)}, (4096, 0, 64), "matmul",
+        (6, 3, 2, 1), "16 -> 8, 64 pixels, 2 groups",
+    ),
+    (
+        Convolution(4, 8, HALVES, *END, 2), {"in": (16, 48), "residual": (8, 12)}, (8 * 48 * 12, 8 * 49, 0), "convolution",
+        (np.log2(12), 3, 2, 1, np.log2(6), 1, np.log2(3), np.log2(16 / 3)), "16x8x6 -> 3x2 8x4x3, 2 groups",
+    ),
+    (
+        ConvolutionInt8(4, 8, HALVES), {"in": (8, 48), "residual": (4, 12)}, (4 * 48 * 12, 4 * 49, 0), "convolution_int8",
+        (np.log2(12), 3, 2, 0, np.log2(6), 1, np.log2(3), 1), "8x8x6 -> 3x2 4x4x3",
+    ),
+    (
+        ConvolutionPool(4, 8, HALVES, *END, POOLED), {"in": (8, 48)}, (4 * 48 * 12, 4 * 49, 0), "convolution_pool",
+        (np.log2(12), 3, 2, 0, np.log2(6), 1, np.log2(3), np.log2(16 / 3)), "8x8x6 -> 3x2 4x2x2, pooled 3x3",
+    ),
+    (
+        Depthwise(8, HALVES, *END), {"in": (8, 48), "residual": (8, 12)}, (8 * 6 * 12, 8 * 7, 0), "depthwise",
+        (np.log2(12), 3, np.log2(6), 1, np.log2(16 / 3), 1), "8x8x6 -> 3x2 8x4x3",
+    ),
+    (
+        DepthwiseInt8(8, HALVES), {"in": (8, 48), "residual": (8, 12)}, (8 * 6 * 12, 8 * 7, 0), "depthwise_int8",
+        (np.log2(12), 3, np.log2(6), 1, np.log2(16 / 3), 1), "8x8x6 -> 3x2 8x4x3",
+    ),
+    (
+        PointwiseDepthwise(4, 8, HALVES, *END, "none"), {"in": (8, 48)}, (4 * 8 * 48 + 4 * 6 * 12, 4 * 9 + 4 * 7, 9 * 48),
+        "pointwise_depthwise", (np.log2(12), 3, 2, 1), "8x8x6 -> 3x2 4x4x3, pointwise first",
+    ),
+    (
+        Pool(8, HALVES, "average", True, *END), {"in": (8, 48)}, (0, 0, 0), "average pool",
+        (np.log2(48), np.log2(12), 3, np.log2(6), np.log2(16 / 3)), "8x8x6 -> 3x2 8x4x3",
+    ),
+    (
+        Pool(8, HALVES, "adaptive_maximum", False, *END), {"in": (8, 48)}, (0, 0, 0), "adaptive pool",
+        (np.log2(48), np.log2(12), 3, np.log2(6), np.log2(16 / 3)), "8x8x6 -> 8x4x3",
+    ),
+    (
+        MaxPoolInt8(8, HALVES), {"in": (8, 48)}, (0, 0, 0), "max_pool_int8",
+        (np.log2(48), np.log2(12), 3, np.log2(6)), "8x8x6 -> 3x2 8x4x3",
+    ),
+    (Affine(8, 64, *END), {"in": (8, 64)}, (0, 16, 0), "affine", (3, 6), "8 -> 8, 64 pixels"),
+    (Quantize(8, 64), {"in": (8, 64)}, (0, 16, 0), "quantize", (3, 6), "8 -> 8, 64 pixels"),
+    (Dequantize(8, 64), {"in": (8, 64)}, (0, 16, 0), "dequantize", (3, 6), "8 -> 8, 64 pixels"),
+    (Unpack(3, 64, 4), {"in": (3, 64)}, (0, 0, 0), "unpack", (np.log2(3), 6), "3 -> 3, 64 pixels"),
+    (UnpackFloat(3, 64, 4), {"in": (3, 64)}, (0, 6, 0), "unpack_float", (np.log2(3), 6), "3 -> 3, 64 pixels"),
+    (Lookup(8, 64), {"in": (8, 64)}, (0, 256 * 8, 0), "lookup", (3, 6), "8 -> 8, 64 pixels"),
+    (LocalResponseNorm(8, 64, 5, 3, 1, 1), {"in": (8, 64)}, (0, 0, 0), "local_response_norm", (3, 6), "8 -> 8, 64 pixels"),
+    (
+        Binary(8, 2, 4, 8, "add", *SPREAD, *END), {"a": (8, 64), "b": (8, 8)}, (0, 0, 0), "binary of scalars",
+        (3, 6), "8 -> 8, 64 pixels, add",
+    ),
+    (
+        Binary(8, 2, 4, 8, "less", *SPREAD[4:], *SPREAD[4:], *END), {"a": (8, 8), "b": (8, 8)}, (0, 0, 0), "binary",
+        (3, 6), "8 -> 8, 64 pixels, less",
+    ),
+    (
+        BinaryConstant(8, 2, 4, 8, "divide", *SPREAD, *END, False, 16), {"in": (8, 64)}, (0, 16, 0), "binary_constant",
+        (3, 6), "8 -> 8, 64 pixels, divide",
+    ),
+    (
+        BinaryConstant(8, 2, 4, 8, "divide", *SPREAD, *END, True, 16), {"in": (8, 8)}, (0, 16, 0), "binary_constant",
+        (3, 6), "8 -> 8, 64 pixels, divide",
+    ),
+    (
+        Reduce(4, 2, 2, 16, 8, "sum", 1, *END), {"in": (8, 256)}, (0, 0, 0), "reduce",
+        (3, 8), "8 -> 4, 256 pixels, lines of 32",
+    ),
+    (Position(4, 2, 2, 16, 8, True, False), {"in": (8, 256)}, (0, 0, 0), "position", (3, 8), "8 -> 4, 256 pixels, lines of 32"),
+    (Softmax(4, 2, 2, 16, 8, False), {"in": (8, 256)}, (0, 0, 0), "softmax", (3, 8), "8 -> 8, 256 pixels, lines of 32"),
+    (
+        Normalize(4, 2, 2, 16, 8, True, 0.1, 8, 16, *END), {"in": (8, 256)}, (0, 256, 0), "normalize",
+        (3, 8), "8 -> 8, 256 pixels, lines of 32",
+    ),
+    (Resize(8, 8, 4, 16, 8, "nearest", 0.5, 0.5), {"in": (8, 32)}, (0, 0, 0), "resize nearest", (3, 7), "8x8x4 -> 8x16x8"),
+    (Pad(8, 8, 4, 16, 8, 4, 2, 0.5), {"in": (8, 32)}, (0, 0, 0), "pad", (3, 7), "8x8x4 -> 8x16x8"),
+    (Resample(8, 2, 4, 8, 16, 3), {"in": (8, 64)}, (3 * 8 * 256, 0, 0), "resample", (3, 8), "8 -> 8, 64 pixels"),
+    (
+        Recurrent("lstm", 8, 16, False), {"in": (32, 16)}, (32 * 8 * 16, 32 * 9, 0), "recurrent",
+        (3, 4), "32 -> 8, 16 pixels, lstm",
+    ),
+    (Recurrent("gru", 8, 16, True), {"in": (24, 16)}, (24 * 8 * 16, 24 * 9, 0), "recurrent", (3, 4), "24 -> 8, 16 pixels, gru"),
+    # From element 3 on, in reach of it: 8 further in one digit; a step of -1 leads back.
+    (Gather(4, 2, 8, (2, 2, 4), (2, 0, 0), (0, 8, -1), 3), {"in": (4, 12)}, (0, 0, 0), "gather", (1, 3), "4 -> 2, 8 pixels"),
+    (Constant(2, 8), {}, (0, 16, 0), "constant", (1, 3), "0 -> 2, 0 pixels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kernel", "tables", "counts", "family", "octaves", "text"), RECORDS)
+def test_what_a_record_says_of_its_step(
+    kernel: Kernel,
+    tables: dict[str, tuple[int, int]],
+    counts: tuple[int, int, float],
+    family: str,
+    octaves: tuple[float, ...],
+    text: str,
+) -> None:
+    assert {name: (kernel.planes_of(name), kernel.pixels_read(name)) for name in (*kernel.reads, *kernel.may_read)} == tables
+    written = kernel.planes_written * kernel.pixels_written
+    if not isinstance(kernel, Gather):
+        assert kernel.maps == (*(planes * pixels for planes, pixels in (tables[name] for name in kernel.reads)), written)
+    assert (kernel.flops, kernel.params, kernel.copies, kernel.family) == (*counts, family)
+    assert kernel.features(16, True) == pytest.approx(octaves)
+    assert not text or str(kernel) == text
+
+
+def test_a_gather_reads_as_much_as_it_writes() -> None:
+    assert Gather(4, 2, 8, (2, 2, 4), (2, 0, 0), (0, 8, -1), 3).maps == (16, 16)
+
+
+def test_every_kernel_has_a_record_here() -> None:
+    assert {kernel.kernel for kernel, *_ in RECORDS} == set(KERNELS)
 
 
 def refusal(arguments: Kernel, variant: str = "any", has_residual: bool = False) -> str:

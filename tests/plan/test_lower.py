@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 import shufflekit as sk
 from shufflekit.errors import UsageError
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
+from shufflekit.plan.lower import lower
 from shufflekit.plan.program import Program
 from tests.plan.replay import assert_memory_holds, planes
 
@@ -294,6 +297,13 @@ def test_a_view(name: str) -> None:
     assert len([step for step in program.moves if not step.in_buffer and not step.out_buffer]) == moves
 
 
+def test_moves_that_take_no_step_have_vanished() -> None:
+    """A permutation does, and so does a reshape of it where sizes divide; 5 x 6 as 3 x 10 is brought together."""
+    for sides, vanished in (((30,), {"permute": 1, "reshape": 1}), ((3, 10), {"permute": 1})):
+        network = Net(lambda x, a, sides=sides: a(x).transpose(2, 3).reshape(-1, 4, *sides).relu(), conv(3, 4)).eval()
+        assert lower(simplify(capture(network, (1, 3, 6, 5)))).vanished == vanished
+
+
 @pytest.mark.parametrize(
     ("forward", "expected"),
     [
@@ -314,6 +324,27 @@ def test_a_result_is_handed_out_by_planes_and_not_by_elements(
     last = compiled(Net(forward, conv(3, 4)), (3, 6, 5)).steps[-1].arguments
     assert last.in_shape == expected
     assert last.out_shape[0] == 1
+
+
+# What reads the network's input where it lies, and needs no copy of it.
+IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    "pool": lambda x: F.avg_pool2d(x, 2),
+    "affine": torch.tanh,
+    "reduce": lambda x: x.sum(1),
+    "softmax": lambda x: x.softmax(1),
+    "normalize": lambda x: F.layer_norm(x, (5,)),
+    "position": lambda x: x.argmax(1).float(),
+    "pad": lambda x: F.pad(x, (1, 2), value=1.0),
+    "resample": lambda x: F.interpolate(x, (4, 5), mode="bicubic"),
+    "gather": lambda x: x.transpose(2, 3),
+}
+
+
+@pytest.mark.parametrize("kernel", IN_PLACE)
+def test_the_input_is_read_where_it_lies(kernel: str) -> None:
+    first, *others = compiled(Net(IN_PLACE[kernel]), (3, 6, 5)).steps
+    assert (first.kernel, first.in_buffer) == (kernel, 1)
+    assert not any(step.in_buffer for step in others)
 
 
 MIXED = [

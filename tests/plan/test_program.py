@@ -16,9 +16,9 @@ import pytest
 from torch import nn
 
 import shufflekit as sk
-from shufflekit.errors import InputError
+from shufflekit.errors import InputError, UsageError
 from shufflekit.plan.kernels import Depthwise
-from shufflekit.plan.program import Program
+from shufflekit.plan.program import Program, Tensor
 from shufflekit.runtime import Engine
 
 pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
@@ -28,6 +28,12 @@ pytest.importorskip("shufflekit._native", reason="the compiled part is not built
 def program() -> Program:
     network = nn.Sequential(nn.Conv2d(2, 4, 3, 1, 1), nn.Conv2d(4, 4, 5, 1, 2, groups=4))
     return sk.compile(network, (1, 2, 8, 8), name="two layers").program
+
+
+def test_the_shape_is_that_of_the_only_input(program: Program) -> None:
+    assert program.input_shape == (2, 8, 8)
+    with pytest.raises(UsageError, match="input_shape: the plan has 2 inputs"):
+        _ = replace(program, inputs=(*program.inputs, Tensor("other", (1,)))).input_shape
 
 
 def readers() -> list[Callable[[bytes], object]]:

@@ -74,6 +74,21 @@ def test_channels_last_are_the_same_planes() -> None:
     assert [len(dim) for dim in back.dims] == [1, 1, 1, 1]
 
 
+def test_whole_parts_of_a_dimension_of_several_factors_are_cut_where_they_lie() -> None:
+    """Of transposed planes in one dimension, 4 columns of 3 rows: other elements are found by their addresses."""
+    view, array = a_view(2, (3, 4))
+    view, array = views.reshape(views.permute(view, (0, 2, 1)), (2, 12)), array.swapaxes(1, 2).reshape(2, 12)
+    assert len(view.dims[1]) == 2
+    for first in range(12):
+        for step in (1, 2, 3):
+            for last in range(first + 1, 13):
+                part = slice(first, last, step)
+                index = range(12)[part]
+                assert_same(views.take_slice(view, 1, part), array[:, part])
+                whole = first % 3 == 0 and len(index) % 3 == 0 and step == 1
+                assert views.cuts_evenly(view, 1, part) == whole
+
+
 MOVES = st.lists(
     st.tuples(st.sampled_from(["reshape", "permute", "slice", "take", "concat"]), st.integers(0, 10**6)), max_size=6
 )

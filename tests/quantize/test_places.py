@@ -25,6 +25,12 @@ def test_only_what_a_product_in_bytes_ends_with_stays_in_it() -> None:
     np.testing.assert_allclose(interpret(found, x)[0], interpret(graph, x)[0], rtol=1e-5, atol=1e-6)
 
 
+def test_a_linear_layer_of_vectors_is_a_product_and_one_of_tokens_is_none() -> None:
+    for forward, products in ((lambda x, a: a(x.mean((2, 3))), ["linear"]), (lambda x, a: a(x.flatten(2).mT), [])):
+        graph = simplify(capture(Of(forward, nn.Linear(3, 5)), (1, 3, 4, 4)))
+        assert [node.op for node in graph.nodes if is_product(node, graph)] == products
+
+
 def test_planes_are_followed_through_split_shuffle_and_pool() -> None:
     def forward(x):
         x = nn.functional.max_pool2d(x, 2)

@@ -11,11 +11,13 @@ import torch
 from shufflekit.errors import UsageError
 from shufflekit.graph import BATCH, Builder, Node, interpret
 from shufflekit.graph.ops.activations import Sigmoid
+from shufflekit.graph.ops.arithmetic import Add
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.moves import Permute
 from shufflekit.graph.ops.quantize import FakeQuantize
 from shufflekit.plan.build import build
 from shufflekit.quantize import quantize
+from shufflekit.quantize.quantize import batches_of
 from shufflekit.quantize.rounding import round_weights, study
 from shufflekit.runtime import Engine
 from tests.quantize.networks import decibels, images, mixed, uneven
@@ -174,6 +176,7 @@ def test_images_come_in_batches_or_as_tensors_too(rounded) -> None:
     ("given", "message"),
     [
         (images(2, (3, 8, 8)), r"images must be \(N, 3, 24, 20\) float32 with N of 1 or more, found \(2, 3, 8, 8\) float32"),
+        (images(2, (4, 24, 20)), r"found \(2, 4, 24, 20\) float32"),
         (images(2).astype(np.float64), r"found \(2, 3, 24, 20\) float64"),
         (images(0), r"found \(0, 3, 24, 20\) float32"),
         ([], "must have images to learn ranges from, found none"),
@@ -186,6 +189,19 @@ def test_images_come_in_batches_or_as_tensors_too(rounded) -> None:
 def test_other_images_are_refused(given, message) -> None:
     with pytest.raises(UsageError, match=message):
         quantize(mixed(), given)
+
+
+def test_each_input_has_as_many_images() -> None:
+    builder = Builder()
+    x, y = (builder.input(name, (BATCH, 2, 4, 4)) for name in "xy")
+    graph = builder.graph([builder.add(Node(Add(), "sum", "", (x, y), "sum"))])
+    two = images(2, (2, 4, 4))
+    assert [each.shape for each in batches_of([(two, two)], graph)[0]] == [two.shape] * 2
+    with pytest.raises(UsageError, match=r"the inputs of a batch must have as many images, found \[2, 1\]"):
+        batches_of([(two, two[:1])], graph)
+    for given in ([(two,)], [two], [(two, two, two)]):
+        with pytest.raises(UsageError, match="a batch must have 2 inputs, found [13]"):
+            batches_of(given, graph)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import get_args
 from unittest.mock import patch
 
@@ -22,7 +23,19 @@ from shufflekit.graph import simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
-from shufflekit.plan.kernels import KERNELS, Activation, Cell, Kernel, Operation, Pooling, Reduction, Resizing
+from shufflekit.plan.kernels import (
+    KERNELS,
+    Activation,
+    Cell,
+    Kernel,
+    Operation,
+    Outside,
+    Pooling,
+    Reduction,
+    Resizing,
+    Sampling,
+    UnaryFunction,
+)
 from shufflekit.runtime import Engine
 from tests.runtime.random_networks import ACTIVATIONS
 
@@ -68,6 +81,12 @@ def is_of_bytes(kind: type[Kernel]) -> bool:
 
 def resized(**how: object) -> Of:
     return Of(lambda x: F.interpolate(x, **how))  # type: ignore[arg-type]
+
+
+def sampled(x: Tensor, mode: str, outside: str) -> Tensor:
+    """At places of two kinds, between pixels."""
+    places = (x[:, :2] > 0).float().permute(0, 2, 3, 1) * 1.37 - 0.71
+    return F.grid_sample(x, places, mode, outside, align_corners=False)
 
 
 UNARY = {
@@ -155,6 +174,13 @@ def networks() -> dict[str, nn.Module]:
         "bilinear, corners": resized(size=(6, 5), mode="bilinear", align_corners=True),
         "cubic": resized(size=(13, 9), mode="bicubic"),
         "place of the largest": Of(lambda x: x.argmax(1)),
+        **{name: Of(getattr(torch, name)) for name in ("sin", "cos", "sign")},
+        "largest": Of(lambda x: x.topk(3, 1)[0]),
+        "smallest": Of(lambda x: x.topk(3, 2, largest=False)[0]),
+        **{
+            f"{mode} at {outside}": Of(partial(sampled, mode=mode, outside=outside))
+            for mode, outside in (("nearest", "border"), ("bilinear", "zeros"), ("bicubic", "reflection"))
+        },
         "place of the smallest in a row": Of(lambda x: x.argmin(3)),
         "lstm": Moments(nn.LSTM(4, 5, batch_first=True)),
         "gru": Moments(nn.GRU(4, 5, batch_first=True)),
@@ -222,7 +248,9 @@ def compare(content: bytes, network: nn.Module, x: Tensor) -> None:
 
 def test_every_kernel_and_activation_is_among_the_networks() -> None:
     steps = [step for name in networks() for step in compiled(*case(name, "wide")).program.steps]
-    assert {step.kernel for step in steps} == {name for name, kind in KERNELS.items() if not is_of_bytes(kind)}
+    assert {step.kernel for step in steps} == {name for name, kind in KERNELS.items() if not is_of_bytes(kind)} - {
+        "suppress"
+    }  # which PyTorch has not
     all_words = {
         "activation": Activation,
         "pooling": Pooling,
@@ -230,6 +258,9 @@ def test_every_kernel_and_activation_is_among_the_networks() -> None:
         "reduction": Reduction,
         "resizing": Resizing,
         "cell": Cell,
+        "function": UnaryFunction,
+        "mode": Sampling,
+        "outside": Outside,
     }
     of_files_alone = {"gru_reset_first"}  # torch has none
     for field, words in all_words.items():

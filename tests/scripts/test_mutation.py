@@ -64,6 +64,24 @@ def test_annotations_messages_and_what_only_type_checkers_run_are_left_alone(mut
     assert len([place for place in mutants.places_in(SOURCE, "area.py") if place.line == 13]) == 1  # the default
 
 
+def test_that_a_class_without_fields_is_a_dataclass_is_inherited(mutants: ModuleType) -> None:
+    source = """@dataclass(frozen=True)
+class A(Base):
+    kernel: ClassVar[str] = name()
+
+
+@dataclass(frozen=True)
+class B(A):
+    width: int
+
+
+@dataclass(frozen=True)
+class Root(ABC):
+    pass
+"""
+    assert [place.line for place in mutants.places_in(source, "area.py")] == [6, 11]
+
+
 def test_a_sample_is_valid_changed_and_always_the_same(mutants: ModuleType, tmp_path: Path) -> None:
     root = tree(tmp_path, SOURCE)
     drawn = mutants.sample(root, ["data"], 4, seed=0)
@@ -142,6 +160,16 @@ def test_a_run_that_was_stopped_goes_on(mutation: ModuleType, tmp_path: Path) ->
     assert set(mutation.Results(path, {"seed": 0}, again=True).content["verdicts"]) == {"a"}
     with pytest.raises(SystemExit, match="other sources, tests or arguments"):
         mutation.Results(path, {"seed": 1}, again=False)
+
+
+def test_a_second_run_leaves_out_what_is_explained(
+    mutation: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = mutation.Results(tmp_path / "results.json", {"seed": 0}, again=False)
+    for after in "01":
+        results.add("verdicts", after, found(False, after))
+    monkeypatch.setattr(mutation, "read_reasons", lambda: {("src/shufflekit/data/area.py", "area", "1", "0"): "never zero"})
+    assert set(mutation.Results(results.path, {"seed": 0}, again=True).content["verdicts"]) == {"0"}
 
 
 def test_each_explained_edit_has_a_reason_and_its_line_is_still_there() -> None:

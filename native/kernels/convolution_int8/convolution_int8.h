@@ -50,9 +50,7 @@ struct ConvolutionInt8 {
         step.written(out, channels, pixels);
         step.read("in", in, planes, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::whole_vectors);
         step.residual(residual, channels, pixels);
-        const int64_t packed = step.product("in_channels", panels * int8_panel, 4 * int8_fours(depth));
-        step.weights("weights", weights, packed);
-        seven_bits = have_seven_bits(weights, packed);
+        read_int8_weights(step, *this, step.product("in_channels", panels * int8_panel, 4 * int8_fours(depth)));
         step.weights("fill", fill, planes);
         read_ends(step, ends, channels);
     }
@@ -61,8 +59,7 @@ struct ConvolutionInt8 {
         if (residual.offsets) residual.at(arena);
     }
     void run(Function* kernel, void* scratch, int part, int parts) const {
-        const auto [own_pixels, own_panels] = share_gemm(Phases(window).pixels, groups * int8_panels(rows), int8_block, part, parts);
-        if (own_pixels.first < own_pixels.last) run_share(own_panels, kernel, *this, static_cast<uint8_t*>(scratch), own_pixels.first, own_pixels.last);
+        run_int8_products(*this, kernel, Phases(window).pixels, scratch, part, parts);
     }
 };
 

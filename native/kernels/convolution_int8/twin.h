@@ -19,9 +19,7 @@ inline void convolution_int8(const ConvolutionInt8& c, int32_t first_pixel, int3
                 int64_t sum = 0;
                 for (int64_t t = 0; t < c.in_channels * taps; ++t) {
                     const int64_t from = group * c.in_channels + t / taps, i = t % taps / w.kernel_x, j = t % w.kernel_x;
-                    const int64_t row = y * w.stride_y - w.pad_y + i * w.dilation_y, column = x * w.stride_x - w.pad_x + j * w.dilation_x;
-                    const bool is_inside = row >= 0 && row < w.in_height && column >= 0 && column < w.in_width;
-                    sum += c.weights[((panel * fours + t / 4) * int8_panel + n % int8_panel) * 4 + t % 4] * (is_inside ? c.in[from][row * w.in_width + column] : c.fill[from]);
+                    sum += c.weights[((panel * fours + t / 4) * int8_panel + n % int8_panel) * 4 + t % 4] * tap(c.in[from], w, y, x, i, j, c.fill[from]);
                 }
                 c.out[channel][pixel] = ended(sum, c.ends[channel], c.residual.base ? c.residual[channel] + pixel : nullptr);
             }

@@ -13,11 +13,8 @@ inline void depthwise_int8(const DepthwiseInt8& d, int32_t first_channel, int32_
             for (int64_t x = 0; x < w.out_width; ++x) {
                 int64_t sum = 0;
                 for (int64_t i = 0; i < w.kernel_y; ++i)
-                    for (int64_t j = 0; j < w.kernel_x; ++j) {
-                        const int64_t row = y * w.stride_y - w.pad_y + i * w.dilation_y, column = x * w.stride_x - w.pad_x + j * w.dilation_x;
-                        const bool is_inside = row >= 0 && row < w.in_height && column >= 0 && column < w.in_width;
-                        sum += d.weights[(channel * w.kernel_y + i) * w.kernel_x + j] * (is_inside ? d.in[channel][row * w.in_width + column] : d.fill[channel]);
-                    }
+                    for (int64_t j = 0; j < w.kernel_x; ++j)
+                        sum += d.weights[(channel * w.kernel_y + i) * w.kernel_x + j] * tap(d.in[channel], w, y, x, i, j, d.fill[channel]);
                 const int64_t pixel = y * w.out_width + x;
                 d.out[channel][pixel] = ended(sum, d.ends[channel], d.residual.base ? d.residual[channel] + pixel : nullptr);
             }

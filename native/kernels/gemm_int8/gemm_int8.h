@@ -32,6 +32,34 @@ constexpr bool have_seven_bits(const int8_t* weights, int64_t count) {
     return all;
 }
 
+// So many bytes of them.
+template <class Step, class Products>
+void read_int8_weights(Step& step, Products& p, int64_t packed) {
+    step.weights("weights", p.weights, packed);
+    p.seven_bits = have_seven_bits(p.weights, packed);
+}
+
+// What a GEMM of bytes reads and writes, whatever its results are. Returns its channels.
+template <class Step, class Products>
+int64_t read_int8_products(Step& step, Products& p) {
+    step.count("groups", p.groups), step.count("rows", p.rows), step.count("depth", p.depth), step.pixels("pixels", p.pixels);
+    const int64_t channels = step.product("rows", p.groups, p.rows), in_channels = step.product("depth", p.groups, p.depth);
+    const int64_t panels = step.product("rows", p.groups, int8_panels(p.rows));
+    step.scratch(gemm_int8_scratch(p.depth) / static_cast<int64_t>(sizeof(float)));
+    step.written(p.out, channels, p.pixels);
+    step.read("in", p.in, in_channels, p.pixels, Overlap::never, Reach::whole_vectors);
+    read_int8_weights(step, p, step.product("depth", panels * int8_panel, 4 * int8_fours(p.depth)));
+    read_ends(step, p.ends, channels);
+    return channels;
+}
+
+// One thread's part of so many pixels and panels.
+template <class Products>
+void run_int8_products(const Products& p, typename Products::Function* kernel, int64_t pixels, void* scratch, int part, int parts) {
+    const auto [own_pixels, own_panels] = share_gemm(pixels, p.groups * int8_panels(p.rows), int8_block, part, parts);
+    if (own_pixels.first < own_pixels.last) run_share(own_panels, kernel, p, static_cast<uint8_t*>(scratch), own_pixels.first, own_pixels.last);
+}
+
 struct GemmInt8 {
     ReadPlanes<uint8_t> in;
     WrittenPlanes<uint8_t> out;
@@ -45,26 +73,14 @@ struct GemmInt8 {
 
     template <class Step>
     void read(Step& step) {
-        step.count("groups", groups), step.count("rows", rows), step.count("depth", depth), step.pixels("pixels", pixels);
-        const int64_t channels = step.product("rows", groups, rows), in_channels = step.product("depth", groups, depth);
-        const int64_t panels = step.product("rows", groups, int8_panels(rows));
-        step.scratch(gemm_int8_scratch(depth) / static_cast<int64_t>(sizeof(float)));
-        step.written(out, channels, pixels);
-        step.read("in", in, in_channels, pixels, Overlap::never, Reach::whole_vectors);
+        const int64_t channels = read_int8_products(step, *this);
         step.residual(residual, channels, pixels);
-        const int64_t packed = step.product("depth", panels * int8_panel, 4 * int8_fours(depth));
-        step.weights("weights", weights, packed);
-        seven_bits = have_seven_bits(weights, packed);
-        read_ends(step, ends, channels);
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);
         if (residual.offsets) residual.at(arena);
     }
-    void run(Function* kernel, void* scratch, int part, int parts) const {
-        const auto [own_pixels, own_panels] = share_gemm(pixels, groups * int8_panels(rows), int8_block, part, parts);
-        if (own_pixels.first < own_pixels.last) run_share(own_panels, kernel, *this, static_cast<uint8_t*>(scratch), own_pixels.first, own_pixels.last);
-    }
+    void run(Function* kernel, void* scratch, int part, int parts) const { run_int8_products(*this, kernel, pixels, scratch, part, parts); }
 };
 
 }  // namespace shufflekit

@@ -24,23 +24,10 @@ struct GemmInt8Float {
 
     template <class Step>
     void read(Step& step) {
-        step.count("groups", groups), step.count("rows", rows), step.count("depth", depth), step.pixels("pixels", pixels);
-        const int64_t channels = step.product("rows", groups, rows), in_channels = step.product("depth", groups, depth);
-        const int64_t panels = step.product("rows", groups, int8_panels(rows));
-        step.scratch(gemm_int8_scratch(depth) / static_cast<int64_t>(sizeof(float)));
-        step.written(out, channels, pixels);
-        step.read("in", in, in_channels, pixels, Overlap::never, Reach::whole_vectors);
-        const int64_t packed = step.product("depth", panels * int8_panel, 4 * int8_fours(depth));
-        step.weights("weights", weights, packed);
-        seven_bits = have_seven_bits(weights, packed);
-        read_ends(step, ends, channels);
-        step.epilogue(epilogue, channels);
+        step.epilogue(epilogue, read_int8_products(step, *this));
     }
     void at(const void* from, void* to, const void*) { in.at(from), out.at(to); }
-    void run(Function* kernel, void* scratch, int part, int parts) const {
-        const auto [own_pixels, own_panels] = share_gemm(pixels, groups * int8_panels(rows), int8_block, part, parts);
-        if (own_pixels.first < own_pixels.last) run_share(own_panels, kernel, *this, static_cast<uint8_t*>(scratch), own_pixels.first, own_pixels.last);
-    }
+    void run(Function* kernel, void* scratch, int part, int parts) const { run_int8_products(*this, kernel, pixels, scratch, part, parts); }
 };
 
 }  // namespace shufflekit

@@ -13,10 +13,7 @@ inline void max_pool_int8(const MaxPoolInt8& m, int32_t first_channel, int32_t l
             for (int64_t x = 0; x < w.out_width; ++x) {
                 uint8_t largest = 0;
                 for (int64_t i = 0; i < w.kernel_y; ++i)
-                    for (int64_t j = 0; j < w.kernel_x; ++j) {
-                        const int64_t row = y * w.stride_y - w.pad_y + i * w.dilation_y, column = x * w.stride_x - w.pad_x + j * w.dilation_x;
-                        if (row >= 0 && row < w.in_height && column >= 0 && column < w.in_width) largest = std::max(largest, m.in[channel][row * w.in_width + column]);
-                    }
+                    for (int64_t j = 0; j < w.kernel_x; ++j) largest = std::max(largest, tap(m.in[channel], w, y, x, i, j, uint8_t{0}));
                 m.out[channel][y * w.out_width + x] = largest;
             }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shufflekit.runtime import Engine
     from shufflekit.shapes import Shapes
 
+_CALIB_IMAGES, _WEIGHT_BITS = 300, 8
 _TOLERANCE = 1e-4  # of the largest output
 _OF_HALVES = 1e-3  # where a file computes in float16
 _OF_ITSELF = 2  # times what the runtime differs from itself: which roundings go the other way is a draw
@@ -46,9 +48,9 @@ def compile(  # noqa: A001
     channel_order: Literal["rgb", "bgr", "grey"] | None = None,
     int8: Annotated[bool, Parameter(negative="")] = False,
     calib: Path | None = None,
-    calib_images: int = 300,
+    calib_images: int = _CALIB_IMAGES,
     data: Path | None = None,
-    weight_bits: int = 8,
+    weight_bits: int = _WEIGHT_BITS,
     keep: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     only: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     explain: Annotated[bool, Parameter(negative="")] = False,
@@ -92,7 +94,17 @@ def compile(  # noqa: A001
             ResNet-50. The plan runs everywhere, and says where it was tuned.
         json: print one object in place of the table.
     """
-    _check_rounding(int8, calib, data, keep, only, explain)
+    _check_rounding(
+        int8,
+        calib,
+        data=data,
+        keep=keep,
+        only=only,
+        explain=explain,
+        calib_images=calib_images != _CALIB_IMAGES,
+        weight_bits=weight_bits != _WEIGHT_BITS,
+    )
+    _refuse_photos(out, calib, data)
     sizes = shapes(shape)
     source = read_model(model, "compile", (*NETWORK, "onnx"), weights)
     given = given_preparation(mean, std, channel_order, None)
@@ -102,51 +114,82 @@ def compile(  # noqa: A001
     exact = make(input="float32", layout=None) if verify and input == "uint8" else engine  # what PyTorch can be given too
     if "batch" in engine.program.info:
         notice(f"{model}: {engine.program.info['batch']}")
-    reference = "PyTorch" if source.is_network else "ONNX Runtime"
-    difference = difference_to(expected, exact, f"{model} in {reference}") if verify else None
-    precision = engine.program.info.get("precision")
-    allowed = _OF_HALVES if precision == "float16" else _TOLERANCE
-    itself = 0.0
-    if (
-        verify and precision == "int8"
-    ):  # a rounding that goes the other way is a whole unit, also between two runs of one runtime
-        itself = difference_to(expected, exact, f"{model} in {reference}", partial(expected, optimise=True))
-        allowed = max(allowed, _OF_ITSELF * itself)
-    right = difference is None or difference <= allowed
+    found = _compared(exact, expected, model, "PyTorch" if source.is_network else "ONNX Runtime") if verify else None
+    if found is not None and not found.is_right:
+        notice(f"{out}: not written: {found.fault}")
+        _print(engine, None, found, [], explain, json)
+        return 1
     scores: list[tuple[int, int]] = []
-    if right and calib is not None:
-        before, images = engine, calibration(engine, model, calib, calib_images)
+    if calib is not None:
+        if data is not None:
+            scores.append(right_about(engine, model, data))
+        images = calibration(engine, model, calib, calib_images)
         engine = _rounded(partial(_tuned, make, tune), int8=images, weight_bits=weight_bits, keep=keep or (), only=only or ())
-        scores = [right_about(each, model, data) for each in (before, engine)] if data is not None else []
-    if right:
-        engine.save(out)
-    if json:
-        print_json(_as_json(engine, out if right else None, difference) | _scores_as_json(scores))
-    else:
-        lines = [str(engine.program)]
-        if explain and engine.quantization is not None:
-            lines.append(str(engine.quantization))
-        lines += _rounding_lines(engine, scores)
-        if difference is not None:
-            own = f"; with its optimisations it differs from itself by {itself:.1e}" if precision == "int8" else ""
-            lines.append(f"largest difference to {reference}: {difference:.1e} of the largest output{own}")
-        if right:
-            lines.append(str(out))
-        stdout().print("\n".join(lines), markup=False, soft_wrap=True)
-    if not right:
-        notice(
-            f"{out}: not written: it differs from {reference} by {difference:.1e} of the largest output, needed {allowed:.0e}"
-        )
-    return 0 if right else 1
+        if data is not None:
+            scores.append(right_about(engine, model, data))
+    engine.save(out)
+    _print(engine, out, found, scores, explain, json)
+    return 0
 
 
-def _check_rounding(
-    int8: bool, calib: Path | None, data: Path | None, keep: list[str] | None, only: list[str] | None, explain: bool
+@dataclass(frozen=True)
+class _Compared:
+    """How far an engine is from what it was made of; all distances are shares of the largest output."""
+
+    reference: str
+    difference: float
+    allowed: float
+    itself: float | None = None  # the reference, with its optimisations and without
+
+    @property
+    def is_right(self) -> bool:
+        return self.difference <= self.allowed
+
+    @property
+    def fault(self) -> str:
+        return f"it differs from {self.reference} by {self.difference:.1e} of the largest output, needed {self.allowed:.0e}"
+
+    def __str__(self) -> str:
+        own = "" if self.itself is None else f"; with its optimisations it differs from itself by {self.itself:.1e}"
+        return f"largest difference to {self.reference}: {self.difference:.1e} of the largest output{own}"
+
+
+def _compared(engine: Engine, expected: Callable[..., list[Array]], model: str, reference: str) -> _Compared:
+    name = f"{model} in {reference}"
+    difference = difference_to(expected, engine, name)
+    precision = engine.program.info.get("precision")
+    if precision != "int8":
+        return _Compared(reference, difference, _OF_HALVES if precision == "float16" else _TOLERANCE)
+    # A rounding that goes the other way is a whole unit, also between two runs of one runtime.
+    itself = difference_to(expected, engine, name, partial(expected, optimise=True))
+    return _Compared(reference, difference, max(_TOLERANCE, _OF_ITSELF * itself), itself)
+
+
+def _print(
+    engine: Engine, out: Path | None, found: _Compared | None, scores: list[tuple[int, int]], explain: bool, json: bool
 ) -> None:
+    if json:
+        print_json(_as_json(engine, out, found.difference if found else None) | _scores_as_json(scores))
+        return
+    lines = [str(engine.program)]
+    if explain and engine.quantization is not None:
+        lines.append(str(engine.quantization))
+    lines += [*_rounding_lines(engine, scores), *([str(found)] if found else []), *([str(out)] if out else [])]
+    stdout().print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _refuse_photos(out: Path, *sources: Path | None) -> None:
+    """Refuses to write over a photo, or over a file of the folder that photos are read from."""
+    refuse_overwrite(out, sources)
+    for folder in sources:
+        if folder is not None and out.exists() and out.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"out: {out} lies in {folder}, which is read, and is not written over")
+
+
+def _check_rounding(int8: bool, calib: Path | None, **given: Any) -> None:
     if int8 != (calib is not None):
         raise UsageError("int8: needs --calib, and --calib needs --int8")
-    given = {"data": data, "keep": keep, "only": only, "explain": explain}
-    if not int8 and (named := [f"--{name}" for name, value in given.items() if value]):
+    if not int8 and (named := [f"--{name.replace('_', '-')}" for name, value in given.items() if value]):
         raise UsageError(f"int8: is needed for {', '.join(named)}")
 
 

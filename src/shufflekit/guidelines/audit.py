@@ -27,10 +27,10 @@ from shufflekit.guidelines import (
     g1_unequal_channel_width,
     g2_excessive_group_convolution,
     g3_fragmented_block,
-    g4_thick_element_wise_map,
+    g4_costly_element_wise_operators,
     g5_unaligned_channels,
 )
-from shufflekit.guidelines.edits import edits
+from shufflekit.guidelines.edits.answers import edits
 from shufflekit.guidelines.record import Audit, Finding, Remedy
 from shufflekit.guidelines.remedies import measure_remedies, on_engine
 from shufflekit.guidelines.rule import Rule, Violation
@@ -46,7 +46,7 @@ RULES: tuple[Rule, ...] = (
     g1_unequal_channel_width.RULE,
     g2_excessive_group_convolution.RULE,
     g3_fragmented_block.RULE,
-    g4_thick_element_wise_map.RULE,
+    g4_costly_element_wise_operators.RULE,
     g5_unaligned_channels.RULE,
 )
 

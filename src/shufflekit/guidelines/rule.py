@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from shufflekit.cost import LayerCount
 from shufflekit.device import Device
+from shufflekit.profiling.record import MeasuredLayer
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class Rule:
         code: "G1".
         name: states the pattern that is found, and reads after "allow".
         bound: the value up to which it is silent.
-        find: all violations among the operators of a network, on a device.
+        find: all violations among the operators of a network and what each takes, on a device.
         page: its documentation, in Markdown.
     """
 
     code: str
     name: str
     bound: float
-    find: Callable[[Sequence[LayerCount], Device, float], Iterator[Violation]]
+    find: Callable[[Sequence[MeasuredLayer], Device, float], Iterator[Violation]]
     page: str
 
 
@@ -133,6 +134,21 @@ def scaled(layer: LayerCount, factor: float) -> LayerCount:
         mac=mac,
         mac_bytes=mac * (layer.mac_bytes // layer.mac if layer.mac else 4),
     )
+
+
+def common_module(names: Sequence[str]) -> str:
+    """The innermost module that all are in; none of the network itself.
+
+    Example:
+        >>> common_module(["stage2.0.conv1", "stage2.0.conv2"]), common_module(["stage2", "stage3"])
+        ('stage2.0', '')
+    """
+    shared = []
+    for parts in zip(*(name.split(".") for name in names)):
+        if len({*parts}) > 1:
+            break
+        shared.append(parts[0])
+    return ".".join(shared)
 
 
 def plane(layer: LayerCount) -> str:

@@ -20,6 +20,9 @@ Pooling = Literal["maximum", "average", "adaptive_average", "adaptive_maximum"]
 Operation = Literal[
     "add", "subtract", "multiply", "divide", "minimum", "maximum", "power", "equal", "less", "at_most", "keep", "drop",
 ]  # fmt: skip
+UnaryFunction = Literal["sin", "cos", "sign"]
+Sampling = Literal["nearest", "linear", "cubic"]
+Outside = Literal["zeros", "border", "reflection"]
 Cell = Literal["lstm", "gru", "gru_reset_first"]
 Reduction = Literal["sum", "sum_of_sizes", "sum_of_squares", "maximum", "minimum", "product"]
 Resizing = Literal["nearest", "bilinear", "bilinear_corners"]
@@ -606,6 +609,16 @@ class _Plain(Kernel):
 
 
 @dataclass(frozen=True)
+class Unary(_Plain):
+    """A function that ends no other kernel."""
+
+    function: UnaryFunction
+
+    kernel = "unary"
+    takes_input = True
+
+
+@dataclass(frozen=True)
 class Quantize(_Plain):
     """Floats to bytes, by a scale and a zero point for each plane."""
 
@@ -809,6 +822,113 @@ class Position(_OfLines):
 
 
 @dataclass(frozen=True)
+class TopK(Kernel):
+    """The numbers of the `kept` largest elements of each line, or of the smallest; a plane has `lines` one behind another.
+
+    Example:
+        >>> best = TopK(channels=1, lines=1, length=8400, kept=100, smallest=False)
+        >>> best.in_shape, best.out_shape
+        ((1, 8400), (1, 100))
+    """
+
+    channels: int
+    lines: int
+    length: int
+    kept: int
+    smallest: bool
+
+    kernel = "top_k"
+    takes_input = True
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, self.lines * self.length
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, self.lines * self.kept
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.in_shape[0]), octaves(self.in_shape[1])
+
+    @property
+    def _remark(self) -> str:
+        return f", lines of {self.length}"
+
+
+@dataclass(frozen=True)
+class Pick(Kernel):
+    """In each group rows of `inner` elements by computed numbers, `of_index` for each row: one, or one for each element.
+
+    Example:
+        >>> boxes = Pick(groups=1, length=8400, inner=4, count=100, of_index=1)
+        >>> boxes.in_shape, boxes.pixels_read("index"), boxes.out_shape
+        ((1, 33600), 100, (1, 400))
+    """
+
+    groups: int
+    length: int
+    inner: int
+    count: int
+    of_index: int
+
+    kernel = "pick"
+    reads = ("in", "index")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.groups, self.length * self.inner
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.groups, self.count * self.inner
+
+    def pixels_read(self, table: str) -> int:
+        return self.count * self.of_index if table == "index" else super().pixels_read(table)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.groups), octaves(self.pixels_written)
+
+
+@dataclass(frozen=True)
+class Suppress(Kernel):
+    """Non-maximum suppression of boxes, with a plane of scores for each class; rows of (0, class, box).
+
+    Example:
+        >>> ends = Suppress(boxes=8400, classes=80, most=100, overlap=0.5, least=0.25, centred=False)
+        >>> ends.in_shape, ends.planes_of("scores"), ends.out_shape
+        ((1, 33600), 80, (1, 24000))
+    """
+
+    boxes: int
+    classes: int
+    most: int
+    overlap: float
+    least: float
+    centred: bool
+
+    kernel = "suppress"
+    reads = ("in", "scores")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return 1, 4 * self.boxes
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return 1, 3 * self.classes * self.most
+
+    def planes_of(self, table: str) -> int:
+        return self.classes if table == "scores" else super().planes_of(table)
+
+    def pixels_read(self, table: str) -> int:
+        return self.boxes if table == "scores" else super().pixels_read(table)
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.classes), octaves(self.boxes)
+
+
+@dataclass(frozen=True)
 class Softmax(_OfLines):
     """Over each line, or its logarithm."""
 
@@ -923,6 +1043,49 @@ class Resample(Kernel):
 
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
         return octaves(self.channels), octaves(self.pixels_written)
+
+
+@dataclass(frozen=True)
+class GridSample(Kernel):
+    """Maps sampled at computed places, one plane of them for all channels.
+
+    Example:
+        >>> warped = GridSample(8, in_height=6, in_width=5, pixels=12, mode="linear", outside="zeros", corners=False)
+        >>> warped.in_shape, warped.planes_of("grid"), warped.pixels_read("grid"), warped.out_shape
+        ((8, 6, 5), 1, 24, (8, 12))
+    """
+
+    channels: int
+    in_height: int
+    in_width: int
+    pixels: int
+    mode: Sampling
+    outside: Outside
+    corners: bool
+
+    kernel = "grid_sample"
+    reads = ("in", "grid")
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        return self.channels, self.in_height, self.in_width
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, self.pixels
+
+    def planes_of(self, table: str) -> int:
+        return 1 if table == "grid" else super().planes_of(table)
+
+    def pixels_read(self, table: str) -> int:
+        return 2 * self.pixels if table == "grid" else super().pixels_read(table)
+
+    @property
+    def flops(self) -> int:
+        return math.prod(self.out_shape) * {"nearest": 1, "linear": 4, "cubic": 16}[self.mode]
+
+    def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:  # has none
+        return octaves(self.channels), octaves(self.pixels)
 
 
 @dataclass(frozen=True)
@@ -1061,18 +1224,8 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
-        *(
-            Quantize,
-            Dequantize,
-            Unpack,
-            UnpackFloat,
-            Lookup,
-            GemmInt8,
-            GemmInt8Float,
-            ConvolutionInt8,
-            DepthwiseInt8,
-            MaxPoolInt8,
-        ),
+        *(TopK, Pick, Suppress, GridSample, Unary, Unpack, UnpackFloat),
+        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8),
     )
 }
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from shufflekit.graph import Graph
 from shufflekit.graph.refusals import Refusals
-from shufflekit.plan.lowering import elementwise, int8, lines, moves, photos, pools, products
+from shufflekit.plan.lowering import elementwise, int8, lines, moves, photos, places, pools, products
 from shufflekit.plan.lowering.frame import Lowered, Lowering, Ways
 
-WAYS: Ways = {**moves.WAYS, **products.WAYS, **pools.WAYS, **elementwise.WAYS, **lines.WAYS}
+WAYS: Ways = {**moves.WAYS, **products.WAYS, **pools.WAYS, **elementwise.WAYS, **lines.WAYS, **places.WAYS}
 WAYS = {**WAYS, **int8.ways(WAYS), **photos.ways(WAYS)}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import shufflekit as sk
 from shufflekit.errors import InputError, UsageError
@@ -172,6 +173,12 @@ def test_sizes_are_folded_by_the_references(tmp_path: Path) -> None:
             *(node("Less", ["w", "half"], ["a"]), node("Greater", ["half", "w"], ["b"]), node("Not", ["b"], ["d"])),
             *(node("Xor", ["a", "d"], ["e"]), node("Cast", ["e"], ["c"], to=TensorProto.FLOAT)),
         ],
+        [
+            *(node("Constant", [], ["a"], value_float=0.25), node("Constant", [], ["b"], value_floats=[1.5, -2.0])),
+            *(node("Constant", [], ["d"], value_int=7), node("Constant", [], ["e"], value_ints=[2, 3])),
+            *(node("Div", ["d", "e"], ["f"]), node("Cast", ["f"], ["g"], to=TensorProto.FLOAT)),
+            *(node("Mul", ["a", "b"], ["h"]), node("Sub", ["h", "g"], ["c"])),
+        ],
     ],
 )
 def test_constants_are_folded_as_the_reference_does(made: list[Any], tmp_path: Path) -> None:
@@ -180,6 +187,37 @@ def test_constants_are_folded_as_the_reference_does(made: list[Any], tmp_path: P
     read = {name for each in made for name in each.input}
     used = {name: each for name, each in constants.items() if name in read}
     check(Case((3, 5, 2), [*made, node("Add", ["x", "c"])], used), 15, tmp_path)
+
+
+def test_a_norm_without_axes_is_of_each_channel_of_all_images(tmp_path: Path) -> None:
+    """So that only a file of one image can have it."""
+    case = of_nodes(node("MeanVarianceNormalization"))
+    x = np.random.default_rng(0).standard_normal((3, 3, 6, 5)).astype(np.float32)
+    expected = (x - x.mean((2, 3), keepdims=True)) / x.std((2, 3), keepdims=True)
+    np.testing.assert_allclose(interpret(loaded(model(case, 13, 1), tmp_path).graph, x)[0], expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="dimension 0 counts the images of the batch"):
+        loaded(model(case, 13), tmp_path)
+
+
+def test_a_constant_size_may_have_more_dimensions_than_what_is_spread(tmp_path: Path) -> None:
+    nodes = [node("Expand", ["x", "s"], ["e"]), node("ReduceMean", ["e"], axes=[0, 2], keepdims=0)]
+    check(of_nodes(*nodes, sizes=(3, 1, 5), s=[2, 1, 3, 6, 5]), 13, tmp_path)
+
+
+def test_which_pixels_a_smaller_map_has_is_said_from_opset_11_on(tmp_path: Path) -> None:
+    scales = np.array([1, 1, 0.5, 0.5], np.float32)
+    with pytest.raises(InputError, match="which pixels it takes where it makes a map smaller is not said before opset 11"):
+        loaded(model(of_nodes(node("Resize", ["x", "s"], mode="nearest"), s=scales), 10), tmp_path)
+    for opset in (11, 13):
+        case = of_nodes(node("Resize", ["x", "r", "s"], mode="nearest"), r=np.zeros(0, np.float32), s=scales)
+        check(case, opset, tmp_path, by_runtime=True)
+
+
+def test_arithmetic_of_tensors_that_count_images_first_is_one_node(tmp_path: Path) -> None:
+    """In a file of one image too, where sizes may meet otherwise."""
+    nodes = [node("GlobalMaxPool", ["x"], ["p"]), node("Mul", ["x", "p"], ["m"]), node("Add", ["w", "m"])]
+    graph = loaded(model(of_nodes(*nodes, w=WEIGHT[:1, :, :1, :1]), 13, 1), tmp_path).graph
+    assert [each.op for each in graph.nodes] == ["adaptive_max_pool", "mul", "add"]
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -315,12 +353,21 @@ A, B = node("Relu", ["b"], ["a"], name="one"), node("Add", ["a", "x"], ["b"], na
         ([node("Gather", ["x", "far"], axis=1, name="one")], "Gather (in one): indices must be less than 3, found 9"),
         ([node("MaxPool", ["x"], ["y", "z"], kernel_shape=[1, 1], name="one"), node("Add", ["z", "y"], ["u"])], ""),
         ([node("Identity", ["w"], ["y"])], "output y: dimension 0 of a constant must count"),
+        ([node("Identity", ["five"], ["y"])], "output y: must be of floats, and dimension 0 count the images"),
         ([node("ConstantOfShape", ["five"], ["c"], name="one"), node("Add", ["x", "c"])], ""),
         ([node("ConstantOfShape", ["huge"], ["c"], name="a"), node("Add", ["x", "c"])], "ConstantOfShape (in a): a constant"),
         ([node("Expand", ["w", "huge"], ["c"], name="one"), node("Add", ["x", "c"])], "Expand (in one): "),
         ([node("Reshape", ["x", "huge"], name="one")], "Reshape (in one): (1, 3, 6, 5) cannot become"),
         ([node("Crop", border=[0, -1, 0, 0], name="one")], "Crop (in one): border must be four numbers, and scale two, found"),
         ([node("If", ["flag"], ["y"], name="one")], "operator If (in one) is not supported"),
+        (
+            [node("Constant", [], ["c"], value=helper.make_tensor("t", TensorProto.STRING, [1], [b"a"]))],
+            "node 0: value: must be of numbers and of sizes of 0 or more, found string of (1,)",
+        ),
+        (
+            [node("Constant", [], ["c"], value=TensorProto(dims=[-1], data_type=TensorProto.FLOAT))],
+            "node 0: value: must be of numbers and of sizes of 0 or more, found float of (-1,)",
+        ),
     ],
 )  # fmt: skip
 def test_a_hostile_file_is_one_line(nodes: list[Any], message: str, tmp_path: Path) -> None:
@@ -373,6 +420,115 @@ def test_masks_places_and_states_are_what_they_are(nodes: list[Any], message: st
         assert damaged(content.SerializeToString(), tmp_path).startswith(message)
     else:
         loaded(content, tmp_path)
+
+
+def whole(*numbers: int) -> NDArray[np.int64]:
+    return np.array(numbers, np.int64)
+
+
+def floats(*numbers: float) -> NDArray[np.float32]:
+    return np.array(numbers, np.float32)
+
+
+TURNED, BACK = node("Transpose", ["x"], ["t"], perm=[1, 0, 2, 3]), node("Transpose", ["a"], perm=[1, 0, 2, 3])
+FLAT, DOUBLE = node("Flatten", ["x"], ["f"]), floats(1, 1, 2, 2)
+WORSE = "antialias and keep_aspect_ratio_policy are not supported"
+
+
+@pytest.mark.parametrize(
+    ("case", "opset", "message"),
+    [
+        (of_nodes(node("PRelu", ["x", "s"]), s=floats(*range(5))), 13, "slope must be one number or one a channel, found (5,)"),
+        (of_nodes(TURNED, node("Add", ["t", "x"], ["a"]), BACK), 13, "of (3, N, 6, 5) and (N, 3, 6, 5): dimension 0 of both"),
+        (of_nodes(node("ImageScaler", bias=[1.0, 2.0])), 7, "bias must be a number for each channel of (N, 3, 6, 5), found"),
+        (of_nodes(node("Crop", border=[3, 0, 3, 0])), 7, "a border of (3, 0, 3, 0) and a scale of None must leave something"),
+        (of_nodes(node("Crop", border=[0, 0, 0, 0], scale=[7, 5])), 7, "a border of (0, 0, 0, 0) and a scale of (7, 5) must"),
+        (of_nodes(node("Crop", border=[0, 0, 0, 0], scale=[5])), 7, "border must be four numbers, and scale two, found"),
+        (of_nodes(node("Conv", ["x", "w"], kernel_shape=[3, 2]), w=WEIGHT), 13, "kernel_shape must be that of the weights, (3"),
+        (of_nodes(node("Conv", ["x", "w"], auto_pad="SAME"), w=WEIGHT), 13, "auto_pad must be NOTSET, VALID, SAME_UPPER or"),
+        (of_nodes(FLAT, node("Gemm", ["f", "w"], transA=1), w=np.ones((90, 4), np.float32)), 13, "transA must be 0"),
+        (of_nodes(node("MatMul", ["x", "w"]), w=np.ones((3, 5, 4), np.float32)), 13, "a constant operand must be a matrix"),
+        (of_nodes(FLAT, node("MatMul", ["f", "x"])), 13, "of (N, 90) and (N, 3, 6, 5): both must have as many dimensions"),
+        (of_nodes(node("Einsum", ["x", "x"], equation="nchw,nchv->cwv")), 13, "one letter must count the images, found n"),
+        (
+            of_nodes(node("BatchNormalization", ["x", *"aaaa"], training_mode=1), a=floats(1, 2, 3)), 15,
+            "it must normalise each channel by running statistics",
+        ),
+        (of_nodes(node("LRN", size=4)), 13, "size must be odd, found 4"),
+        (of_nodes(node("GroupNormalization", ["x", "a", "a"], num_groups=2), a=floats(1, 2)), 18, "3 channels must be a multi"),
+        (of_nodes(node("AveragePool", kernel_shape=[2, 2], dilations=[2, 2])), 19, "dilations must be 1, found (2, 2)"),
+        (of_nodes(node("MaxPool", kernel_shape=[2, 2], pads=[2, 2, 2, 2])), 13, "padding must be less than the window (2, 2)"),
+        (of_nodes(node("Resize", ["x", "", "s"], antialias=1, mode="linear"), s=DOUBLE), 18, WORSE),
+        (of_nodes(node("Resize", ["x", "", "s"], keep_aspect_ratio_policy="not_larger"), s=DOUBLE), 18, WORSE),
+        (of_nodes(node("Resize", ["x", "", "s"], mode="area"), s=DOUBLE), 13, "mode must be nearest, linear or cubic, found '"),
+        (of_nodes(node("Resize", ["x", "", "s"]), s=floats(1, 2, 2, 2)), 13, "only height and width can be resized, found fac"),
+        (of_nodes(node("Resize", ["x", "", "", "s"]), s=whole(1, 6, 3, 3)), 13, "only height and width can be resized, found"),
+        (
+            of_nodes(node("Resize", ["x", "", "s"], coordinate_transformation_mode="tf_crop_and_resize"), s=DOUBLE), 13,
+            "coordinate_transformation_mode 'tf_crop_and_resize' with nearest_mode 'round_prefer_floor' is not supported",
+        ),
+        (of_nodes(node("Resize", ["x", "", "s"], nearest_mode="odd"), s=DOUBLE), 13, "nearest_mode 'odd' is not supported"),
+        (of_nodes(node("Pad", ["x", "p"], mode="mirror"), p=whole(*8 * [0])), 13, "mode must be constant, reflect, edge or wr"),
+        (of_nodes(node("Pad", ["x", "p"]), p=whole(*6 * [0])), 13, "pads must be two numbers for each of 4 dimensions, found"),
+        (of_nodes(TURNED, node("Concat", ["t", "x"], ["a"], axis=2), BACK), 13, "of (3, N, 6, 5), (N, 3, 6, 5): all must coun"),
+        (of_nodes(node("Split", ["x", "s"], ["y", "z"], axis=1), s=whole(1, 1)), 13, "2 parts of 3 are needed, found (1, 1)"),
+        (of_nodes(node("Split", ["x", "s"], ["y", "z"], axis=1), s=whole(1, 1, 1)), 13, "2 parts of 3 are needed, found (1, 1"),
+        (of_nodes(node("Tile", ["x", "r"]), r=whole(2, 1, 1, 1)), 13, "dimension 0 counts the images of the batch, which must"),
+        (of_nodes(node("ArgMax", axis=0)), 13, "dimension 0 counts the images of the batch, which must stay apart"),
+        (of_nodes(node("Transpose", perm=[0, 2, 3])), 13, "perm must be the numbers from 0 to 3, found (0, 2, 3)"),
+        (of_nodes(node("DepthToSpace", blocksize=1, mode="XYZ")), 13, "mode must be DCR or CRD, found 'XYZ'"),
+        (
+            of_nodes(node("Dropout", ["x", "r", "t"]), r=np.float32(0.5), t=np.array(True)), 13,
+            "it drops at random, in evaluation too",
+        ),
+        (of_nodes(node("Cast", to=TensorProto.INT32)), 13, "gives int32, and the engine computes in float32"),
+        (of_nodes(node("Reshape", ["x", "x"])), 13, "shape must be there, and not depend on the values of the input"),
+        (of_nodes(node("Gelu")), 13, "opset 13 has no such operator"),
+        (
+            of_nodes(node("MaxPool", ["x"], ["a", "i"], kernel_shape=[2, 2]), node("Cast", ["i"], to=TensorProto.FLOAT)), 13,
+            "only its first output can be used, and i is",
+        ),
+        (
+            of_nodes(node("MaxPool", ["x"], ["a", "i"], kernel_shape=[2, 2]), node("Add", ["i", "a"])), 13,
+            "only its first output can be used, and i is",
+        ),
+        (
+            of_nodes(node("QuantizeLinear", ["x", "s"], axis=1, block_size=2), s=np.ones((1, 2, 6, 5), np.float32)), 21,
+            "blocks of their own scales (block_size) are not supported",
+        ),
+        (of_nodes(node("QuantizeLinear", ["x", "s"], axis=0), s=floats(1, 2)), 13, "dimension 0 counts the images of the batc"),
+        (of_nodes(node("QuantizeLinear", ["x", "s"], axis=1), s=floats(*range(1, 6))), 13, "5 scales do not fit axis 1"),
+        (
+            of_nodes(node("QuantizeLinear", ["x", "s", "z"]), s=np.float32(1), z=np.array(0, np.int16)), 21,
+            "zero points must be uint8 or int8, found int16",
+        ),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_an_operator_says_what_it_lacks(case: Case, opset: int, message: str, tmp_path: Path) -> None:
+    found = damaged(model(case, opset).SerializeToString(), tmp_path)
+    (operator,) = {each.op_type for each in case.nodes} & {found.split()[0]}
+    assert found.startswith(f"{operator} (in node ")
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [node("Max", ["a", "b"], ["m"]), node("Min", ["m", "one"], ["c"])],
+        [node("Pow", ["a", "b"], ["c"])],
+        [node("GlobalAveragePool", ["w"], ["g"]), node("Reshape", ["g", "s"], ["c"])],
+        [node("Reshape", ["a", "column"], ["m"]), node("MatMul", ["m", "row"], ["c"])],
+        [node("Dropout", ["x", "half", "off"], ["c"])],
+    ],
+)
+def test_operators_compute_constants_too(made: list[Any], tmp_path: Path) -> None:
+    constants: dict[str, Any] = {"a": floats(1, 2, 3, 4, 5), "b": floats(3, 2, 1, 0.5, 2), "one": np.float32(2.5)}
+    constants |= {"w": WEIGHT[:1], "s": whole(3, 1, 1), "column": whole(5, 1), "row": floats(1, 2, 3, 4, 5)[None]}
+    constants |= {"half": np.float32(0.5), "off": np.array(False)}
+    read = {name for each in made for name in each.input}
+    used = {name: np.asarray(each) for name, each in constants.items() if name in read}
+    check(Case((3, 5, 5), [*made, node("Add", ["x", "c"])], used), 13, tmp_path, by_runtime=True)
 
 
 def test_linear_resizing_has_no_coordinates_of_nearest_pixels(tmp_path: Path) -> None:

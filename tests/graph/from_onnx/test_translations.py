@@ -509,6 +509,40 @@ def position(operator: str) -> Callable[[Draw, int], Case]:
     return case
 
 
+def top_k(draw: Draw, opset: int) -> Case:
+    """The values and their places, one above the other."""
+    sizes = image(draw)
+    axis, largest = draw(st.sampled_from([1, 2, -1])), draw(st.integers(0, 1))
+    count = draw(st.integers(1, (0, *sizes)[axis]))
+    attributes = {"axis": axis, **({"k": count} if opset < 10 else {}), **({"largest": largest} if opset >= 11 else {})}
+    nodes = [node("TopK", ["x", "k"][: 1 + (opset >= 10)], ["v", "p"], **attributes), node("Cast", ["p"], ["f"], to=1)]
+    return Case(sizes, [*nodes, node("Concat", ["v", "f"], axis=2)], {} if opset < 10 else {"k": np.array([count], np.int64)})
+
+
+def gather_elements(draw: Draw, opset: int) -> Case:
+    """By computed numbers; tests of constants, which are those of one image, are in test_picking.py."""
+    axis = draw(st.sampled_from([1, 2, 3]))
+    picked = node("ArgMax", ["x"], ["p"], axis=axis, keepdims=1)
+    return Case(image(draw), [picked, node("GatherElements", ["x", "p"], axis=axis)])
+
+
+def gather_computed(draw: Draw, opset: int) -> Case:
+    """A row of a table for each place of the largest."""
+    sizes = image(draw)
+    table = floats(draw, sizes[0], *draw(st.lists(st.integers(1, 3), max_size=2)))
+    return Case(sizes, [node("ArgMax", ["x"], ["p"], axis=1, keepdims=0), node("Gather", ["t", "p"], axis=0)], {"t": table})
+
+
+def grid_sample(draw: Draw, opset: int) -> Case:
+    modes = ("bilinear", "nearest", "bicubic") if opset < 20 else ("linear", "nearest", "cubic")
+    attributes = {"mode": draw(st.sampled_from(modes)), "align_corners": draw(st.integers(0, 1))}
+    attributes["padding_mode"] = draw(st.sampled_from(["zeros", "border", "reflection"]))
+    nodes = [node("Slice", ["x", "a", "b", "one"], ["two"]), node("Tanh", ["two"], ["t"])]
+    nodes += [node("Transpose", ["t"], ["g"], perm=[0, 2, 3, 1]), node("GridSample", ["x", "g"], **attributes)]
+    constants = {name: np.array([value]) for name, value in (("a", 0), ("b", 2), ("one", 1))}
+    return Case((draw(st.integers(2, 4)), *image(draw)[1:]), nodes, constants)
+
+
 def recurrent(operator: str) -> Callable[[Draw, int], Case]:
     """All moments, or the last, of (N, T, features) in the order that recurrent layers take."""
 
@@ -588,6 +622,11 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("Where", where),
     *((name, position(name)) for name in ("ArgMax", "ArgMin")),
     *((name, recurrent(name)) for name in ("LSTM", "GRU")),
+    *((name, elementwise(name)) for name in ("Sin", "Cos", "Sign")),
+    ("TopK", top_k),
+    ("GatherElements", gather_elements),
+    ("Gather", gather_computed),
+    ("GridSample", grid_sample),
     ("Resize", resize),
     ("Resize", resize_by_weights),
     ("Upsample", upsample),
@@ -611,6 +650,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
 # Up to which opset the reference lacks an operator, or has it otherwise than its specification: there ONNX Runtime says.
 _BY_RUNTIME = {
     "Affine": 23,
+    "GridSample": 19,
     "ImageScaler": 23,
     "Crop": 23,
     "BatchNormalization": 13,
@@ -660,4 +700,4 @@ def test_resizing_takes_every_coordinate(mode: str, places: str, tmp_path: Path)
 
 
 def test_every_operator_has_a_case() -> None:
-    assert {name for name, _ in CASES} | {"Cast", "Size"} == set(TRANSLATIONS)
+    assert {name for name, _ in CASES} | {"Cast", "Size", "NonMaxSuppression"} == set(TRANSLATIONS)

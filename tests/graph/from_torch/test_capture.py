@@ -141,6 +141,7 @@ def test_several_outputs() -> None:
         (Of(lambda x: x.int().float()), "gives int32"),
         (Of(lambda x: x * torch.full((3, 1, 1), 0.5, dtype=torch.float64)), "gives float64"),
         (Of(lambda x: x + torch.rand(3, 1, 1)), r"aten.rand \(in the network itself\): it is random$"),
+        (Of(lambda x: x + (torch.rand(3, 1, 1) * 2).exp()), r"^compile: aten.rand \(in the network itself\): it is random$"),
         (Of(lambda x: F.dropout(x, 0.5)), "it drops at random, in evaluation too"),
         (Of(lambda x: F.conv2d(x, x.mean((2, 3)).reshape(-1, 3, 1, 1)[:1])), "which must stay apart"),
         (

@@ -137,7 +137,13 @@ def in_region(region: Callable[[], Any]) -> Callable[[Any, Tensor], Tensor]:
     return forward
 
 
-@pytest.mark.parametrize("region", [torch.enable_grad, torch.no_grad, lambda: torch.autocast("cpu", enabled=False)])
+REGIONS = [
+    *(torch.enable_grad, torch.no_grad, lambda: torch.autocast("cpu", enabled=False)),
+    lambda: torch.autocast("xpu", dtype=torch.bfloat16),  # of another device
+]
+
+
+@pytest.mark.parametrize("region", REGIONS)
 def test_regions_that_change_nothing_are_no_obstacle(region: Callable[[], Any]) -> None:
     check(in_region(region))
 

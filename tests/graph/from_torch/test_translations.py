@@ -50,6 +50,12 @@ def windows(x: Tensor) -> Tensor:
     return x.reshape(-1, 2, 30).transpose(1, 2)
 
 
+def other_halves(x: Tensor) -> Tensor:
+    """(2 N, 2, 30): dimension 0 counts images in each half."""
+    return torch.stack([x[:, :2], x[:, 2:]]).reshape(-1, 2, 30)
+
+
+ATEN = torch.ops.aten
 C1, MAP, ROW = torch.arange(4.0).reshape(4, 1, 1) + 1, torch.arange(30.0).reshape(6, 5) + 1, torch.arange(5.0) + 1
 CUBES = MAP[:3, :4].reshape(4, 1, 3, 1, 1).expand(-1, -1, -1, 3, 2)
 TRANSLATED = {
@@ -83,6 +89,11 @@ TRANSLATED = {
     "rolled": lambda x: x.roll((1, -2), (-1, 2)) + x.roll(1, 1),
     "stacked": lambda x: torch.stack([x, x * 2], -1).flatten(3),
     "attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x) + F.scaled_dot_product_attention(x, x, x, scale=0.3),
+    "attention with a mask": lambda x: (
+        F.scaled_dot_product_attention(x, x, x, MAP @ MAP.T / 900)
+        + F.scaled_dot_product_attention(x, x, x, (MAP @ MAP.T).triu() > 0)
+        + F.scaled_dot_product_attention(x, x, x, is_causal=True)
+    ),
     "products with a constant": lambda x: (x @ MAP.T).sum((2, 3)) + (MAP.T @ x)[:, :, 1].sum(2),
     "shrunk": lambda x: F.hardshrink(x, 0.3),
     "unpooled": lambda x: F.max_unpool2d(*F.max_pool2d(x.clamp(-0.1, 0.1), (2, 5), return_indices=True), (2, 5)),
@@ -96,6 +107,35 @@ TRANSLATED = {
     "instance norm": lambda x: F.instance_norm(x, weight=C1.flatten(), bias=C1.flatten(), eps=0.1),
     "instance norm of statistics": lambda x: F.instance_norm(x, C1.flatten(), C1.flatten(), use_input_stats=False),
     "in place behind a norm": lambda x: F.relu(F.group_norm(x, 2), inplace=True),
+    "flipped": lambda x: x.flip(()) * 2 + x.flip(1, -1),
+    "repeated in more dimensions": lambda x: x.mean((2, 3)).repeat(2, 1, 3).transpose(0, 1),
+    "sampled in one side": lambda x: F.interpolate(x, (6, 7), mode="bicubic") + F.interpolate(x, (6, 7), mode="bilinear"),
+    "sampled in none": lambda x: F.interpolate(x, (6, 5), mode="bicubic"),
+    "mirrored": lambda x: ATEN.reflection_pad2d(x, (1, 2, 0, 3)) + ATEN.replication_pad2d(x, (1, 2, 0, 3)),
+    "mirrored rows": lambda x: ATEN.reflection_pad1d(x.flatten(2), (1, 2)) + ATEN.replication_pad1d(x.flatten(2), (1, 2)),
+    "padded around": lambda x: F.pad(x, (1, 2, 0, 3), mode="circular") + F.pad(x, (1, 2, 0, 3), value=0.5),
+    "cut": lambda x: F.pad(x, (-1, 0, -2, -1)) + x.narrow(2, 2, 3)[..., 1:],
+    "pixels": lambda x: F.pixel_unshuffle(F.pixel_shuffle(x, 2) * 2, 2),
+    "slopes": lambda x: F.prelu(x, torch.tensor([0.3])) + F.prelu(x, torch.arange(4.0)) + F.leaky_relu(x, 0.3),
+    "selected": lambda x: (
+        x.select(1, -1)[:, None] * x.select(2, 0)[:, :1, None] + torch.stack(x.unbind(1)[::2], 1).sum(1, True)
+    ),
+    "compared": lambda x: torch.cat(
+        [each.float() for each in (x >= 0.1, x < x.mean(1, keepdim=True), x != 0, x == x.amax(1, True), x <= 0, x > C1 / 9)], 1
+    ),
+    "chosen": lambda x: torch.where(x > 0, x, -2 * x) + x.masked_fill(x > 0.3, 2.0),
+    "logic": lambda x: ((x > 0) & (x < 1) | ~(x > -1)).float(),
+    "places": lambda x: x.argmax(1).float() + x.argmin(1).float() + x.argmax(3, keepdim=True).float().mean((1, 3))[:, :, None],
+    "adaptive": lambda x: F.adaptive_avg_pool2d(x, (4, 3)) + F.adaptive_max_pool2d(x, (4, 3)),
+    "pools of one side": lambda x: (
+        F.avg_pool1d(x.flatten(2), 3, 2, 1, True, False) + F.max_pool1d(x.flatten(2), 3, 2, 1, 1, True)
+    ),
+    "moved": lambda x: x.swapaxes(1, 2).unflatten(1, (2, 3)).flatten(1, 2).movedim(1, 2),
+    "expanded": lambda x: x.mean((2, 3), keepdim=True).expand(-1, -1, 3, 2) * 2,
+    "turned around": lambda x: torch.rsub(x, 2.0) + (2 - x) + F.softsign(x) + F.tanhshrink(x) + F.hardtanh(x),
+    "transposed convolution": lambda x: F.conv_transpose2d(
+        x, MAP[:4, :3].reshape(4, 1, 3, 1).expand(-1, 2, -1, 2), ROW[:4], (3, 2), (1, 0), (2, 1), 2, (1, 2)
+    ),
     "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
     "halves and constants": lambda x: (windows(x) * torch.arange(60.0).reshape(1, 30, 2) - ROW[:2]).reshape(x.shape),
     "halves, reduced": lambda x: (windows(x) / (windows(x).amax(1, True) + 9) + windows(x).mean(2, True)).reshape(x.shape),
@@ -120,6 +160,53 @@ def test_an_operator_is_torchs(name: str) -> None:
         (lambda x: torch.linalg.vector_norm(x, 3, 1), "ord must be 1, 2 or infinite, found 3"),
         (lambda x: torch.round(x, decimals=2), "decimals must be 0, found 2"),
         (lambda x: torch.addcmul(x, x, x, value=2), "value must be 1, found 2"),
+        (
+            lambda x: F.max_unpool2d(
+                F.max_pool2d(x, (2, 5)), torch.zeros(1, 4, 3, 1).long().expand(x.shape[0], -1, -1, -1), (2, 5)
+            ),
+            "indices must be those of a max pool",
+        ),
+        (lambda x: x[:, :1] + x.mean(1), r"of \(N, 1, 6, 5\) and \(N, 6, 5\): both must have as many dimensions"),
+        (
+            lambda x: x[:, :1] + x[:, :1].permute(1, 0, 2, 3),
+            r"of \(N, 1, 6, 5\) and \(1, N, 6, 5\): both must count the images of the batch in the same way",
+        ),
+        (lambda x: ATEN.elu(x, 1.0, 1.0, 2.0), "input_scale must be 1, found 2"),
+        (lambda x: F.pad(x, (1, -1)), r"padding some sides and cutting others is not supported, found pad=\[1, -1\]"),
+        (lambda x: x.sum(1, dtype=torch.float64).float(), "gives float64, and the engine computes in float32"),
+        (lambda x: x.roll(3), "over all dimensions together is not supported"),
+        (lambda x: torch.einsum("nchw,nchv->cwv", x, x), "one letter must count the images, found n"),
+        (lambda x: torch.baddbmm(x[:, 0], x[:, 1], x[:, 2, :5], beta=2), "beta must be 0, or 1 with what is added computed"),
+        (
+            lambda x: torch.baddbmm(x[:, 0, :1], x[:, 1], x[:, 2, :5]),
+            r"\(N, 1, 5\) and \(N, 6, 5\): both must have the same size",
+        ),
+        (lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5), "dropout_p and enable_gqa are not supported"),
+        (
+            lambda x: F.scaled_dot_product_attention(x, x[:, :2], x[:, :2], enable_gqa=True),
+            "dropout_p and enable_gqa are not supported",
+        ),
+        (
+            lambda x: torch.cat([x.reshape(-1, 2, 30), other_halves(x)], 1).reshape(-1, 8, 30),
+            r"of \(2N, 2, 30\), \(2N, 2, 30\): all must count the images of the batch in the same way",
+        ),
+        (lambda x: torch.slice_scatter(x, x[:, ::2], 1, 0, 4, 2), "step must be 1, found 2"),
+        (lambda x: x[:, [0, 1], [2, 3]], "an index in one dimension is supported, found 2"),
+        (lambda x: x[:, torch.eye(2).long()], r"must be a list of whole numbers, found torch.int64 of shape \(2, 2\)"),
+        (lambda x: x.clone().copy_(x[:, :1]), r"src must be \(1, 4, 6, 5\), found \(1, 1, 6, 5\)"),
+        (lambda x: x @ torch.linalg.inv(torch.zeros(5, 5)), r"aten.linalg_inv \(in the network itself\): .*singular"),
+        (
+            lambda x: F.batch_norm(x, None, None, training=True),
+            "must normalise by running statistics, not by those of the batch",
+        ),
+        (
+            lambda x: F.conv3d(x.reshape(-1, 2, 2, 6, 5), torch.ones(1, 2, 1, 1, 1), padding=(1, 0, 0)),
+            "a map of the result that sees padding alone is not supported",
+        ),
+        (
+            lambda x: F.conv3d(x.reshape(-1, 1, 4, 6, 5), torch.ones(1, 1, 3, 1, 1), padding=(32, 0, 0)),
+            "a result of at most 64 maps is supported, found 66",
+        ),
         (lambda x: windows(x)[:, :1] * torch.ones(30, 2), r"a constant of shape \(30, 2\) does not meet what each image has"),
     ],
 )

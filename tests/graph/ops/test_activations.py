@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+import shufflekit as sk
 from shufflekit.graph.operator import BATCH, RefusedError
 from shufflekit.graph.ops import OPERATORS
 from shufflekit.graph.ops.activations import (
     Activation,
     Celu,
     Clamp,
+    Cos,
     ElementWise,
     Elu,
     Gelu,
@@ -24,10 +26,13 @@ from shufflekit.graph.ops.activations import (
     Power,
     PRelu,
     Selu,
+    Sign,
+    Sin,
     Softplus,
     Threshold,
 )
 from tests.graph.ops.against_torch import SEEDS, check, examples, numbers
+from tests.graph.rewrites.networks import Of
 
 PLAIN = [each for each in OPERATORS if issubclass(each, Activation) and each not in (LeakyRelu, PRelu, Clamp, Threshold, Power)]
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=5).map(tuple)
@@ -45,6 +50,21 @@ def test_an_activation_is_torchs(operator: type[ElementWise]) -> None:
     x = x[:-1] if operator is Gelu else x  # of infinity torch's vectors make a NaN, and its single floats infinity
     check(operator(), of_torch(operator.name), x.reshape(1, -1), atol=1e-6)
     assert np.isnan(operator().reference(np.array([math.nan], np.float32))).all()
+
+
+@examples
+@given(SHAPES, st.sampled_from([Sin, Cos, Sign]), st.sampled_from([1.0, 1e4, 1e30]), SEEDS)
+def test_sines_and_signs_are_torchs(shape, operator, size, seed):
+    check(operator(), of_torch(operator.name), numbers(shape, seed) * np.float32(size), atol=1e-6)
+
+
+def test_sines_on_the_engine_are_right_whatever_the_number_is() -> None:
+    x = np.float32(10.0) ** np.linspace(-6, 38, 500, dtype=np.float32)
+    x = np.stack([x, -x, x.round()]).astype(np.float32)
+    sine, cosine, sign = sk.compile(Of(lambda x: (x.sin(), x.cos(), x.sign())), (1, 500))(x)
+    np.testing.assert_allclose(sine, np.sin(x.astype(np.float64)), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(cosine, np.cos(x.astype(np.float64)), rtol=0, atol=1e-7)
+    np.testing.assert_array_equal(sign, np.sign(x))
 
 
 @examples

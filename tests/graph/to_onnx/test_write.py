@@ -17,10 +17,11 @@ from shufflekit.graph.ops.norms import LocalResponseNorm
 from shufflekit.graph.ops.pools import AdaptiveAvgPool
 from shufflekit.graph.ops.recurrent import Recurrent
 from shufflekit.graph.ops.resize import Resize
+from shufflekit.graph.ops.suppress import Suppress
 from shufflekit.graph.to_onnx import to_onnx
 from shufflekit.graph.to_onnx.translations import TRANSLATIONS
 from shufflekit.models import build_model
-from tests.graph.every_operator import CASES, graph_of, others, recurrent
+from tests.graph.every_operator import CASES, graph_of, others, recurrent, suppressed
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -42,10 +43,12 @@ def test_each_operator(operator: Operator, reads: tuple) -> None:
     check(graph_of(operator, reads))
 
 
-def test_none_is_forgotten_but_layers_that_take_the_product_of_their_input_in() -> None:
-    assert {*OPERATORS} - {*TRANSLATIONS} == {Recurrent}
+def test_none_is_forgotten_but_what_onnx_has_in_another_way() -> None:
+    assert {*OPERATORS} - {*TRANSLATIONS} == {Recurrent, Suppress}
     with pytest.raises(RefusedError, match="recurrent in y: ONNX has no such operator"):
         to_onnx(recurrent("lstm", False))
+    with pytest.raises(RefusedError, match="suppress in y: ONNX has no such operator"):  # of each image, with a fixed size
+        to_onnx(suppressed())
 
 
 def test_repeated_sizes_and_what_ends_a_node() -> None:

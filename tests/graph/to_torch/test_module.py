@@ -19,7 +19,7 @@ from shufflekit.graph.ops.recurrent import Cell
 from shufflekit.graph.to_torch import to_torch
 from shufflekit.graph.to_torch.translations import TRANSLATIONS
 from shufflekit.models import build_model
-from tests.graph.every_operator import CASES, graph_of, others, recurrent
+from tests.graph.every_operator import CASES, graph_of, others, recurrent, suppressed
 
 
 def check(graph: Graph, atol: float = 2e-5) -> None:
@@ -43,6 +43,10 @@ def test_none_is_forgotten() -> None:
 @pytest.mark.parametrize("reverse", [False, True])
 def test_recurrent_layers(cell: Cell, reverse: bool) -> None:
     check(recurrent(cell, reverse))
+
+
+def test_suppression() -> None:
+    check(suppressed())
 
 
 def test_repeated_sizes_and_what_ends_a_node() -> None:

@@ -56,6 +56,13 @@ def test_arithmetic_with_a_constant_is_one_step_that_reads_it_in_the_plan(operat
         assert [step.kernel for step in steps if step.kernel not in ("gather", "affine")] == ["gemm", "binary_constant"]
 
 
+@pytest.mark.parametrize("second", [lambda y: y.mean(1, keepdim=True), lambda y: torch.arange(30.0).reshape(6, 5)])
+def test_a_result_that_lies_as_neither_operand_is_planes_of_channels(second: Callable[[Tensor], Tensor]) -> None:
+    network = Net(lambda x, a: (y := a(x)).mean((2, 3), keepdim=True) * second(y), conv(3, 4))
+    (step,) = (step for step in compiled(network, (3, 6, 5)).steps if step.kernel.startswith("binary"))
+    assert step.arguments.out_shape == (4, 30)
+
+
 def test_tokens_are_scaled_where_they_lie() -> None:
     network = Net(lambda x, a: (y := a(x).flatten(2).transpose(1, 2)).relu() + y * 0.5, conv(3, 4))
     assert [step.kernel for step in compiled(network, (3, 6, 5)).steps] == [

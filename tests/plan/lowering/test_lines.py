@@ -46,6 +46,12 @@ def test_lines_are_computed_where_they_lie(name: str) -> None:
     assert [step.kernel for step in steps] == ["gather", "gemm", kernel, "gather"]
 
 
+def test_a_scale_of_each_channel_is_kept_once_for_all_heads() -> None:
+    forward = lambda x, a: F.layer_norm(a(x).reshape(-1, 2, 4, 30).transpose(2, 3), (4,), torch.arange(4.0), torch.ones(4))  # noqa: E731
+    (norm,) = (step.arguments for step in compiled(Net(forward, conv(3, 8)), (3, 6, 5)).steps if step.kernel == "normalize")
+    assert (norm.groups, norm.count, norm.scale_planes, norm.scale_length) == (2, 4, 4, 1)
+
+
 def test_lines_that_are_no_neighbours_are_brought_together() -> None:
     for forward in (lambda x: x.sum((2, 4)), lambda x: F.layer_norm(x.movedim(3, 1), (4, 2, 5)).movedim(1, 3)):
         program = compiled(Net(lambda x, a, f=forward: f(a(x).reshape(-1, 4, 2, 3, 5)), conv(3, 4)), (3, 6, 5))

@@ -11,6 +11,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import shufflekit as sk
+from shufflekit.errors import UsageError
+from shufflekit.graph import Builder, Node
+from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
+from shufflekit.graph.ops.pad import Pad
+from shufflekit.plan.lower import lower
 from tests.graph.rewrites.networks import Of
 
 pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
@@ -91,6 +96,12 @@ def test_padding_of_vectors_and_of_maps_with_one_side() -> None:
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("sides", [(0, 0, 0, 0, 1, 2), (0, 0, 0, 0, 1, 2, 3, 0), (1, 0, 0, 2, 0, 3, 1, 1)])
+def test_padding_of_planes_in_two_dimensions(sides: tuple[int, ...]) -> None:
+    network, x = Of(lambda x: F.pad(x.relu().unflatten(1, (2, 4)), sides, value=-1.0)), torch.randn(2, 8, 6, 5)
+    np.testing.assert_allclose(sk.compile(network, (1, 8, 6, 5))(x.numpy()), network(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_one_sided_padding_counts_in_an_average() -> None:
     network = nn.Sequential(nn.ZeroPad2d((0, 1, 1, 0)), nn.AvgPool2d(3, 2), nn.AvgPool2d(3, 2, 1, ceil_mode=True))
     for size in (8, 11, 23):
@@ -98,6 +109,22 @@ def test_one_sided_padding_counts_in_an_average() -> None:
         engine = sk.compile(network, (1, *x.shape[1:]))
         np.testing.assert_allclose(engine(x.numpy()), network(x).numpy(), rtol=1e-5, atol=1e-6)
         assert [step.kernel for step in engine.program.steps] == ["pool", "pool", "gather"]
+
+
+# Of (2, 4, 6, 6), a batch of just two.
+MIXING = [
+    *(Concat(0), Slice(0, 0, 1), Take(0, (1, 0)), Permute((1, 0, 2, 3)), Reshape((8, 6, 6)), Reshape((1, 8, 6, 6))),
+    Pad((1, 0, 0, 0), (0, 0, 0, 0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("move", MIXING, ids=str)
+def test_what_mixes_the_images_of_a_batch_of_fixed_size_is_refused(move) -> None:
+    builder = Builder()
+    x = builder.input("x", (2, 4, 6, 6))
+    graph = builder.graph([builder.add(Node(move, "y", "", (x,) * (2 if isinstance(move, Concat) else 1), "y"))])
+    with pytest.raises(UsageError, match="it mixes the images of a batch, and must not"):
+        lower(graph)
 
 
 def test_what_is_cut_out_for_two_is_cut_out_once() -> None:

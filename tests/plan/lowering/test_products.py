@@ -65,6 +65,13 @@ NETWORKS: dict[str, tuple[Of, list[str]]] = {
         Of(lambda x, a, b: attention(tokens(x)[:, :6], a, b, attn_mask=MASK), nn.Linear(8, 24), nn.Linear(8, 8)), [],
     ),
     "attention in windows": (Of(lambda x, a, b: in_windows(x, a, b), nn.Linear(8, 24), nn.Linear(8, 8)), []),
+    "a depthwise of two taps": (Of(lambda x, a: a(x), nn.Conv2d(8, 8, (1, 2), groups=8)), ["depthwise"]),
+    "transposed, in groups": (
+        Of(lambda x, a: a(x[:, :, :5]), nn.ConvTranspose2d(8, 6, (4, 2), (3, 2), (1, 0), (1, 1), groups=2)), [],
+    ),
+    "transposed, of one row": (
+        Of(lambda x, a: a(x.mean(2)), nn.ConvTranspose1d(8, 4, 5, 3, 1, 2, dilation=2, groups=4)), [],
+    ),
     "bmm": (Of(lambda x: torch.bmm(tokens(x), x.flatten(2))), ["matmul"]),
     "bmm, the other way": (Of(lambda x: torch.bmm(x.flatten(2), tokens(x))), ["gather", "matmul"]),
     "baddbmm": (Of(lambda x: torch.baddbmm(x[:, 0], x[:, 1], x[:, 2], alpha=0.5)), []),

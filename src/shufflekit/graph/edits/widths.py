@@ -353,14 +353,12 @@ def _reduction(walk: Widths, node: Node) -> Dims:
 def _permute(walk: Widths, node: Node) -> Dims:
     dims, operator = walk.read(node), node.operator
     assert isinstance(operator, Permute)
-    _require(operator.dims[0] == 0)
     return tuple(dims[dim - 1] for dim in operator.dims[1:])
 
 
 def _concat(walk: Widths, node: Node) -> Dims:
     operator = node.operator
     assert isinstance(operator, Concat)
-    _require(operator.dim > 0 and all(name in walk.dims for name in node.inputs))
     every, at = [walk.read(node, place) for place in range(len(node.inputs))], operator.dim - 1
     for other in every[1:]:
         walk.agree(every[0][:at] + every[0][at + 1 :], other[:at] + other[at + 1 :], node)
@@ -370,7 +368,6 @@ def _concat(walk: Widths, node: Node) -> Dims:
 def _slice(walk: Widths, node: Node) -> Dims:
     dims, operator = walk.read(node), node.operator
     assert isinstance(operator, Slice)
-    _require(operator.dim > 0)
     size = dims[operator.dim - 1]
     if size.is_number:
         return (*dims[: operator.dim - 1], *_own(walk, node)[operator.dim - 1 : operator.dim], *dims[operator.dim :])
@@ -411,7 +408,6 @@ def _less(until: Size, before: Size) -> Size:
 def _expand(walk: Widths, node: Node) -> Dims:
     operator = node.operator
     assert isinstance(operator, Expand)
-    _require(isinstance(operator.target[0], Batch))
     found = list(walk.read(node))
     for place, (size, own) in enumerate(zip(found, _own(walk, node))):
         if walk.system.value(size) != own.value({}):
@@ -425,7 +421,6 @@ def _reshape(walk: Widths, node: Node) -> Dims:
     """Dimensions are taken apart and put together; one of those that come of a width follows it."""
     operator = node.operator
     assert isinstance(operator, Reshape)
-    _require(isinstance(operator.target[0], Batch))
     dims, target = list(walk.read(node)), list(operator.target[1:])
     _require(
         not any(walk.system.value(size) == 1 and not size.is_number for size in dims)

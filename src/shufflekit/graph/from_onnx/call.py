@@ -75,14 +75,18 @@ class Call:
             return found
         return found.array if self._number is None else found.at(self._number)
 
-    def tensors(self, name: str) -> list[Tensor]:
-        """The inputs of a name that stands for any number; a constant is what each image has."""
-        found = self._inputs.get(name, ())
+    def tensors(self, *names: str) -> list[Tensor]:
+        """The inputs of names, or of one that stands for any number; a constant is what each image has."""
+        return self.tensors_of([each for name in names for each in self._inputs.get(name, ())])
+
+    def tensors_of(self, found: Sequence[Tensor | Known]) -> list[Tensor]:
+        """Where one of them is a tensor, the constants among them are what each image has."""
         x = next(each for each in found if isinstance(each, Tensor))
         return [each if isinstance(each, Tensor) else self._repeated(each, x) for each in found]
 
     def _repeated(self, constant: Known, x: Tensor) -> Tensor:
         one, inner = each_image(constant, self.batches), 0
+        one = one if one.dtype.kind == "f" else one.astype(np.float32)
         if self.is_of_one and one.shape[:1] != (1,):
             one, inner = one[np.newaxis], 1
         found = self.emit(Repeat(), one, x, images=Images(one.shape, 0), inner=inner)

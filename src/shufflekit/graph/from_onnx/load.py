@@ -17,8 +17,9 @@ from shufflekit.graph.from_onnx.file import FileInput, FileNode, OnnxFile, read
 from shufflekit.graph.from_onnx.folds import FOLDS
 from shufflekit.graph.from_onnx.inference import shapes_of_results
 from shufflekit.graph.from_onnx.masks import MOVES, READERS
+from shufflekit.graph.from_onnx.picking import rows_of
 from shufflekit.graph.from_onnx.quantised import KEEPING, QUANTISED
-from shufflekit.graph.from_onnx.tensor import BATCHES, Kind, Known, OneImageError, Tensor, each_image, known, merged
+from shufflekit.graph.from_onnx.tensor import BATCHES, Kind, Known, OneImageError, Rows, Tensor, each_image, known, merged
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
@@ -83,10 +84,13 @@ def load_onnx(
     reader = _Reader(file, sizes, is_of_one)
     graph = reader.graph(lacks)
     if reader.holds_for_one:
-        is_of_one, graph = True, _Reader(file, sizes, True).graph(lacks)
+        is_of_one, reader = True, _Reader(file, sizes, True)
+        graph = reader.graph(lacks)
     info: dict[str, Any] = {"metadata": dict(file.metadata)} if file.metadata else {}
     if is_of_one:
         info["batch"] = _OF_ONE
+    if reader.rows:
+        info["rows"] = reader.rows
     if "float16" in (source.type for source in file.inputs):
         info["precision"] = "float16"
     if any(isinstance(node.operator, FakeQuantize) for node in graph.nodes):
@@ -172,6 +176,7 @@ class _Reader:
         self.builder, self.refusals = Builder(), Refusals()
         self.failed: set[str] = set()
         self.holds_for_one = False
+        self.rows: dict[str, dict[str, Any]] = {}  # of outputs that have more rows than count
         self.grids: list[tuple[Array, Array]] = []  # of constants, as `Call.grids`
         # No value has a dot in its name, so that what rewrites make of x, as x.1, is no other; outputs may have one.
         self._taken = {name.partition(".")[0] for name in file.outputs if "." in name}
@@ -191,8 +196,21 @@ class _Reader:
             if lacks is not None:
                 self.refusals.include(lacks(self.builder.graph(self.builder.unread())))
             raise InputError(f"{self.file.path}: {self.refusals.text}")
-        names = [self._output(name) for name in self.file.outputs]
+        names = [*(self._output(name) for name in self.file.outputs), *self._counts()]
         return self.builder.graph(() if self.holds_for_one else names)
+
+    def _counts(self) -> list[str]:
+        """One more output for each number of rows that counts, named after the first that it counts of."""
+        found: dict[str, str] = {}
+        for name in self.file.outputs:
+            tensor = self.tensors[name]
+            if isinstance(tensor, Tensor) and tensor.rows is not None:
+                count = tensor.rows.count
+                if count not in found:
+                    written = self._fresh(f"{name}_count")
+                    found[count] = self.builder.add(Node(Reshape(self.builder.shape(count)), written, "", (count,), written))
+                self.rows[name] = {"count": found[count], "dim": tensor.rows.dim + tensor.inner}
+        return list(found.values())
 
     def _node(self, node: FileNode, wanted: set[str]) -> None:
         inputs = {name: self.tensors.get(name) for name in node.inputs if name}
@@ -207,8 +225,8 @@ class _Reader:
                 return
             kind = _kind_of_moved(node, found)
             results = self._computed(node, found) if depends else self._folded(node, found)
-            if len(results) < len([name for name in node.outputs if name in wanted]):
-                raise RefusedError(f"only its first output can be used, and {node.outputs[-1]} is")
+            if more := [name for name in node.outputs[len(results) :] if name in wanted]:
+                raise RefusedError(f"only its first output can be used, and {more[0]} is")
             self.tensors |= dict(zip(node.outputs, [_of_kind(each, kind) for each in results]))
         except OneImageError:
             self.holds_for_one = True
@@ -252,9 +270,9 @@ class _Reader:
     def _computed(self, node: FileNode, inputs: Mapping[str, Tensor | Known]) -> list[Tensor | Known]:
         shapes = {each.name: self.builder.shape(each.name) for each in inputs.values() if isinstance(each, Tensor)}
         call = Call(node, self.file.opset, inputs, shapes, self.batches, None)
-        found = [
-            each if isinstance(each, Known) else call.closed(each) for each in _several(_TRANSLATIONS[node.operator](call))
-        ]
+        given = _several(_TRANSLATIONS[node.operator](call))
+        rows = [_rows(each) or rows_of(call, inputs, given) for each in given]
+        found = [each if isinstance(each, Known) else call.closed(each) for each in given]
         results = _bytes_kept(node, inputs, found)
         self.grids += call.grids
         names = {each.name: each.name for each in inputs.values() if isinstance(each, Tensor)}
@@ -268,7 +286,11 @@ class _Reader:
                 for place, each in enumerate(reads)
             ]
             self.builder.add(Node(operator, name, node.name, tuple(sources), name))
-        return [replace(each, name=names[each.name]) if isinstance(each, Tensor) else _known(each) for each in results]
+        rows = [each and replace(each, count=names.get(each.count, each.count)) for each in rows]
+        return [
+            replace(each, name=names[each.name], rows=of_it) if isinstance(each, Tensor) else _known(each)
+            for each, of_it in zip(results, rows)
+        ]
 
     def _grid_of(self, array: Array) -> Array | None:
         """The scale of a constant that is whole numbers times it, or is such a matrix turned."""
@@ -293,7 +315,7 @@ class _Reader:
             return self._constant_output(name, found)
         if found.grid is not None:
             raise InputError(f"{self.file.path}: output {name} must be of floats, found bytes")
-        if found.inner or not found.images.is_first:
+        if not found.images.is_first or (found.inner and found.rows is None):
             raise InputError(f"{self.file.path}: output {name}: dimension 0 must count the images of the batch, found {found}")
         if found.name == name:
             return name
@@ -320,6 +342,11 @@ def _kind_of_moved(node: FileNode, inputs: Mapping[str, Tensor | Known]) -> Kind
     Raises:
         RefusedError: it computes with them, which may mean another thing than with floats.
     """
+    if node.operator in ("Gather", "GatherElements"):  # indices say nothing of what is taken
+        inputs = {name: inputs[name] for name in node.inputs[:1] if name in inputs}
+        constant = next((each.at(0) for each in inputs.values() if isinstance(each, Known)), None)
+        if constant is not None and constant.dtype.kind != "f":
+            return "truth" if constant.dtype.kind == "b" else "whole"
     kinds = {each.kind for each in inputs.values() if isinstance(each, Tensor)} - {"float"}
     if not kinds or node.operator in READERS:
         return None
@@ -346,6 +373,10 @@ def _bytes_kept(
     if len(grid.scale) > 1:
         raise RefusedError("of bytes whose channels have scales of their own is not supported")
     return [replace(each, grid=grid) if isinstance(each, Tensor) else each for each in results]
+
+
+def _rows(found: Operand | Known) -> Rows | None:
+    return found.rows if isinstance(found, Tensor) else None
 
 
 def _several(found: Any) -> list[Operand | Known]:

@@ -18,7 +18,20 @@ OfTwo = Callable[[Call, Operator, Operand, Operand], Operand]
 ZERO = np.zeros((), np.float32)
 
 # What may read truth values and whole numbers: the first gives on what it gets, the second takes masks for what they are.
-MOVES = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Concat", "Gather", "Expand", "Tile")
+MOVES = (
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Flatten",
+    "Slice",
+    "Split",
+    "Concat",
+    "Gather",
+    "GatherElements",
+    "Expand",
+    "Tile",
+)
 READERS = (
     *("Cast", "Where", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "And", "Or", "Xor"),
     *("Shape", "Size", "Identity"),

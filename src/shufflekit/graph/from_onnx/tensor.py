@@ -26,6 +26,19 @@ class OneImageError(RefusedError):
 Kind = Literal["float", "whole", "truth"]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Of a tensor whose number of rows the file does not fix: it has as many as there can be, and the first of them count.
+
+    Args:
+        count: the value that says how many of each image do; what lies behind them means nothing.
+        dim: of the file's tensor, which has them.
+    """
+
+    count: str
+    dim: int
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """A tensor that depends on the images: a value of the graph, and what the file's dimensions are of it.
@@ -39,6 +52,7 @@ class Tensor:
         inner: dimensions of `images` that the file's tensor does not have.
         kind: what its floats mean in the file.
         grid: of a tensor of bytes in the file, whose value here are the numbers that they stand for.
+        rows: which of it means something, where that is not all.
     """
 
     name: str
@@ -46,6 +60,7 @@ class Tensor:
     inner: int = 0
     kind: Kind = "float"
     grid: FakeQuantize | None = None
+    rows: Rows | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from shufflekit.graph.einsum import einsum_steps, terms_of
-from shufflekit.graph.from_onnx import masks
+from shufflekit.graph.from_onnx import masks, picking
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.recurrent import recurrent
 from shufflekit.graph.from_onnx.tensor import Known, Tensor, known
@@ -25,6 +25,7 @@ from shufflekit.graph.ops.activations import (
     Ceil,
     Celu,
     Clamp,
+    Cos,
     Elu,
     Erf,
     Exp,
@@ -42,6 +43,8 @@ from shufflekit.graph.ops.activations import (
     Round,
     Selu,
     Sigmoid,
+    Sign,
+    Sin,
     Softplus,
     Sqrt,
     Tanh,
@@ -476,7 +479,7 @@ def _layer_norm(call: Call) -> Operand:
 def _mean_variance_norm(call: Call) -> Operand:
     """Each number less the mean, by the deviation, over axes."""
     x = call.operand("X")
-    axes = [dimension(axis, len(call.shapes(x)[0])) for axis in call["axes"] or (0, 2, 3)]
+    axes = [dimension(axis, len(call.shapes(x)[0])) for axis in call["axes"]]
     x, dims = call.along(x, *axes)
     one = (1,) * len(call.stored(x))
     return call.like(x, Normalize(tuple(sorted(dims)), 1e-9), np.ones(one, np.float32), np.zeros(one, np.float32))
@@ -766,7 +769,9 @@ def _cut(call: Call, x: Operand, axis: int, part: range) -> Operand:
 
 
 def _gather(call: Call) -> Operand:
-    x, index = call.operand("data"), call.needed("indices")
+    x, index = call.operand("data"), call.operand("indices")
+    if isinstance(index, Tensor):
+        return picking.gather(call)
     shapes = call.shapes(x)
     axis = dimension(int(call["axis"]), len(shapes[0]))
     size = shapes[0][axis]
@@ -938,6 +943,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     },
     **{name: _each(each) for name, each in (("Sqrt", Sqrt()), ("Floor", Floor()), ("Ceil", Ceil()), ("Round", Round()))},
     **{name: _each(each, "input") for name, each in (("Exp", Exp()), ("Log", Log()), ("Tanh", Tanh()), ("Erf", Erf()))},
+    **{name: _each(each, "input") for name, each in (("Sin", Sin()), ("Cos", Cos()), ("Sign", Sign()))},
     "Softsign": _softsign,
     "LeakyRelu": _leaky_relu,
     "PRelu": _prelu,
@@ -988,6 +994,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "ReduceSumSquare": _reduce(lambda dims: Sum(dims, True), Power(2)),
     **{name: recurrent(name) for name in ("LSTM", "GRU")},
     **masks.translations(of_two),
+    **picking.TRANSLATIONS,
     "Resize": _resize,
     "Upsample": _resize,
     "Pad": _pad,

@@ -56,7 +56,7 @@ def check_type(node: fx.Node, found: torch.Tensor) -> None:
         torch.bool: operator in _TRUTHS or operator in _MOVES or (operator in _CASTS and given == {torch.bool}),
         **dict.fromkeys(
             _WHOLE,
-            operator in ("aten.argmax", "aten.argmin")
+            operator in ("aten.argmax", "aten.argmin", "aten.argsort", "aten.argsort.stable")
             or operator in _MOVES
             or (operator in _CASTS and of_no_floats)
             or (operator == "aten.sum.dim_IntList" and given == {torch.bool}),

@@ -15,7 +15,7 @@ import torch
 from torch import fx
 
 from shufflekit.graph.einsum import einsum_steps, terms_of
-from shufflekit.graph.from_torch import masks, recurrent
+from shufflekit.graph.from_torch import masks, picking, recurrent
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
 from shufflekit.graph.from_torch.nodes import Nodes, Same, Step
 from shufflekit.graph.images import Images
@@ -25,6 +25,7 @@ from shufflekit.graph.ops.activations import (
     Ceil,
     Celu,
     Clamp,
+    Cos,
     Elu,
     Erf,
     Exp,
@@ -45,7 +46,9 @@ from shufflekit.graph.ops.activations import (
     Rsqrt,
     Selu,
     Sigmoid,
+    Sign,
     Silu,
+    Sin,
     Softplus,
     Sqrt,
     Tanh,
@@ -202,6 +205,8 @@ def _getitem(call: Call) -> Nodes | Same:
     whole = call.of(source)
     if operator_of(source) in ("aten.max.dim", "aten.min.dim") and index == 1:
         return masks.position(smallest=operator_of(source) == "aten.min.dim")(whole)
+    if operator_of(source) in picking.ORDERED:
+        return picking.of_ordered(source, whole, index)
     if operator_of(source) in recurrent.TRANSLATIONS and index == 1:
         return recurrent.last_moments(whole, source)
     if operator_of(source) == _POOL_AND_PLACES and index == 1 and {operator_of(user) for user in call.node.users} == {_UNPOOL}:
@@ -285,13 +290,7 @@ _Reduction = type[Mean | Sum | Amax | Amin | Prod]
 
 def _reduction(kind: _Reduction) -> Callable[[Call], Nodes]:
     """Over some dimensions, or over all."""
-
-    def translate(call: Call) -> Nodes:
-        if call.has("dtype") and call["dtype"] not in (None, torch.float32):
-            raise RefusedError(f"dtype must be float32, found {call['dtype']}")
-        return _reduced(call, kind)
-
-    return translate
+    return lambda call: _reduced(call, kind)
 
 
 def _reduced(call: Call, kind: Callable[[tuple[int, ...], bool], Operator], *before: Step) -> Nodes:
@@ -598,7 +597,7 @@ def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Node
             return Nodes(steps, images)
         constant = (a if b is None else b).numpy()  # type: ignore[union-attr]
         name, x = call.place(second if b is None else first)
-        if constant.ndim != 2 or len(x.sizes) < 2:
+        if constant.ndim != 2:
             raise RefusedError(f"a constant must be a matrix, found {constant.shape}")
         if a is None:
             x.stored_dim(len(x.sizes) - 1)
@@ -957,7 +956,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
         f"aten.{each.name}": _each(each)
         for each in (Tanh(), Mish(), Selu(), LogSigmoid(), Erf(), Exp(), Log(), Sqrt(), Rsqrt())
     },
-    **{f"aten.{each.name}": _each(each) for each in (Reciprocal(), Abs(), Floor(), Ceil())},
+    **{f"aten.{each.name}": _each(each) for each in (Reciprocal(), Abs(), Floor(), Ceil(), Sin(), Cos(), Sign())},
     **{f"aten.{op}": _clamp for op in ("clamp", "clamp_min", "clamp_max", "hardtanh")},
     "aten.leaky_relu": _leaky_relu,
     "aten.elu": _elu,
@@ -1012,6 +1011,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **dict.fromkeys(("aten.upsample_linear1d", "aten.upsample_linear1d.vec"), _resample("linear", "scales")),
     **masks.translations(_of_two),
     **recurrent.TRANSLATIONS,
+    **picking.TRANSLATIONS,
     "aten.upsample_bilinear2d": _resize("bilinear"),
     "aten.upsample_bilinear2d.vec": _resize("bilinear"),
     **dict.fromkeys(_SPLITS, _same()),

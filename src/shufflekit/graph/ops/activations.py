@@ -32,6 +32,36 @@ class Activation(ElementWise):
 
 
 @dataclass(frozen=True)
+class Sin(ElementWise):
+    """The sine of an angle in radians."""
+
+    name: ClassVar[str] = "sin"
+
+    def reference(self, x: Array) -> Array:
+        return np.sin(x)
+
+
+@dataclass(frozen=True)
+class Cos(ElementWise):
+    """The cosine of an angle in radians."""
+
+    name: ClassVar[str] = "cos"
+
+    def reference(self, x: Array) -> Array:
+        return np.cos(x)
+
+
+@dataclass(frozen=True)
+class Sign(ElementWise):
+    """1 of a number more than 0, -1 of one less than 0, else 0."""
+
+    name: ClassVar[str] = "sign"
+
+    def reference(self, x: Array) -> Array:
+        return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+
+
+@dataclass(frozen=True)
 class Relu(Activation):
     """max(x, 0)."""
 
@@ -191,7 +221,7 @@ class Elu(Activation):
     alpha: float = 1.0
 
     def reference(self, x: Array) -> Array:
-        return np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Norm(_Reduction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require("order", self.order in (1, 2), "1 or 2")
+        self.require("order", type(self.order) is int and self.order in (1, 2), "1 or 2")
 
     def reference(self, x: Array) -> Array:
         sizes = np.abs(x) if self.order == 1 else x * x

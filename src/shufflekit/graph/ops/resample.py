@@ -67,7 +67,7 @@ def taps(places: Array, size: int, kernel: str, a: float = -0.75, exclude_outsid
     else:
         offsets, weights = (
             np.arange(-1, 3),
-            np.hstack([_keys(share + 1, a), _keys(share, a), _keys(1 - share, a), _keys(2 - share, a)]),
+            np.hstack([keys(share + 1, a), keys(share, a), keys(1 - share, a), keys(2 - share, a)]),
         )
     found = first[:, np.newaxis].astype(np.int64) + offsets
     if exclude_outside:
@@ -76,8 +76,13 @@ def taps(places: Array, size: int, kernel: str, a: float = -0.75, exclude_outsid
     return np.clip(found, 0, size - 1), weights
 
 
-def _keys(x: Array, a: float) -> Array:
-    """The cubic kernel at distances from 0 to 2."""
+def keys(x: Array, a: float) -> Array:
+    """The cubic kernel at distances from 0 to 2 (Keys, 1981).
+
+    Example:
+        >>> keys(np.array([0.0, 1.0, 2.0]), -0.75).tolist()
+        [1.0, 0.0, 0.0]
+    """
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((x - 5) * x + 8) * x * a - 4 * a
     return np.where(x <= 1, near, far)

@@ -16,11 +16,13 @@ from shufflekit.graph.ops.comparisons import AtMost, Drop, Equal, Keep, Less
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
+from shufflekit.graph.ops.grid_sample import GridSample
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.matmul import MatMul
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
+from shufflekit.graph.ops.pick import Pick
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.quantize import FakeQuantize
@@ -29,6 +31,7 @@ from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resample import Resample
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
+from shufflekit.graph.ops.top_k import TopK
 
 
 class Writing(Protocol):
@@ -39,14 +42,14 @@ class Writing(Protocol):
 
     def array(self, name: str) -> Array: ...
 
-    def node(self, operator: str, reads: list[str], **attributes: Any) -> str: ...
+    def node(self, operator: str, reads: list[str], unread: int = 0, **attributes: Any) -> str: ...
 
     def constant(self, array: Any, name: str = "") -> str: ...
 
 
 Translate = Callable[[Writing, Any], str]
 
-_FLOAT, _BOOL = 1, 9  # types of tensors, as the format numbers them
+_FLOAT, _WHOLE, _BOOL = 1, 7, 9  # types of tensors, as the format numbers them
 
 
 def _named(name: str, w: Writing, _operator: Operator) -> str:
@@ -126,6 +129,7 @@ def _resize(w: Writing, operator: Resize) -> str:
         if count > less and not math.isclose(step, (side - less) / (count - less), rel_tol=1e-6):
             raise RefusedError(f"a step of {step} from {side} to {count} is none that ONNX has")
     sizes = w.constant(operator.size)
+    how: dict[str, Any]
     if operator.mode == "nearest":
         how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", "mode": "nearest"}
     else:
@@ -142,6 +146,31 @@ def _reduction(w: Writing, operator: Any) -> str:
 def _position(w: Writing, operator: Position) -> str:
     how = {"axis": operator.dim, "keepdims": int(operator.keepdim), "select_last_index": int(operator.last)}
     return _as_float(w, w.node("ArgMin" if operator.smallest else "ArgMax", w.reads, **how))
+
+
+def _top_k(w: Writing, operator: TopK) -> str:
+    reads = [w.reads[0], w.constant((operator.count,))]
+    return _as_float(w, w.node("TopK", reads, unread=1, axis=operator.dim, largest=int(not operator.smallest)))
+
+
+def _pick(w: Writing, operator: Pick) -> str:
+    """With numbers of no element as others, whose elements are not taken."""
+    x, index = (_spread(w, name, other, operator.dim) for name, other in zip(w.reads, reversed(w.shapes)))
+    (size,) = numbers(w.shapes[0][operator.dim : operator.dim + 1])
+    known = w.node("Floor", [w.node("Clip", [index, w.constant(0.0), w.constant(size - 1.0)])])
+    found = w.node("GatherElements", [x, w.node("Cast", [known], to=_WHOLE)], axis=operator.dim)
+    return w.node("Where", [w.node("Equal", [known, index]), found, w.constant(0.0)])
+
+
+def _spread(w: Writing, name: str, other: Shape, dim: int) -> str:
+    """As long as the other one in all dimensions but one."""
+    sizes = [1 if place in (0, dim) else size for place, size in enumerate(other)]
+    return w.node("Expand", [name, w.constant(sizes)])
+
+
+def _grid_sample(w: Writing, operator: GridSample) -> str:
+    how: dict[str, Any] = {"mode": operator.mode, "padding_mode": operator.outside, "align_corners": int(operator.corners)}
+    return w.node("GridSample", w.reads, **how)
 
 
 def _comparison(name: str, w: Writing, _operator: Operator) -> str:
@@ -270,6 +299,9 @@ _SAME_NAME: Mapping[type[Operator], str] = {
     act.Floor: "Floor",
     act.Ceil: "Ceil",
     act.Round: "Round",
+    act.Sin: "Sin",
+    act.Cos: "Cos",
+    act.Sign: "Sign",
     Add: "Add",
     Sub: "Sub",
     Mul: "Mul",
@@ -326,6 +358,9 @@ TRANSLATIONS: Mapping[type[Operator], Translate] = {
     Keep: _kept,
     Drop: _kept,
     Position: _position,
+    TopK: _top_k,
+    Pick: _pick,
+    GridSample: _grid_sample,
     Resample: _resample,
     FakeQuantize: _fake_quantize,
 }

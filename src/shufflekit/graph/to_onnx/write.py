@@ -88,8 +88,8 @@ class Writer:
 
     def _named(self, found: str, name: str) -> None:
         """What was written last gets the name of the graph's value."""
-        if self.nodes and found in self.nodes[-1].output:
-            self.nodes[-1].output[:] = [name]
+        if self.nodes and found == self.nodes[-1].output[-1]:
+            self.nodes[-1].output[-1] = name
         else:
             self.node("Identity", [found])
             self.nodes[-1].output[:] = [name]
@@ -107,11 +107,12 @@ class Writer:
     def shape(self, name: str) -> Shape:
         return self.graph.values[name].shape if name in self.graph.values else self.graph.constants[name].shape
 
-    def node(self, operator: str, reads: list[str], **attributes: Any) -> str:
-        """Appends a node and returns the name of what it writes."""
+    def node(self, operator: str, reads: list[str], unread: int = 0, **attributes: Any) -> str:
+        """Appends a node and returns the name of what it writes, behind so many outputs that nobody reads."""
         self._count += 1
         output = f"{self._place}_{self._count}"
-        self.nodes.append(self._helper.make_node(operator, reads, [output], name=output, **attributes))
+        outputs = [*(f"{output}_{number}" for number in range(unread)), output]
+        self.nodes.append(self._helper.make_node(operator, reads, outputs, name=output, **attributes))
         return output
 
     def constant(self, array: Any, name: str = "") -> str:

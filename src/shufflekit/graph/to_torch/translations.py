@@ -18,11 +18,13 @@ from shufflekit.graph.ops.comparisons import AtMost, Drop, Equal, Keep, Less
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
+from shufflekit.graph.ops.grid_sample import GridSample
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.matmul import MatMul
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import Affine, BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad
+from shufflekit.graph.ops.pick import Pick
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.quantize import FakeQuantize
@@ -32,6 +34,8 @@ from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resample import Resample
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
+from shufflekit.graph.ops.suppress import Suppress
+from shufflekit.graph.ops.top_k import TopK
 
 Compute = Callable[..., Tensor]
 _CONV: tuple[Compute, ...] = (F.conv1d, F.conv2d, F.conv3d)
@@ -205,6 +209,39 @@ def _position(operator: Position) -> Compute:
     return compute
 
 
+def _top_k(operator: TopK) -> Compute:
+    def compute(x: Tensor) -> Tensor:
+        found = x.argsort(stable=True, dim=operator.dim, descending=not operator.smallest)
+        return found.narrow(operator.dim, 0, operator.count).to(x.dtype)
+
+    return compute
+
+
+def _pick(operator: Pick) -> Compute:
+    def compute(x: Tensor, index: Tensor) -> Tensor:
+        sizes = [max(pair) for pair in zip(x.shape, index.shape)]
+        x, index = (
+            each.expand([each.shape[d] if d == operator.dim else size for d, size in enumerate(sizes)]) for each in (x, index)
+        )
+        known = index.clamp(0, x.shape[operator.dim] - 1).floor()
+        return torch.where(known == index, x.gather(operator.dim, known.nan_to_num().long()), 0.0)
+
+    return compute
+
+
+def _suppress(operator: Suppress) -> Compute:
+    def compute(boxes: Tensor, scores: Tensor) -> Tensor:
+        found = operator.reference(boxes.detach().cpu().numpy(), scores.detach().cpu().numpy())
+        return torch.from_numpy(found).to(boxes.device)
+
+    return compute
+
+
+def _grid_sample(operator: GridSample) -> Compute:
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(operator.mode, operator.mode)
+    return lambda x, grid: F.grid_sample(x, grid, mode, operator.outside, operator.corners)
+
+
 def _resample(operator: Resample) -> Compute:
     def compute(x: Tensor, places: Tensor, weights: Tensor) -> Tensor:
         spread = (-1, *(1,) * (x.ndim - 1 - operator.dim))
@@ -327,6 +364,9 @@ TRANSLATIONS: Mapping[type[Operator], Callable[[Any], Compute]] = {
     act.Floor: lambda _: torch.floor,
     act.Ceil: lambda _: torch.ceil,
     act.Round: lambda _: torch.round,
+    act.Sin: lambda _: torch.sin,
+    act.Cos: lambda _: torch.cos,
+    act.Sign: lambda _: torch.sign,
     Add: lambda _: torch.add,
     Sub: lambda _: torch.sub,
     Mul: lambda _: torch.mul,
@@ -340,6 +380,10 @@ TRANSLATIONS: Mapping[type[Operator], Callable[[Any], Compute]] = {
     Keep: lambda _: lambda a, b: torch.where(a != 0, b, 0.0),
     Drop: lambda _: lambda a, b: torch.where(a != 0, 0.0, b),
     Position: _position,
+    TopK: _top_k,
+    Pick: _pick,
+    Suppress: _suppress,
+    GridSample: _grid_sample,
     Resample: _resample,
     Recurrent: _recurrent,
     Pad: _pad,

@@ -34,10 +34,11 @@ def fields_of(found: activations.Activation | None) -> tuple[Activation, float, 
         return "none", 0.0, 0.0
     named = cast("Activation", found.name), 0.0, 0.0
     word, alpha, beta = _WORDS[type(found)](found) if type(found) in _WORDS else named
-    return word, _finite(alpha), _finite(beta)
+    return word, finite(alpha), finite(beta)
 
 
-def _finite(number: float) -> float:
+def finite(number: float) -> float:
+    """A number as plans have it, which know of no infinity."""
     return math.copysign(_INFINITE, number) if math.isinf(number) else float(number)
 
 

@@ -13,7 +13,7 @@ from shufflekit.graph import Node
 from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops import activations, arithmetic, comparisons, norms
 from shufflekit.plan import views
-from shufflekit.plan.kernels import Affine, Binary, BinaryConstant, Operation
+from shufflekit.plan.kernels import Affine, Binary, BinaryConstant, Operation, Unary
 from shufflekit.plan.lowering.activations import fields_of, weights_of
 from shufflekit.plan.lowering.frame import Lowering, Way, Ways
 from shufflekit.plan.views import View
@@ -48,6 +48,12 @@ def _scaled(
     each = count // len(scale)  # a channel's planes follow each other
     packed = {"scale": np.repeat(scale, each), "shift": np.repeat(shift, each), **weights_of(activation, count)}
     return view.like(lowering.emit(affine, node.name, {"in": planes.starts}, planes.plane, packed))
+
+
+def _unary(lowering: Lowering, node: Node, operator: activations.Sin | activations.Cos | activations.Sign) -> View:
+    planes, view = lowering.lying(node.inputs[0], node)
+    kernel = Unary(planes.starts.size, planes.pixels, operator.name)  # type: ignore[arg-type]
+    return view.like(lowering.emit(kernel, node.name, {"in": planes.starts}, planes.plane))
 
 
 def _arithmetic(operation: Operation) -> Way:
@@ -167,6 +173,7 @@ def _steps(sizes: Sequence[tuple[int, bool]]) -> tuple[int, int, int, int]:
 WAYS: Ways = {
     norms.Affine: _affine,
     activations.Activation: _activation,
+    **dict.fromkeys((activations.Sin, activations.Cos, activations.Sign), _unary),
     arithmetic.Add: _arithmetic("add"),
     arithmetic.Sub: _arithmetic("subtract"),
     arithmetic.Mul: _arithmetic("multiply"),

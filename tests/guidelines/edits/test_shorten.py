@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from torch import nn
+
+from tests.graph.edits.test_widths import check
+from tests.guidelines.edits.making import assert_as_many, convs, edits_of
+
+
+def row(count: int) -> nn.Module:
+    """Thin convolutions behind each other, between two others."""
+    thin = [layer for _ in range(count) for layer in (nn.Conv2d(16, 16, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())]
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *thin, nn.Conv2d(16, 8, 3, padding=1))
+
+
+def test_g3_puts_one_wide_convolution_in_the_place_of_eight_in_a_row() -> None:
+    graph, (edit,) = edits_of(row(8), (1, 3, 56, 56), "G3")
+    assert edit.text == "one wide convolution in place of several in a row at the network itself"
+    found = edit.apply(graph)
+    (_, stem, _), one, (last, _, _) = convs(found)
+    assert one == (stem, stem, 1)
+    assert last == stem > 16
+    assert [node.op for node in found.nodes] == ["conv", "conv", "batch_norm", "relu", "conv"]
+    assert_as_many(graph, found)
+    check(found)
+
+
+def test_each_of_two_rows_and_both_are_answered() -> None:
+    graph, found = edits_of(nn.Sequential(row(8), nn.AvgPool2d(2), nn.Conv2d(8, 3, 1), row(6)), (1, 3, 56, 56), "G3")
+    assert [len(convs(edit.apply(graph))) for edit in found] == [7, 12, 14]
