@@ -33,10 +33,13 @@ template <class Task>
 
 template <int Count, class Task>
 [[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
-    alignas(64) uint8_t bytes[Count], added[Count] = {};
     const ConvolutionInt8& c = g.convolution;
     channel += g.first_channel;
     const bool has_residual = c.residual.base;
+    const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
+    const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
+    if (x + Count <= c.window.out_width && pixel + Count <= g.pixels) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
+    alignas(64) uint8_t bytes[Count], added[Count] = {};
     if (has_residual)
         each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { __builtin_memcpy(added + from, c.residual[channel] + to, static_cast<unsigned long>(count)); });
     end(bytes, has_residual ? added : nullptr);

@@ -162,20 +162,26 @@ constexpr int lanes = int8_lanes;  // pixels of a block
 template <class G>
 [[gnu::always_inline]] inline int64_t four_bytes(const G& g) { return g.seven_bits ? 64 : 128; }
 
-// 16 pixels. Of each 4 of the depth the fours of 8 pixels in a vector, or their first two and their last two as words.
-template <class G>
-void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
-    auto* vectors = reinterpret_cast<__m256i*>(to);
-    for (int64_t k = 0; k < g.depth; k += 4) {
-        const auto plane = [&](int64_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(operand(g, group, k + i) + pixel)); };
-        const __m128i a = plane(0), b = plane(1), c = plane(2), d = plane(3);
-        const __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b), cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
-        if (g.seven_bits) {
-            *vectors++ = _mm256_set_m128i(_mm_unpackhi_epi16(ab0, cd0), _mm_unpacklo_epi16(ab0, cd0));
-            *vectors++ = _mm256_set_m128i(_mm_unpackhi_epi16(ab1, cd1), _mm_unpacklo_epi16(ab1, cd1));
-        } else {
-            *vectors++ = _mm256_cvtepu8_epi16(ab0), *vectors++ = _mm256_cvtepu8_epi16(ab1);
-            *vectors++ = _mm256_cvtepu8_epi16(cd0), *vectors++ = _mm256_cvtepu8_epi16(cd1);
+// Up to 64 pixels, 16 of them for all of the depth before the next 16. Of each 4 of the depth the fours of 8 pixels are a vector, or
+// their first two and their last two as words.
+template <bool Seven, class G>
+void interleave(const G& g, int64_t group, int64_t pixel, int64_t count, uint8_t* to) {
+    const int64_t tile_bytes = int8_fours(g.depth) * four_bytes(g);
+    for (int64_t k = 0; k < g.depth; k += 4, to += Seven ? 64 : 128) {
+        const uint8_t *a = operand(g, group, k) + pixel, *b = operand(g, group, k + 1) + pixel;
+        const uint8_t *c = operand(g, group, k + 2) + pixel, *d = operand(g, group, k + 3) + pixel;
+        for (int64_t p = 0; p < count; p += lanes) {
+            auto* vectors = reinterpret_cast<__m256i*>(to + p / lanes * tile_bytes);
+            const auto load = [&](const uint8_t* plane) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(plane + p)); };
+            const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
+            const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B), cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
+            if constexpr (Seven) {
+                vectors[0] = _mm256_set_m128i(_mm_unpackhi_epi16(ab0, cd0), _mm_unpacklo_epi16(ab0, cd0));
+                vectors[1] = _mm256_set_m128i(_mm_unpackhi_epi16(ab1, cd1), _mm_unpacklo_epi16(ab1, cd1));
+            } else {
+                vectors[0] = _mm256_cvtepu8_epi16(ab0), vectors[1] = _mm256_cvtepu8_epi16(ab1);
+                vectors[2] = _mm256_cvtepu8_epi16(cd0), vectors[3] = _mm256_cvtepu8_epi16(cd1);
+            }
         }
     }
 }
@@ -251,7 +257,7 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
     uint8_t* const widened = scratch + fours * 8 * int8_block;
     for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
         const int64_t count = last_pixel - pixel < int8_block ? last_pixel - pixel : int8_block;
-        for (int64_t p = 0; p < count; p += lanes) interleave(g, group, pixel + p, scratch + p / lanes * tile_bytes);
+        g.seven_bits ? interleave<true>(g, group, pixel, count, scratch) : interleave<false>(g, group, pixel, count, scratch);
         each_panel(g, group, first, last, [&](const Panel& panel) {
             if (!g.seven_bits) widen(panel.weights, fours, widened);
             for (int64_t p = 0; p < count; p += lanes) {
