@@ -272,7 +272,7 @@ def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path, given
 
 
 def _of_photos(
-    expected: Callable[..., list[Array]], engine: Engine, source: Model, shape: Shapes | None, photos: Array, **how: Any
+    expected: Callable[..., list[Array]], engine: Engine, source: Model, shape: Shapes | None, photos: Any, **how: Any
 ) -> list[Array]:
     """What the network computes of photos that an engine takes as bytes."""
     from shufflekit.classify.classifier import as_network_takes
