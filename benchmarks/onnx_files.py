@@ -5,6 +5,9 @@ images of which networks of images get three. A file is right where every output
 1e-6 (1e-3 for float16 files; three times what ONNX Runtime with its optimisations differs from itself without, where that is
 more), on one thread and two, of one image and of three. Three are compared with ONNX Runtime where the batch is open, else with
 three single runs. Seconds are of the processor: of reading a file, and of planning it. The exit code is 1 where one is wrong.
+
+`--race` prints another table: milliseconds of one image by the engine and by ONNX Runtime, in turn on one thread, the least of
+many calls by processor time, which other programs on the machine disturb least.
 """
 
 from __future__ import annotations
@@ -12,14 +15,17 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cyclopts
 import numpy as np
+from cyclopts import Parameter
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -48,19 +54,25 @@ class Row:
         return " | ".join([self.result, *shares, "" if self.steps is None else str(self.steps), *seconds])
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, *, race: Annotated[bool, Parameter(negative="")] = False, rounds: int = 12, only: str = "*") -> int:
     """Compile each ONNX file of a folder and compare it with ONNX Runtime.
 
     Args:
         folder: with manifest.csv and make_input.py.
+        race: how long both take, in place of how far they differ.
+        rounds: turns of a race.
+        only: a pattern of files.
     """
     make_input = inputs_of(folder)
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if fnmatch(row["file"], only)]
+    if race:
+        return raced(folder, rows, make_input, rounds)
     print("| file | result | of tolerance | on photos | steps | reading, s | planning, s |\n|---|---|---|---|---|---|---|")
     found = []
-    with (folder / "manifest.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            found.append(of_file(folder / row["file"], row, make_input))
-            print(f"| {row['file']} | {found[-1]} |", flush=True)
+    for row in rows:
+        found.append(of_file(folder / row["file"], row, make_input))
+        print(f"| {row['file']} | {found[-1]} |", flush=True)
     right = sum(each.result.startswith("right") for each in found)
     print(f"\n{right} of {len(found)} files compile and are right.")
     return int(any(each.result == "WRONG" for each in found))
@@ -98,6 +110,40 @@ def of_file(path: Path, row: dict[str, str], make_input: Callable[..., Array]) -
     is_right = all(share is None or share <= 1 for share in (found.share, found.photos))  # not where one is NaN
     found.result = kind if is_right else "WRONG"
     return found
+
+
+def raced(folder: Path, rows: Sequence[dict[str, str]], make_input: Callable[..., Array], rounds: int) -> int:
+    """Prints milliseconds of one image, ours and ONNX Runtime's, of each file that compiles."""
+    print("| file | engine, ms | ONNX Runtime, ms | its time over ours |\n|---|--:|--:|--:|")
+    ratios = []
+    for row in rows:
+        path, shapes = folder / row["file"], json.loads(row["fed"])
+        try:
+            runs: list[Callable[..., Any]] = [sk.compile(sk.load_onnx(path, shapes)), load_onnx(path, 1)]
+        except ShufflekitError:
+            continue
+        random = np.random.default_rng(0)
+        x = [make_input(shape, rng=random, kind=row["input_kind"]) for shape in shapes.values()]
+        ours, theirs = in_turn(runs, x, rounds)
+        ratios.append(theirs / ours)
+        print(f"| {row['file']} | {ours:.3f} | {theirs:.3f} | {ratios[-1]:.2f} |", flush=True)
+    print(f"\nGeometric mean {np.exp(np.mean(np.log(ratios))):.2f} of {len(ratios)}, least {min(ratios):.2f}.")
+    return 0
+
+
+def in_turn(runs: Sequence[Callable[..., Any]], x: Sequence[Array], rounds: int, turn: float = 0.1) -> list[float]:
+    """The least processor time of a call of each, in milliseconds; a turn takes so many seconds, or two calls."""
+    least = [math.inf] * len(runs)
+    for _ in range(rounds):
+        for number, run in enumerate(runs):
+            run(*x)
+            calls, end = 0, time.process_time() + turn
+            while calls < 2 or time.process_time() < end:
+                start = time.process_time_ns()
+                run(*x)
+                least[number] = min(least[number], (time.process_time_ns() - start) / 1e6)
+                calls += 1
+    return least
 
 
 def photos(folder: Path, shape: Sequence[int]) -> Array:

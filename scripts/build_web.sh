@@ -10,6 +10,12 @@ PATH="$PWD/.venv/bin:$PATH"
 python -c 'import ziglang' 2>/dev/null || { echo "build_web.sh: needs ziglang: pip install -c constraints.txt ziglang" >&2; exit 1; }
 zig=$(python -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__) + "/zig")')
 mkdir -p web/wasm
+# The lists of classes that plans refer to by name.
+PYTHONPATH=src python -c '
+import json
+from shufflekit.data.classes import class_names
+from shufflekit.detect.classes import COCO
+print(json.dumps({"imagenet": list(class_names("imagenet")), "cifar10": list(class_names("cifar10")), "coco": COCO}))' >web/wasm/names.json
 for set in "$@"; do
     build="$PWD/build/web-$set"
     mkdir -p "$build"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import socket
 import ssl
 import subprocess
@@ -33,8 +34,17 @@ class Handler(SimpleHTTPRequestHandler):
     def end_headers(self) -> None:
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Cache-Control", "no-store")
         super().end_headers()
+
+    def list_directory(self, path: str) -> None:  # type: ignore[override]
+        """Answers with the names of its plans, as JSON."""
+        content = json.dumps(sorted(file.name for file in Path(path).glob("*.plan"))).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_request(self, *_: object) -> None:
         """Says nothing of what goes well."""
@@ -66,19 +76,26 @@ def own_address() -> str:
             return "127.0.0.1"
 
 
+def secure_server(plans: Path, port: int = 0) -> tuple[ThreadingHTTPServer, str]:
+    """One of https for all of the network, not started yet, and its address."""
+    host = own_address()
+    key, file = certificate(ROOT / "build" / "web-certificate", host)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    made = server(plans, "0.0.0.0", port)
+    made.socket = context.wrap_socket(made.socket, server_side=True, do_handshake_on_connect=False)
+    return made, f"https://{host}:{made.server_port}"
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--port", type=int, default=8443)
     options.add_argument("--plans", type=Path, default=ROOT / "build" / "web-plans", help="folder that is served as /plans/")
     given = options.parse_args()
-    host = own_address()
-    key, file = certificate(ROOT / "build" / "web-certificate", host)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, key)
-    with server(given.plans, "0.0.0.0", given.port) as running:
-        running.socket = context.wrap_socket(running.socket, server_side=True)
-        sys.stdout.write(f"https://{host}:{given.port}/demo/  (the browser warns of the certificate, which was made here)\n")
-        sys.stdout.flush()
+    running, address = secure_server(given.plans, given.port)
+    sys.stdout.write(f"{address}/demo/  (the browser warns of the certificate, which was made here)\n")
+    sys.stdout.flush()
+    with running:
         running.serve_forever()
 
 

@@ -16,7 +16,7 @@ from shufflekit.finite import check_finite
 from shufflekit.graph import Graph, from_onnx, simplify
 from shufflekit.graph.from_onnx import OnnxNetwork
 from shufflekit.graph.refusals import Refusals
-from shufflekit.outputs import Array, largest_difference
+from shufflekit.outputs import Array, largest_difference, rows_that_count
 from shufflekit.plan.build import build
 from shufflekit.plan.lower import lacks
 from shufflekit.plan.program import Program
@@ -261,7 +261,12 @@ def difference_to(
     ]
     expected, found = reference(*inputs), (other or engine)(*inputs)
     check_finite(expected, name)
-    return largest_difference(found if isinstance(found, list) else [found], expected)
+    found = found if isinstance(found, list) else [found]
+    if (rows := engine.program.info.get("rows")) and other is None:
+        names = [each.name for each in engine.program.outputs]
+        found = rows_that_count(dict(zip(names, found)), rows)
+        expected = [y.reshape(-1) if name in rows else y for name, y in zip(names, expected)]
+    return largest_difference(found, expected)
 
 
 def _compile_file(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +50,29 @@ def tensors_of(found: Any) -> list[Tensor]:
                 f"model: must return one tensor, or several in a list, tuple or dict, found a {type(one).__name__}"
             )
     return several
+
+
+def rows_that_count(outputs: Mapping[str, Array], rows: Mapping[str, Mapping[str, Any]]) -> list[Array]:
+    """Outputs without rows that mean nothing and without their numbers, the rows of all images in one line.
+
+    Args:
+        outputs: of an engine, by name.
+        rows: `program.info["rows"]`: of some, the output that counts and the dimension that has them.
+
+    Example:
+        >>> y = np.array([[[3.0], [-1.0]], [[4.0], [5.0]]], np.float32)
+        >>> rows_that_count({"y": y, "n": np.array([1, 2])}, {"y": {"count": "n", "dim": 1}})
+        [array([3., 4., 5.], dtype=float32)]
+    """
+    counts = {each["count"] for each in rows.values()}
+    found = []
+    for name, y in outputs.items():
+        if name in rows:
+            lengths, dim = outputs[rows[name]["count"]].astype(int), rows[name]["dim"] - 1
+            y = np.concatenate([image.take(range(length), dim).reshape(-1) for image, length in zip(y, lengths)])
+        if name not in counts:
+            found.append(y)
+    return found
 
 
 def largest_difference(found: Sequence[Array], expected: Sequence[Array]) -> float:

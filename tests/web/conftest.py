@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -52,17 +53,23 @@ def node() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(plans: Path) -> Iterator[str]:
+def server(plans: Path, serve_web: ModuleType) -> Iterator[str]:
     """Address of the server that `make web` starts, without encryption."""
+    with serve_web.server(plans) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://localhost:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.fixture(scope="session")
+def serve_web() -> ModuleType:
+    """The script of `make web`."""
     spec = importlib.util.spec_from_file_location("serve_web", ROOT / "scripts" / "serve_web.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    with module.server(plans) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://localhost:{running.server_port}"
-        running.shutdown()
+    return module
 
 
 _GUARDED = "try { return [await (async () => { %s })()] } catch (error) { return [null, error.name, error.message] }"

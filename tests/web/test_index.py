@@ -82,6 +82,7 @@ def test_a_plan_describes_itself(javascript: JavaScript, several: Engine) -> Non
     assert [(each["shape"], each["type"]) for each in found["outputs"]] == [([2, 3, 4], "float32"), ([2], "float32")]
     assert found["info"]["by"] == "us"
     assert found["batched"] is True
+    assert found["instructionSet"] == "relaxed"  # what Node from 22 and Chromium from 114 on have
 
 
 def test_several_inputs_and_outputs(javascript: JavaScript, several: Engine) -> None:

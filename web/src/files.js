@@ -5,13 +5,14 @@ const SETS = ["simd128", "relaxed"];
 // () -> f32x4.relaxed_madd of three zeros: valid where the browser has relaxed SIMD.
 // prettier-ignore
 const RELAXED = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 17, 1, 15, 0,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0,
   65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11,
 ]);
 
 const isNode = typeof process === "object" && Boolean(process.versions?.node);
 
-let modules = {};
+const modules = {};
+let lists;
 
 /** The best instruction set that runs here. */
 export function bestSet() {
@@ -26,8 +27,15 @@ export function moduleFor(set, fail) {
 }
 
 /** A file of ../wasm. */
-export async function built(name) {
+async function built(name) {
   return read(new URL(`../wasm/${name}`, import.meta.url));
+}
+
+/** What classes are called that a plan names, or refers to as a list of ours; none where nobody said. */
+export async function namesOf(classes) {
+  if (typeof classes !== "string") return (classes ?? []).map(String);
+  lists ??= built("names.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+  return (await lists)[classes] ?? [];
 }
 
 /** A plan's bytes: those given, or those of an address. */

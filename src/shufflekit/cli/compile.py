@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -266,7 +267,7 @@ def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path, given
         Onnx().require()
         run = load_onnx(Path(model), 1, optimise=optimise)
         singles = [run(*(x[number : number + 1] for x in inputs)) for number in range(len(inputs[0]))]
-        return [np.concatenate(each) for each in zip(*singles)]
+        return [_joined(each) for each in zip(*singles)]
 
     return partial(compile_onnx, model, shape, threads, given), expected
 
@@ -283,6 +284,12 @@ def _of_photos(
     return expected(as_network_takes(engine, photos, bool(taken) and is_channels_last(taken[0][1:])), **how)
 
 
+def _joined(images: Sequence[Array]) -> Array:
+    """Of all images; in one line where they have not as much of each dimension."""
+    alike = len({y.shape[1:] for y in images}) == 1
+    return np.concatenate(images if alike else [y.reshape(-1) for y in images])
+
+
 def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict[str, Any]:
     program = engine.program
     return {
@@ -296,7 +303,7 @@ def _as_json(engine: Engine, out: Path | None, difference: float | None) -> dict
         "weights_bytes": program.weights.nbytes,
         "vanished": program.info["vanished"],
         "moves": len(program.moves),
-        "difference": difference,
+        "difference": difference if difference is None or math.isfinite(difference) else None,
         "quantization": engine.quantization.to_json() if engine.quantization else None,
         "steps": [
             {"kernel": step.kernel, "variant": step.variant, "name": step.name, "flops": step.flops, "bytes": step.bytes}
