@@ -14,8 +14,7 @@ from shufflekit.data.preprocess import Preprocessing, unnormalised
 from shufflekit.errors import InputError
 from shufflekit.finite import check_finite
 from shufflekit.runtime import Engine
-from shufflekit.runtime.photos import as_engine_takes, photo_size
-from shufflekit.shapes import is_channels_last
+from shufflekit.runtime.photos import as_engine_takes, channels_first, photo_size
 
 _NEEDED = ("mean", "std", "channel_order")  # of photos for an ONNX file
 
@@ -75,7 +74,7 @@ def as_network_takes(engine: Engine, photos: NDArray[np.uint8], channels_last: b
         channels_last: whether the network takes (N, H, W, C).
     """
     prepare = Preprocessing.from_config({**engine.program.info, "input_size": photo_size(engine)})
-    planes = photos.transpose(0, 3, 1, 2) if is_channels_last(engine.input_shape) else photos
+    planes = channels_first(engine, photos)
     scale, shift = (each[:, None, None] for each in prepare.affine())
     x = planes[:, prepare.channels()] * scale + shift
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1) if channels_last else x)
