@@ -149,6 +149,9 @@ NB_MODULE(_native, m) {
     m.def("multiply_add_rates", &shufflekit::multiply_add_rates, "instruction_set"_a, "threads"_a, "window_ms"_a, "repeats"_a,
           nb::call_guard<WithoutLock>(),
           "float32 multiply-adds a second of all threads together, one number a repeat.");
+    m.def("int8_sets", &shufflekit::int8_sets, "Instruction sets with code for bytes that run here, best first; the last is 'scalar'.");
+    m.def("multiply_add_int8_rates", &shufflekit::multiply_add_int8_rates, "instruction_set"_a, "threads"_a, "window_ms"_a, "repeats"_a,
+          nb::call_guard<WithoutLock>(), "Likewise of bytes, for one of int8_sets.");
     m.def("copy_rates", &shufflekit::copy_rates, "instruction_set"_a, "threads"_a, "working_set_bytes"_a, "window_ms"_a,
           "repeats"_a, nb::call_guard<WithoutLock>(),
           "Bytes read plus bytes written a second of all threads together, each copying half of its own working set.");

@@ -22,6 +22,7 @@
 #include "cpu.h"
 #include "kernels/copy/copy.h"
 #include "kernels/multiply_add/multiply_add.h"
+#include "kernels/multiply_add_int8/multiply_add_int8.h"
 #include "memory.h"
 
 namespace shufflekit {
@@ -30,6 +31,9 @@ namespace {
 // The lists, best first. They feed selection, tests and benchmarks.
 #define SHUFFLEKIT_ENTRY(isa) {#isa, isa::multiply_add_lanes, isa::multiply_add},
 const MultiplyAddKernel multiply_add_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
+#undef SHUFFLEKIT_ENTRY
+#define SHUFFLEKIT_ENTRY(isa) {#isa, isa::multiply_add_int8_lanes, isa::multiply_add_int8_products, isa::multiply_add_int8},
+const MultiplyAddInt8Kernel multiply_add_int8_kernels[] = {SHUFFLEKIT_INT8_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 #define SHUFFLEKIT_ENTRY(isa) {#isa, isa::copy},
 const CopyKernel copy_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
@@ -111,20 +115,37 @@ void check(int threads, double window_ms, int repeats) {
         throw std::invalid_argument("window_ms: must be above 0 and at most 10000, found " + std::to_string(window_ms));
 }
 
+// Of sum(rounds), which must come out as it does of ones.
+template <class Kernel>
+std::vector<double> rates_of(const Kernel& kernel, int threads, double window_ms, int repeats, const auto& sum) {
+    check(threads, window_ms, repeats);
+    const int64_t rounds = 1 << 14;
+    const auto amount = static_cast<double>(kernel.multiply_adds(rounds));
+    std::atomic<bool> wrong = false;
+    auto result = rates(threads, window_ms, repeats, amount, [&](int) {
+        if (sum(rounds) != kernel.sum_of_ones(rounds)) wrong = true;
+    });
+    if (wrong) throw std::runtime_error(std::string("multiply_add: wrong sum with ") + kernel.isa);
+    return result;
+}
+
 }  // namespace
 
 std::vector<double> multiply_add_rates(std::string_view isa, int threads, double window_ms, int repeats) {
     const MultiplyAddKernel& kernel = find(multiply_add_kernels, isa);
-    check(threads, window_ms, repeats);
-    const int64_t rounds = 1 << 14;
-    const auto amount = static_cast<double>(kernel.multiply_adds(rounds));
-    const auto expected = static_cast<double>(kernel.sum_of_ones(rounds));
-    std::atomic<bool> wrong = false;
-    auto result = rates(threads, window_ms, repeats, amount, [&](int) {
-        if (kernel.run(rounds, 1.0f, 1.0f, 1.0f) != expected) wrong = true;
-    });
-    if (wrong) throw std::runtime_error("multiply_add: wrong sum with " + std::string(isa));
-    return result;
+    return rates_of(kernel, threads, window_ms, repeats, [&](int64_t rounds) { return static_cast<int64_t>(kernel.run(rounds, 1.0f, 1.0f, 1.0f)); });
+}
+
+std::vector<double> multiply_add_int8_rates(std::string_view isa, int threads, double window_ms, int repeats) {
+    const MultiplyAddInt8Kernel& kernel = find(multiply_add_int8_kernels, isa);
+    return rates_of(kernel, threads, window_ms, repeats, [&](int64_t rounds) { return kernel.run(rounds, 1, 1); });
+}
+
+std::vector<std::string> int8_sets() {
+    std::vector<std::string> names;
+    for (const auto& kernel : multiply_add_int8_kernels)
+        if (runs_here(kernel.isa)) names.push_back(kernel.isa);
+    return names;
 }
 
 std::vector<double> copy_rates(std::string_view isa, int threads, int64_t working_set_bytes, double window_ms, int repeats) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +11,10 @@ namespace shufflekit {
 // Multiply-adds a second of all threads together, `repeats` times over a window of about `window_ms` milliseconds.
 // Throws std::invalid_argument for a set that does not run here, std::runtime_error if the sums come out wrong.
 std::vector<double> multiply_add_rates(std::string_view isa, int threads, double window_ms, int repeats);
+
+// The same of bytes with weights of 8 bits, for the sets of `int8_sets`: those with code for bytes that run here, best first.
+std::vector<double> multiply_add_int8_rates(std::string_view isa, int threads, double window_ms, int repeats);
+std::vector<std::string> int8_sets();
 
 // Bytes read plus bytes written a second, of all threads together; each thread copies one half of its own working set
 // of `working_set_bytes` into the other half. Throws as above, and std::bad_alloc.

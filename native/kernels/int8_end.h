@@ -14,6 +14,15 @@ namespace shufflekit::SHUFFLEKIT_ISA {
 
 inline constexpr int int8_lanes = 16;
 
+// Those of 16 pixels.
+struct Sums {
+#if defined(__AVX2__)
+    __m256i first, second;
+#else
+    int32_t of[int8_lanes];
+#endif
+};
+
 #if defined(__AVX2__)
 
 // A sum's bits but for the bounds, which packing and bytes bring: what is beyond 16 bits is beyond a byte too, and NaN becomes the least
@@ -34,13 +43,13 @@ inline constexpr int int8_lanes = 16;
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), int8_packed(first, second, zero_point));
 }
 
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual) {
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sums, const Int8End& end, const uint8_t* residual) {
     __m256i whole[2];
+    const __m256i sum[2] = {sums.first, sums.second}, zero = _mm256_set1_epi32(end.residual_zero_point);
     const __m256 multiplier = _mm256_set1_ps(end.multiplier), factor = _mm256_set1_ps(end.residual_multiplier);
-    const __m256i zero = _mm256_set1_epi32(end.residual_zero_point);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
-        __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sum) + half)), multiplier);
+        __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[half]), multiplier);
         if (residual) {
             const __m256i r = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(residual + 8 * half)));
             x = _mm256_add_ps(x, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(r, zero)), factor));
@@ -50,6 +59,12 @@ inline constexpr int int8_lanes = 16;
     const __m128i bytes = int8_packed(whole[0], whole[1], end.zero_point);
     const __m128i low = _mm_set1_epi8(static_cast<char>(end.low)), high = _mm_set1_epi8(static_cast<char>(end.high));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, low), high));
+}
+
+// As floats.
+[[gnu::always_inline]] inline void int8_worth(float* to, const Sums& sum, float multiplier) {
+    const __m256 factor = _mm256_set1_ps(multiplier);
+    _mm256_storeu_ps(to, _mm256_mul_ps(_mm256_cvtepi32_ps(sum.first), factor)), _mm256_storeu_ps(to + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(sum.second), factor));
 }
 
 #elif defined(__wasm_simd128__)
@@ -67,13 +82,13 @@ inline constexpr int int8_lanes = 16;
     wasm_v128_store(to, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(whole[0], whole[1]), wasm_i16x8_narrow_i32x4(whole[2], whole[3])));
 }
 
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual) {
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) {
     v128_t x[4];
     const v128_t multiplier = wasm_f32x4_splat(end.multiplier), factor = wasm_f32x4_splat(end.residual_multiplier);
     const v128_t zero = wasm_i32x4_splat(end.residual_zero_point);
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-        x[v] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_v128_load(sum + 4 * v)), multiplier);
+        x[v] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_v128_load(sum.of + 4 * v)), multiplier);
         if (!residual) continue;
         const v128_t added = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(residual + 4 * v)));
         x[v] = wasm_f32x4_add(x[v], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_sub(added, zero)), factor));
@@ -98,9 +113,9 @@ inline constexpr int int8_lanes = 16;
 
 #else
 
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual) {
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) {
     uint8_t bytes[int8_lanes];
-    for (int p = 0; p < int8_lanes; ++p) bytes[p] = residual ? int8_ended(sum[p], end, residual[p]) : int8_ended(sum[p], end);
+    for (int p = 0; p < int8_lanes; ++p) bytes[p] = residual ? int8_ended(sum.of[p], end, residual[p]) : int8_ended(sum.of[p], end);
     __builtin_memcpy(to, bytes, sizeof(bytes));
 }
 
@@ -108,6 +123,12 @@ inline constexpr int int8_lanes = 16;
     for (int p = 0; p < int8_lanes; ++p) to[p] = int8_rounded(x[p] / scale, zero_point, 0, 255);
 }
 
+#endif
+
+#if !defined(__AVX2__)
+[[gnu::always_inline]] inline void int8_worth(float* to, const Sums& sum, float multiplier) {
+    for (int p = 0; p < int8_lanes; ++p) to[p] = static_cast<float>(sum.of[p]) * multiplier;
+}
 #endif
 
 #if defined(__AVX512VNNI__)
@@ -152,8 +173,8 @@ template <int V>
 
 #endif
 
-// Of `count` sums in memory for 16, where no more bytes are there to be read or written.
-[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual, int64_t count) {
+// Of `count` of 16 sums, where no more bytes are there to be read or written.
+[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual, int64_t count) {
     if (count >= int8_lanes) return int8_end(to, sum, end, residual);
     uint8_t bytes[int8_lanes], added[int8_lanes] = {};
     for (int64_t p = 0; residual && p < count; ++p) added[p] = residual[p];

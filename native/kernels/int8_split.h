@@ -69,18 +69,22 @@ inline bool split_row(const PhasePlanes& taps, const uint8_t* row, __m512i fill,
 
 #endif
 
-// to[i] = from[i * step]
+using Sixteen = uint8_t __attribute__((vector_size(16), aligned(1), may_alias));
+
+// to[i] = from[i * step], and up to 15 bytes more, which the next bytes are written over.
 inline void pick(uint8_t* to, const uint8_t* from, int64_t count, int64_t step) {
-    int64_t i = 0;
-    if (step == 1) {
-        __builtin_memcpy(to, from, static_cast<unsigned long>(count));
-        return;
-    }
     using words = uint16_t __attribute__((vector_size(32), aligned(1), may_alias));
-    using half = uint8_t __attribute__((vector_size(16), aligned(1), may_alias));
-    if (step == 2)  // the low byte of each word; the last one's high byte need not be there
-        for (; i + 17 <= count; i += 16) *reinterpret_cast<half*>(to + i) = __builtin_convertvector(*reinterpret_cast<const words*>(from + 2 * i), half);
-    for (; i < count; ++i) to[i] = from[i * step];
+    if (step == 1)
+        for (int64_t i = 0; i < count; i += 16) *reinterpret_cast<Sixteen*>(to + i) = *reinterpret_cast<const Sixteen*>(from + i);
+    else if (step == 2)  // the low byte of each word
+        for (int64_t i = 0; i < count; i += 16) *reinterpret_cast<Sixteen*>(to + i) = __builtin_convertvector(*reinterpret_cast<const words*>(from + 2 * i), Sixteen);
+    else
+        for (int64_t i = 0; i < count; ++i) to[i] = from[i * step];
+}
+
+// Likewise.
+inline void fill_with(uint8_t* to, uint8_t fill, int64_t count) {
+    for (int64_t i = 0; i < count; i += 16) *reinterpret_cast<Sixteen*>(to + i) = fill - Sixteen{};
 }
 
 inline constexpr int64_t within(int64_t x, int64_t least, int64_t most) { return x < least ? least : x < most ? x : most; }
@@ -100,9 +104,9 @@ inline void split(const PhasePlanes& taps, const uint8_t* plane, uint8_t fill) {
                 const int64_t columns = is_inside ? taps.phases.columns : 0, shift = phase_x - w.pad_x;  // column x is x * stride + shift of the row
                 const int64_t first = within((w.stride_x - 1 - shift) / w.stride_x, 0, columns);
                 const int64_t last = within((w.in_width + w.stride_x - 1 - shift) / w.stride_x, first, columns);
-                for (int64_t x = 0; x < first; ++x) to[x] = fill;
+                fill_with(to, fill, first);
                 pick(to + first, row + first * w.stride_x + shift, last - first, w.stride_x);
-                for (int64_t x = last; x < taps.phases.columns; ++x) to[x] = fill;
+                fill_with(to + last, fill, taps.phases.columns - last);
             }
         }
 }

@@ -5,6 +5,7 @@
 #include "kernels/copy/copy.h"
 #include "kernels/kernels.h"
 #include "kernels/multiply_add/multiply_add.h"
+#include "kernels/multiply_add_int8/multiply_add_int8.h"
 #include "tests/cases.h"
 #include "tests/reference.h"
 
@@ -118,6 +119,21 @@ void test_multiply_add(const MultiplyAddKernel& kernel) {
         });
 }
 
+#define SHUFFLEKIT_ENTRY(isa) {#isa, isa::multiply_add_int8_lanes, isa::multiply_add_int8_products, &isa::multiply_add_int8},
+const MultiplyAddInt8Kernel multiply_adds_int8[] = {SHUFFLEKIT_INT8_ISA(SHUFFLEKIT_ENTRY)};
+#undef SHUFFLEKIT_ENTRY
+
+void test_multiply_add_int8(const MultiplyAddInt8Kernel& kernel) {
+    Report report(kernel.isa, "multiply_add_int8");
+    for (const int64_t rounds : {0, 1, 2, 1000})
+        for (const int b : {1, -3})
+            report.run([&](Random&, std::string& about) -> std::string {
+                about = text("%lld rounds by %d", static_cast<long long>(rounds), b);
+                const int64_t sum = kernel.run(rounds, 5, b), needed = kernel.sum_of_ones(0) + 5 * b * kernel.multiply_adds(rounds);
+                return sum == needed ? "" : text("found %lld, needed %lld", static_cast<long long>(sum), static_cast<long long>(needed));
+            });
+}
+
 }  // namespace
 }  // namespace shufflekit::testing
 
@@ -134,6 +150,8 @@ int main() {
         if (runs_here(kernel.isa)) test_copy(kernel);
     for (const MultiplyAddKernel& kernel : multiply_adds)
         if (runs_here(kernel.isa)) test_multiply_add(kernel);
+    for (const MultiplyAddInt8Kernel& kernel : multiply_adds_int8)
+        if (runs_here(kernel.isa)) test_multiply_add_int8(kernel);
     std::printf("%d failed\n", Report::all_failed);
     return Report::all_failed ? 1 : 0;
 }

@@ -20,6 +20,14 @@ def multiply_add_rates(instruction_set: str, threads: int, window_ms: float, rep
     float32 multiply-adds a second of all threads together, one number a repeat.
     """
 
+def int8_sets() -> list[str]:
+    """
+    Instruction sets with code for bytes that run here, best first; the last is 'scalar'.
+    """
+
+def multiply_add_int8_rates(instruction_set: str, threads: int, window_ms: float, repeats: int) -> list[float]:
+    """Likewise of bytes, for one of int8_sets."""
+
 def copy_rates(instruction_set: str, threads: int, working_set_bytes: int, window_ms: float, repeats: int) -> list[float]:
     """
     Bytes read plus bytes written a second of all threads together, each copying half of its own working set.

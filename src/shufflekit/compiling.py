@@ -136,8 +136,7 @@ class _Photos:
         if missing := [key for key in needed if info.get(key) is None]:
             raise UsageError(f"input: uint8 needs to know how {name} takes photos: {' and '.join(missing)} must be in info")
         prepare = Preprocessing.from_config({**info, "input_size": size})
-        channels = prepare.channels() if size[0] == 3 else [0]
-        return taking_photos(graph, *prepare.affine(), channels, self.layout != "NCHW", last)
+        return taking_photos(graph, *prepare.affine(), prepare.channels(), self.layout != "NCHW", last)
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ def difference_to(
     """Largest difference to what something else computes, as a share of the largest output, over three random images.
 
     Args:
-        reference: each input's images to every output, as `outputs_of` has them of PyTorch.
+        reference: each input's images, as the engine takes them, to every output, as `outputs_of` has them of PyTorch.
         engine: the same network, compiled.
         name: what the message calls the reference.
         other: what is compared in the engine's place.
@@ -254,7 +253,12 @@ def difference_to(
         True
     """
     random = np.random.default_rng(0)
-    inputs = [random.standard_normal((3, *each.shape), np.float32) for each in engine.inputs]
+    inputs = [
+        random.integers(0, 256, (3, *each.shape), np.uint8)
+        if each.type == "uint8"
+        else random.standard_normal((3, *each.shape), np.float32)
+        for each in engine.inputs
+    ]
     expected, found = reference(*inputs), (other or engine)(*inputs)
     check_finite(expected, name)
     found = found if isinstance(found, list) else [found]

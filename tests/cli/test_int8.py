@@ -16,6 +16,7 @@ from torch import nn
 
 import shufflekit as sk
 from shufflekit.cli.main import main
+from shufflekit.graph import photos
 
 
 class Two(nn.Module):
@@ -238,3 +239,24 @@ def test_flags_say_how_photos_go_in_and_the_plan_keeps_them(data, tmp_path, caps
     assert (info["mean"], info["std"], info["channel_order"]) == ([0.5] * 3, [0.25] * 3, "bgr")
     assert run(data, tmp_path / "other.plan", "--layout", "NHWC") == 2
     assert "layout: is that of photos" in capsys.readouterr().err
+
+
+def test_the_plan_of_bytes_itself_is_verified(data, tmp_path, capsys, monkeypatch) -> None:
+    from tests.graph.from_onnx.files import helper
+    from tests.test_compiling import file
+
+    planes = helper.make_node("Transpose", ["x"], ["planes"], perm=[0, 3, 1, 2])
+    nodes = [planes, helper.make_node("Conv", ["planes", "w"], ["y"])]
+    weights = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    path, plan = file(tmp_path, nodes, {"x": ("N", 10, 9, 3)}, ["y"], w=weights), tmp_path / "net.plan"
+    more = ["--mean", "0.5,0.4,0.3", "--std", "0.2,0.3,0.4", "--channel-order", "bgr", "--input", "uint8", "--verify"]
+    assert main(["compile", str(path), *more, "-o", str(plan)]) == 0
+    plan.unlink()
+    two = ["compile", "tests.cli.test_int8:two", "--input", "uint8", "--verify", "-o", str(plan)]
+    assert main(two) == 0
+    plan.unlink()
+    wrong = photos.taking_photos
+    monkeypatch.setattr(photos, "taking_photos", lambda graph, scale, *rest: wrong(graph, 1.01 * scale, *rest))
+    assert main(two) == 1
+    assert "not written: it differs from PyTorch by" in capsys.readouterr().err
+    assert not plan.exists()

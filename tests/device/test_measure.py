@@ -29,12 +29,13 @@ def test_takes_less_than_ten_seconds(measured: tuple[Device, float, list[str]]) 
 
 def test_says_what_it_measures(measured: tuple[Device, float, list[str]]) -> None:
     device, _, told = measured
-    assert len(told) == len(device.peaks) + len(device.copies)
+    assert len(told) == len(device.peaks) + len(device.int8_peaks) + len(device.copies)
 
 
 def test_covers_every_set_and_l1_to_memory(measured: tuple[Device, float, list[str]]) -> None:
     device = measured[0]
     assert [peak.instruction_set for peak in device.peaks] == native.instruction_sets()
+    assert [peak.instruction_set for peak in device.int8_peaks] == native.int8_sets()
     sizes = [copy.working_set_bytes for copy in device.copies]
     assert (sizes[0], sizes[-1]) == (16 << 10, 256 << 20)
     assert device.cores == host.usable_cores()

@@ -31,6 +31,21 @@ def test_survives_json() -> None:
     assert Device.from_json(a_device().to_json()) == a_device()
 
 
+def test_bytes_have_a_peak_of_their_own() -> None:
+    peaks = (PeakRate("scalar", Rate(4e9, 4e9), Rate(8e9, 8e9)), PeakRate("avx512vnni", Rate(200e9, 190e9), Rate(300e9, 290e9)))
+    found = a_device(int8_peaks=peaks)
+    assert Device.from_json(found.to_json()) == found
+    assert found.int8_peak.instruction_set == "avx512vnni"
+    older = {key: value for key, value in a_device().to_dict().items() if key != "int8_peaks"}
+    assert Device.from_dict(older) == a_device()
+    assert a_device().int8_peak == a_device().peak
+    assert found.limit_ms(200_000_000, 1, of_bytes=True) == pytest.approx(1)
+    assert found.limit_ms(600_000_000, 1, threads=2, of_bytes=True) == pytest.approx(2)
+    assert found.limit_ms(200_000_000, 1) == pytest.approx(4)
+    with pytest.raises(InputError, match="rate"):
+        Device.from_json(a_device(int8_peaks=(PeakRate("avx2", Rate(1, 2), Rate(1, 1)),)).to_json())
+
+
 def test_peak_is_the_fastest_set_and_memory_the_largest_copy() -> None:
     assert a_device().peak.instruction_set == "avx2"
     assert a_device().memory.one_core.best == 16e9

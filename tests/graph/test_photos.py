@@ -31,12 +31,12 @@ def prepared(order: str) -> Preprocessing:
 @pytest.mark.parametrize("order", ["rgb", "bgr", "grey"])
 def test_bytes_give_what_prepared_photos_give(order: str, photo_is_last: bool, is_last: bool) -> None:
     prepare = prepared(order)
-    channels, order_of = prepare.in_chans, [0] if order == "grey" else prepare.channels()
+    channels = prepare.in_chans
     graph = network(channels, is_last)
-    taking = taking_photos(graph, *prepare.affine(), order_of, photo_is_last, is_last)
+    taking = taking_photos(graph, *prepare.affine(), prepare.channels(), photo_is_last, is_last)
     photos = np.random.default_rng(1).integers(0, 256, (2, channels, 5, 4), np.uint8)
     scale, shift = prepare.affine()
-    x = photos[:, order_of] * scale[:, None, None] + shift[:, None, None]
+    x = photos[:, prepare.channels()] * scale[:, None, None] + shift[:, None, None]
     expected = interpret(graph, x.transpose(0, 2, 3, 1) if is_last else x)
     given = photos.transpose(0, 2, 3, 1) if photo_is_last else photos
     assert taking.values["x"].type == "uint8"

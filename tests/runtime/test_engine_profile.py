@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from shufflekit.device import Device
-from shufflekit.plan.kernels import Softmax
+from shufflekit.device import Device, PeakRate, Rate
+from shufflekit.plan.kernels import GemmInt8, Softmax
 from shufflekit.plan.program import Program, Step
 from shufflekit.runtime.engine_profile import profile_steps
 
@@ -28,6 +29,13 @@ def test_the_limit_is_the_longer_of_arithmetic_and_memory() -> None:
     profile = profile_steps(program((50_000_000, 16_000), (1000, 16_000_000), (1000, 20_000)), np.ones((1, 3)), 1, DEVICE)
     assert [step.limit_ms for step in profile.steps] == pytest.approx([1.0, 1.0, 20_000 / 16e9 * 1e3])
     assert profile.limit_ms == pytest.approx(2.00125)
+
+
+def test_products_of_bytes_have_the_peak_of_bytes() -> None:
+    device = replace(DEVICE, int8_peaks=(PeakRate("avx512vnni", Rate(200e9, 200e9), Rate(400e9, 400e9)),))
+    made = program((50_000_000, 0), (50_000_000, 0))
+    made = replace(made, steps=(made.steps[0], replace(made.steps[1], arguments=GemmInt8(1, 1, 1, 1))))
+    assert [step.limit_ms for step in profile_steps(made, np.ones((1, 2)), 1, device).steps] == pytest.approx([1.0, 0.25])
 
 
 def test_two_cores_hold_twice_as_much_and_are_as_fast_as_they_were_together() -> None:

@@ -20,15 +20,21 @@ from tests.browser import chromium as chromium
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def run_build() -> str:
+    """What scripts/build_web.sh says; it does nothing where nothing changed."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "build" / "web.lock"):
+        done = subprocess.run([ROOT / "scripts" / "build_web.sh"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def engine() -> None:
     """Builds the engine where something changed."""
     if importlib.util.find_spec("ziglang") is None:
         pytest.skip("needs ziglang, a compiler for WebAssembly: scripts/set_up.sh all,dev,bench,web")
-    (ROOT / "build").mkdir(exist_ok=True)
-    with FileLock(ROOT / "build" / "web.lock"):
-        done = subprocess.run([ROOT / "scripts" / "build_web.sh"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout[-6000:]
+    run_build()
 
 
 @pytest.fixture(scope="module")

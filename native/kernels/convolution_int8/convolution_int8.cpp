@@ -15,6 +15,7 @@ struct OfGroup {
     int32_t groups, rows, depth, pixels;
     const ConvolutionInt8& convolution;
     int64_t first_channel, columns;
+    bool seven_bits;
 };
 
 // task(from, to, count) for the pixels of some numbers: `from` counts from the first number, `to` in the plane.
@@ -32,10 +33,13 @@ template <class Task>
 
 template <int Count, class Task>
 [[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
-    alignas(64) uint8_t bytes[Count], added[Count] = {};
     const ConvolutionInt8& c = g.convolution;
     channel += g.first_channel;
     const bool has_residual = c.residual.base;
+    const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
+    const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
+    if (x + Count <= c.window.out_width && pixel + Count <= g.pixels) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
+    alignas(64) uint8_t bytes[Count], added[Count] = {};
     if (has_residual)
         each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { __builtin_memcpy(added + from, c.residual[channel] + to, static_cast<unsigned long>(count)); });
     end(bytes, has_residual ? added : nullptr);
@@ -52,7 +56,7 @@ void end(const OfGroup& g, int64_t channel, int64_t pixel, int32_t sum) {
     put<1>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { *to = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]); });
 }
 #else
-void end(const OfGroup& g, int64_t channel, int64_t pixel, const int32_t* sum, int64_t) {
+void end(const OfGroup& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t) {
     put<int8_lanes>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { int8_end(to, sum, g.ends[channel], residual); });
 }
 #endif
@@ -82,7 +86,7 @@ void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_
         for (int64_t channel = 0; channel < c.in_channels; ++channel)
             split(PhasePlanes(w, copies + channel * of_channel), c.in[first_channel + channel], c.fill[first_channel + channel]);
         const OfGroup gemm{{copies, table}, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
-                           static_cast<int32_t>(phases.pixels), c, int64_t{group} * c.rows, phases.columns};
+                           static_cast<int32_t>(phases.pixels), c, int64_t{group} * c.rows, phases.columns, c.seven_bits};
         const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
         multiply(gemm, scratch, first_pixel, last_pixel, first > 0 ? first : 0, last < panels ? last : panels);
     }

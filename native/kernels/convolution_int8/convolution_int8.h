@@ -31,6 +31,7 @@ struct ConvolutionInt8 {
     const Int8End* ends;
     int32_t groups, rows, in_channels;
     Window window;
+    bool seven_bits = false;  // as gemm_int8.h has it
 
     using Function = void(const ConvolutionInt8&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 
@@ -49,7 +50,7 @@ struct ConvolutionInt8 {
         step.written(out, channels, pixels);
         step.read("in", in, planes, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::whole_vectors);
         step.residual(residual, channels, pixels);
-        step.weights("weights", weights, step.product("in_channels", panels * int8_panel, 4 * int8_fours(depth)));
+        read_int8_weights(step, *this, step.product("in_channels", panels * int8_panel, 4 * int8_fours(depth)));
         step.weights("fill", fill, planes);
         read_ends(step, ends, channels);
     }

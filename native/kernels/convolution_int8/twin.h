@@ -57,7 +57,7 @@ inline void test_convolution_int8(Report& report, ConvolutionInt8::Function* ker
                 const auto fill = bytes(random, groups * in_channels);
                 const auto all_ends = ends(random, groups * rows, depth);
                 const ConvolutionInt8 c{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, weights.data(), fill.data(), all_ends.data(),
-                                        groups, rows, in_channels, w};
+                                        groups, rows, in_channels, w, have_seven_bits(weights.data(), static_cast<int64_t>(weights.size()))};
                 const Guarded<uint8_t> scratch(static_cast<size_t>(convolution_int8_scratch(in_channels, w)), true, 64);
                 const Range p = any_share(random, static_cast<int32_t>(Phases(w).pixels), int8_block);
                 const Range n = any_share(random, static_cast<int32_t>(groups * int8_panels(rows)), 1);

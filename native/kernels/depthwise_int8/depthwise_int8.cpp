@@ -1,5 +1,5 @@
 // Channels > pixels > taps. With VNNI rows of taps of a pixel are one lane, made once for all columns of taps: a 3x3 window is 3 products
-// of vectors for 16 pixels. Without it, products of two taps go through 16 bits.
+// of vectors for 16 pixels. With AVX2 alone pairs of rows are words: a 3x3 window is 6 products of vectors for 8 pixels.
 #include "kernels/depthwise_int8/depthwise_int8.h"
 
 #include "kernels/int8_end.h"
@@ -10,10 +10,10 @@ namespace {
 
 struct Taps : PhasePlanes {
     const DepthwiseInt8& d;
-    uint8_t *fours, *result;  // scratch
+    uint8_t *joined, *result;  // scratch
 
     Taps(const DepthwiseInt8& d, uint8_t* scratch)
-        : PhasePlanes(d.window, scratch), d(d), fours(scratch + phases.count(w) * phases.bytes), result(fours + (depthwise_int8_fours(w) + 63) / 64 * 64) {}
+        : PhasePlanes(d.window, scratch), d(d), joined(scratch + phases.count(w) * phases.bytes), result(joined + depthwise_int8_joined(w)) {}
 };
 
 #if defined(__AVX512VNNI__)
@@ -52,7 +52,7 @@ void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
             for (int64_t group = 0; group < groups; ++group) {
                 const uint8_t* rows[4];
                 for (int64_t i = 0; i < 4; ++i) rows[i] = taps.row(4 * group + i < w.kernel_y ? 4 * group + i : 0, x) + first;
-                uint8_t* fours = taps.fours + (x * groups + group) * length;
+                uint8_t* fours = taps.joined + (x * groups + group) * length;
                 for (int64_t p = 0; p < count + beyond; p += 64) interleave(load(rows[0] + p), load(rows[1] + p), load(rows[2] + p), load(rows[3] + p), fours + 4 * p);
             }
         for (int64_t p = 0; p < count; p += 64) {
@@ -64,7 +64,7 @@ void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
                     const auto weight = [&](int64_t i) { return 4 * group + i < w.kernel_y ? weights[(4 * group + i) * w.kernel_x + j] : int8_t{0}; };
                     const __m512i four_weights = four(weight(0), weight(1), weight(2), weight(3));
                     const int64_t across = j * w.dilation_x;
-                    const uint8_t* fours = taps.fours + (across % w.stride_x * groups + group) * length + 4 * (p + across / w.stride_x);
+                    const uint8_t* fours = taps.joined + (across % w.stride_x * groups + group) * length + 4 * (p + across / w.stride_x);
 #pragma GCC unroll 4
                     for (int v = 0; v < 4; ++v) sum[v] = _mm512_dpbusd_epi32(sum[v], load(fours + 64 * v), four_weights);
                 }
@@ -214,6 +214,135 @@ bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_ch
 
 #endif
 
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+
+// Pairs of taps that are multiplied at once, an absent one 0: at stride 1 those of two rows, which are made neighbours; at stride 2 those of
+// two columns, which are neighbours already.
+template <int Stride>
+struct Pairs {
+    const Window& w;
+    const int64_t columns, rows;  // of a plane with its border
+    int32_t weights[depthwise_int8_taps], places[depthwise_int8_taps];
+    int16_t taps[depthwise_int8_taps][2];  // of a filter with a 0 behind
+    int64_t count = 0;
+
+    explicit Pairs(const Window& w, const Phases& phases) : w(w), columns(Stride * phases.columns), rows((w.out_height - 1) * Stride + (w.kernel_y - 1) * w.dilation_y + 1) {
+        for (int64_t i = 0; i < w.kernel_y; i += Stride == 1 ? 2 : 1)
+            for (int64_t j = 0; j < w.kernel_x; j += Stride == 1 ? 1 : 2, ++count) {
+                const bool has_next = Stride == 1 ? i + 1 < w.kernel_y : j + 1 < w.kernel_x;
+                const int64_t tap = i * w.kernel_x + j, next = Stride == 1 ? tap + w.kernel_x : tap + 1;
+                places[count] = static_cast<int32_t>(i * w.dilation_y * columns + j * w.dilation_x);
+                taps[count][0] = static_cast<int16_t>(tap), taps[count][1] = static_cast<int16_t>(has_next ? next : int64_t{w.kernel_y} * w.kernel_x);
+            }
+    }
+
+    static bool fits(const Window& w) {
+        return w.stride_y == Stride && w.stride_x == Stride && (Stride == 1 || (w.dilation_y == 1 && w.dilation_x == 1));
+    }
+
+    void of_channel(const int8_t* filter) {
+        const int64_t size = int64_t{w.kernel_y} * w.kernel_x;
+        int16_t words[depthwise_int8_taps + 1];
+        for (int64_t t = 0; t < size; ++t) words[t] = filter[t];
+        words[size] = 0;
+        for (int64_t t = 0; t < count; ++t)
+            weights[t] = static_cast<int32_t>(static_cast<uint16_t>(words[taps[t][0]]) | uint32_t{static_cast<uint16_t>(words[taps[t][1]])} << 16);
+    }
+
+    // The plane with its border; at stride 1 as words, each beside that of the next row of taps.
+    void prepare(const uint8_t* plane, uint8_t fill, uint8_t* to) const {
+        const int64_t first = within(w.pad_x, 0, columns), count = within(w.in_width, 0, columns - first);
+        const auto row = [&](int64_t y) { return y >= w.pad_y && y - w.pad_y < w.in_height ? plane + (y - w.pad_y) * w.in_width : nullptr; };
+        for (int64_t y = 0; y < rows; ++y) {
+            if constexpr (Stride == 1) {
+                join(row(y), row(y + w.dilation_y), fill, reinterpret_cast<int32_t*>(to) + y * columns, first, count);
+            } else {
+                uint8_t* const at = to + y * columns;
+                const uint8_t* const from = row(y);
+                fill_with(at, fill, from ? first : columns);
+                if (!from) continue;
+                pick(at + first, from, count, 1), fill_with(at + first + count, fill, columns - first - count);
+            }
+        }
+    }
+
+    // out[y, x] for rows of 16 pixels; what a row has too much, the next one overwrites.
+    template <int Count>
+    void convolve(const uint8_t* from, const Int8End& end, uint8_t* out) const {
+        const int64_t owned = plane_bytes(int64_t{w.out_height} * w.out_width, 1), element = Stride == 1 ? 4 : 1;
+        for (int64_t y = 0; y < w.out_height; ++y, from += Stride * columns * element)
+            for (int64_t x = 0; x < w.out_width; x += int8_lanes) {
+                const __m256i first = eight<Count>(from, x, end.bias);
+                const Sums sum{first, w.out_width - x > 8 ? eight<Count>(from, x + 8, end.bias) : first};
+                const int64_t pixel = y * w.out_width + x;
+                int8_end_some(out + pixel, sum, end, nullptr, pixel + int8_lanes <= owned ? int8_lanes : w.out_width - x);
+            }
+    }
+
+  private:
+    void join(const uint8_t* a, const uint8_t* b, uint8_t fill, int32_t* to, int64_t first, int64_t count) const {
+        const __m128i fills = _mm_set1_epi8(static_cast<char>(fill));
+        const __m256i border = _mm256_set1_epi32(fill * 0x10001);
+        const auto put = [&](int64_t x, __m256i words) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + x), words); };
+        for (int64_t x = 0; x < first; x += 8) put(x, border);
+        for (int64_t x = 0; x < count; x += 16) {
+            const __m128i upper = a ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + x)) : fills;
+            const __m128i lower = b ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + x)) : fills;
+            put(first + x, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(upper, lower)));
+            if (count - x > 8) put(first + x + 8, _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(upper, lower)));
+        }
+        for (int64_t x = first + count; x < columns; x += 8) put(x, border);
+    }
+
+    // Count is the number of pairs, or 0 where it is no usual one.
+    template <int Count>
+    [[gnu::always_inline]] __m256i eight(const uint8_t* from, int64_t x, int32_t bias) const {
+        __m256i sums = _mm256_set1_epi32(bias);
+        const auto add = [&](int64_t t) __attribute__((always_inline)) {
+            __m256i operand;
+            if constexpr (Stride == 1)
+                operand = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 4 * (places[t] + x)));
+            else
+                operand = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + places[t] + 2 * x)));
+            sums = _mm256_add_epi32(sums, _mm256_madd_epi16(operand, _mm256_set1_epi32(weights[t])));
+        };
+        if constexpr (Count > 0) {
+#pragma GCC unroll 16
+            for (int t = 0; t < Count; ++t) add(t);
+        } else {
+            for (int64_t t = 0; t < count; ++t) add(t);
+        }
+        return sums;
+    }
+};
+
+// The next channel is prepared before one is computed: loads of what was just stored in other pieces would wait for it.
+template <int Stride>
+void convolve_channels(const DepthwiseInt8& d, const Taps& taps, int32_t first_channel, int32_t last_channel) {
+    Pairs<Stride> pairs(d.window, taps.phases);
+    uint8_t* const places[] = {taps.joined, Stride == 1 ? taps.joined + 4 * taps.phases.bytes : taps.planes};
+    pairs.prepare(d.in[first_channel], d.fill[first_channel], places[0]);
+    for (int64_t channel = first_channel; channel < last_channel; ++channel) {
+        const int64_t turn = (channel - first_channel) % 2;
+        if (channel + 1 < last_channel) pairs.prepare(d.in[channel + 1], d.fill[channel + 1], places[1 - turn]);
+        pairs.of_channel(d.weights + channel * d.window.kernel_y * d.window.kernel_x);
+        pairs.count == 6 ? pairs.template convolve<6>(places[turn], d.ends[channel], d.out[channel])
+                         : pairs.template convolve<0>(places[turn], d.ends[channel], d.out[channel]);
+    }
+}
+
+// All windows at strides of 1 and 2 but those with a residual, which whole vectors may be written over before it is read.
+bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
+    const Window& w = d.window;
+    if (d.residual.base || int64_t{w.out_height} * w.out_width == 1) return false;
+    const Taps taps(d, scratch);
+    if (Pairs<1>::fits(w)) return convolve_channels<1>(d, taps, first_channel, last_channel), true;
+    if (Pairs<2>::fits(w)) return convolve_channels<2>(d, taps, first_channel, last_channel), true;
+    return false;
+}
+
+#endif
+
 // Where the taps of a window lie from an output's number on.
 struct Offsets {
     int32_t of[depthwise_int8_taps + 1];
@@ -234,7 +363,6 @@ struct Offsets {
     const int64_t taps_of_window = int64_t{w.kernel_y} * w.kernel_x;
     const int8_t* weights = taps.d.weights + channel * taps_of_window;
     const uint8_t* in = taps.planes + y * taps.phases.columns + x;
-    alignas(32) int32_t sum[int8_lanes];
 #if defined(__AVX2__)
     // Pairs of taps: products go through 16 bits, their sums through 32.
     __m256i low = _mm256_set1_epi32(end.bias), high = low;
@@ -246,8 +374,9 @@ struct Offsets {
         low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), pair));
         high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), pair));
     }
-    _mm256_store_si256(reinterpret_cast<__m256i*>(sum), low), _mm256_store_si256(reinterpret_cast<__m256i*>(sum) + 1, high);
+    const Sums sum{low, high};
 #elif defined(__wasm_simd128__)
+    Sums sum;
     v128_t sums[4];
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) sums[v] = wasm_i32x4_splat(end.bias);
@@ -260,11 +389,12 @@ struct Offsets {
         for (int v = 0; v < 4; ++v) sums[v] = wasm_i32x4_add(sums[v], wasm_i32x4_dot_i16x8(pairs[v], pair));
     }
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) wasm_v128_store(sum + 4 * v, sums[v]);
+    for (int v = 0; v < 4; ++v) wasm_v128_store(sum.of + 4 * v, sums[v]);
 #else
-    for (int32_t& each : sum) each = end.bias;
+    Sums sum;
+    for (int32_t& each : sum.of) each = end.bias;
     for (int64_t t = 0; t < taps_of_window; ++t)
-        for (int p = 0; p < int8_lanes; ++p) sum[p] = int8_plus(sum[p], static_cast<int16_t>(in[offsets.of[t] + p]) * static_cast<int16_t>(weights[t]));
+        for (int p = 0; p < int8_lanes; ++p) sum.of[p] = int8_plus(sum.of[p], static_cast<int16_t>(in[offsets.of[t] + p]) * static_cast<int16_t>(weights[t]));
 #endif
     const int64_t pixel = y * w.out_width + x;
     int8_end_some(taps.d.out[channel] + pixel, sum, end, taps.d.residual.base ? taps.d.residual[channel] + pixel : nullptr, count);
@@ -273,7 +403,7 @@ struct Offsets {
 }  // namespace
 
 void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
-#if defined(__AVX512VNNI__)
+#if defined(__AVX2__)
     if (convolve_vectors(d, scratch, first_channel, last_channel)) return;
 #endif
     const Taps taps(d, scratch);

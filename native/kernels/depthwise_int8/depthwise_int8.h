@@ -22,9 +22,15 @@ inline constexpr int64_t depthwise_int8_chunk = 2048;  // pixels whose four rows
 constexpr int64_t depthwise_int8_fours(const Window& w) {
     return (w.kernel_y + 3) / 4 * int64_t{w.stride_x} * 4 * (depthwise_int8_chunk + (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x + 128);
 }
+// Or two planes of pairs of words.
+constexpr int64_t depthwise_int8_pairs(const Window& w) { return 8 * Phases(w).bytes; }
+constexpr int64_t depthwise_int8_joined(const Window& w) {
+    const int64_t fours = depthwise_int8_fours(w), pairs = depthwise_int8_pairs(w);
+    return ((fours > pairs ? fours : pairs) + 63) / 64 * 64;
+}
 constexpr int64_t depthwise_int8_scratch(const Window& w) {
     const Phases phases(w);
-    return phases.count(w) * phases.bytes + (depthwise_int8_fours(w) + 63) / 64 * 64 + (phases.pixels + 63) / 64 * 64 + 64;
+    return phases.count(w) * phases.bytes + depthwise_int8_joined(w) + (phases.pixels + 63) / 64 * 64 + 64;
 }
 
 struct DepthwiseInt8 {

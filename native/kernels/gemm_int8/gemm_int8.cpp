@@ -21,8 +21,9 @@ void end(const GemmInt8& g, int64_t channel, int64_t pixel, int32_t sum) {
     g.out[channel][pixel] = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]);
 }
 #else
-void end(const GemmInt8& g, int64_t channel, int64_t pixel, const int32_t* sum, int64_t count) {
-    int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), count);
+[[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t count) {
+    const int64_t whole = g.pixels > 1 ? int8_lanes : count;  // a plane owns whole vectors
+    int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), whole);
 }
 #endif
 

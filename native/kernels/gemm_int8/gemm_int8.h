@@ -22,8 +22,22 @@ inline constexpr int32_t int8_panel = 4, int8_block = 64;
 
 constexpr int64_t int8_panels(int64_t rows) { return (rows + int8_panel - 1) / int8_panel; }
 constexpr int64_t int8_fours(int64_t depth) { return (depth + 3) / 4; }
-// 64 pixels of every operand.
-constexpr int64_t gemm_int8_scratch(int64_t depth) { return int8_fours(depth) * 4 * int8_block; }
+// 64 pixels of every operand, and a panel's weights, as words.
+constexpr int64_t gemm_int8_scratch(int64_t depth) { return int8_fours(depth) * (8 * int8_block + 64); }
+
+// Whether two products of weights with bytes fit into 16 bits together.
+constexpr bool have_seven_bits(const int8_t* weights, int64_t count) {
+    bool all = true;
+    for (int64_t i = 0; i < count; ++i) all &= -64 <= weights[i] && weights[i] <= 64;
+    return all;
+}
+
+// So many bytes of them.
+template <class Step, class Products>
+void read_int8_weights(Step& step, Products& p, int64_t packed) {
+    step.weights("weights", p.weights, packed);
+    p.seven_bits = have_seven_bits(p.weights, packed);
+}
 
 // What a GEMM of bytes reads and writes, whatever its results are. Returns its channels.
 template <class Step, class Products>
@@ -34,7 +48,7 @@ int64_t read_int8_products(Step& step, Products& p) {
     step.scratch(gemm_int8_scratch(p.depth) / static_cast<int64_t>(sizeof(float)));
     step.written(p.out, channels, p.pixels);
     step.read("in", p.in, in_channels, p.pixels, Overlap::never, Reach::whole_vectors);
-    step.weights("weights", p.weights, step.product("depth", panels * int8_panel, 4 * int8_fours(p.depth)));
+    read_int8_weights(step, p, step.product("depth", panels * int8_panel, 4 * int8_fours(p.depth)));
     read_ends(step, p.ends, channels);
     return channels;
 }
@@ -53,6 +67,7 @@ struct GemmInt8 {
     const int8_t* weights;
     const Int8End* ends;
     int32_t groups, rows, depth, pixels;
+    bool seven_bits = false;  // of all weights: which way of multiplying them is right; the results are the same
 
     using Function = void(const GemmInt8&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 

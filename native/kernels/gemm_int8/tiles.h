@@ -2,7 +2,8 @@
 // interleaved once for all panels of a group, so that what is multiplied together lies together, in scratch that stays in the L1 cache.
 // With VNNI a block is 64 pixels: 16 sums + 4 operands + 1 weight = 21 of 32 registers. The packs that end a tile undo the order in
 // which unpacking left the pixels. The last 16 pixels or less are a block of one vector.
-// Without it, products of pairs go through 16 bits and sums through 32: nothing saturates.
+// Without it, operands and weights are widened to words, and products of pairs summed in 32 bits: nothing saturates. Where all weights
+// of a step have 7 bits, products of pairs of bytes fit into 16.
 //
 // Who includes this has said before what becomes of sums: end(gemm, channel, pixel, sums, ...).
 #pragma once
@@ -37,6 +38,17 @@ template <class G, class Task>
         const int32_t rows = g.rows - row < int8_panel ? static_cast<int32_t>(g.rows - row) : int8_panel;
         task(Panel{g.weights + (group * panels + i) * int8_fours(g.depth) * 16, g.ends + channel, channel, rows});
     }
+}
+
+// Each four of the operands four times, for the one pixel of a linear layer.
+template <class G>
+void spread(const G& g, int64_t group, uint8_t* to) {
+    const int64_t fours = int8_fours(g.depth);
+    for (int64_t k = 0; k < fours; ++k)
+        for (int64_t i = 0; i < 4; ++i) {
+            const uint8_t value = *operand(g, group, 4 * k + i);
+            for (int64_t row = 0; row < 4; ++row) to[k * 16 + row * 4 + i] = value;
+        }
 }
 
 #if defined(__AVX512VNNI__)
@@ -124,17 +136,6 @@ void linear(const G& g, const Panel& panel, const uint8_t* x) {
     }
 }
 
-// Each four of the operands four times.
-template <class G>
-void spread(const G& g, int64_t group, uint8_t* to) {
-    const int64_t fours = int8_fours(g.depth);
-    for (int64_t k = 0; k < fours; ++k)
-        for (int64_t i = 0; i < 4; ++i) {
-            const uint8_t value = *operand(g, group, 4 * k + i);
-            for (int64_t row = 0; row < 4; ++row) to[k * 16 + row * 4 + i] = value;
-        }
-}
-
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
     if (g.pixels == 1) {
@@ -157,54 +158,120 @@ constexpr int lanes = int8_lanes;  // pixels of a block
 
 #if defined(__AVX2__)
 
-// Fours of operands as words, 4 pixels a vector.
+// Bytes of 16 pixels of four operands: fours of bytes where weights have 7 bits, else pairs of words.
 template <class G>
-void interleave(const G& g, int64_t group, int64_t pixel, int64_t, uint8_t* to) {
-    auto* words = reinterpret_cast<__m256i*>(to);
-    for (int64_t k = 0; k < g.depth; k += 4, words += 4) {
-        const auto plane = [&](int64_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(operand(g, group, k + i) + pixel)); };
-        const __m128i a = plane(0), b = plane(1), c = plane(2), d = plane(3);
-        const __m128i ab0 = _mm_unpacklo_epi8(a, b), ab1 = _mm_unpackhi_epi8(a, b), cd0 = _mm_unpacklo_epi8(c, d), cd1 = _mm_unpackhi_epi8(c, d);
-        words[0] = _mm256_cvtepu8_epi16(_mm_unpacklo_epi16(ab0, cd0)), words[1] = _mm256_cvtepu8_epi16(_mm_unpackhi_epi16(ab0, cd0));
-        words[2] = _mm256_cvtepu8_epi16(_mm_unpacklo_epi16(ab1, cd1)), words[3] = _mm256_cvtepu8_epi16(_mm_unpackhi_epi16(ab1, cd1));
-    }
-}
+[[gnu::always_inline]] inline int64_t four_bytes(const G& g) { return g.seven_bits ? 64 : 128; }
 
-// Two rows at a time: 8 sums + 4 operands + 1 weight = 13 of 16 registers. A pixel's sum is that of two neighbouring lanes.
-template <int R, class G>
-[[gnu::always_inline]] inline void rows_of(const G& g, const Panel& panel, int row, const uint8_t* x, int64_t pixel, int64_t count) {
-    __m256i sum[R][4] = {};
-    const int8_t* weights = panel.weights + 4 * row;
-    for (int64_t k = 0; k < g.depth; k += 4, x += 128, weights += 16) {
-        __m256i operands[4];
-#pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) operands[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(x) + v);
-#pragma GCC unroll 2
-        for (int r = 0; r < R; ++r) {
-            const __m256i four = _mm256_cvtepi8_epi16(_mm_set1_epi32(reinterpret_cast<const Four*>(weights)[r]));
-#pragma GCC unroll 4
-            for (int v = 0; v < 4; ++v) sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(operands[v], four));
+// Up to 64 pixels, 16 of them for all of the depth before the next 16. Of each 4 of the depth the fours of 8 pixels are a vector, or
+// their first two and their last two as words.
+template <bool Seven, class G>
+void interleave(const G& g, int64_t group, int64_t pixel, int64_t count, uint8_t* to) {
+    const int64_t tile_bytes = int8_fours(g.depth) * four_bytes(g);
+    for (int64_t k = 0; k < g.depth; k += 4, to += Seven ? 64 : 128) {
+        const uint8_t *a = operand(g, group, k) + pixel, *b = operand(g, group, k + 1) + pixel;
+        const uint8_t *c = operand(g, group, k + 2) + pixel, *d = operand(g, group, k + 3) + pixel;
+        for (int64_t p = 0; p < count; p += lanes) {
+            auto* vectors = reinterpret_cast<__m256i*>(to + p / lanes * tile_bytes);
+            const auto load = [&](const uint8_t* plane) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(plane + p)); };
+            const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
+            const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B), cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
+            if constexpr (Seven) {
+                vectors[0] = _mm256_set_m128i(_mm_unpackhi_epi16(ab0, cd0), _mm_unpacklo_epi16(ab0, cd0));
+                vectors[1] = _mm256_set_m128i(_mm_unpackhi_epi16(ab1, cd1), _mm_unpacklo_epi16(ab1, cd1));
+            } else {
+                vectors[0] = _mm256_cvtepu8_epi16(ab0), vectors[1] = _mm256_cvtepu8_epi16(ab1);
+                vectors[2] = _mm256_cvtepu8_epi16(cd0), vectors[3] = _mm256_cvtepu8_epi16(cd1);
+            }
         }
     }
+}
+
+// A panel's weights as words.
+[[gnu::always_inline]] inline void widen(const int8_t* weights, int64_t fours, uint8_t* to) {
+    for (int64_t k = 0; k < fours; ++k)
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to) + k, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights) + k)));
+}
+
+// 16 pixels: 8 sums + 2 operands + 1 weight + 1 product, and ones, of 16 registers.
+template <int R, bool Seven, class G>
+[[gnu::always_inline]] inline void tile(const G& g, const Panel& panel, const uint8_t* weights, const uint8_t* x, int64_t pixel, int64_t count) {
+    __m256i sum[R][2];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = _mm256_set1_epi32(panel.ends[r].bias);
+    const __m256i ones = _mm256_set1_epi16(1);
+    const auto* operands = reinterpret_cast<const __m256i*>(x);
+    const auto* fours = reinterpret_cast<const Four*>(weights);
+    for (int64_t k = 0; k < g.depth; k += 4) {
 #pragma GCC unroll 2
-    for (int r = 0; r < R; ++r) {
-        alignas(32) int32_t pixels[lanes];
-        const __m256i bias = _mm256_set1_epi32(panel.ends[row + r].bias);
-        for (int v = 0; v < 4; v += 2) {  // pairs come out as 0 1 4 5 2 3 6 7
-            const __m256i both = _mm256_permute4x64_epi64(_mm256_hadd_epi32(sum[r][v], sum[r][v + 1]), 0xd8);
-            _mm256_store_si256(reinterpret_cast<__m256i*>(pixels + 4 * v), _mm256_add_epi32(both, bias));
+        for (int half = 0; half < (Seven ? 1 : 2); ++half, operands += 2) {
+            const __m256i first = _mm256_load_si256(operands), second = _mm256_load_si256(operands + 1);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                const __m256i weight = _mm256_set1_epi32(fours[Seven ? r : 2 * r + half]);
+                const auto product = [&](__m256i operand) __attribute__((always_inline)) {
+                    return Seven ? _mm256_madd_epi16(_mm256_maddubs_epi16(operand, weight), ones) : _mm256_madd_epi16(operand, weight);
+                };
+                sum[r][0] = _mm256_add_epi32(sum[r][0], product(first)), sum[r][1] = _mm256_add_epi32(sum[r][1], product(second));
+            }
         }
-        end(g, panel.channel + row + r, pixel, pixels, count);
+        fours += Seven ? 4 : 8;
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) end(g, panel.channel + r, pixel, Sums{sum[r][0], sum[r][1]}, count);
+}
+
+template <bool Seven, class G>
+void block(const G& g, const Panel& panel, const uint8_t* weights, const uint8_t* x, int64_t pixel, int64_t count) {
+    switch (panel.rows) {
+        case 1: return tile<1, Seven>(g, panel, weights, x, pixel, count);
+        case 2: return tile<2, Seven>(g, panel, weights, x, pixel, count);
+        case 3: return tile<3, Seven>(g, panel, weights, x, pixel, count);
+        default: return tile<4, Seven>(g, panel, weights, x, pixel, count);
     }
 }
 
+// One pixel: a vector has four of the depth for four rows, and a row's sum is that of two lanes.
 template <class G>
-void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel, int64_t count) {
-    for (int row = 0; row < panel.rows; row += 2)
-        panel.rows - row == 1 ? rows_of<1>(g, panel, row, x, pixel, count) : rows_of<2>(g, panel, row, x, pixel, count);
+void linear(const G& g, const Panel& panel, const uint8_t* x) {
+    __m256i sum = _mm256_setzero_si256();
+    for (int64_t k = 0; k < int8_fours(g.depth); ++k) {
+        const __m256i operands = _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(x) + k));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(operands, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(panel.weights) + k))));
+    }
+    alignas(32) int32_t pairs[8];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(pairs), sum);
+    for (int32_t r = 0; r < panel.rows; ++r) {
+        const int32_t whole = int8_plus(int8_plus(pairs[2 * r], pairs[2 * r + 1]), panel.ends[r].bias);
+        end(g, panel.channel + r, 0, Sums{_mm256_set1_epi32(whole), _mm256_set1_epi32(whole)}, 1);
+    }
 }
 
-#elif defined(__wasm_simd128__)
+// Blocks of 64 pixels, so that a panel's weights are widened once for four tiles.
+template <class G>
+void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
+    if (g.pixels == 1) {
+        spread(g, group, scratch);
+        return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
+    }
+    const int64_t fours = int8_fours(g.depth), tile_bytes = fours * four_bytes(g);
+    uint8_t* const widened = scratch + fours * 8 * int8_block;
+    for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
+        const int64_t count = last_pixel - pixel < int8_block ? last_pixel - pixel : int8_block;
+        g.seven_bits ? interleave<true>(g, group, pixel, count, scratch) : interleave<false>(g, group, pixel, count, scratch);
+        each_panel(g, group, first, last, [&](const Panel& panel) {
+            if (!g.seven_bits) widen(panel.weights, fours, widened);
+            for (int64_t p = 0; p < count; p += lanes) {
+                const uint8_t* x = scratch + p / lanes * tile_bytes;
+                g.seven_bits ? block<true>(g, panel, reinterpret_cast<const uint8_t*>(panel.weights), x, pixel + p, count - p)
+                             : block<false>(g, panel, widened, x, pixel + p, count - p);
+            }
+        });
+    }
+}
+
+#else
+
+#if defined(__wasm_simd128__)
 
 template <class G>
 void interleave(const G& g, int64_t group, int64_t pixel, int64_t, uint8_t* to) {
@@ -241,9 +308,9 @@ template <int R, class G>
     }
 #pragma GCC unroll 2
     for (int r = 0; r < R; ++r) {
-        int32_t pixels[lanes];
+        Sums pixels;
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) wasm_v128_store(pixels + 4 * v, sum[r][v]);
+        for (int v = 0; v < 4; ++v) wasm_v128_store(pixels.of + 4 * v, sum[r][v]);
         end(g, panel.channel + row + r, pixel, pixels, count);
     }
 }
@@ -267,11 +334,11 @@ void interleave(const G& g, int64_t group, int64_t pixel, int64_t count, uint8_t
 template <class G>
 void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel, int64_t count) {
     for (int32_t row = 0; row < panel.rows; ++row) {
-        int32_t sum[lanes];
-        for (int32_t& each : sum) each = panel.ends[row].bias;
+        Sums sum;
+        for (int32_t& each : sum.of) each = panel.ends[row].bias;
         for (int64_t k = 0; k < g.depth; ++k) {
             const auto weight = static_cast<int16_t>(panel.weights[k / 4 * 16 + row * 4 + k % 4]);
-            for (int p = 0; p < lanes; ++p) sum[p] = int8_plus(sum[p], static_cast<int16_t>(x[k * lanes + p]) * weight);
+            for (int p = 0; p < lanes; ++p) sum.of[p] = int8_plus(sum.of[p], static_cast<int16_t>(x[k * lanes + p]) * weight);
         }
         end(g, panel.channel + row, pixel, sum, count);
     }
@@ -287,6 +354,8 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
         each_panel(g, group, first, last, [&](const Panel& panel) { block(g, panel, scratch, pixel, count); });
     }
 }
+
+#endif
 
 #endif
 

@@ -36,9 +36,9 @@ void end(const GemmInt8Float& g, int64_t channel, int64_t pixel, int32_t sum) {
     g.out[channel][pixel] = static_cast<float>(sum) * g.ends[channel].multiplier;
 }
 #else
-void end(const GemmInt8Float& g, int64_t channel, int64_t pixel, const int32_t* sum, int64_t count) {
+[[gnu::always_inline]] inline void end(const GemmInt8Float& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t count) {
     float x[int8_lanes];
-    for (int p = 0; p < int8_lanes; ++p) x[p] = static_cast<float>(sum[p]) * g.ends[channel].multiplier;
+    int8_worth(x, sum, g.ends[channel].multiplier);
     put(g, channel, pixel, x, count < int8_lanes ? count : int8_lanes);
 }
 #endif

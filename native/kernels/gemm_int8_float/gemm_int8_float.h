@@ -18,6 +18,7 @@ struct GemmInt8Float {
     const Int8End* ends;
     int32_t groups, rows, depth, pixels;
     Epilogue epilogue;
+    bool seven_bits = false;  // as gemm_int8.h has it
 
     using Function = void(const GemmInt8Float&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 

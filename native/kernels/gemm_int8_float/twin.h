@@ -41,7 +41,7 @@ inline void test_gemm_int8_float(Report& report, GemmInt8Float::Function* kernel
                 const auto all_ends = ends(random, groups * rows, depth);
                 const Epilogue epilogue = random.once_in(2) ? Epilogue{} : any_epilogue(random);
                 const GemmInt8Float gemm{{bytes.base(), ins.data()}, {nullptr, outs.data()}, weights.data(), all_ends.data(), groups, rows, depth, pixels,
-                                         epilogue};
+                                         epilogue, have_seven_bits(weights.data(), static_cast<int64_t>(weights.size()))};
                 const Guarded<uint8_t> scratch(static_cast<size_t>(gemm_int8_scratch(depth)), true, 64);
                 const Range p = any_share(random, pixels, int8_block), n = any_share(random, static_cast<int32_t>(groups * int8_panels(rows)), 1);
                 about = text("%d pixels [%d, %d), %d groups x %d rows, panels [%d, %d), depth %d, activation %d", pixels, p.first, p.last, groups, rows,

@@ -14,7 +14,7 @@ from shufflekit.data.preprocess import Preprocessing, unnormalised
 from shufflekit.errors import InputError
 from shufflekit.finite import check_finite
 from shufflekit.runtime import Engine
-from shufflekit.runtime.photos import as_engine_takes, photo_size
+from shufflekit.runtime.photos import as_engine_takes, channels_first, photo_size
 
 _NEEDED = ("mean", "std", "channel_order")  # of photos for an ONNX file
 
@@ -64,6 +64,20 @@ class Classifier:
 def run_images(engine: Engine, images: NDArray[np.float32]) -> Any:
     """What an engine gives for images of (N, C, H, W), in whatever order and type it takes them."""
     return engine(as_engine_takes(engine, images))
+
+
+def as_network_takes(engine: Engine, photos: NDArray[np.uint8], channels_last: bool) -> NDArray[np.float32]:
+    """What a plan of bytes makes of photos for its network, by other means: prepared as the plan says.
+
+    Args:
+        photos: as the engine takes them.
+        channels_last: whether the network takes (N, H, W, C).
+    """
+    prepare = Preprocessing.from_config({**engine.program.info, "input_size": photo_size(engine)})
+    planes = channels_first(engine, photos)
+    scale, shift = (each[:, None, None] for each in prepare.affine())
+    x = planes[:, prepare.channels()] * scale + shift
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1) if channels_last else x)
 
 
 def check_scores(shapes: Sequence[Sequence[int]], images: int, network: str) -> None:

@@ -74,7 +74,7 @@ def compile(  # noqa: A001
         threads: that --verify and --tune run on; a plan takes any number.
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         verify: compare with PyTorch, an ONNX file with ONNX Runtime, on random images first, before steps are rounded; a plan
-            that differs is not written, and the exit code is 1.
+            that differs is not written, and the exit code is 1. Of photos that a plan takes as bytes both get the same.
         input: float32, prepared, or uint8: photos of the right size as decoders give them, RGB or grey, which the plan's first
             step normalises as the weights expect.
         layout: of such photos: NHWC, the default, or NCHW.
@@ -112,10 +112,11 @@ def compile(  # noqa: A001
     make, expected = (_of_torch if source.is_network else _of_onnx)(source, sizes, threads, out, given)
     make = partial(make, input=input, layout=layout)
     engine = _tuned(make, tune and not int8)
-    exact = make(input="float32", layout=None) if verify and input == "uint8" else engine  # what PyTorch can be given too
+    if input == "uint8":
+        expected = partial(_of_photos, expected, engine, source, sizes)
     if "batch" in engine.program.info:
         notice(f"{model}: {engine.program.info['batch']}")
-    found = _compared(exact, expected, model, "PyTorch" if source.is_network else "ONNX Runtime") if verify else None
+    found = _compared(engine, expected, model, "PyTorch" if source.is_network else "ONNX Runtime") if verify else None
     if found is not None and not found.is_right:
         notice(f"{out}: not written: {found.fault}")
         _print(engine, None, found, [], explain, json)
@@ -269,6 +270,18 @@ def _of_onnx(source: Model, shape: Shapes | None, threads: int, out: Path, given
         return [_joined(each) for each in zip(*singles)]
 
     return partial(compile_onnx, model, shape, threads, given), expected
+
+
+def _of_photos(
+    expected: Callable[..., list[Array]], engine: Engine, source: Model, shape: Shapes | None, photos: Any, **how: Any
+) -> list[Array]:
+    """What the network computes of photos that an engine takes as bytes."""
+    from shufflekit.classify.classifier import as_network_takes
+    from shufflekit.compiling import shapes_of_file
+    from shufflekit.shapes import is_channels_last
+
+    taken = [] if source.is_network else list(shapes_of_file(str(source.text), shape).values())
+    return expected(as_network_takes(engine, photos, bool(taken) and is_channels_last(taken[0][1:])), **how)
 
 
 def _joined(images: Sequence[Array]) -> Array:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from shufflekit.cli._output import notice, print_json, stderr, stdout
-from shufflekit.device import Device, Rate, load_device
+from shufflekit.device import Device, PeakRate, Rate, load_device
 
 _BUSY = 0.8  # medians this far below the best mean that something else was running
 
@@ -39,14 +41,15 @@ def _report(found: Device) -> Group:
         f"vector instructions: {' '.join(found.vector_features) or 'none known'}; fastest here: {found.peak.instruction_set}",
         f"measured on {found.measured_on}: best of short windows, (median)",
     ]
-    return Group(*(Text(line) for line in facts), _peaks(found), _copies(found))
+    peaks = [_peaks(found, "float32", found.peaks), *([_peaks(found, "int8", found.int8_peaks)] if found.int8_peaks else [])]
+    return Group(*(Text(line) for line in facts), *peaks, _copies(found))
 
 
-def _peaks(found: Device) -> Table:
-    table = Table("instruction set", title="float32 multiply-adds, G/s", title_justify="left")
+def _peaks(found: Device, kind: str, peaks: Sequence[PeakRate]) -> Table:
+    table = Table("instruction set", title=f"{kind} multiply-adds, G/s", title_justify="left")
     for column in ("one core", f"all {found.cores} cores"):
         table.add_column(column, justify="right")
-    for peak in found.peaks:
+    for peak in peaks:
         table.add_row(peak.instruction_set, _giga(peak.one_core), _giga(peak.all_cores))
     return table
 
@@ -62,7 +65,7 @@ def _copies(found: Device) -> Table:
 
 
 def _busy(found: Device) -> bool:
-    rates = [rate for peak in found.peaks for rate in (peak.one_core, peak.all_cores)]
+    rates = [rate for peak in (*found.peaks, *found.int8_peaks) for rate in (peak.one_core, peak.all_cores)]
     return any(rate.median < _BUSY * rate.best for rate in rates)
 
 

@@ -148,8 +148,8 @@ class Preprocessing:
         return (red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2] + 0x8000 >> 16).astype(np.uint8)
 
     def channels(self) -> list[int]:
-        """Which channel of an RGB image the network takes first, second and third."""
-        return [0, 1, 2] if self.channel_order == "rgb" else [2, 1, 0]
+        """Which channel of an RGB image, or of a grey one, the network takes first, second and third."""
+        return {"rgb": [0, 1, 2], "bgr": [2, 1, 0], "grey": [0]}[self.channel_order]
 
 
 def unnormalised(config: Mapping[str, Any]) -> dict[str, Any]:

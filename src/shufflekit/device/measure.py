@@ -13,7 +13,7 @@ from shufflekit.device import host
 from shufflekit.device.record import CopyRate, Device, PeakRate, Rate
 from shufflekit.errors import NotBuiltError
 
-BENCHMARK = 1  # a new number makes older records be measured anew
+BENCHMARK = 2  # a new number makes older records be measured anew
 
 WORKING_SETS = tuple(1 << power for power in range(14, 29, 2))  # 16 KiB (L1) to 256 MiB (memory)
 
@@ -42,11 +42,13 @@ def measure_device(tell: Callable[[str], None] = lambda _: None) -> Device:
         raise NotBuiltError from None
     cores, memory = host.usable_cores(), host.memory_bytes()
     sets = tuple(_native.instruction_sets())
-    peaks = []
+    peaks, int8_peaks = [], []
     for name in sets:
         tell(f"multiply-adds, {name}")
-        one, together = (_rate(partial(_native.multiply_add_rates, name, n)) for n in (1, cores))
-        peaks.append(PeakRate(name, one, together))
+        peaks.append(_peak(_native.multiply_add_rates, name, cores))
+    for name in _native.int8_sets():
+        tell(f"multiply-adds of bytes, {name}")
+        int8_peaks.append(_peak(_native.multiply_add_int8_rates, name, cores))
     fastest = max(peaks, key=lambda peak: peak.one_core.best).instruction_set
     copies = []
     for size in WORKING_SETS:
@@ -64,10 +66,15 @@ def measure_device(tell: Callable[[str], None] = lambda _: None) -> Device:
         vector_features=tuple(_native.vector_features()),
         instruction_sets=sets,
         peaks=tuple(peaks),
+        int8_peaks=tuple(int8_peaks),
         copies=tuple(copies),
         measured_on=date.today().isoformat(),
         benchmark=BENCHMARK,
     )
+
+
+def _peak(rates: Callable[[str, int, float, int], list[float]], name: str, cores: int) -> PeakRate:
+    return PeakRate(name, *(_rate(partial(rates, name, threads)) for threads in (1, cores)))
 
 
 def _rate(rates: Callable[[float, int], list[float]]) -> Rate:

@@ -21,7 +21,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class PeakRate:
-    """float32 multiply-adds a second with one instruction set, of one core and of all cores together."""
+    """Multiply-adds a second with one instruction set, of one core and of all cores together."""
 
     instruction_set: str
     one_core: Rate
@@ -54,6 +54,8 @@ class Cache:
 class Device:
     """A machine and its measured limits; bytes and multiply-adds are per second, `cores` those this process may use.
 
+    `peaks` are of float32, `int8_peaks` of bytes with weights of 8 bits.
+
     Example:
         >>> rate = Rate(best=50e9, median=48e9)
         >>> one = Device("a CPU", "x86_64", "Linux", 1, 2**33, (), ("avx2",), ("avx2", "scalar"),
@@ -77,11 +79,17 @@ class Device:
     copies: tuple[CopyRate, ...]
     measured_on: str
     benchmark: int
+    int8_peaks: tuple[PeakRate, ...] = ()
 
     @property
     def peak(self) -> PeakRate:
         """The instruction set with the highest rate on one core."""
         return max(self.peaks, key=lambda peak: peak.one_core.best)
+
+    @property
+    def int8_peak(self) -> PeakRate:
+        """The same of bytes; that of float32 where none was measured."""
+        return max(self.int8_peaks or self.peaks, key=lambda peak: peak.one_core.best)
 
     @property
     def memory(self) -> CopyRate:
@@ -93,15 +101,16 @@ class Device:
         """float32 numbers in a register of the instruction set that is fastest here."""
         return _LANES.get(self.peak.instruction_set, 1)
 
-    def limit_ms(self, flops: int, moved_bytes: int, threads: int = 1) -> float:
-        """The least time for so many multiply-adds and bytes, whichever takes longer.
+    def limit_ms(self, flops: int, moved_bytes: int, threads: int = 1, *, of_bytes: bool = False) -> float:
+        """The least time for so many multiply-adds, of float32 or `of_bytes`, and bytes, whichever takes longer.
 
         Bytes go at the copy rate of the smallest measured working set that holds a core's part of them: a cache's, where they
         fit. Several threads together do no more than all cores together.
         """
         copies = sorted(self.copies, key=lambda copy: copy.working_set_bytes)
         copy = next((c for c in copies if c.working_set_bytes * threads >= moved_bytes), copies[-1])
-        multiply_adds = flops / _of_threads(threads, self.peak.one_core, self.peak.all_cores)
+        peak = self.int8_peak if of_bytes else self.peak
+        multiply_adds = flops / _of_threads(threads, peak.one_core, peak.all_cores)
         return 1e3 * max(multiply_adds, moved_bytes / _of_threads(threads, copy.one_core, copy.all_cores))
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,6 +137,7 @@ class Device:
         Raises:
             InputError: it is something else; the message says what is wrong first.
         """
+        found = {"int8_peaks": [], **found} if isinstance(found, dict) else found  # older ones have none
         return record(cls, found, "device record")
 
     def wrong(self) -> str | None:
@@ -136,7 +146,8 @@ class Device:
             return "it holds no measurement"
         if min(self.cores, self.memory_bytes) < 1:
             return f"cores and memory must be 1 or more, found {self.cores} and {self.memory_bytes}"
-        rates: list[Rate | None] = [rate for peak in self.peaks for rate in (peak.one_core, peak.all_cores)]
+        peaks = (*self.peaks, *self.int8_peaks)
+        rates: list[Rate | None] = [rate for peak in peaks for rate in (peak.one_core, peak.all_cores)]
         rates += [rate for copy in self.copies for rate in (copy.one_core, copy.all_cores)]
         for rate in rates:
             if rate is not None and not 0 < rate.median <= rate.best:

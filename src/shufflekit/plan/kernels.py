@@ -105,6 +105,7 @@ class Kernel:
     weights: ClassVar[tuple[str, ...]] = ()
     takes_input: ClassVar[bool] = False  # reads planes that are not padded: the network's input where it lies
     element: ClassVar[int] = 4  # bytes of one that it writes
+    multiplies_bytes: ClassVar[bool] = False
 
     @property
     def in_shape(self) -> tuple[int, ...]:
@@ -498,6 +499,7 @@ class GemmInt8(_Product):
     """As `Gemm`, of bytes."""
 
     kernel = "gemm_int8"
+    multiplies_bytes = True
     element = 1
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
     weights = ("weights", "ends")
@@ -516,6 +518,7 @@ class GemmInt8Float(Gemm):
     """As `Gemm`, of bytes, but its result and its activation are float32."""
 
     kernel = "gemm_int8_float"
+    multiplies_bytes = True
     may_read: ClassVar[tuple[str, ...]] = ()
     weights = ("weights", "ends")
 
@@ -529,6 +532,7 @@ class DepthwiseInt8(_Filter):
     """As `Depthwise`, of bytes."""
 
     kernel = "depthwise_int8"
+    multiplies_bytes = True
     element = 1
     weights = ("weights", "fill", "ends")
 
@@ -540,6 +544,7 @@ class ConvolutionInt8(_Convolved):
     groups: int = 1
 
     kernel = "convolution_int8"
+    multiplies_bytes = True
     element = 1
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
     weights = ("weights", "fill", "ends")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from shufflekit.device import Device
-    from shufflekit.plan.program import Program
+    from shufflekit.plan.program import Program, Step
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,14 @@ def profile_steps(program: Program, seconds: NDArray[Any], threads: int, device:
     """
     medians = np.median(seconds, axis=0) * 1e3
     steps = [
-        StepProfile(step.name, step.kernel, float(ms), step.flops, step.bytes, device.limit_ms(step.flops, step.bytes, threads))
+        StepProfile(step.name, step.kernel, float(ms), step.flops, step.bytes, _limit_ms(step, threads, device))
         for step, ms in zip(program.steps, medians)
     ]
     return EngineProfile(tuple(steps), threads, len(seconds))
+
+
+def _limit_ms(step: Step, threads: int, device: Device) -> float:
+    return device.limit_ms(step.flops, step.bytes, threads, of_bytes=step.arguments.multiplies_bytes)
 
 
 def _numbers(of: StepProfile | EngineProfile) -> tuple[str, ...]:

@@ -25,3 +25,8 @@ def as_engine_takes(engine: Engine, images: NDArray[np.float32]) -> NDArray[Any]
     """Images of (N, C, H, W), prepared, in the engine's order and type; for one of bytes they are numbers from 0 to 255."""
     ordered = images.transpose(0, 2, 3, 1) if is_channels_last(engine.input_shape) else images
     return np.ascontiguousarray(ordered, engine.inputs[0].type)
+
+
+def channels_first(engine: Engine, photos: NDArray[Any]) -> NDArray[Any]:
+    """Images in the engine's order as (N, C, H, W)."""
+    return photos.transpose(0, 3, 1, 2) if is_channels_last(engine.input_shape) else photos

@@ -24,6 +24,8 @@ from tests.plan.bytes_reference import in_bytes
 class Net(Builder):
     """Graphs of a test, with random weights and grids."""
 
+    range = (-128, 128)  # of whole weights
+
     def __init__(self, *sizes: int, seed: int = 0) -> None:
         super().__init__()
         self.random = np.random.default_rng(seed)
@@ -44,7 +46,7 @@ class Net(Builder):
         scales = self.scales(x).reshape(groups, 1, -1).repeat(shape[0] // groups, 1).reshape(shape[0], -1)
         worth = self.random.uniform(1e-4, 2e-4, (shape[0], 1))
         grid = (worth / scales).astype(np.float32).reshape(shape[0], shape[1], *(1,) * (len(shape) - 2))
-        whole = self.random.integers(-128, 128, shape)
+        whole = self.random.integers(*self.range, shape)
         return self.constant(f"w{len(self.constants)}", (whole * grid).astype(np.float32), grid)
 
     def scales(self, x: str) -> NDArray[np.float64]:
@@ -93,6 +95,15 @@ def test_a_pointwise_convolution(activation, groups) -> None:
     net = Net(9, 7, 11)
     y = net.product(net.x, 15, groups=groups, activation=activation)
     assert_exact(net.done(net.grid(y, 0.02)), {"gemm_int8"})
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_weights_of_seven_bits_are_multiplied_in_another_way_with_the_same_bits(kernel: int) -> None:
+    """As large as they may be: two products of one more with bytes of 255 would not fit into 16 bits."""
+    net = Net(9, 7, 11)
+    net.range = (-64, -63)
+    y = net.product(net.x, 8, kernel, padding=(kernel // 2,) * 4)
+    assert_exact(net.done(net.grid(y, 0.3)), {"gemm_int8" if kernel == 1 else "convolution_int8"}, scale=40)
 
 
 @pytest.mark.parametrize("activation", ENDS, ids=str)
