@@ -6,7 +6,7 @@ READY := .venv/ready
 RUNTIMES := .venv/ready-runtimes
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test test-all lint bench setup site browser
+.PHONY: demo test test-all lint bench setup site browser web
 
 demo: $(READY)
 	$(BIN)/shufflekit demo
@@ -29,6 +29,12 @@ site: $(READY)
 browser:
 	scripts/set_up_browser.sh
 
+# The engine as WebAssembly, plans of the networks that have weights, and the page web/demo over https. CALIB=folder of photos adds int8.
+web: $(RUNTIMES)
+	scripts/build_web.sh
+	scripts/web_plans.sh $(CALIB)
+	$(BIN)/python scripts/serve_web.py
+
 bench: $(RUNTIMES)
 	$(BIN)/shufflekit device --refresh
 	for file in benchmarks/[!_]*.py; do echo "== $$file" && $(BIN)/python $$file || exit 1; done
@@ -39,7 +45,7 @@ $(READY): scripts/set_up.sh pyproject.toml constraints.txt CMakeLists.txt $(shel
 	scripts/set_up.sh
 	touch $@
 
-# The other runtimes, which the tests and benchmarks compare with; a demo does without.
+# The other runtimes, which the tests and benchmarks compare with, and what web/ is built and tested with; a demo does without.
 $(RUNTIMES): $(READY)
-	scripts/set_up.sh all,dev,bench
+	scripts/set_up.sh all,dev,bench,web
 	touch $@

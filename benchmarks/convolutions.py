@@ -1,6 +1,7 @@
 """Each variant of a convolution on this machine, in turn, and which of them the price takes.
 
     python benchmarks/convolutions.py                       # 3x3 at stride 1, channels by sizes
+    python benchmarks/convolutions.py --layers halved       # 3x3 at stride 2
     python benchmarks/convolutions.py --layers others       # strided, dilated, grouped, long windows
     python benchmarks/convolutions.py --threads 2
 
@@ -53,6 +54,13 @@ class Layer:
 
 
 TOWER = [Layer(side, count, count) for side in (7, 10, 14, 20, 28, 40, 56) for count in (8, 16, 32, 64, 128, 256)]
+HALVED = [
+    *(Layer(112, *channels, stride=2) for channels in ((32, 32), (64, 64))),
+    *(Layer(56, *channels, stride=2) for channels in ((16, 16), (32, 96), (64, 128), (128, 256))),
+    *(Layer(28, *channels, stride=2) for channels in ((32, 32), (128, 256), (256, 512))),
+    *(Layer(14, *channels, stride=2) for channels in ((256, 512), (512, 1024))),
+    *(Layer(160, 16, 32, stride=2), Layer(80, 32, 64, stride=2), Layer(40, 64, 128, stride=2), Layer(20, 128, 256, stride=2)),
+]
 OTHERS = [
     *(
         Layer(side, *channels, stride=2)
@@ -73,11 +81,11 @@ app = App(help=__doc__)
 
 
 @app.default
-def main(*, layers: Literal["tower", "others"] = "tower", threads: int = 1, seconds: float = 0.5) -> None:
+def main(*, layers: Literal["tower", "halved", "others"] = "tower", threads: int = 1, seconds: float = 0.5) -> None:
     """Times the variants of each layer and prints a table.
 
     Args:
-        layers: 3x3 at stride 1, or those of other kinds.
+        layers: 3x3 at stride 1, at stride 2, or those of other kinds.
         threads: of the engine.
         seconds: for each layer.
     """
@@ -85,7 +93,7 @@ def main(*, layers: Literal["tower", "others"] = "tower", threads: int = 1, seco
     print(f"| layer | {' | '.join(names)} | taken | of the quickest |")
     print("|---|" + "---:|" * len(names) + "---|---:|")
     shares = []
-    for layer in TOWER if layers == "tower" else OTHERS:
+    for layer in {"tower": TOWER, "halved": HALVED, "others": OTHERS}[layers]:
         graph = layer.graph()
         step = step_of(build(graph))
         best = times(graph, names, threads, seconds)

@@ -7,6 +7,8 @@
 #elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace shufflekit {
@@ -60,7 +62,8 @@ bool runs_here(std::string_view isa) {
     if (isa == "avx512") return avx512;
     if (isa == "avx512vnni") return avx512 && has("avx512vnni");
 #endif
-    return isa == "scalar" || isa == "neon";  // every aarch64 has NEON; elsewhere nothing is compiled for it
+    // Every aarch64 has NEON, and a WebAssembly file is not loaded where its set is missing; elsewhere nothing is compiled for them.
+    return isa == "scalar" || isa == "neon" || isa == "simd128" || isa == "relaxed";
 }
 
 std::vector<std::string> instruction_sets() {
@@ -88,6 +91,17 @@ std::vector<std::string> vector_features() {
     add("sve", first & HWCAP_SVE);
     add("i8mm", second & HWCAP2_I8MM);
     add("bf16", second & HWCAP2_BF16);
+#elif defined(__aarch64__) && defined(__APPLE__)
+    const auto add = [&](const char* name, const char* key) {
+        int has = 0;
+        size_t size = sizeof(has);
+        if (sysctlbyname(key, &has, &size, nullptr, 0) == 0 && has) names.push_back(name);
+    };
+    names.push_back("asimd");
+    add("asimdhp", "hw.optional.arm.FEAT_FP16");
+    add("asimddp", "hw.optional.arm.FEAT_DotProd");
+    add("i8mm", "hw.optional.arm.FEAT_I8MM");
+    add("bf16", "hw.optional.arm.FEAT_BF16");
 #endif
     return names;
 }

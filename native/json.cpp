@@ -138,12 +138,24 @@ class Parser {
             at_ += token.size();
             return {whole};
         }
-        std::istringstream stream{std::string(token)};  // std::from_chars reads no double in every standard library
-        stream.imbue(std::locale::classic());
         double real = 0;
-        if (!(stream >> real) || stream.peek() != std::char_traits<char>::eof()) fail("not a number");
+        if (!read(token, real)) fail("not a number");
         at_ += token.size();
         return {real};
+    }
+
+    // std::from_chars reads no double in every standard library; streams are half a megabyte of WebAssembly.
+    template <class Real>
+    static bool read(std::string_view token, Real& real) {
+        const char* const end = token.data() + token.size();
+        if constexpr (requires { std::from_chars(end, end, real); }) {
+            const auto [ptr, error] = std::from_chars(token.data(), end, real);
+            return ptr == end && error == std::errc();
+        } else {
+            std::istringstream stream{std::string(token)};
+            stream.imbue(std::locale::classic());
+            return stream >> real && stream.peek() == std::char_traits<char>::eof();
+        }
     }
 
     std::string_view text_;

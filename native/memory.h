@@ -7,11 +7,30 @@
 
 #ifdef __linux__
 #include <sys/mman.h>
+#elif defined(_WIN32)
+#include <malloc.h>
 #endif
 
 #include "fail.h"
 
 namespace shufflekit {
+
+// `bytes`, a multiple of `border`, on such a border; null where there is too little.
+inline void* allocate_aligned(size_t border, size_t bytes) {
+#ifdef _WIN32
+    return _aligned_malloc(bytes, border);
+#else
+    return std::aligned_alloc(border, bytes);
+#endif
+}
+
+inline void free_aligned(void* start) {
+#ifdef _WIN32
+    _aligned_free(start);  // which free() does not take
+#else
+    std::free(start);
+#endif
+}
 
 template <class T>
 class Memory {
@@ -24,10 +43,14 @@ class Memory {
         const size_t wanted = count * sizeof(T), border = wanted >= huge ? huge : line;
         // Kernels may read past the end: a vector, or gemm_operands_ahead entries of a table.
         const size_t bytes = (wanted + line + border - 1) / border * border;
-        start_.reset(static_cast<T*>(std::aligned_alloc(border, bytes)));
+        start_.reset(static_cast<T*>(allocate_aligned(border, bytes)));
         if (!start_) fail_out_of_memory();
 #ifdef __linux__
-        if (border == huge) madvise(start_.get(), bytes, MADV_HUGEPAGE);
+        if (border == huge) {
+            madvise(start_.get(), bytes, MADV_HUGEPAGE);
+            // What the C library held already has small pages, which stay as they are until they are given back.
+            madvise(start_.get(), bytes, MADV_DONTNEED);
+        }
 #endif
         std::memset(start_.get(), 0, bytes);
     }
@@ -42,7 +65,7 @@ class Memory {
 
   private:
     struct Free {
-        void operator()(T* p) const { std::free(p); }
+        void operator()(T* p) const { free_aligned(p); }
     };
     std::unique_ptr<T, Free> start_;
     size_t count_ = 0;

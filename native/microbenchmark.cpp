@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <barrier>
+#include <bit>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <new>
@@ -15,11 +15,14 @@
 
 #ifdef __linux__
 #include <sched.h>
+#elif defined(_WIN32)
+#include <windows.h>
 #endif
 
 #include "cpu.h"
 #include "kernels/copy/copy.h"
 #include "kernels/multiply_add/multiply_add.h"
+#include "memory.h"
 
 namespace shufflekit {
 namespace {
@@ -55,7 +58,12 @@ void pin_to_core([[maybe_unused]] int number) {
             sched_setaffinity(0, sizeof(one), &one);
             return;
         }
-#endif
+#elif defined(_WIN32)
+    DWORD_PTR allowed, all;
+    if (!GetProcessAffinityMask(GetCurrentProcess(), &allowed, &all) || !allowed) return;
+    for (number %= std::popcount(allowed); number > 0; --number) allowed &= allowed - 1;
+    SetThreadAffinityMask(GetCurrentThread(), allowed & -allowed);
+#endif  // macOS has no such call
 }
 
 // Seconds from the first start to the last end of `work(thread)` on all threads at once, for each repeat.
@@ -127,10 +135,10 @@ std::vector<double> copy_rates(std::string_view isa, int threads, int64_t workin
         throw std::invalid_argument("working_set_bytes: must be a multiple of 512, found " + std::to_string(working_set_bytes));
     // The halves lie half a page apart (plus a line), else loads would wait for stores with the same low address bits.
     const int64_t gap = 2048 / sizeof(float) + copy_block;
-    std::vector<std::unique_ptr<float[], decltype(&std::free)>> memory;
+    std::vector<std::unique_ptr<float[], decltype(&free_aligned)>> memory;
     for (int thread = 0; thread < threads; ++thread) {
         memory.emplace_back(
-            static_cast<float*>(std::aligned_alloc(4096, ((2 * count + gap) * sizeof(float) + 4095) / 4096 * 4096)), std::free);
+            static_cast<float*>(allocate_aligned(4096, ((2 * count + gap) * sizeof(float) + 4095) / 4096 * 4096)), &free_aligned);
         if (!memory.back()) throw std::bad_alloc();
         memory.back()[0] = 1, memory.back()[count - 1] = static_cast<float>(count);
     }

@@ -7,6 +7,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "file_path.h"
+
 namespace shufflekit {
 namespace {
 
@@ -52,7 +54,7 @@ std::vector<Reach> bilinear(int64_t size, double begin, double step, int64_t cou
 }  // namespace
 
 Photo read_ppm(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file(file_path(path), std::ios::binary);
     if (!file) throw std::invalid_argument(path + ": cannot be read");
     const auto field = [&]() -> std::string {
         std::string word;

@@ -5,10 +5,23 @@
 #include <memory>
 #include <system_error>
 
+#include "file_path.h"
+
 namespace shufflekit {
+namespace {
+
+std::FILE* open_to_read(const std::string& path) {
+#ifdef _WIN32
+    return _wfopen(file_path(path).c_str(), L"rb");
+#else
+    return std::fopen(path.c_str(), "rb");
+#endif
+}
+
+}  // namespace
 
 Program load_program(const std::string& path) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(open_to_read(path), &std::fclose);
     const auto error = [&] { return std::system_error(errno, std::generic_category(), path); };
     if (!file || std::fseek(file.get(), 0, SEEK_END) != 0) throw error();
     const long size = std::ftell(file.get());

@@ -86,8 +86,9 @@ Program::Program(Memory<char> content) : content_(std::move(content)) {
     if (content_.size() < sizeof(header_bytes)) refuse_plan("the file is too short");
     std::memcpy(&header_bytes, content_.data(), sizeof(header_bytes));
     if (header_bytes > content_.size() - sizeof(header_bytes)) refuse_plan("the file is no safetensors file, or cut off");
-    const Json header = parse_json({content_.data() + sizeof(header_bytes), header_bytes});
-    const std::span<const char> data(content_.data() + sizeof(header_bytes) + header_bytes, content_.size() - sizeof(header_bytes) - header_bytes);
+    const Json header = parse_json({content_.data() + sizeof(header_bytes), static_cast<size_t>(header_bytes)});
+    const std::span<const char> data(content_.data() + sizeof(header_bytes) + header_bytes,
+                                     static_cast<size_t>(content_.size() - sizeof(header_bytes) - header_bytes));
     const Fields metadata(header.find("__metadata__"), "__metadata__: ");
     const Json plan_json = parse_json(metadata.text("plan"));
     if (metadata.has("checksum")) metadata.get("checksum");

@@ -12,6 +12,12 @@
 #include <string>
 #include <vector>
 
+#ifdef _WIN32
+#include <windows.h>
+#include <shellapi.h>
+#endif
+
+#include "file_path.h"
 #include "json.h"
 #include "photo.h"
 #include "shufflekit.h"
@@ -52,13 +58,30 @@ int whole(const std::string& name, const std::string& value, int least) {
     return static_cast<int>(number);
 }
 
-Options options_of(int count, char** arguments) {
-    Options options;
+// What follows the program's name, in UTF-8.
+#ifdef _WIN32
+std::vector<std::string> words_of(int, char**) {  // which are in the system's old code page
+    std::vector<std::string> words;
+    int count = 0;
+    const std::unique_ptr<wchar_t*, decltype(&LocalFree)> all(CommandLineToArgvW(GetCommandLineW(), &count), &LocalFree);
     for (int i = 1; i < count; ++i) {
-        const std::string word = arguments[i];
+        const auto word = std::filesystem::path(all.get()[i]).u8string();
+        words.emplace_back(word.begin(), word.end());
+    }
+    SetConsoleOutputCP(CP_UTF8);
+    return words;
+}
+#else
+std::vector<std::string> words_of(int count, char** arguments) { return {arguments + 1, arguments + count}; }
+#endif
+
+Options options_of(const std::vector<std::string>& words) {
+    Options options;
+    for (size_t i = 0; i < words.size(); ++i) {
+        const std::string& word = words[i];
         const auto value = [&]() -> std::string {
-            if (++i == count) throw Wrong(word + ": needs a value");
-            return arguments[i];
+            if (++i == words.size()) throw Wrong(word + ": needs a value");
+            return words[i];
         };
         if (word == "--image")
             options.image = value();
@@ -100,7 +123,7 @@ std::vector<shufflekit_tensor> inputs_of(const shufflekit_engine* engine) {
 }
 
 Inputs read_inputs(const std::string& path, const std::vector<shufflekit_tensor>& inputs) {
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    std::ifstream file(shufflekit::file_path(path), std::ios::binary | std::ios::ate);
     if (!file) throw std::invalid_argument(path + ": cannot be read");
     size_t needed = 0;
     for (const auto& input : inputs) needed += input.bytes;
@@ -140,7 +163,7 @@ std::vector<char> bytes_of(const std::vector<T>& values) {
 std::vector<std::string> class_names(const std::string& path, const shufflekit::Json& info) {
     std::vector<std::string> names;
     if (!path.empty()) {
-        std::ifstream file(path);
+        std::ifstream file(shufflekit::file_path(path));
         if (!file) throw std::invalid_argument(path + ": cannot be read");
         for (std::string line; std::getline(file, line);) names.push_back(line);
     } else if (const auto* kept = info.find("classes"); kept && kept->as<shufflekit::Json::Array>()) {
@@ -302,7 +325,7 @@ int run(const Options& options) {
     if (!options.image.empty() && results.outputs.size() == 1) results.top = likeliest(results.outputs[0], class_names(options.classes, info));
     if (options.profile) results.steps = profile(engine, inputs.data(), std::max(1, options.repeat));
     if (!options.output.empty()) {
-        std::ofstream file(options.output, std::ios::binary);
+        std::ofstream file(shufflekit::file_path(options.output), std::ios::binary);
         for (const auto& output : results.outputs)
             file.write(reinterpret_cast<const char*>(output.data()), static_cast<std::streamsize>(output.size() * sizeof(float)));
         if (!file.flush()) throw std::invalid_argument(options.output + ": cannot be written");
@@ -315,10 +338,10 @@ int run(const Options& options) {
 
 // 0 fine, 1 a file that cannot be used, 2 wrong usage.
 int main(int count, char** arguments) {
-    for (int i = 1; i < count; ++i)
-        if (std::string(arguments[i]) == "--help") return std::fputs(usage, stdout), 0;
+    const auto words = words_of(count, arguments);
+    if (std::ranges::find(words, "--help") != words.end()) return std::fputs(usage, stdout), 0;
     try {
-        return run(options_of(count, arguments));
+        return run(options_of(words));
     } catch (const Wrong& wrong) {
         std::fprintf(stderr, "skrun: %s\n%s", wrong.what(), usage);
         return 2;

@@ -27,10 +27,13 @@ def chromium() -> Iterator[Any]:
         "disable-gpu",
         "disable-dev-shm-usage",
         "disable-sync",
+        "use-fake-device-for-media-stream",  # a camera that is always there, and nobody is asked
+        "use-fake-ui-for-media-stream",
         *_QUIET,
         *(["no-sandbox"] if os.geteuid() == 0 else []),
     ):
         options.add_argument(f"--{flag}")
+    options.accept_insecure_certs = True  # servers of tests make their own
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield found

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # how busy the machine is says nothing of the code
+settings.load_profile("patient")
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 

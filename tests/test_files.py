@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import io
+import ntpath
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from shufflekit import files
+from shufflekit.cli._kinds import kind_of
 from shufflekit.errors import UsageError
-from shufflekit.files import move_together, refuse_overwrite, remove_partial, write_atomic
+from shufflekit.files import has_drive, is_place, move_together, refuse_overwrite, remove_partial, write_atomic
 
 
 @pytest.mark.parametrize("step", ["write", "flush", "fsync", "replace"])
@@ -104,3 +107,28 @@ def test_what_is_no_input_may_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     Path("old.png").write_bytes(b"an earlier result")
     for target in ("new.png", "old.png"):
         refuse_overwrite(target, inputs)
+
+
+def test_paths_of_windows_are_paths_there_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [is_place(text) for text in (r"C:\nets\net", "D:net", r"runs\net", "runs/net", "net")] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
+    monkeypatch.setattr(files, "os", SimpleNamespace(sep="\\", path=ntpath))
+    assert [is_place(text) for text in (r"C:\nets\net", "D:net", r"runs\net", "runs/net", "net")] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [has_drive(text) for text in (r"C:\net", "my.nets:small", "hf-hub:me/net")] == [True, False, False]
+    assert kind_of(r"C:\nets\net") == "named"
+
+
+def test_a_folder_is_not_synced_where_it_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "os", SimpleNamespace(name="nt", open=lambda *_: pytest.fail("opened a folder")))
+    files._sync_folder(tmp_path)

@@ -54,7 +54,7 @@ class Stopwatch:
         return np.array([[self.costs.get(step, 1.0) for step in self.steps]] * repeats)
 
 
-VARIANTS = ("rows", "winograd2", "winograd4", "patches", "any")
+VARIANTS = ("rows", "winograd2", "winograd4", "winograd2_stride2", "winograd4_stride2", "patches", "any")
 
 
 @pytest.mark.parametrize(

@@ -143,13 +143,6 @@ def in_bytes() -> Graph:
     return builder.graph([node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6))])
 
 
-def suppressed() -> Graph:
-    """Boxes of two classes."""
-    builder = Builder()
-    inputs = (builder.input("boxes", (BATCH, 9, 4)), builder.input("scores", (BATCH, 2, 9)))
-    return builder.graph([builder.add(Node(Suppress(3, 0.5, 0.1), "y", "", inputs, "y"))])
-
-
 def of_photos() -> Iterator[Program]:
     """A convolution of bytes, and one of floats, of photos in either order."""
     random = np.random.default_rng(0)
@@ -159,6 +152,13 @@ def of_photos() -> Iterator[Program]:
         w = builder.constant("w", random.integers(-128, 128, (4, 3, 3, 3)), grid)
         graph = builder.graph([builder.add(Node(Conv(), "conv", "", (x, w), "y"))])
         yield build(taking_photos(graph, np.ones(3), np.full(3, -100.5), (2, 1, 0), name == "photos", False), name)
+
+
+def suppressed() -> Graph:
+    """Boxes of two classes."""
+    builder = Builder()
+    inputs = (builder.input("boxes", (BATCH, 9, 4)), builder.input("scores", (BATCH, 2, 9)))
+    return builder.graph([builder.add(Node(Suppress(3, 0.5, 0.1), "y", "", inputs, "y"))])
 
 
 def roomy(program: Program) -> Program:
@@ -179,8 +179,8 @@ def programs() -> Iterator[Program]:
         with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
             yield build(simplify(capture(network.eval(), shape)), name)
     yield build(in_bytes(), "bytes")
-    yield build(suppressed(), "suppressed")
     yield from of_photos()
+    yield build(suppressed(), "suppressed")
     graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
     for variant in [each.name for each in choose.variants_of("convolution")]:
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))

@@ -6,6 +6,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
 #endif
 
 namespace shufflekit::SHUFFLEKIT_ISA {
@@ -48,6 +50,50 @@ inline constexpr int int8_lanes = 16;
     const __m128i bytes = int8_packed(whole[0], whole[1], end.zero_point);
     const __m128i low = _mm_set1_epi8(static_cast<char>(end.low)), high = _mm_set1_epi8(static_cast<char>(end.high));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, low), high));
+}
+
+#elif defined(__wasm_simd128__)
+
+// 16 numbers in steps to bytes. NaN becomes the least, as pmax takes its first operand then.
+[[gnu::always_inline]] inline void int8_packed(uint8_t* to, const v128_t (&x)[4], int32_t zero_point, int32_t low, int32_t high) {
+    const v128_t least = wasm_f32x4_splat(static_cast<float>(low - zero_point)), most = wasm_f32x4_splat(static_cast<float>(high - zero_point));
+    const v128_t zero = wasm_i32x4_splat(zero_point);
+    v128_t whole[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+        const v128_t inside = wasm_f32x4_pmin(most, wasm_f32x4_pmax(least, x[v]));
+        whole[v] = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(inside)), zero);
+    }
+    wasm_v128_store(to, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(whole[0], whole[1]), wasm_i16x8_narrow_i32x4(whole[2], whole[3])));
+}
+
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const int32_t* sum, const Int8End& end, const uint8_t* residual) {
+    v128_t x[4];
+    const v128_t multiplier = wasm_f32x4_splat(end.multiplier), factor = wasm_f32x4_splat(end.residual_multiplier);
+    const v128_t zero = wasm_i32x4_splat(end.residual_zero_point);
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+        x[v] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_v128_load(sum + 4 * v)), multiplier);
+        if (!residual) continue;
+        const v128_t added = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(residual + 4 * v)));
+        x[v] = wasm_f32x4_add(x[v], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_sub(added, zero)), factor));
+    }
+    int8_packed(to, x, end.zero_point, end.low, end.high);
+}
+
+[[gnu::always_inline]] inline void int8_round(uint8_t* to, const float* x, float scale, int32_t zero_point) {
+    v128_t steps[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) steps[v] = wasm_f32x4_div(wasm_v128_load(x + 4 * v), wasm_f32x4_splat(scale));
+    int8_packed(to, steps, zero_point, 0, 255);
+}
+
+// Bytes of a and b in turn, as words: 4 pixels a vector.
+[[gnu::always_inline]] inline void int8_pairs(v128_t a, v128_t b, v128_t (&pairs)[4]) {
+    const v128_t low = wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const v128_t high = wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    pairs[0] = wasm_u16x8_extend_low_u8x16(low), pairs[1] = wasm_u16x8_extend_high_u8x16(low);
+    pairs[2] = wasm_u16x8_extend_low_u8x16(high), pairs[3] = wasm_u16x8_extend_high_u8x16(high);
 }
 
 #else

@@ -15,6 +15,10 @@
     X(avx512 __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #elif defined(__aarch64__)
 #define SHUFFLEKIT_EACH_ISA(X, ...) X(neon __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
+#elif defined(__wasm_relaxed_simd__)  // a file has one set: it was chosen by whoever loads the file
+#define SHUFFLEKIT_EACH_ISA(X, ...) X(relaxed __VA_OPT__(,) __VA_ARGS__)
+#elif defined(__wasm_simd128__)
+#define SHUFFLEKIT_EACH_ISA(X, ...) X(simd128 __VA_OPT__(,) __VA_ARGS__)
 #else
 #define SHUFFLEKIT_EACH_ISA(X, ...) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #endif

@@ -1,6 +1,8 @@
 // engine_test PLAN         what runs take of the heap: for each number of threads, one line of the bytes that the first image and the
-//                          first batch take; exit code 1 if any later run takes something
+//                          first batch take; exit code 1 if any later run takes something, or a huge page has no chance
 // engine_test PLAN FORKS   forks while threads run engines; exit code 1 at the first child whose engine hangs or is wrong
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 namespace {
 
 std::atomic<long long> taken_bytes = 0, taken_blocks = 0;
+std::atomic<int> huge_blocks = 0, given_back = 0;  // of those, whose small pages went back
 
 void* take(size_t border, size_t bytes) {
     taken_bytes += static_cast<long long>(bytes), ++taken_blocks;
@@ -30,7 +33,14 @@ void* take(size_t border, size_t bytes) {
 void* operator new(size_t bytes) { return take(sizeof(void*) * 2, bytes); }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, size_t) noexcept { std::free(block); }
-extern "C" void* aligned_alloc(size_t border, size_t bytes) { return take(border, bytes); }
+extern "C" void* aligned_alloc(size_t border, size_t bytes) {
+    huge_blocks += border == 2 << 20;
+    return take(border, bytes);
+}
+extern "C" int madvise(void* start, size_t bytes, int advice) noexcept {
+    given_back += advice == MADV_DONTNEED;
+    return static_cast<int>(syscall(SYS_madvise, start, bytes, advice));
+}
 
 namespace {
 
@@ -77,7 +87,7 @@ int heap(const char* plan) {
         const auto arena = static_cast<long long>(engine.program().arena());
         const auto scratch = static_cast<long long>(engine.program().scratch());
         std::printf("threads %d: arena %lld, scratch %lld, first image %lld, batch %lld, later blocks %lld\n", threads, arena, scratch, one, batch, more);
-        failed |= more != 0;
+        failed |= more != 0 || huge_blocks != given_back;
     }
     return failed;
 }

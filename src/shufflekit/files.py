@@ -83,6 +83,26 @@ def _same(target: str | Path, source: str | Path) -> bool:
         return False
 
 
+def has_drive(text: str) -> bool:
+    """Whether a text opens with a drive of Windows, where a colon says nothing else.
+
+    Example:
+        >>> has_drive("my.nets:small")
+        False
+    """
+    return bool(os.path.splitdrive(text)[0])
+
+
+def is_place(text: str) -> bool:
+    """Whether a text can only be meant as a path, be there something or not: with a folder or a drive in it.
+
+    Example:
+        >>> is_place("runs/net"), is_place("shufflenet_v2_x1_0")
+        (True, False)
+    """
+    return "/" in text or os.sep in text or has_drive(text)
+
+
 def remove_partial(folder: Path) -> None:
     """Deletes what a killed process was writing."""
     for leftover in folder.glob(f".*{_TEMPORARY}"):

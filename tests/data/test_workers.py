@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -20,7 +21,7 @@ from shufflekit.data.augment import Augmentation  # after the check for kornia
 from shufflekit.data.folder import FolderSource
 from shufflekit.data.loader import Loader
 from shufflekit.data.preprocess import Preprocessing
-from shufflekit.data.workers import WorkerError
+from shufflekit.data.workers import WorkerError, Workers
 
 
 @pytest.fixture
@@ -61,6 +62,14 @@ def test_a_killed_worker_is_an_error_at_once(photos: Path, wait: float):
     with pytest.raises(WorkerError, match=message):
         list(batches)
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(("code", "says"), [(3, "ended with exit code 3"), (-signal.SIGTERM, "was killed by SIGTERM")])
+def test_an_ended_worker_where_no_signal_kills(monkeypatch: pytest.MonkeyPatch, code: int, says: str) -> None:
+    monkeypatch.delattr(signal, "SIGKILL")  # as on Windows
+    workers = object.__new__(Workers)
+    workers._processes = [SimpleNamespace(pid=7, exitcode=code, join=lambda _: None)]
+    assert str(workers._gone(0)) == f"workers: process 7, which decodes images, {says}"
 
 
 def test_workers_leave_signals_to_the_trainer(photos: Path):

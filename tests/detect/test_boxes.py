@@ -22,7 +22,7 @@ def test_iou_by_hand():
 
 
 @given(st.integers(0, 10_000), st.integers(0, 40), st.floats(0.05, 0.95))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_kept_boxes_are_kornias(seed, count, iou):
     torch, kornia = pytest.importorskip("torch"), pytest.importorskip("kornia.geometry.bbox")
     boxes, scores, labels = random_boxes(seed, count)

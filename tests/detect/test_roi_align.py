@@ -78,7 +78,7 @@ def case(seed: int, size: tuple[int, int], by_position: bool, count: int = 4) ->
     samples=st.integers(1, 3),
     stride=st.sampled_from([4.0, 8.0, 10.5]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_values_and_gradients_are_the_references(
     by_position: bool, seed: int, rows: int, columns: int, samples: int, stride: float
 ) -> None:

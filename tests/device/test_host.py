@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from shufflekit.device import Cache, host
 
@@ -46,3 +51,36 @@ def test_memory_is_that_of_psutil() -> None:
     import psutil
 
     assert host.memory_bytes() == psutil.virtual_memory().total
+
+
+def test_the_name_and_memory_where_the_system_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The systems' own calls, faked; what they are given is checked where it says how long it is."""
+    monkeypatch.setattr(host, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(host.ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=sysctlbyname))
+    monkeypatch.setattr(host.platform, "processor", lambda: "arm")
+    assert host.cpu_name(tmp_path / "absent") == "Apple M1"
+
+    monkeypatch.setattr(host, "os", SimpleNamespace(name="nt"))
+    monkeypatch.setattr(host.ctypes, "CDLL", {"kernel32": SimpleNamespace(GlobalMemoryStatusEx=memory_status)}.get)
+    assert host.memory_bytes() == 8 << 30
+
+
+def sysctlbyname(name: bytes, found: Any, size: Any, new: None, new_size: ctypes.c_size_t) -> int:
+    if name != b"machdep.cpu.brand_string" or size._obj.value < 9:
+        return -1
+    found.value, size._obj.value = b"Apple M1", 9
+    return 0
+
+
+def memory_status(reference: Any) -> int:
+    if reference._obj.length != 64 or ctypes.sizeof(reference._obj) != 64:  # as Windows' headers have it
+        return 0
+    reference._obj.total = 8 << 30
+    return 1
+
+
+def test_a_system_that_says_nothing_is_named_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(host.ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=lambda *_: -1))
+    monkeypatch.setattr(host.platform, "processor", lambda: "arm")
+    assert host.cpu_name(tmp_path / "absent") == "arm"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from shufflekit.errors import InputError, MissingExtraError, UsageError
-from shufflekit.export import FORMATS, Format, export, verify
+from shufflekit.export import FORMATS, Format, export, to_ncnn, verify
 from shufflekit.export.convert import ALLOWED_DIFFERENCE
 from shufflekit.export.random_weights import spread_weights
 from shufflekit.models import build_model, list_models
@@ -217,6 +218,22 @@ def test_channels_are_taken_by_number(form: str, tmp_path: Path) -> None:
 def test_what_ncnn_would_crash_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^pnnx: cannot convert .*: node .* \(Gather\) takes channels by number$"):
         export(Takes(), SHAPE, installed("ncnn"), tmp_path)
+
+
+def test_ncnns_program_finds_a_copy_and_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of Windows may not make links, and the program has another name there."""
+    started: list[tuple[str, bool]] = []
+
+    def start(command: list[str], cwd: str, **_: object) -> SimpleNamespace:
+        started.append((Path(command[0]).name, Path(cwd, command[1]).is_symlink()))
+        return SimpleNamespace(returncode=1)
+
+    installed("ncnn")
+    monkeypatch.setattr(to_ncnn, "subprocess", SimpleNamespace(run=start))
+    monkeypatch.setattr(to_ncnn, "os", SimpleNamespace(name="nt"))
+    with pytest.raises(InputError, match="^pnnx: cannot convert net.onnx: exit code 1$"):
+        export(nn.Conv2d(3, 8, 3), SHAPE, "ncnn", tmp_path)
+    assert started == [("pnnx.exe", False)]
 
 
 def test_what_is_asked_wrongly(tmp_path: Path) -> None:

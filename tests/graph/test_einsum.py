@@ -13,7 +13,7 @@ from shufflekit.graph.operator import BATCH, RefusedError
 KINDS = st.sampled_from(["both", "summed", "left", "right"])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(st.lists(KINDS, min_size=1, max_size=5), st.data(), st.integers(0, 2**32 - 1))
 def test_they_compute_what_numpy_does(kinds, data, seed):
     letters = dict(zip("abcde", kinds))

@@ -112,7 +112,6 @@ def test_every_rewrite_finds_something(captured: Graph) -> None:
 
 @settings(
     max_examples=25,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -72,11 +72,15 @@ def test_a_variant_goes_by_the_price_among_those_that_take_the_step() -> None:
     for variant in ("rows", "winograd2", "winograd4", "patches", "any"):
         assert chosen(wide, only(variant)) == [("convolution", variant)]
     assert chosen(narrow, only("rows")) != [("convolution", "rows")]
+    strided = graph_of(nn.Conv2d(3, 8, 3, 2, 1), 16)
+    for variant in ("winograd2_stride2", "winograd4_stride2"):
+        assert chosen(strided, only(variant)) == [("convolution", variant)]
+        assert chosen(wide, only(variant)) != [("convolution", variant)]
 
 
 @pytest.mark.parametrize(
     ("channels", "out", "side", "variant"),
-    [(64, 64, 56, "winograd4"), (512, 512, 7, "winograd2"), (256, 256, 14, "winograd4"), (8, 8, 28, "any"), (64, 64, 3, "any")],
+    [(64, 64, 56, "winograd4"), (512, 512, 7, "winograd2"), (256, 256, 14, "winograd4"), (4, 4, 28, "any"), (64, 64, 3, "any")],
 )
 def test_tiles_are_taken_where_they_pay(channels: int, out: int, side: int, variant: str) -> None:
     """Many channels on both sides; where weights weigh more than the map, smaller tiles."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,10 +13,21 @@ from torch import Tensor, nn
 
 import shufflekit as sk
 from shufflekit.errors import UsageError
-from shufflekit.graph import simplify
+from shufflekit.graph import BATCH, Builder, Graph, Node, Operator, interpret, simplify
 from shufflekit.graph.from_torch import capture
+from shufflekit.graph.operator import Shape as Symbolic
+from shufflekit.graph.ops.activations import Relu
+from shufflekit.graph.ops.arithmetic import Mul
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.moves import Move
+from shufflekit.graph.ops.norms import LocalResponseNorm, Normalize
+from shufflekit.graph.ops.reductions import Mean
+from shufflekit.graph.ops.resample import Resample
+from shufflekit.graph.ops.softmax import Softmax
+from shufflekit.plan.build import build
 from shufflekit.plan.lower import lower
 from shufflekit.plan.program import Program
+from shufflekit.runtime import Engine
 from tests.plan.replay import assert_memory_holds, planes
 
 TOLERANCE = 2e-5  # of the output's maximum: the networks are shallow
@@ -285,6 +298,17 @@ VIEWS = {
     "the last chunk, counted from the end": (Net(lambda x, a, b: b(a(x).chunk(2, -3)[-1]), conv(3, 4), conv(2, 4)), 0),
     "the last columns, counted from the end": (Net(lambda x, a: a(x).split([2, 3], -1)[1], conv(3, 4)), 0),
     "a row": (Net(lambda x, a: a(x)[:, :, 2], conv(3, 4)), 0),
+    "sizes that do not divide": (Net(lambda x, a: a(x).transpose(2, 3).reshape(-1, 4, 3, 10).relu(), conv(3, 4)), 1),
+    "planes and a sequence of turned ones": (
+        Net(lambda x, a: torch.cat([(y := a(x)).flatten(2), y.transpose(2, 3).flatten(2)], 1), conv(3, 4)), 1,
+    ),
+    "more digits than a gather counts": (
+        Net(lambda x, a: a(x).reshape(-1, *[2] * 7, 15, 2).permute(0, 8, 9, *range(7, 0, -1)).flatten(1), conv(3, 128)), 1,
+    ),
+    "a norm of columns as channels": (Net(lambda x, a, n: n(a(x).permute(0, 3, 1, 2)), conv(3, 4), nn.BatchNorm2d(5)), 1),
+    "a product of two sequences": (
+        Net(lambda x, a, b: a(x).flatten(2) @ b(x).flatten(2), nn.Conv2d(3, 4, (5, 3)), conv(3, 6)), 0,
+    ),
     "the tallest planes": (Net(lambda x, a: a(x).reshape(-1, 2, 12, 5), conv(3, 4)), 0),
 }  # fmt: skip
 
@@ -362,6 +386,68 @@ MIXED = [
 def test_what_mixes_the_images_of_a_batch_is_refused(number: int) -> None:
     with pytest.raises(UsageError):
         sk.compile(Net(MIXED[number]), (1, 3, 6, 5))
+
+
+@dataclass(frozen=True)
+class Swapped(Move):
+    """An operator that lowering does not know."""
+
+    name = "swapped"
+
+    def shape(self, x: Symbolic) -> Symbolic:  # type: ignore[override]
+        return x
+
+    def reference(self, x: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        return x[:, ::-1]
+
+
+def test_a_move_of_which_lowering_knows_nothing_runs_by_its_reference() -> None:
+    builder = Builder()
+    x = builder.input("x", (BATCH, 4, 3, 5))
+    y = builder.add(Node(Swapped(), "swapped", "", (builder.add(Node(Relu(), "relu", "", (x,), "relu")),), "y"))
+    graph, images = builder.graph([y]), np.random.default_rng(0).standard_normal((2, 4, 3, 5)).astype(np.float32)
+    program = build(graph)
+    np.testing.assert_array_equal(Engine(program.to_bytes())(images), interpret(graph, images)[0])
+    assert [step.kernel for step in program.steps] == ["affine", "gather"]
+    assert program.info["vanished"] == {"swapped": 1}
+
+
+def graph_of(operator: Operator, shape: Symbolic, *constants: tuple[int, ...], residual: bool = False) -> Graph:
+    builder = Builder()
+    x = builder.input("x", shape)
+    reads = [builder.constant(f"c.{number}", np.ones(each)) for number, each in enumerate(constants)]
+    return builder.graph([builder.add(Node(operator, "y", "", (x, *reads), "y", residual=x if residual else ""))])
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (
+            graph_of(Conv((1, 1, 1), (0,) * 6, (1, 1, 1)), (BATCH, 2, 3, 4, 5), (4, 2, 1, 1, 1)),
+            r"the input must be \(N, C, H, W\) or \(N, C, L\), found \(N, 2, 3, 4, 5\)",
+        ),
+        (graph_of(LocalResponseNorm(3), (BATCH, 4, 6)), r"the input must be \(N, C, H, W\), found \(N, 4, 6\)"),
+        (
+            graph_of(LocalResponseNorm(3, beta=0.3), (BATCH, 4, 6, 6)),
+            "beta must be a multiple of 0.25 .*, found 0.3",
+        ),
+        (
+            graph_of(LocalResponseNorm(3, beta=4.25), (BATCH, 4, 6, 6)),
+            "beta must be .* from 0.25 to 4, found 4.25",
+        ),
+        (graph_of(Mul(), (2, 4, 6, 6), (2, 4, 6, 6)), "a constant must be the same for all images of a batch"),
+        (graph_of(Mean((0,), True), (2, 4, 6, 6)), "it mixes the images of a batch, and must not"),
+        (graph_of(Softmax(0), (2, 4, 6, 6)), "it mixes the images of a batch, and must not"),
+        (
+            graph_of(Normalize((1,), 0.1), (BATCH, 4, 6, 5), (1, 4, 1, 1), (1, 1, 6, 5)),
+            "a scale or shift that differs within a plane must do so along the norm",
+        ),
+        (graph_of(Resample(1), (BATCH, 4, 6, 5), (2, 3), (2, 3)), "along the channels is not supported"),
+    ],
+)
+def test_what_no_kernel_computes_is_refused(graph: Graph, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        lower(graph)
 
 
 # What each step computes and moves, by hand. Maps are 6 x 5 = 30 pixels, of 3 channels at first; a step's bytes are 4 times

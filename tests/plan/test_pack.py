@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shufflekit.plan.kernels import Convolution, Window
-from shufflekit.plan.pack import for_winograd, pack_panels
+from shufflekit.plan.pack import for_winograd, for_winograd_stride2, pack_panels
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -88,3 +88,60 @@ def test_products_of_tiles_are_a_convolution(tile: int, groups: int, rows: int) 
                     np.testing.assert_allclose(back @ products @ back.T, needed, atol=1e-5)
                 assert not by_product[..., panel, :, end - begin :].any()
     assert at == packed["weights"].size
+
+
+# A line at stride 2: what its inputs, 2 M + 1 of them, come to; the sums of those by the pieces; and outputs of the sums.
+INPUTS_AT_2 = {
+    2: [[1, 0, -1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, -1, 0, 1], [0, 0, 1, 0, 0]],
+    4: [
+        [27 / 32, 0, -9 / 16, 0, -3 / 2, 0, 1, 0, 0],
+        [0, 1, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 1, 0],
+        [0, 0, 27 / 32, 0, -9 / 16, 0, -3 / 2, 0, 1],
+        [0, 0, -9 / 8, 0, -3 / 4, 0, 1, 0, 0],
+        [0, 0, 9 / 8, 0, -9 / 4, 0, 1, 0, 0],
+        [0, 0, -9 / 16, 0, 0, 0, 1, 0, 0],
+    ],
+}
+PIECES_OF = {2: [0, 1, 1, 2, 3], 4: [0, 1, 1, 1, 1, 2, 3, 4, 5]}  # of each input
+SUM_OF = {2: [0, 0, 1, 1, 2], 4: [0, 0, 1, 2, 3, 3, 4, 5, 6]}
+OUTPUTS_AT_2 = {
+    2: [[1, 0, 1], [0, 1, 1]],
+    4: [
+        [1, 0, 0, 0, 1, 1, 1],
+        [0, 1, 0, 0, 3 / 4, -3 / 4, 3 / 2],
+        [0, 0, 1, 0, 9 / 16, 9 / 16, 9 / 4],
+        [0, 0, 0, 1, 27 / 64, -27 / 64, 27 / 8],
+    ],
+}
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize(("groups", "rows"), [(1, 3), (2, 37)])
+def test_sums_of_pieces_are_a_convolution_at_stride_2(tile: int, groups: int, rows: int) -> None:
+    channels, rng = 3, np.random.default_rng(rows)
+    filters = rng.standard_normal((groups, rows, channels, 3, 3)).astype(np.float32)
+    arrays = {"weights": filters.reshape(groups * rows, -1), "bias": np.arange(groups * rows, dtype=np.float32)}
+    arguments = Convolution(rows, channels, Window(8, 8, 4, 4, 3, 3, 2, 2, 1, 1), "none", 0.0, 0.0, groups=groups)
+    packed = for_winograd_stride2(tile)(arguments, arrays)
+    x = rng.standard_normal((channels, 2 * tile + 1, 2 * tile + 1))
+    there, back = (np.array(matrix[tile], float) for matrix in (INPUTS_AT_2, OUTPUTS_AT_2))
+    transformed = there @ x @ there.T
+    panels = (rows + 7) // 8
+    pieces = packed["weights"].reshape(groups, panels, tile + 2, tile + 2, channels, 8)
+    sum_of = np.eye(2 * tile - 1)[SUM_OF[tile]]
+    for group in range(groups):
+        for panel in range(panels):
+            first, last = rows * panel // panels, rows * (panel + 1) // panels
+            for n in range(last - first):
+                of_inputs = pieces[group, panel, ..., n][PIECES_OF[tile]][:, PIECES_OF[tile]]
+                sums = sum_of.T @ np.einsum("pqc,cpq->pq", of_inputs, transformed) @ sum_of
+                needed = [
+                    [(filters[group, first + n] * x[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]).sum() for j in range(tile)]
+                    for i in range(tile)
+                ]
+                np.testing.assert_allclose(back @ sums @ back.T, needed, atol=1e-5)
+                assert packed["bias"].reshape(groups, panels, 8)[group, panel, n] == group * rows + first + n
+            assert not pieces[group, panel, ..., last - first :].any()

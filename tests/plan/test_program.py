@@ -156,6 +156,40 @@ def test_a_plan_of_another_format_says_what_to_do(program: Program, read: Callab
         read(rewritten(program.to_bytes(), to_format_1))
 
 
+@pytest.mark.parametrize(
+    ("place", "field", "message"),
+    [
+        ("steps", "kernel", "kernel must be one .*, found '?other"),
+        ("inputs", "type", "type must be one of float32.*, found '?other"),
+        ("outputs", "type", "type must be one of float32.*, found '?other"),
+    ],
+)
+@pytest.mark.parametrize("read", readers())
+def test_a_word_that_is_none_is_refused(
+    program: Program, read: Callable[[bytes], object], place: str, field: str, message: str
+) -> None:
+    def change(header: dict[str, Any]) -> None:
+        plan = json.loads(header["__metadata__"]["plan"])
+        plan[place][0][field] = "other"
+        header["__metadata__"] = {"plan": json.dumps(plan)}
+
+    with pytest.raises(InputError, match=message):
+        read(rewritten(program.to_bytes(), change))
+
+
+@pytest.mark.parametrize(
+    "change", [{"inputs": 3}, {"steps": [7]}, {"outputs": [{"name": "y", "type": "float32"}]}, {"arena": None}]
+)
+def test_a_plan_whose_fields_are_of_other_types_is_one_line(program: Program, change: dict[str, Any]) -> None:
+    def to_other_types(header: dict[str, Any]) -> None:
+        plan = json.loads(header["__metadata__"]["plan"]) | change
+        header["__metadata__"] = {"plan": json.dumps({name: each for name, each in plan.items() if each is not None})}
+
+    for read in readers():
+        with pytest.raises(InputError, match="^plan: [^\\n]+$"):
+            read(rewritten(program.to_bytes(), to_other_types))
+
+
 @pytest.mark.parametrize("place", ["plan", "step", "window", "input"])
 def test_a_field_that_the_engine_does_not_know_is_refused(program: Program, place: str) -> None:
     """It may change what a step should do."""

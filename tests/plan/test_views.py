@@ -123,7 +123,7 @@ def moved(view: View, array: np.ndarray, kind: str, draw: random.Random) -> tupl
     return views.take_slice(view, dimension, part), array[(*(slice(None),) * dimension, part)]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(st.sampled_from([(12, (3, 2)), (4, (6,)), (1, (5, 4)), (6, (1, 1)), (8, ())]), MOVES)
 def test_any_moves_one_after_another(start: tuple[int, tuple[int, ...]], moves: list[tuple[str, int]]) -> None:
     view, array = a_view(*start)

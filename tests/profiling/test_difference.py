@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,6 +15,11 @@ class Clock:
         self.ns = 0
         monkeypatch.setattr(difference.time, "perf_counter", lambda: self.ns / 1e9)
         self.order: list[str] = []
+        self.loads: list[str] = []
+
+    def load(self, name: str, each_ms: Iterator[float]) -> Callable[[], None]:
+        self.loads.append(name)
+        return lambda: self.work(name, each_ms)
 
     def work(self, name: str, each_ms: Iterator[float]) -> None:
         self.order.append(name)
@@ -33,7 +38,7 @@ def unsteady(low: float, high: float) -> Iterator[float]:
 
 
 def race(clock: Clock, before: Iterator[float], after: Iterator[float], **options: float) -> Difference:
-    works = [lambda: clock.work("a", before), lambda: clock.work("b", after)]
+    works = [lambda: clock.load("a", before), lambda: clock.load("b", after)]
     return measure_difference(*works, clock=lambda: clock.ns, **options)
 
 
@@ -49,6 +54,19 @@ def test_interrupted_calls_do_not_count_and_both_go_first_in_turn(monkeypatch):
     assert found.gain_ms == 0.5
     rounds = "".join(clock.order)[6:]  # behind the warm-up
     assert rounds.startswith("aaaabbbbbbbbaaaaaaaabbbb")
+
+
+def test_each_round_loads_both_anew_and_the_spread_over_places_is_in_the_interval(monkeypatch):
+    clock, places = Clock(monkeypatch), [0]
+
+    def load() -> Callable[[], None]:
+        places[0] += 1
+        ms = always(2.0 + 0.1 * (places[0] % 5))
+        return lambda: clock.work("a", ms)
+
+    found = measure_difference(load, lambda: clock.load("b", always(1.0)), most_seconds=1.0, clock=lambda: clock.ns)
+    assert clock.loads == ["b"] * (found.rounds + 1)
+    assert (found.low_ms, found.high_ms) == pytest.approx((1.1, 1.3))
 
 
 def test_of_the_second_only_the_share_counts_that_does_as_much(monkeypatch):

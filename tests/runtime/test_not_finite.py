@@ -227,10 +227,12 @@ def test_what_is_not_finite_is_as_in_pytorch(name: str, side: str) -> None:
     compare(compiled(network, x).program.to_bytes(), network, x)
 
 
-@pytest.mark.parametrize("variant", ["winograd2", "winograd4"])
+@pytest.mark.parametrize("variant", ["winograd2", "winograd4", "winograd2_stride2", "winograd4_stride2"])
 def test_tiles_keep_to_themselves_what_is_not_finite(variant: str) -> None:
     torch.manual_seed(0)
-    network, x = Residual(nn.Conv2d(4, 4, 3, 1, 1)), images(*SIDES["wide"])
+    x = images(*SIDES["wide"])
+    strided = variant.endswith("_stride2")
+    network = nn.Conv2d(4, 4, 3, 2, 1) if strided else Residual(nn.Conv2d(4, 4, 3, 1, 1))
     graph = simplify(capture(network.eval(), (1, *x.shape[1:])))
     program = build(graph, price=lambda _arguments, name: float(name != variant))
     assert variant in [step.variant for step in program.steps]

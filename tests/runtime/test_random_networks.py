@@ -18,7 +18,6 @@ TOLERANCE = 1e-4  # of the output's maximum
 EXACT = 1e-5  # what torch itself must keep to: a network that magnifies rounding shows nothing
 
 COMMON = {
-    "deadline": None,  # the first capture takes seconds
     "derandomize": True,
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],

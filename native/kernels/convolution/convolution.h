@@ -150,6 +150,43 @@ struct ConvolutionFlat : Convolution {
     static constexpr int64_t floats = 160'000;
 };
 
+// Variants by tiles of M x M output pixels of 3x3 windows at some stride: what they have in common.
+template <int32_t M, int32_t Stride>
+struct ConvolutionTiles : Convolution {
+    static constexpr int32_t tile = M;
+    // Input pixels from one tile to the next, and those that a tile sees, each way.
+    static constexpr int64_t step = int64_t{M} * Stride, overlap = 3 - Stride, side = step + overlap;
+
+    bool takes() const {
+        const Window& w = window;
+        return w.kernel_y == 3 && w.kernel_x == 3 && w.stride_y == Stride && w.stride_x == Stride && w.dilation_y == 1 && w.dilation_x == 1;
+    }
+    constexpr int64_t columns() const { return (int64_t{window.out_width} + M - 1) / M; }
+    constexpr int64_t tiles() const { return (int64_t{window.out_height} + M - 1) / M * columns(); }
+    static constexpr int64_t whole_lines(int64_t floats) { return (floats + plane_alignment - 1) / plane_alignment * plane_alignment; }
+
+    // Tiles of which all channels are transformed at once; the last few may be more, so that none are left alone.
+    constexpr int64_t block() const {
+        const int64_t fit = block_floats / (side * side * in_channels) / plane_alignment * plane_alignment;
+        return fit < plane_alignment ? plane_alignment : fit > most_tiles ? most_tiles : fit;
+    }
+    static constexpr int64_t few = 4;
+    // Room for them.
+    constexpr int64_t lanes() const { return whole_lines(tiles() < block() + few ? tiles() : block() + few); }
+    // Floats between the transformed tiles of two products: never a multiple of 4 KiB, which would put them into the same cache sets.
+    constexpr int64_t slice(int64_t channels) const { return channels * lanes() + plane_alignment; }
+    constexpr int64_t in_slice() const { return slice(in_channels); }
+    // Floats of one of the `step` rows by `side` columns of the phases into which a block's input is split, and of one of the `step`
+    // stretches of rows that are split. Both begin with the first of a row of tiles, and have one row of tiles more than the block.
+    constexpr int64_t phase() const { return whole_lines(lanes() + 3 * columns() + plane_alignment); }
+    constexpr int64_t stretch() const { return step * (phase() + plane_alignment); }
+    // Of phases, stretches, and a block's pixels.
+    constexpr int64_t moved() const { return step * side * phase() + step * stretch() + M * M * lanes(); }
+
+  private:
+    static constexpr int64_t most_tiles = 96, block_floats = Stride == 1 ? 240'000 : 700'000;
+};
+
 // Variants `winograd2` and `winograd4`: 3x3 windows at stride 1 by tiles of M x M output pixels (Lavin & Gray, 2016). Weights are
 // those of (M + 2)^2 products, transformed: for each group, for each winograd_rows of its rows a GEMM's panels (gemm.h) of one group
 // a product, row by row of the tile. bias: groups x rows, dense. A call works on tiles and on chunks of winograd_rows rows (the
@@ -157,63 +194,77 @@ struct ConvolutionFlat : Convolution {
 inline constexpr int32_t winograd_rows = 16;
 
 template <int32_t M>
-struct Winograd : Convolution {
-    static constexpr int64_t side = M + 2, products = side * side;
+struct Winograd : ConvolutionTiles<M, 1> {
+    static constexpr int64_t products = (M + 2) * (M + 2);
 
     using Function = void(const Winograd&, float* scratch, int32_t first_tile, int32_t last_tile, int32_t first_chunk, int32_t last_chunk);
 
-    bool takes() const {
-        const Window& w = window;
-        return w.kernel_y == 3 && w.kernel_x == 3 && w.stride_y == 1 && w.stride_x == 1 && w.dilation_y == 1 && w.dilation_x == 1;
-    }
-    constexpr int64_t columns() const { return (int64_t{window.out_width} + M - 1) / M; }
-    constexpr int64_t tiles() const { return (int64_t{window.out_height} + M - 1) / M * columns(); }
-    constexpr int64_t chunks() const { return (int64_t{rows} + winograd_rows - 1) / winograd_rows; }
+    constexpr int64_t chunks() const { return (int64_t{this->rows} + winograd_rows - 1) / winograd_rows; }
     // Panels of 8 before a chunk of a group: all chunks but the last have whole ones.
     constexpr int64_t panels_before(int64_t chunk) const { return chunk * (winograd_rows / gemm_panel); }
-    static constexpr int64_t whole_lines(int64_t floats) { return (floats + plane_alignment - 1) / plane_alignment * plane_alignment; }
-
-    // Tiles of which all channels are transformed at once; the last few may be more, so that none are left alone.
-    constexpr int64_t block() const {
-        const int64_t fit = winograd_floats / (products * in_channels) / plane_alignment * plane_alignment;
-        return fit < plane_alignment ? plane_alignment : fit > winograd_block ? winograd_block : fit;
-    }
-    static constexpr int64_t few = 4;
-    // Room for them.
-    constexpr int64_t lanes() const { return whole_lines(tiles() < block() + few ? tiles() : block() + few); }
-    // Floats between the transformed tiles of two products: never a multiple of 4 KiB, which would put them into the same cache sets.
-    constexpr int64_t in_slice() const { return in_channels * lanes() + plane_alignment; }
-    constexpr int64_t out_slice() const { return winograd_rows * lanes() + plane_alignment; }
-    // Floats of one of the M rows by M + 2 columns of the phases into which a block's input is split, and of one of the M stretches of
-    // rows that are split. Both begin with the first of a row of tiles, and have one row of tiles more than the block.
-    constexpr int64_t phase() const { return whole_lines(lanes() + 3 * columns() + plane_alignment); }
-    constexpr int64_t stretch() const { return M * (phase() + plane_alignment); }
+    constexpr int64_t out_slice() const { return this->slice(winograd_rows); }
 
     int64_t scratch() const {
-        const int64_t tables = products * (in_channels + winograd_rows) + gemm_operands_ahead + products * winograd_rows;
-        const int64_t moved = M * stretch() + M * side * phase() + M * M * lanes();
-        return products * (in_slice() + out_slice()) + moved + tables;
+        const int64_t tables = products * (this->in_channels + winograd_rows) + gemm_operands_ahead + products * winograd_rows;
+        return products * (this->in_slice() + out_slice()) + this->moved() + tables;
     }
     template <class Step>
     void read(Step& step) {
-        read_all(step);
-        step.require(takes(), "variant", "any for windows that are not 3x3 at stride 1 and dilation 1");
-        step.product("in_channels", products * (lanes() + winograd_rows), in_channels);
-        const int64_t panels = step.product("rows", groups, gemm_panels(rows));
-        step.weights("weights", weights, step.product("in_channels", step.product("rows", panels * gemm_panel, products), in_channels));
-        step.weights("bias", bias, int64_t{groups} * rows);
+        this->read_all(step);
+        step.require(this->takes(), "variant", "any for windows that are not 3x3 at stride 1 and dilation 1");
+        step.product("in_channels", products * (this->lanes() + winograd_rows), this->in_channels);
+        const int64_t panels = step.product("rows", this->groups, gemm_panels(this->rows));
+        step.weights("weights", this->weights,
+                     step.product("in_channels", step.product("rows", panels * gemm_panel, products), this->in_channels));
+        step.weights("bias", this->bias, int64_t{this->groups} * this->rows);
         step.scratch(scratch());
     }
     void run(Function* kernel, void* scratch, int part, int parts) const {
-        const auto [own_tiles, own_chunks] = share_gemm(tiles(), groups * chunks(), plane_alignment, part, parts);
+        const auto [own_tiles, own_chunks] = share_gemm(this->tiles(), this->groups * chunks(), plane_alignment, part, parts);
         if (own_tiles.first < own_tiles.last)
             run_share(own_chunks, kernel, *this, static_cast<float*>(scratch), own_tiles.first, own_tiles.last);
     }
-
-  private:
-    static constexpr int64_t winograd_block = 96, winograd_floats = 240'000;
 };
 using ConvolutionWinograd2 = Winograd<2>;
 using ConvolutionWinograd4 = Winograd<4>;
+
+// Variants `winograd2_stride2` and `winograd4_stride2`: 3x3 windows at stride 2. Along a line the taps 0 and 2 see its even pixels, at
+// stride 1, and tap 1 its odd ones: M outputs are F(M, 2) of the even ones, M + 1 products, and M products of the odd ones. The
+// products of 0 and infinity go to the first and the last output alone, as those of the odd pixels do, so that one GEMM adds
+// them up: 2 M - 1 sums a line. Weights are (M + 2)^2 pieces, row by row, packed as for the GEMM with k = piece * in_channels + c:
+// along a line the even taps' filter at 0, tap 1, the filter at infinity, and the filter at the other points.
+template <int32_t M>
+struct WinogradStride2 : ConvolutionTiles<M, 2> {
+    static constexpr int64_t pieces = M + 2, sums = 2 * M - 1, inputs = 2 * M + 1;
+    static constexpr int64_t chunk = 4;  // panels whose outputs are made together
+
+    using Function = void(const WinogradStride2&, float* scratch, int32_t first_tile, int32_t last_tile, int32_t first_panel, int32_t last_panel);
+
+    constexpr int64_t packed_depth() const { return pieces * pieces * this->in_channels; }
+    constexpr int64_t out_slice() const { return this->slice(chunk * gemm_panel); }
+
+    int64_t scratch() const {
+        const int64_t tables = inputs * inputs * this->in_channels + gemm_operands_ahead + chunk * gemm_panel;
+        return inputs * inputs * this->in_slice() + sums * sums * out_slice() + this->moved() + tables;
+    }
+    template <class Step>
+    void read(Step& step) {
+        this->read_all(step);
+        step.require(this->takes(), "variant", "any for windows that are not 3x3 at stride 2 and dilation 1");
+        step.product("in_channels", inputs * inputs * this->lanes(), this->in_channels);
+        const int64_t panels = step.product("rows", this->groups, gemm_panels(this->rows));
+        step.weights("weights", this->weights,
+                     step.product("in_channels", step.product("rows", panels * gemm_panel, pieces * pieces), this->in_channels));
+        step.weights("bias", this->bias, panels * gemm_panel);
+        step.scratch(scratch());
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        const auto [own_tiles, own_panels] = share_gemm(this->tiles(), this->panels(), plane_alignment, part, parts);
+        if (own_tiles.first < own_tiles.last)
+            run_share(own_panels, kernel, *this, static_cast<float*>(scratch), own_tiles.first, own_tiles.last);
+    }
+};
+using ConvolutionWinograd2Stride2 = WinogradStride2<2>;
+using ConvolutionWinograd4Stride2 = WinogradStride2<4>;
 
 }  // namespace shufflekit

@@ -87,7 +87,7 @@ void test_convolutions(Report& report, typename Variant::Function* kernel) {
 
 // 3x3 weights packed as for the GEMM, transformed for tiles of M x M pixels: G w G^T in double precision.
 template <int M>
-std::vector<float> transformed(const Convolution& c) {
+std::vector<float> transformed(const Winograd<M>& c) {
     constexpr int side = M + 2;
     constexpr double small[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
     constexpr double large[6][3] = {{64 / 81., 0, 0},
@@ -119,16 +119,79 @@ std::vector<float> transformed(const Convolution& c) {
     return result;
 }
 
+// The same for stride 2: a panel has (M + 2)^2 pieces, each of all channels.
 template <int M>
-void test_winograd(Report& report, typename Winograd<M>::Function* kernel) {
+std::vector<float> transformed(const WinogradStride2<M>& c) {
+    constexpr double small[4][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 0, 1}};
+    constexpr double large[6][3] = {{32 / 27., 0, 0},
+                                    {0, 1, 0},
+                                    {0, 0, 1},
+                                    {-32 / 27., 0, -8 / 9.},
+                                    {-32 / 81., 0, 8 / 27.},
+                                    {32 / 81., 0, 16 / 27.}};
+    const auto g = [&](int i, int a) { return M == 2 ? small[i % 4][a] : large[i][a]; };
+    std::vector<float> result;
+    for (int32_t group = 0; group < c.groups; ++group)
+        for (int32_t panel = 0; panel < gemm_panels(c.rows); ++panel)
+            for (int piece = 0; piece < c.pieces * c.pieces; ++piece)
+                for (int32_t channel = 0; channel < c.in_channels; ++channel)
+                    for (int32_t n = 0; n < gemm_panel; ++n) {
+                        double sum = 0;
+                        if (n < gemm_panel_rows(c.rows, panel)) {
+                            const auto packed =
+                                reference::packed_row(c.weights, c.bias, c.rows, c.depth(), group, gemm_first_row(c.rows, panel) + n);
+                            for (int k = 0; k < 9; ++k)
+                                sum += g(piece / c.pieces, k / 3) * g(piece % c.pieces, k % 3) * packed.weights[(channel * 9 + k) * gemm_panel];
+                        }
+                        result.push_back(static_cast<float>(sum));
+                    }
+    return result;
+}
+
+// Bias as a variant reads it, and what a call's second range counts: chunks of dense rows, or panels.
+template <int M>
+std::vector<float> bias_of(const Winograd<M>& c) {
+    std::vector<float> bias;
+    for (int32_t n = 0; n < c.groups * c.rows; ++n)
+        bias.push_back(reference::packed_row(c.weights, c.bias, c.rows, c.depth(), n / c.rows, n % c.rows).bias);
+    return bias;
+}
+template <int M>
+std::vector<float> bias_of(const WinogradStride2<M>& c) {
+    return {c.bias, c.bias + c.panels() * gemm_panel};
+}
+template <int M>
+int64_t units_of(const Winograd<M>& c) {
+    return c.groups * c.chunks();
+}
+template <int M>
+int64_t units_of(const WinogradStride2<M>& c) {
+    return c.panels();
+}
+template <int M>
+int64_t unit_of(const Winograd<M>& c, int32_t channel) {
+    return channel / c.rows * c.chunks() + channel % c.rows / winograd_rows;
+}
+template <int M>
+int64_t unit_of(const WinogradStride2<M>& c, int32_t channel) {
+    int32_t panel = 0;
+    while (channel % c.rows >= gemm_first_row(c.rows, panel + 1)) ++panel;
+    return channel / c.rows * gemm_panels(c.rows) + panel;
+}
+
+// Of a variant by tiles.
+template <class Variant>
+void test_tiles(Report& report, typename Variant::Function* kernel) {
+    constexpr int M = Variant::tile, stride = Variant::step / M;
     for (const int32_t width : side_edges)
         for (int32_t variant = 0; variant < 10; ++variant)
             report.run([&](Random& random, std::string& about) {
                 Window w{};
-                w.in_height = random.between(1, 3 * M + 2), w.in_width = width, w.kernel_y = w.kernel_x = 3;
-                w.stride_y = w.stride_x = w.dilation_y = w.dilation_x = 1, w.pad_y = random.below(3), w.pad_x = random.below(3);
-                w.out_height = std::max(1, w.in_height + w.pad_y + random.below(3) - 2);
-                w.out_width = std::max(1, w.in_width + w.pad_x + random.below(3) - 2);
+                w.in_height = random.between(1, stride * (3 * M + 2)), w.in_width = stride * width - random.below(stride);
+                w.kernel_y = w.kernel_x = 3, w.stride_y = w.stride_x = stride, w.dilation_y = w.dilation_x = 1;
+                w.pad_y = random.below(3), w.pad_x = random.below(3);
+                w.out_height = std::max(1, (w.in_height + w.pad_y + random.below(3) - 3) / stride + 1);
+                w.out_width = std::max(1, (w.in_width + w.pad_x + random.below(3) - 3) / stride + 1);
                 const int32_t groups = random.of({1, 1, 2}), rows = random.between(1, 40), in_channels = random.of({1, 2, 3, 4, 5, 8, 20, 120});
                 const bool tight = random.once_in(3);
                 const Residual residual = tight ? Residual::none : random.of(residuals);
@@ -143,43 +206,49 @@ void test_winograd(Report& report, typename Winograd<M>::Function* kernel) {
                 repeat_some(random, in);
                 const auto ins = table(in.offsets), outs = table(out.offsets), addeds = table(added.offsets);
                 const Packed packed(random, groups, rows, int64_t{in_channels} * 9);
-                Winograd<M> c{{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, residual == Residual::none ? nullptr : addeds.data()},
-                               packed.weights, packed.bias, groups, rows, in_channels, w, any_epilogue(random)}};
-                const auto weights = transformed<M>(c);
-                std::vector<float> bias;
-                for (int32_t n = 0; n < groups * rows; ++n)
-                    bias.push_back(reference::packed_row(c.weights, c.bias, rows, c.depth(), n / rows, n % rows).bias);
+                Variant c{};
+                static_cast<Convolution&>(c) = {{nullptr, ins.data()},
+                                                {nullptr, outs.data()},
+                                                {nullptr, residual == Residual::none ? nullptr : addeds.data()},
+                                                packed.weights, packed.bias, groups, rows, in_channels, w, any_epilogue(random)};
+                const auto weights = transformed(c), bias = bias_of(c);
                 c.weights = weights.data(), c.bias = bias.data();
                 const Guarded<float> scratch(static_cast<size_t>(c.scratch()), true, 64);
                 for (size_t i = 0; i < scratch.size(); ++i) scratch[i] = canary(i);
                 const Range tiles = any_share(random, static_cast<int32_t>(c.tiles()), 16);
-                const Range chunks = any_share(random, static_cast<int32_t>(groups * c.chunks()), 1);
-                about = text(w) + text(", tiles [%d, %d), %d groups x %d rows, chunks [%d, %d), %d channels%s, %s, activation %d", tiles.first,
-                                       tiles.last, groups, rows, chunks.first, chunks.last, in_channels, tight ? ", tight" : "",
+                const Range units = any_share(random, static_cast<int32_t>(units_of(c)), 1);
+                about = text(w) + text(", tiles [%d, %d), %d groups x %d rows, [%d, %d) of them, %d channels%s, %s, activation %d", tiles.first,
+                                       tiles.last, groups, rows, units.first, units.last, in_channels, tight ? ", tight" : "",
                                        residual_words[static_cast<int>(residual)], static_cast<int>(c.epilogue.activation));
-                const auto point_at = [&](Winograd<M>& c, float* base) {
+                const auto point_at = [&](Variant& c, float* base) {
                     c.in.base = tight ? input.base() : base;
                     c.out.base = base;
                     if (residual != Residual::none) c.residual.base = base;
                 };
-                const auto twin = [&](Winograd<M> c) {
+                const auto twin = [&](Variant c) {
                     c.weights = packed.weights, c.bias = packed.bias;
                     for (int32_t channel = 0; channel < groups * rows; ++channel)
                         for (int64_t p = 0; p < out.pixels; ++p) {
                             const int64_t tile = p / w.out_width / M * c.columns() + p % w.out_width / M;
-                            const int64_t chunk = channel / rows * c.chunks() + channel % rows / winograd_rows;
-                            if (tile < tiles.first || tile >= tiles.last || chunk < chunks.first || chunk >= chunks.last) continue;
+                            const int64_t unit = unit_of(c, channel);
+                            if (tile < tiles.first || tile >= tiles.last || unit < units.first || unit >= units.last) continue;
                             c.out[channel][p] = static_cast<float>(reference::convolved(c, channel / rows, channel % rows, p));
                         }
                 };
-                return compare<Winograd<M>>(
+                return compare<Variant>(
                     arena, c, out, (M == 2 ? 1 : 2) * tolerance(9 * in_channels), point_at,
-                    [&](const Winograd<M>& c) { kernel(c, scratch.data(), tiles.first, tiles.last, chunks.first, chunks.last); }, twin);
+                    [&](const Variant& c) { kernel(c, scratch.data(), tiles.first, tiles.last, units.first, units.last); }, twin);
             });
 }
 
-inline void test_convolution_winograd2(Report& report, ConvolutionWinograd2::Function* kernel) { test_winograd<2>(report, kernel); }
-inline void test_convolution_winograd4(Report& report, ConvolutionWinograd4::Function* kernel) { test_winograd<4>(report, kernel); }
+inline void test_convolution_winograd2(Report& report, ConvolutionWinograd2::Function* kernel) { test_tiles<ConvolutionWinograd2>(report, kernel); }
+inline void test_convolution_winograd4(Report& report, ConvolutionWinograd4::Function* kernel) { test_tiles<ConvolutionWinograd4>(report, kernel); }
+inline void test_convolution_winograd2_stride2(Report& report, ConvolutionWinograd2Stride2::Function* kernel) {
+    test_tiles<ConvolutionWinograd2Stride2>(report, kernel);
+}
+inline void test_convolution_winograd4_stride2(Report& report, ConvolutionWinograd4Stride2::Function* kernel) {
+    test_tiles<ConvolutionWinograd4Stride2>(report, kernel);
+}
 inline void test_convolution_rows(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionRows>(report, kernel); }
 inline void test_convolution_patches(Report& report, Convolution::Function* kernel) { test_convolutions<ConvolutionPatches>(report, kernel); }
 inline void test_convolution_flat(Report& report, ConvolutionFlat::Function* kernel) { test_convolutions<ConvolutionFlat>(report, kernel); }

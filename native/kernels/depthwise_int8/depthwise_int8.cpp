@@ -247,6 +247,20 @@ struct Offsets {
         high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), pair));
     }
     _mm256_store_si256(reinterpret_cast<__m256i*>(sum), low), _mm256_store_si256(reinterpret_cast<__m256i*>(sum) + 1, high);
+#elif defined(__wasm_simd128__)
+    v128_t sums[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) sums[v] = wasm_i32x4_splat(end.bias);
+    for (int64_t t = 0; t < taps_of_window; t += 2) {
+        const int16_t second = t + 1 < taps_of_window ? weights[t + 1] : int16_t{0};
+        const v128_t pair = wasm_i32x4_splat(static_cast<uint16_t>(int16_t{weights[t]}) | static_cast<int32_t>(second) * 65536);
+        v128_t pairs[4];
+        int8_pairs(wasm_v128_load(in + offsets.of[t]), wasm_v128_load(in + offsets.of[t + 1]), pairs);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) sums[v] = wasm_i32x4_add(sums[v], wasm_i32x4_dot_i16x8(pairs[v], pair));
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) wasm_v128_store(sum + 4 * v, sums[v]);
 #else
     for (int32_t& each : sum) each = end.bias;
     for (int64_t t = 0; t < taps_of_window; ++t)

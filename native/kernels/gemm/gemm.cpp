@@ -13,7 +13,7 @@ namespace {
 
 using rows_vector = float __attribute__((vector_size(gemm_panel * sizeof(float)), aligned(4), may_alias));
 
-constexpr int tile_vectors = 3;
+constexpr int tile_vectors = SHUFFLEKIT_VECTOR_BYTES == 16 && vector_registers < 32 ? 2 : 3;
 constexpr int tile_rows = vector_registers >= 32 ? 8 : 4;
 // 4 KiB, into the L2 cache: 1.5 % (ShuffleNet V2 1x) to 4 % (2x) of a network; 1 to 8 KiB are alike.
 constexpr int weights_ahead = 1024;

@@ -204,6 +204,56 @@ void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel, int6
         panel.rows - row == 1 ? rows_of<1>(g, panel, row, x, pixel, count) : rows_of<2>(g, panel, row, x, pixel, count);
 }
 
+#elif defined(__wasm_simd128__)
+
+template <class G>
+void interleave(const G& g, int64_t group, int64_t pixel, int64_t, uint8_t* to) {
+    for (int64_t k = 0; k < int8_fours(g.depth) * 4; k += 2, to += 64) {
+        v128_t pairs[4];
+        int8_pairs(wasm_v128_load(operand(g, group, k) + pixel), wasm_v128_load(operand(g, group, k + 1) + pixel), pairs);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) wasm_v128_store(to + 16 * v, pairs[v]);
+    }
+}
+
+// Two rows at a time: 8 sums + 1 operand + 2 weights + 1 product = 12 of 16 registers.
+template <int R, class G>
+[[gnu::always_inline]] inline void rows_of(const G& g, const Panel& panel, int row, const uint8_t* x, int64_t pixel, int64_t count) {
+    v128_t sum[R][4];
+#pragma GCC unroll 2
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) sum[r][v] = wasm_i32x4_splat(panel.ends[row + r].bias);
+    const int8_t* weights = panel.weights + 4 * row;
+    for (int64_t k = 0; k < g.depth; k += 4, x += 128, weights += 16) {
+#pragma GCC unroll 2
+        for (int pair = 0; pair < 2; ++pair) {
+            v128_t two[R];
+#pragma GCC unroll 2
+            for (int r = 0; r < R; ++r) two[r] = wasm_i16x8_extend_low_i8x16(wasm_v128_load16_splat(weights + 4 * r + 2 * pair));
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; ++v) {
+                const v128_t operands = wasm_v128_load(x + 64 * pair + 16 * v);
+#pragma GCC unroll 2
+                for (int r = 0; r < R; ++r) sum[r][v] = wasm_i32x4_add(sum[r][v], wasm_i32x4_dot_i16x8(operands, two[r]));
+            }
+        }
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < R; ++r) {
+        int32_t pixels[lanes];
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) wasm_v128_store(pixels + 4 * v, sum[r][v]);
+        end(g, panel.channel + row + r, pixel, pixels, count);
+    }
+}
+
+template <class G>
+void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel, int64_t count) {
+    for (int row = 0; row < panel.rows; row += 2)
+        panel.rows - row == 1 ? rows_of<1>(g, panel, row, x, pixel, count) : rows_of<2>(g, panel, row, x, pixel, count);
+}
+
 #else
 
 template <class G>

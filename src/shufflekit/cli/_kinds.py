@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from shufflekit.files import has_drive
+
 Kind = Literal["named", "callable", "plan", "onnx"]
 
 
@@ -24,4 +26,4 @@ def kind_of(text: str) -> Kind:
 
 def is_callable(text: str) -> bool:
     """Whether MODEL is package.module:callable."""
-    return ":" in text and not text.startswith("hf-hub:") and not Path(text).exists()
+    return ":" in text and not text.startswith("hf-hub:") and not has_drive(text) and not Path(text).exists()

@@ -97,7 +97,7 @@ class Workers:
         process.join(_PATIENCE)
         code = process.exitcode
         how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with exit code {code}"
-        hint = "; the system does that when memory runs out" if code == -signal.SIGKILL else ""
+        hint = "; the system does that when memory runs out" if how.endswith(" SIGKILL") else ""  # which Windows does not know
         return WorkerError(f"workers: process {process.pid}, which decodes images, {how}{hint}")
 
 

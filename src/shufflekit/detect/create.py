@@ -14,6 +14,7 @@ from shufflekit.detect.load import FASTESTDET_INPUT, NANODET_INPUT, default_inpu
 from shufflekit.detect.nanodet import NanoDet
 from shufflekit.detect.network import Detector
 from shufflekit.errors import UsageError
+from shufflekit.files import is_place
 from shufflekit.models import list_models
 from shufflekit.models._saved import CONFIG_NAME, check_saved, read_safetensors, saved_files
 from shufflekit.weights import Checkpoint
@@ -122,7 +123,7 @@ def create_detector(name: str | Path, weights: bool | str | Path = False, *, num
     detector.pretrained_cfg = default_input(detector)
     if weights is False:
         return detector
-    if weights is not True and (isinstance(weights, Path) or Path(weights).exists() or "/" in weights or "." in weights):
+    if weights is not True and (isinstance(weights, Path) or Path(weights).exists() or is_place(weights) or "." in weights):
         load_detector_weights(detector, weights)
         return detector
     checkpoint = find_detector_checkpoint(name, weights)

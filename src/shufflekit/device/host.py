@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 
 from shufflekit.device.record import Cache
@@ -23,7 +25,8 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         return fields["model name"]
     if "CPU part" in fields:
         return f"implementer {fields.get('CPU implementer', '?')}, part {fields['CPU part']}"
-    return platform.processor() or platform.machine() or "unknown"
+    brand = _of_macos("machdep.cpu.brand_string").rstrip(b"\0").decode(errors="replace") if sys.platform == "darwin" else ""
+    return brand or platform.processor() or platform.machine() or "unknown"
 
 
 def usable_cores() -> int:
@@ -33,6 +36,11 @@ def usable_cores() -> int:
 
 def memory_bytes() -> int:
     """Physical memory in bytes."""
+    if os.name == "nt":
+        status = _WindowsMemory(ctypes.sizeof(_WindowsMemory))
+        if not ctypes.CDLL("kernel32").GlobalMemoryStatusEx(ctypes.byref(status)):
+            raise OSError("GlobalMemoryStatusEx failed")
+        return int(status.total)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -50,6 +58,24 @@ def caches(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tuple[C
         if number and kind != "Instruction":
             found.append(Cache(int(level), int(number[1]) * _UNITS[number[2]], _count(shared)))
     return tuple(found)
+
+
+class _WindowsMemory(ctypes.Structure):
+    """`MEMORYSTATUSEX`, whose first field says how long it is."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("total", ctypes.c_uint64),
+        ("others", ctypes.c_uint64 * 6),
+    )
+
+
+def _of_macos(name: str) -> bytes:
+    """What `sysctl` says under a name; empty where it says nothing."""
+    found, size = ctypes.create_string_buffer(256), ctypes.c_size_t(256)
+    failed = ctypes.CDLL(None).sysctlbyname(name.encode(), found, ctypes.byref(size), None, ctypes.c_size_t(0))
+    return b"" if failed else found.raw[: size.value]
 
 
 def _count(cpu_list: str) -> int:

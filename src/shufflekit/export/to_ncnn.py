@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -35,9 +37,10 @@ class Ncnn(FromOnnx):
         _refuse_gather(source)
         found = find_spec("pnnx")
         assert found is not None  # `require` has looked
-        program = Path(str(found.origin)).with_name("pnnx")  # which needs no Python; the module around it would import torch
+        name = "pnnx.exe" if os.name == "nt" else "pnnx"
+        program = Path(str(found.origin)).with_name(name)  # which needs no Python; the module around it would import torch
         with TemporaryDirectory(dir=stem.parent) as work:
-            Path(work, "net.onnx").symlink_to(source.resolve())
+            shutil.copyfile(source, Path(work, "net.onnx"))
             size = f"inputshape={[1, *shape[1:]]}".replace(" ", "")
             done = subprocess.run(
                 [str(program), "net.onnx", size, "fp16=0", "ncnnparam=net.param", "ncnnbin=net.bin"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,9 +15,9 @@ from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.guidelines.edits.edit import Edit
 from shufflekit.guidelines.record import Remedy, Untried
-from shufflekit.profiling.difference import Difference, measure_difference
+from shufflekit.profiling.difference import Difference, Load, Run, measure_difference
 
-Run = Callable[[], object]
+Prepare = Callable[[Graph], Load]
 
 _RACE_SECONDS = 3.0  # of one race at most
 _LEAST_SECONDS = 1.0  # in less no race can be had
@@ -26,7 +27,7 @@ _COMBINED = 3  # of the best remedies together
 def measure_remedies(
     graph: Graph,
     edits: Sequence[Edit],
-    prepare: Callable[[Graph], Run],
+    prepare: Prepare,
     seconds: float,
     tell: Callable[[str], None] = lambda _: None,
     clock: Callable[[], int] = time.perf_counter_ns,
@@ -36,7 +37,7 @@ def measure_remedies(
     Args:
         graph: of the network.
         edits: the most promising first.
-        prepare: makes what runs a graph once.
+        prepare: makes what loads a graph anew and again, to run it.
         seconds: for all of it; the edits that are not reached are untried.
         tell: called with what is measured next.
         clock: by which they are raced, see `measure_difference`.
@@ -51,7 +52,7 @@ class _Trying:
     def __init__(
         self,
         graph: Graph,
-        prepare: Callable[[Graph], Run],
+        prepare: Prepare,
         seconds: float,
         tell: Callable[[str], None],
         clock: Callable[[], int],
@@ -162,7 +163,12 @@ def _remedy(
     )
 
 
-def on_engine(graph: Graph, threads: int) -> Run:
-    """Compiles a graph; what runs it once, on random numbers."""
+def on_engine(graph: Graph, threads: int) -> Load:
+    """Compiles a graph; what loads it, and then runs it once, on random numbers."""
     engine = compile_graph(graph, threads=threads)
-    return partial(engine, *engine.noise())
+    inputs = engine.noise()
+
+    def load() -> Run:
+        return partial(copy.copy(engine), *inputs)
+
+    return load

@@ -1224,19 +1224,8 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
-        *(TopK, Pick, Suppress, GridSample, Unary),
-        *(
-            Quantize,
-            Dequantize,
-            Unpack,
-            UnpackFloat,
-            Lookup,
-            GemmInt8,
-            GemmInt8Float,
-            ConvolutionInt8,
-            DepthwiseInt8,
-            MaxPoolInt8,
-        ),
+        *(TopK, Pick, Suppress, GridSample, Unary, Unpack, UnpackFloat),
+        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8),
     )
 }
 

@@ -87,6 +87,37 @@ def for_winograd(tile: int) -> Callable[[Kernel, Arrays], Arrays]:
     return pack
 
 
+# At stride 2 (native/kernels/convolution/convolution.h): even taps at 0, tap 1, even taps at infinity and at the other points.
+_PIECES: Mapping[int, NDArray[np.float64]] = {
+    2: np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]]),
+    4: np.array(
+        [
+            [32 / 27, 0, 0],
+            [0, 1, 0],
+            [0, 0, 1],
+            [-32 / 27, 0, -8 / 9],
+            [-32 / 81, 0, 8 / 27],
+            [32 / 81, 0, 16 / 27],
+        ]
+    ),
+}
+
+
+def for_winograd_stride2(tile: int) -> Callable[[Kernel, Arrays], Arrays]:
+    """A packing of 3x3 weights at stride 2 for tiles of `tile` x `tile` outputs.
+
+    It gives panels as `in_panels` does, of (tile + 2)^2 pieces x in_channels in place of in_channels x 9.
+    """
+
+    def pack(arguments: Kernel, weights: Arrays) -> Arrays:
+        assert isinstance(arguments, Convolution)
+        filters = weights["weights"].reshape(-1, arguments.in_channels, 3, 3).astype(np.float64)
+        pieces = np.einsum("pi,rcij,qj->rpqc", _PIECES[tile], filters, _PIECES[tile], optimize=True)
+        return in_panels(arguments, {**weights, "weights": pieces.reshape(len(pieces), -1).astype(np.float32)})
+
+    return pack
+
+
 def pack_panels(weights: NDArray[np.float32], bias: NDArray[np.float32], groups: int) -> tuple[NDArray[np.float32], ...]:
     """Weights and bias of a GEMM in panels of up to eight output channels, as even as they can be.
 

@@ -53,11 +53,11 @@ class Metrics:
 
         path = folder / "metrics.jsonl"
         if path.exists():
-            lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
             write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
         self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
         try:
-            self._lines = path.open("a")
+            self._lines = path.open("a", encoding="utf-8")
         except OSError:
             self._events.close()
             raise

@@ -26,7 +26,7 @@ def known_classes(model: Network, weights: str | None) -> Sequence[str]:
         path = Path(weights)
         config = (path if path.is_dir() else path.parent) / "config.json"
         try:
-            classes = json.loads(config.read_text())["pretrained_cfg"]["classes"]
+            classes = json.loads(config.read_text(encoding="utf-8"))["pretrained_cfg"]["classes"]
         except (OSError, ValueError, LookupError, TypeError):
             classes = None
     return [str(name) for name in class_names(classes)]

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from shufflekit.errors import UsageError, kind_and_line
+from shufflekit.files import has_drive, is_place
 from shufflekit.models import FeatureNet, Network, build_model
 from shufflekit.models._saved import check_saved, read_safetensors, repository, saved_cfg, saved_files
 from shufflekit.weights.checkpoints import Checkpoint, find_checkpoint
@@ -101,11 +102,11 @@ def saved_place(name: str | Path) -> str | Path | None:
     if repository(name) is not None:
         return name
     path = Path(name).expanduser()
-    return path if isinstance(name, Path) or path.is_dir() or "/" in name else None
+    return path if isinstance(name, Path) or path.is_dir() or is_place(name) else None
 
 
 def _is_file(pretrained: str | Path) -> bool:
-    return isinstance(pretrained, Path) or Path(pretrained).exists() or "/" in pretrained
+    return isinstance(pretrained, Path) or Path(pretrained).exists() or is_place(pretrained)
 
 
 def resolve_model(text: str) -> nn.Module:
@@ -121,7 +122,7 @@ def resolve_model(text: str) -> nn.Module:
         shufflekit.errors.UsageError: shufflekit.models.shufflenet_v2:Unit: calling it failed: ...
     """
     module_name, colon, attribute = text.partition(":")
-    if colon and repository(text) is None and not Path(text).exists():
+    if colon and not has_drive(text) and repository(text) is None and not Path(text).exists():
         return _called(module_name, attribute, text)
     place = saved_place(text)
     return create_model(text) if place is None else from_pretrained(place)

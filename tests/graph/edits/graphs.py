@@ -12,11 +12,14 @@ from shufflekit.graph import BATCH, Builder, Graph, Node, Operator
 from shufflekit.graph.ops.activations import PRelu, Relu, Sigmoid
 from shufflekit.graph.ops.arithmetic import Add, Mul
 from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.conv_transpose import ConvTranspose
+from shufflekit.graph.ops.expand import Expand
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice
-from shufflekit.graph.ops.norms import BatchNorm
+from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pools import MaxPool
-from shufflekit.graph.ops.reductions import Mean
+from shufflekit.graph.ops.reductions import Amax, Mean
+from shufflekit.graph.ops.softmax import Softmax
 
 SIDE = 6
 
@@ -98,11 +101,73 @@ class Drawing:
         mean = self.node(Mean((2, 3), True), x)
         return self.node(Mul(), x, self.node(Sigmoid(), self.conv(self.conv(mean, 2), self.channels(x))))
 
+    def transposed(self) -> str:
+        x = self.pick()
+        groups = self.draw(st.sampled_from([1, self.channels(x)]))
+        each = self.draw(st.integers(1, 3))
+        operator = ConvTranspose((1, 1), (1, 1, 1, 1), groups=groups)
+        return self.node(operator, x, self.normal(self.channels(x), each, 3, 3) / 3, self.normal(groups * each))
+
+    def linear(self) -> str:
+        """Of the channels, which are last meanwhile."""
+        last = self.node(Permute((0, 2, 3, 1)), self.pick())
+        weight = self.normal(self.draw(st.integers(1, 5)), self.builder.values[last].sizes[-1])
+        return self.node(Permute((0, 3, 1, 2)), self.node(Linear(), last, weight))
+
+    def every_second(self) -> str:
+        x = self.pick()
+        start = self.draw(st.integers(0, 1))
+        return self.node(Slice(1, start, self.channels(x), 2), x) if self.channels(x) > 1 else x
+
+    def middle(self) -> str:
+        x = self.pick()
+        start = self.draw(st.integers(0, self.channels(x) - 1))
+        return self.node(Slice(1, start, self.draw(st.integers(start + 1, self.channels(x)))), x)
+
+    def rows(self) -> str:
+        x = self.pick()
+        return self.node(Concat(2), self.node(Slice(2, 2, SIDE), x), self.node(Slice(2, 0, 2), x))
+
+    def normalize(self) -> str:
+        x = self.pick()
+        dims = self.draw(st.sampled_from([(1,), (1, 2, 3), (2, 3)]))
+        return self.node(Normalize(dims, 0.1), x, *(self.normal(1, self.channels(x), 1, 1) for _ in range(2)))
+
+    def expanded(self) -> str:
+        x = self.pick()
+        wide = self.node(Expand((BATCH, self.channels(x), SIDE, SIDE)), self.node(Mean((2, 3), True), x))
+        return self.node(Add(), x, wide)
+
+    def times_one_map(self) -> str:
+        x = self.pick()
+        mean = self.node(self.draw(st.sampled_from([Mean((1,), True), Amax((1, 2), True)])), x)
+        return self.node(Mul(), *self.draw(st.permutations([x, mean])))
+
+    def times_a_row(self) -> str:
+        return self.node(Mul(), self.pick(), self.normal(SIDE, 1))
+
+    def softmax(self) -> str:
+        return self.node(self.draw(st.sampled_from([Softmax(1), LocalResponseNorm(3)])), self.pick())
+
     def pool(self) -> str:
         return self.node(MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), self.pick())
 
 
-STEPS = ("pointwise", "depthwise", "norm", "activation", "add", "times_constant", "concat", "split", "shuffle", "gate", "pool")
+STEPS = (
+    *("pointwise", "depthwise", "norm", "activation", "add", "times_constant", "concat", "split", "shuffle", "gate", "pool"),
+    *(
+        "transposed",
+        "linear",
+        "every_second",
+        "middle",
+        "rows",
+        "normalize",
+        "expanded",
+        "times_one_map",
+        "times_a_row",
+        "softmax",
+    ),
+)
 
 
 @st.composite

@@ -9,6 +9,9 @@ from shufflekit.graph import BATCH, Builder, Graph, interpret, simplify
 from shufflekit.graph.edits.widths import Widths
 from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops.arithmetic import Add
+from shufflekit.graph.ops.conv import Conv
+from shufflekit.graph.ops.conv_transpose import ConvTranspose
+from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Reshape, Slice, Take
 from shufflekit.plan.build import build
 from shufflekit.runtime import Engine
@@ -22,7 +25,17 @@ def check(graph: Graph) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+def multiply_adds(graph: Graph) -> int:
+    """Of convolutions and linear layers, for one image."""
+    products = [node for node in graph.nodes if isinstance(node.operator, Conv | ConvTranspose | Linear)]
+
+    def shape(name: str) -> tuple[int, ...]:
+        return graph.constants[name].shape if name in graph.constants else (1, *graph.values[name].sizes)
+
+    return sum(node.operator.flops([shape(name) for name in node.inputs], shape(node.output)) for node in products)
+
+
+@settings(max_examples=100, derandomize=True, database=None)
 @given(graphs(), st.data())
 def test_every_edit_runs_and_has_the_widths_it_promised_or_is_refused_by_a_node(graph: Graph, data: st.DataObject) -> None:
     graph = simplify(graph) if data.draw(st.booleans()) else graph  # whose nodes add residuals and end with activations
@@ -41,6 +54,10 @@ def test_every_edit_runs_and_has_the_widths_it_promised_or_is_refused_by_a_node(
     follow = widths.follow({group.writers[0]: wanted})
     assert {follow[writer] for writer in group.writers} == {wanted}
     assert {name: edited.values[name].sizes[-1 if name.startswith("linear") else 0] for name in follow} == follow
+    assert widths.flops({group.writers[0]: wanted}) == multiply_adds(edited)
+    for value in edited.values:
+        if writer := widths.group_of(value):
+            assert edited.values[value].sizes[0] % follow[writer] == 0
     assert [(node.op, node.reads, node.output) for node in edited.nodes] == [(n.op, n.reads, n.output) for n in graph.nodes]
     check(edited)
 

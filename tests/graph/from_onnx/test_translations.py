@@ -710,7 +710,6 @@ _BY_RUNTIME = {
 @given(data=st.data())
 @settings(
     max_examples=5,
-    deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

@@ -15,7 +15,7 @@ from torch import Tensor
 from shufflekit.graph.operator import BATCH, Operator, bound
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
-examples = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+examples = settings(max_examples=60, derandomize=True, database=None)
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -80,7 +80,7 @@ def test_output_padding_must_have_a_number_for_each_side() -> None:
         ConvTranspose(output_padding=(1,))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25, derandomize=True, database=None)
 @given(convolutions(sides=(1, 2, 2)), st.booleans())
 def test_a_network_is_torchs(drawn, ends: bool) -> None:
     conv, (x, weight, *bias) = drawn

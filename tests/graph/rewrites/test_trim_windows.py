@@ -70,7 +70,7 @@ def test_it_stays_where_the_result_would_be_another(
 SMALL = st.tuples(st.integers(1, 5), st.integers(1, 5))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150, derandomize=True, database=None)
 @given(SMALL, SMALL, SMALL, SMALL, st.tuples(*[st.integers(0, 9)] * 4))
 def test_it_never_changes_the_result(
     kernel: tuple[int, int], size: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], padding: tuple[int, ...]

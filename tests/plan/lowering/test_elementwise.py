@@ -77,5 +77,7 @@ def test_tokens_are_scaled_where_they_lie() -> None:
 
 def test_rows_that_are_spread_in_four_ways_are_refused() -> None:
     network = Net(lambda x, a: a(x).reshape(-1, 4, 2, 3, 4, 5) * torch.ones(2, 1, 4, 1), conv(3, 4))
-    with pytest.raises(UsageError, match="rows that are spread in more than three ways are not supported"):
-        sk.compile(network.eval(), (1, 3, 6, 20))
+    of_two = Net(lambda x, a: (y := a(x).reshape(-1, 4, 2, 3, 4, 5)) * y.mean((2, 4), keepdim=True), conv(3, 4))
+    for each in (network, of_two):
+        with pytest.raises(UsageError, match="rows that are spread in more than three ways are not supported"):
+            sk.compile(each.eval(), (1, 3, 6, 20))

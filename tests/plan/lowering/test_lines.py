@@ -23,6 +23,7 @@ LINES = {
     "mean of all": (lambda x, a: a(x).mean((1, 2, 3)), "reduce"),
     "largest of channels and rows": (lambda x, a: a(x).amax((1, 2), keepdim=True), "reduce"),
     "norm of tokens": (lambda x, a: torch.linalg.vector_norm(tokens(x, a), dim=2), "reduce"),
+    "sizes of channels": (lambda x, a: a(x).norm(1, 1), "reduce"),
     "sum of tokens": (lambda x, a: tokens(x, a).sum(1), "reduce"),
     "softmax of channels": (lambda x, a: a(x).softmax(1), "softmax"),
     "softmax of a row": (lambda x, a: a(x).softmax(3), "softmax"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ def shuffles(graph: Graph) -> Iterator[Shuffle]:
         if not (isinstance(first.operator, Reshape) and isinstance(last.operator, Reshape)):
             continue
         swapped = (0, 2, 1, *range(3, len(middle.operator.dims)))
-        same = graph.values[first.inputs[0]].shape == graph.values[last.output].shape
-        if same and middle.operator.dims == swapped:
-            yield Shuffle(first.inputs[0], int(graph.values[first.output].sizes[0]), last)
+        whole, apart = (graph.values[name].sizes for name in (first.inputs[0], first.output))
+        of_channels = whole == graph.values[last.output].sizes and math.prod(apart[:2]) == whole[0]
+        if of_channels and middle.operator.dims == swapped:
+            yield Shuffle(first.inputs[0], apart[0], last)

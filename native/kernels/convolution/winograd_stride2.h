@@ -1,0 +1,186 @@
+// Groups > blocks of tiles > transform all channels > four panels > sums > transform back.
+//
+// A line of a tile has 2 M + 1 inputs, in this order: the even pixels at point 0, the odd pixels 0 to M - 1, the even ones at infinity and at
+// the other points. So those of a sum are neighbours, and their pieces of the weights (convolution.h) too: the first sum is of
+// inputs 0 and 1 by pieces 0 and 1, the M-th of inputs M and M + 1 by pieces 1 and 2, any other of one input.
+#pragma once
+
+#include "kernels/convolution/tiles.h"
+
+namespace shufflekit::SHUFFLEKIT_ISA {
+
+// A line's even pixels at the points 0, 1 and infinity; 0, a, -a, b and infinity for a = 3/4, b = 3/2; and its outputs of its sums.
+template <int M>
+struct LineOfTwo;
+
+template <>
+struct LineOfTwo<2> {
+    static constexpr float first = 1;  // tap 0 over piece 0
+    [[gnu::always_inline]] static void in(const vector* d, vector* to) {
+        to[0] = d[0] - d[2], to[1] = d[1], to[2] = d[3], to[3] = d[4] - d[2], to[4] = d[2];
+    }
+    [[gnu::always_inline]] static void out(const vector* s, vector* to) { to[0] = s[0] + s[2], to[1] = s[1] + s[2]; }
+};
+
+template <>
+struct LineOfTwo<4> {
+    static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b, first = a2 * b;
+    [[gnu::always_inline]] static void in(const vector* d, vector* to) {
+        const vector u = d[2] - b * d[0], v = d[4] - b * d[2], w = d[6] - b * d[4], x = d[8] - b * d[6];
+        to[0] = w - a2 * u, to[1] = d[1], to[2] = d[3], to[3] = d[5], to[4] = d[7], to[5] = x - a2 * v;
+        to[6] = w + a * v, to[7] = w - a * v, to[8] = d[6] - a2 * d[2];
+    }
+    [[gnu::always_inline]] static void out(const vector* s, vector* to) {
+        const vector p = s[4] + s[5], q = s[4] - s[5];
+        to[0] = s[0] + p + s[6], to[1] = s[1] + a * q + b * s[6];
+        to[2] = s[2] + a2 * p + b2 * s[6], to[3] = s[3] + a * a2 * q + b * b2 * s[6];
+    }
+};
+
+template <int M>
+class WinogradStride2Group : Tiles<WinogradStride2<M>> {
+  public:
+    static constexpr int inputs = 2 * M + 1, sums = 2 * M - 1, pieces = M + 2;
+
+    WinogradStride2Group(const WinogradStride2<M>& c, int32_t group, float* scratch)
+        : Tiles<WinogradStride2<M>>(c, group, scratch), in_(scratch + c.moved()), out_(in_ + inputs * inputs * c.in_slice()),
+          ins_(reinterpret_cast<int32_t*>(out_ + sums * sums * c.out_slice())),
+          outs_(ins_ + inputs * inputs * c.in_channels + gemm_operands_ahead) {
+        for (int64_t k = 0; k < inputs * inputs; ++k)
+            for (int64_t channel = 0; channel < c.in_channels; ++channel)
+                ins_[k * c.in_channels + channel] = static_cast<int32_t>(k * c.in_slice() + channel * lanes_);
+        for (int64_t n = 0; n < c.chunk * gemm_panel; ++n) outs_[n] = static_cast<int32_t>(n * lanes_);
+    }
+
+    void run(int64_t first_tile, int64_t last_tile, Range panels) {
+        const int64_t block = c_.block();
+        for (int64_t tile = first_tile, count; tile < last_tile; tile += count) {
+            count = last_tile - tile <= block + c_.few ? last_tile - tile : block;
+            for (int64_t channel = 0; channel < c_.in_channels; ++channel) {
+                this->take_apart(c_.in[int64_t{group_} * c_.in_channels + channel], tile, count);
+                transform_in(in_ + channel * lanes_, tile, count);
+            }
+            for (int32_t first = panels.first; first < panels.last; first += c_.chunk) {
+                const int32_t last = first + c_.chunk < panels.last ? first + c_.chunk : panels.last;
+                for (int y = 0; y < sums; ++y)
+                    for (int x = 0; x < sums; ++x) add_up(y, x, first, last, count);
+                for (int32_t panel = first; panel < last; ++panel) put_panel(first, panel, tile, count);
+            }
+        }
+    }
+
+  private:
+    using Tiles<WinogradStride2<M>>::c_;
+    using Tiles<WinogradStride2<M>>::group_;
+    using Tiles<WinogradStride2<M>>::lanes_;
+    using Tiles<WinogradStride2<M>>::columns_;
+    using Tiles<WinogradStride2<M>>::in_slice_;
+    using Tiles<WinogradStride2<M>>::out_slice_;
+
+    static constexpr int input_of(int sum) { return sum == 0 ? 0 : sum < M ? sum + 1 : sum + 2; }
+    static constexpr int piece_of(int sum) { return sum == 0 ? 0 : sum < M ? 1 : sum - M + 3; }
+    static constexpr int inputs_of(int sum) { return sum == 0 || sum == M - 1 ? 2 : 1; }
+
+    int64_t panel_of(int32_t panel) const { return int64_t{group_} * gemm_panels(c_.rows) + panel; }
+
+    void transform_in(float* to, int64_t tile, int64_t count) const {
+        for (int64_t t = 0; t < count; t += vector_lanes) {
+            vector half[inputs][inputs];
+#pragma GCC unroll 9
+            for (int x = 0; x < inputs; ++x) {
+                vector d[inputs], column[inputs];
+#pragma GCC unroll 9
+                for (int y = 0; y < inputs; ++y) d[y] = load(this->pixel(y, x, tile % columns_ + t));
+                LineOfTwo<M>::in(d, column);
+#pragma GCC unroll 9
+                for (int y = 0; y < inputs; ++y) half[y][x] = column[y];
+            }
+            for (int y = 0; y < inputs; ++y) {
+                vector line[inputs];
+                LineOfTwo<M>::in(half[y], line);
+#pragma GCC unroll 9
+                for (int x = 0; x < inputs; ++x) store(to + (y * inputs + x) * in_slice_ + t, line[x]);
+            }
+        }
+    }
+
+    // Sum (y, x) of some panels' rows. Those of outputs begin with the bias.
+    void add_up(int y, int x, int32_t first, int32_t last, int64_t count) const {
+        static constexpr float nothing[gemm_panel] = {};
+        float* out = out_ + (y * sums + x) * out_slice_;
+        for (int v = 0; v < inputs_of(y); ++v)
+            for (int32_t panel = first; panel < last; ++panel) {
+                const int32_t begin = gemm_first_row(c_.rows, panel), rows = gemm_panel_rows(c_.rows, panel);
+                const int32_t* outs = outs_ + begin - gemm_first_row(c_.rows, first);
+                const float* weights = c_.weights + panel_of(panel) * c_.packed_depth() * gemm_panel;
+                const int64_t piece = (piece_of(y) + v) * pieces + piece_of(x), input = (input_of(y) + v) * inputs + input_of(x);
+                const bool has_bias = v == 0 && y < M && x < M;
+                const Gemm gemm{{in_, ins_ + input * c_.in_channels},
+                                {out, outs},
+                                {v ? out : nullptr, outs},
+                                weights + piece * c_.in_channels * gemm_panel,
+                                has_bias ? c_.bias + panel_of(panel) * gemm_panel : nothing,
+                                1,
+                                rows,
+                                inputs_of(x) * c_.in_channels,
+                                static_cast<int32_t>(count),
+                                {}};
+                SHUFFLEKIT_ISA::gemm(gemm, 0, static_cast<int32_t>(count), 0, 1);
+            }
+    }
+
+    void put_panel(int32_t first, int32_t panel, int64_t tile, int64_t count) {
+        const int32_t begin = gemm_first_row(c_.rows, panel);
+        for (int32_t n = 0; n < gemm_panel_rows(c_.rows, panel); ++n) {
+            if (!transform_out(begin - gemm_first_row(c_.rows, first) + n, count)) {
+                const float* weights = c_.weights + panel_of(panel) * c_.packed_depth() * gemm_panel + n;
+                this->mend(c_.bias[panel_of(panel) * gemm_panel + n], tile, count, [&](int64_t channel, int i, int j) {
+                    return (i ? 1 : LineOfTwo<M>::first) * (j ? 1 : LineOfTwo<M>::first) *
+                           weights[((i * pieces + j) * c_.in_channels + channel) * gemm_panel];
+                });
+            }
+            this->put(begin + n, tile, count);
+        }
+    }
+
+    // Whether all pixels are numbers.
+    bool transform_out(int64_t n, int64_t count) const {
+        vector all{};
+        for (int64_t t = 0; t < count; t += vector_lanes) {
+            vector half[M][sums];
+#pragma GCC unroll 7
+            for (int x = 0; x < sums; ++x) {
+                vector s[sums], to[M];
+#pragma GCC unroll 7
+                for (int y = 0; y < sums; ++y) s[y] = load(out_ + (y * sums + x) * out_slice_ + n * lanes_ + t);
+                LineOfTwo<M>::out(s, to);
+#pragma GCC unroll 4
+                for (int y = 0; y < M; ++y) half[y][x] = to[y];
+            }
+            vector sum{};
+#pragma GCC unroll 4
+            for (int y = 0; y < M; ++y) {
+                vector whole[M];
+                LineOfTwo<M>::out(half[y], whole);
+                sum += this->put_together(y, t, whole);
+            }
+            all += this->first_lanes(sum, count - t);
+        }
+        return this->is_finite(all);
+    }
+
+    float *const in_, *const out_;
+    int32_t *const ins_, *const outs_;
+};
+
+template <int M>
+void winograd_stride2(const WinogradStride2<M>& c, float* scratch, int64_t first_tile, int64_t last_tile, int32_t first_panel,
+                      int32_t last_panel) {
+    const int32_t panels = gemm_panels(c.rows);
+    for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
+        const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
+        WinogradStride2Group<M>(c, group, scratch).run(first_tile, last_tile, {first > 0 ? first : 0, last < panels ? last : panels});
+    }
+}
+
+}  // namespace shufflekit::SHUFFLEKIT_ISA

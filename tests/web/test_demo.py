@@ -1,0 +1,74 @@
+"""The page of `make web`, over https and by an address that is not localhost: a photo, the camera, a plan that is none."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import shufflekit as sk
+from shufflekit.classify.classifier import engine_classifier
+
+pytest.importorskip("selenium")
+pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+
+from selenium.webdriver.support.ui import WebDriverWait
+
+
+@pytest.fixture(scope="module")
+def page(engine: None, plans: Path, serve_web: ModuleType, chromium: Any) -> Iterator[Any]:
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl, which makes the certificate")
+    network = sk.create_model("shufflenet_v2_x0_5", pretrained="cifar10")
+    sk.compile(network, (1, 3, 32, 32), input="uint8").save(plans / "ten.plan")
+    running, address = serve_web.secure_server(plans)
+    with running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        chromium.get(f"{address}/demo/")
+        WebDriverWait(chromium, 60).until(lambda b: b.execute_script("return document.body.dataset.ready"))
+        yield chromium
+        running.shutdown()
+
+
+def texts(page: Any) -> list[str]:
+    return [item.text for item in page.find_elements("css selector", "#found li")]
+
+
+def test_the_page_is_isolated_and_has_its_plan(page: Any) -> None:
+    assert page.execute_script("return [crossOriginIsolated, isSecureContext, location.hostname !== 'localhost']") == [True] * 3
+    assert page.find_element("id", "network").text == "ten: 32 x 32 x 3 uint8, relaxed"
+    assert page.find_element("id", "error").text == ""
+
+
+def test_a_photo_gets_pythons_classes(page: Any, plans: Path, tmp_path: Path) -> None:
+    pixels = np.kron(np.random.default_rng(0).integers(0, 256, (8, 10, 3), np.uint8), np.ones((9, 9, 1), np.uint8))
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    needed = engine_classifier(sk.load(plans / "ten.plan"))(pixels)
+    page.find_element("id", "photo").send_keys(str(tmp_path / "photo.png"))
+    WebDriverWait(page, 30).until(lambda _: texts(page))
+    assert [line.split() for line in texts(page)] == [[each.label, f"{each.score * 100:.1f}", "%"] for each in needed]
+    assert float(page.find_element("id", "ms").text) > 0
+
+
+def test_the_camera_runs_until_it_is_stopped(page: Any) -> None:
+    page.find_element("id", "camera").click()
+    WebDriverWait(page, 30).until(lambda b: b.find_element("id", "fps").text not in ("", "–", "0"))
+    assert page.find_element("id", "error").text == ""
+    assert page.find_element("id", "camera").text == "Stop"
+    assert page.execute_script("return document.getElementById('view').width") == 640
+    page.find_element("id", "camera").click()
+    assert page.find_element("id", "camera").text == "Camera"
+
+
+def test_what_is_no_plan_is_refused_in_one_line(page: Any, tmp_path: Path) -> None:
+    (tmp_path / "text.plan").write_text("no plan at all")
+    page.find_element("id", "plan").send_keys(str(tmp_path / "text.plan"))
+    WebDriverWait(page, 30).until(lambda b: b.find_element("id", "error").text)
+    assert page.find_element("id", "error").text == "plan: the file is no safetensors file, or cut off"

@@ -1,0 +1,64 @@
+/** Bytes of plans, and of what is built into ../wasm: fetched in browsers, read in Node. */
+
+const SETS = ["simd128", "relaxed"];
+
+// () -> f32x4.relaxed_madd of three zeros: valid where the browser has relaxed SIMD.
+// prettier-ignore
+const RELAXED = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0,
+  65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11,
+]);
+
+const isNode = typeof process === "object" && Boolean(process.versions?.node);
+
+const modules = {};
+let lists;
+
+/** The best instruction set that runs here. */
+export function bestSet() {
+  return WebAssembly.validate(RELAXED) ? "relaxed" : "simd128";
+}
+
+/** The engine for an instruction set, compiled once. */
+export function moduleFor(set, fail) {
+  if (!SETS.includes(set)) throw fail(`instructionSet: must be one of ${SETS.join(", ")}, found ${set}`);
+  modules[set] ??= built(`${set}.wasm`).then((bytes) => WebAssembly.compile(bytes));
+  return modules[set];
+}
+
+/** A file of ../wasm. */
+async function built(name) {
+  return read(new URL(`../wasm/${name}`, import.meta.url));
+}
+
+/** What classes are called that a plan names, or refers to as a list of ours; none where nobody said. */
+export async function namesOf(classes) {
+  if (typeof classes !== "string") return (classes ?? []).map(String);
+  lists ??= built("names.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+  return (await lists)[classes] ?? [];
+}
+
+/** A plan's bytes: those given, or those of an address. */
+export async function bytesOf(source, fail) {
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  if (typeof source !== "string" && !(source instanceof URL)) {
+    throw fail(`plan: must be an address or bytes, found ${source === null ? "null" : typeof source}`);
+  }
+  try {
+    return await read(source);
+  } catch (error) {
+    throw fail(`${source}: cannot be read: ${error.message.split("\n")[0]}`);
+  }
+}
+
+async function read(address) {
+  const isWeb = /^(https?|blob|data):/.test(String(address));
+  if (isNode && !isWeb) {
+    const { readFile } = await import("node:fs/promises");
+    return readFile(String(address).startsWith("file:") ? new URL(address) : address);
+  }
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`.trim());
+  return new Uint8Array(await answer.arrayBuffer());
+}
