@@ -139,6 +139,15 @@ def conv(draw: Draw, opset: int) -> Case:
     return Case(sizes, [node("Conv", names, **attributes)], constants)
 
 
+def conv_of_three_sides(draw: Draw, opset: int) -> Case:
+    groups, depth, each = draw(st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 2)))
+    kernel, sides = draw(st.tuples(*[st.integers(1, 2)] * 3)), draw(st.tuples(*[st.integers(3, 5)] * 3))
+    attributes = {"group": groups, "strides": draw(st.tuples(*[st.integers(1, 2)] * 3)), "dilations": (2, 1, 1)}
+    attributes["pads"] = draw(st.tuples(*[st.integers(0, 1 if each > 1 else 0) for each in kernel * 2]))
+    constants = {"w": floats(draw, groups * each, depth, *kernel), "b": floats(draw, groups * each)}
+    return Case((groups * depth, *sides), [node("Conv", ["x", "w", "b"], **attributes)], constants)
+
+
 def conv_transpose(draw: Draw, opset: int) -> Case:
     groups, depth, each = draw(st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 2)))
     sides = draw(st.sampled_from([1, 2, 2]))
@@ -305,6 +314,26 @@ def resize_by_weights(draw: Draw, opset: int) -> Case:
     if mode == "cubic":
         attributes |= {"cubic_coeff_a": draw(st.sampled_from([-0.75, -0.5])), "exclude_outside": draw(st.integers(0, 1))}
     return Case(sizes, [node("Resize", ["x", "none", "s"], **attributes)], {"none": np.zeros(0, np.float32), "s": scales})
+
+
+def resize_smoothly(draw: Draw, opset: int) -> Case:
+    """Antialiased, from opset 18 on."""
+    mode = draw(st.sampled_from(["cubic", "linear"]))
+    scales = np.array((1, 1, *draw(st.tuples(*[st.sampled_from([0.3, 0.5, 0.8, 1, 2])] * 2))), np.float32)
+    attributes = {"mode": mode, "antialias": 1, "exclude_outside": draw(st.integers(0, 1))}
+    if opset < 18:
+        return resize_by_weights(draw, opset)
+    sizes = draw(st.tuples(st.integers(1, 2), st.integers(4, 9), st.integers(4, 9)))
+    return Case(sizes, [node("Resize", ["x", "none", "s"], **attributes)], {"none": np.zeros(0, np.float32), "s": scales})
+
+
+def unpool(draw: Draw, opset: int) -> Case:
+    """Of windows side by side, some of whose elements are equal."""
+    down, across = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    sizes = (draw(st.integers(1, 3)), down * draw(st.integers(1, 3)), across * draw(st.integers(1, 3)))
+    windows = {"kernel_shape": (down, across), "strides": (down, across)}
+    nodes = [node("Ceil", ["x"], ["c"]), node("MaxPool", ["c"], ["v", "i"], **windows), node("Neg", ["v"], ["u"])]
+    return Case(sizes, [*nodes, node("MaxUnpool", ["u", "i"], **windows)])
 
 
 def upsample(draw: Draw, opset: int) -> Case:
@@ -602,6 +631,8 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("ImageScaler", image_scaler),
     ("Crop", crop),
     ("Conv", conv),
+    ("Conv", conv_of_three_sides),
+    ("MaxUnpool", unpool),
     ("ConvTranspose", conv_transpose),
     ("Gemm", gemm),
     *(("MatMul", case) for case in (matmul, matmul_from_the_left, matmul_of_two)),
@@ -629,6 +660,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("GridSample", grid_sample),
     ("Resize", resize),
     ("Resize", resize_by_weights),
+    ("Resize", resize_smoothly),
     ("Upsample", upsample),
     ("Pad", pad),
     ("Concat", concat),
@@ -657,6 +689,7 @@ _BY_RUNTIME = {
     "ConvTranspose": 23,
     "LRN": 23,
     "MaxPool": 23,
+    "MaxUnpool": 23,
     "Pad": 23,
     "Resize": 23,
     "Upsample": 9,

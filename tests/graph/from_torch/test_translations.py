@@ -110,6 +110,15 @@ TRANSLATED = {
     "flipped": lambda x: x.flip(()) * 2 + x.flip(1, -1),
     "repeated in more dimensions": lambda x: x.mean((2, 3)).repeat(2, 1, 3).transpose(0, 1),
     "sampled in one side": lambda x: F.interpolate(x, (6, 7), mode="bicubic") + F.interpolate(x, (6, 7), mode="bilinear"),
+    "sampled smoothly": lambda x: (
+        F.interpolate(x, (3, 2), mode="bilinear", antialias=True)
+        + F.interpolate(x, (3, 2), mode="bicubic", antialias=True)
+        + F.interpolate(x, (1, 2), mode="bicubic", antialias=True, align_corners=True)
+        + F.interpolate(x, (3, 2), mode="bilinear", antialias=True, align_corners=True)
+    ),
+    "taken apart by torch": lambda x: torch.cat(
+        [F.glu(x, 1).flatten(1), x.rot90(1, (2, 3)).flatten(1), x.repeat_interleave(2, 3).flatten(1), x.tril().flatten(1)], 1
+    ),
     "sampled in none": lambda x: F.interpolate(x, (6, 5), mode="bicubic"),
     "mirrored": lambda x: ATEN.reflection_pad2d(x, (1, 2, 0, 3)) + ATEN.replication_pad2d(x, (1, 2, 0, 3)),
     "mirrored rows": lambda x: ATEN.reflection_pad1d(x.flatten(2), (1, 2)) + ATEN.replication_pad1d(x.flatten(2), (1, 2)),

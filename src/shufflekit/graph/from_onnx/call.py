@@ -160,6 +160,13 @@ class Call:
         assert images.stored == shape, f"{self.node.name}: {shape} is {images}"
         return Tensor(name, images, inner)
 
+    def emit_steps(self, steps: Sequence[tuple[Operator, tuple[int | Array, ...]]], *inputs: Operand) -> Operand:
+        """Steps whose inputs are arrays, numbers of steps before, or of the inputs, of which -1 is the last."""
+        done: dict[int, Operand] = {number - len(inputs): each for number, each in enumerate(inputs)}
+        for number, (operator, reads) in enumerate(steps):
+            done[number] = self.emit(operator, *(each if isinstance(each, np.ndarray) else done[each] for each in reads))
+        return done[len(steps) - 1]
+
     def on_grid(self, steps: Array, scale: Array) -> Array:
         """A constant of steps times a scale, which stays known where the steps are those of signed bytes."""
         found: Array = steps * scale

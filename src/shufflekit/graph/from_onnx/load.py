@@ -313,6 +313,8 @@ class _Reader:
         found = self.tensors[name]
         if isinstance(found, Known):
             return self._constant_output(name, found)
+        if found.window:
+            raise InputError(f"{self.file.path}: output {name}: places of a pool are for MaxUnpool only")
         if found.grid is not None:
             raise InputError(f"{self.file.path}: output {name} must be of floats, found bytes")
         if not found.images.is_first or (found.inner and found.rows is None):
@@ -342,6 +344,8 @@ def _kind_of_moved(node: FileNode, inputs: Mapping[str, Tensor | Known]) -> Kind
     Raises:
         RefusedError: it computes with them, which may mean another thing than with floats.
     """
+    if node.operator != "MaxUnpool" and any(isinstance(each, Tensor) and each.window for each in inputs.values()):
+        raise RefusedError("of the places of a pool, which only MaxUnpool takes")
     if node.operator in ("Gather", "GatherElements"):  # indices say nothing of what is taken
         inputs = {name: inputs[name] for name in node.inputs[:1] if name in inputs}
         constant = next((each.at(0) for each in inputs.values() if isinstance(each, Known)), None)

@@ -53,6 +53,7 @@ class Tensor:
         kind: what its floats mean in the file.
         grid: of a tensor of bytes in the file, whose value here are the numbers that they stand for.
         rows: which of it means something, where that is not all.
+        window: of the places that a pool gives, which are numbers within its windows here: their sizes.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Tensor:
     kind: Kind = "float"
     grid: FakeQuantize | None = None
     rows: Rows | None = None
+    window: tuple[int, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:

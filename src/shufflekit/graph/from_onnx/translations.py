@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from shufflekit.graph.conv3d import conv3d_steps
 from shufflekit.graph.einsum import einsum_steps, terms_of
 from shufflekit.graph.from_onnx import masks, picking
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
@@ -51,7 +53,7 @@ from shufflekit.graph.ops.activations import (
     Threshold,
 )
 from shufflekit.graph.ops.arithmetic import Add, Div, Maximum, Minimum, Mul, Pow, Sub
-from shufflekit.graph.ops.comparisons import Equal
+from shufflekit.graph.ops.comparisons import Equal, Keep
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.expand import Expand
@@ -61,8 +63,9 @@ from shufflekit.graph.ops.moves import Concat, Reshape, Slice, Take
 from shufflekit.graph.ops.norms import BatchNorm, LocalResponseNorm, Normalize
 from shufflekit.graph.ops.pad import Pad, padded
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from shufflekit.graph.ops.position import Position
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
-from shufflekit.graph.ops.resample import Resample, taps
+from shufflekit.graph.ops.resample import Resample, smoothed_taps, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -255,6 +258,8 @@ def conv_of(call: Call, x: Operand, weight: Array, bias: Array | None) -> Operan
     kernel = _kernel(call, weight.shape[2:])
     steps = _steps(call, "strides", kernel), _steps(call, "dilations", kernel)
     conv = Conv(steps[0], _padding(call, x, kernel, *steps), steps[1], int(call["group"]))
+    if len(kernel) == 3 and isinstance(x, Tensor):
+        return call.emit_steps(conv3d_steps(conv, x.sizes[1:], weight, bias), x)
     return call.emit(conv, x, weight, *(() if bias is None else (bias,)))
 
 
@@ -503,9 +508,51 @@ def _window(call: Call) -> tuple[Operand, Sizes, Sizes, Sizes, Sizes]:
     return x, kernel, strides, _padding(call, x, kernel, strides, dilations), dilations
 
 
-def _max_pool(call: Call) -> Operand:
+def _max_pool(call: Call) -> Result:
+    """And where the largest of each window is, of windows that lie side by side and cover a map."""
     x, kernel, strides, padding, dilations = _window(call)
-    return call.emit(MaxPool(kernel, strides, padding, bool(call["ceil_mode"]), dilations), x)
+    y = call.emit(MaxPool(kernel, strides, padding, bool(call["ceil_mode"]), dilations), x)
+    sides = call.shapes(x)[0][2:]
+    covers = len(kernel) == 2 and strides == kernel and not any(padding) and not any(a % b for a, b in zip(sides, kernel))
+    if len(call.node.outputs) < 2 or not isinstance(x, Tensor) or not covers or set(dilations) != {1}:
+        return y
+    channels, (down, across), (rows, columns) = x.sizes[1], kernel, (side // size for side, size in zip(sides, kernel))
+    apart = call.reshaped(x, [(n, channels, rows, down, columns, across) for n, *_ in call.shapes(x)])
+    windows = call.permuted(apart, (0, 1, 2, 4, 3, 5))
+    lines = call.reshaped(windows, [(n, channels, rows, columns, down * across) for n, *_ in call.shapes(x)])
+    places = call.emit(Position(4), lines)
+    assert isinstance(places, Tensor)
+    return [y, replace(places, window=kernel)]
+
+
+def _max_unpool(call: Call) -> Operand:
+    """What is read goes to where the largest of each window was; all else is 0."""
+    x, places = call.images("X"), call.operand("I")
+    kernel = tuple(call["kernel_shape"])
+    strides, padding = _steps(call, "strides", kernel), tuple(call["pads"] or ())
+    if (
+        not isinstance(x, Tensor)
+        or not isinstance(places, Tensor)
+        or places.window != kernel
+        or strides != kernel
+        or any(padding)
+    ):
+        raise RefusedError("indices must be those of a MaxPool of the same windows, side by side, over all of a map")
+    (down, across), (channels, rows, columns) = kernel, x.sizes[1:]
+    whole = (channels, rows * down, columns * across)
+    if call.constant("output_shape") is not None and tuple(call.needed("output_shape")[1:]) != whole:
+        raise RefusedError(f"output_shape must be that of what was pooled, {whole}, found {call.needed('output_shape')[1:]}")
+    one = [(n, channels, rows, 1, columns, 1) for n, *_ in call.shapes(x)]
+    lines = []
+    for first in range(0, down * across, across):
+        kept = [
+            call.emit(Keep(), call.emit(Equal(), places, np.array(number, np.float32)), x)
+            for number in range(first, first + across)
+        ]
+        side_by_side = Images((1, channels, rows, 1, columns, across), 0)
+        lines.append(call.emit(Concat(5), *(call.reshaped(each, one) for each in kept), images=side_by_side))
+    y = call.emit(Concat(3), *lines, images=Images((1, channels, rows, down, columns, across), 0))
+    return call.reshaped(y, [(n, *whole) for n, *_ in call.shapes(x)])
 
 
 def _avg_pool(call: Call) -> Operand:
@@ -563,13 +610,15 @@ def _resize(call: Call) -> Operand:
     out, factors = _targets(call, sides)
     places = _coordinates(call)
     mode = call["mode"]
-    if call["antialias"] or call["keep_aspect_ratio_policy"] not in (None, "stretch"):
-        raise RefusedError("antialias and keep_aspect_ratio_policy are not supported")
+    if call["keep_aspect_ratio_policy"] not in (None, "stretch"):
+        raise RefusedError("keep_aspect_ratio_policy is not supported")
     if mode == "nearest":
         return _nearest(call, x, sides, out, factors, places)
     if mode not in ("linear", "bilinear", "cubic"):
         raise RefusedError(f"mode must be nearest, linear or cubic, found {mode!r}")
     is_linear, excludes = mode != "cubic", bool(call["exclude_outside"])
+    if call["antialias"]:
+        return _smoothed(call, x, sides, out, factors, places)
     if is_linear and not excludes and places == "align_corners":
         steps = [(a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sides, out)]
     elif (
@@ -585,6 +634,15 @@ def _resize(call: Call) -> Operand:
             x = call.emit(Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", a, excludes))
         return x
     return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), out), x)
+
+
+def _smoothed(call: Call, x: Operand, sides: Sizes, out: tuple[int, int], factors: tuple[float, float], places: str) -> Operand:
+    kernel = "cubic" if call["mode"] == "cubic" else "linear"
+    a = -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
+    for axis, side, size, factor in zip((2, 3), sides, out, factors):
+        at = _places(places, side, size, factor)
+        x = call.emit(Resample(axis), x, *smoothed_taps(at, side, kernel, factor, a, bool(call["exclude_outside"])))
+    return x
 
 
 def _places(mode: str, size: int, out: int, factor: float) -> Array:
@@ -981,6 +1039,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "MeanVarianceNormalization": _mean_variance_norm,
     "LpNormalization": _lp_norm,
     "MaxPool": _max_pool,
+    "MaxUnpool": _max_unpool,
     "AveragePool": _avg_pool,
     "GlobalAveragePool": _global_pool(AdaptiveAvgPool),
     "GlobalMaxPool": _global_pool(AdaptiveMaxPool),

@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from shufflekit.errors import ShufflekitError, UsageError, one_line
 from shufflekit.graph.from_torch.call import is_in_place, operator_of
-from shufflekit.graph.from_torch.translations import FRESH
+from shufflekit.graph.from_torch.translations import FRESH, TRANSLATIONS
 from shufflekit.modes import evaluation
 
 _LOCK = threading.RLock()  # torch.export keeps what it does in globals
@@ -72,7 +72,7 @@ def trace(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], is_known: Cal
             for batch in sorted({1} | _singled_out(program, where)):
                 _check_same(program, _export(model, batch, shapes), batch, where)
             if not _is_functional(program.graph) or not all(map(is_known, after_input(program))):
-                program = program.run_decompositions({})
+                program = _taken_apart(program.run_decompositions({}), is_known)
                 _singled_out(program, where)
             return program
         except ShufflekitError:
@@ -80,6 +80,16 @@ def trace(model: nn.Module, shapes: Mapping[str, tuple[int, ...]], is_known: Cal
         except Exception as error:
             reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else one_line(error)
             raise UsageError(f"{where.replace(' at ', ' cannot be captured at ')}: {reason}") from error
+
+
+def _taken_apart(program: ExportedProgram, is_known: Callable[[fx.Node], bool]) -> ExportedProgram:
+    """With what torch itself computes by other operators as these, where that leaves none that is not known."""
+    if all(map(is_known, after_input(program))):
+        return program
+    ways = torch.export.default_decompositions()
+    others = {each: ways[each] for each in list(ways) if str(each).removesuffix(".default") not in TRANSLATIONS}
+    apart = program.run_decompositions(others)
+    return apart if all(map(is_known, after_input(apart))) else program
 
 
 def inputs_of(program: ExportedProgram) -> list[fx.Node]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import fx
 
+from shufflekit.graph.conv3d import conv3d_steps
 from shufflekit.graph.einsum import einsum_steps, terms_of
 from shufflekit.graph.from_torch import masks, picking, recurrent
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
@@ -67,7 +68,7 @@ from shufflekit.graph.ops.pad import Pad, padded
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from shufflekit.graph.ops.reductions import Amax, Amin, Mean, Norm, Prod, Sum
 from shufflekit.graph.ops.repeat import Repeat
-from shufflekit.graph.ops.resample import Resample, taps
+from shufflekit.graph.ops.resample import Resample, smoothed_taps, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
 
@@ -139,40 +140,15 @@ def _by_window(translate: Callable[[Call], Nodes]) -> Callable[[Call], Nodes]:
 
 
 def _conv3d(call: Call) -> Nodes:
-    """Each map of the result is a convolution of two sides, of the maps that it sees as channels."""
-    weight = call["weight"].float().cpu().numpy()
-    channels, _, *kernel = weight.shape
     stride, padding, dilation = (_each_side(call[name], 3) for name in ("stride", "padding", "dilation"))
-    bias = call.weights("bias") or (np.zeros(channels, np.float32),)
-    sizes, out = call.sizes("input"), call.output.sizes
-    if out[2] > _MOST_PARTS:
-        raise RefusedError(f"a result of at most {_MOST_PARTS} maps is supported, found {out[2]}")
-    flat = Conv(stride[1:], padding[1:] * 2, dilation[1:], int(call["groups"]))
-    steps: list[Step] = []
-    parts = []
-    for first in (number * stride[0] - padding[0] for number in range(out[2])):
-        seen = [tap for tap in range(kernel[0]) if 0 <= first + tap * dilation[0] < sizes[2]]
-        maps = []
-        for tap in seen:
-            at = first + tap * dilation[0]
-            steps += [(Slice(2, at, at + 1), (call.name("input"),)), (Reshape((BATCH, sizes[1], *sizes[3:])), (len(steps),))]
-            maps.append(len(steps) - 1)
-        steps += _of_maps(flat, weight[:, :, seen], bias[0], maps, len(steps))
-        parts.append(len(steps))
-        steps.append((Reshape((BATCH, channels, 1, *out[3:])), (len(steps) - 1,)))
-    steps.append((Concat(2), tuple(parts)))
-    return Nodes(steps)
-
-
-def _of_maps(conv: Conv, weight: Array, bias: str | Array, maps: Sequence[int], number: int) -> list[Step]:
-    """A convolution of several maps with weights (K, C / groups, maps, ...), whose channels stand together by group."""
-    if not maps:
-        raise RefusedError("a map of the result that sees padding alone is not supported")
-    channels, depth, count, *kernel = weight.shape
-    in_order = np.arange(count * depth * conv.groups).reshape(count, conv.groups, depth).transpose(1, 0, 2).reshape(-1)
-    steps: list[Step] = [(Concat(1), tuple(maps)), (Take(1, tuple(in_order.tolist())), (number,))]
-    flat = weight.swapaxes(1, 2).reshape(channels, count * depth, *kernel)
-    return [*steps, (conv, (number + 1, flat, bias))]
+    bias = None if call["bias"] is None else call["bias"].float().cpu().numpy()
+    conv = Conv(stride, padding * 2, dilation, int(call["groups"]))
+    weight = call["weight"].float().cpu().numpy()
+    found = conv3d_steps(conv, call.sizes("input")[1:], weight, bias)
+    names: dict[Any, Any] = {-1: call.name("input")}
+    return Nodes(
+        [(step, tuple(each if isinstance(each, np.ndarray) else names.get(each, each) for each in of)) for step, of in found]
+    )
 
 
 def _conv_transpose(call: Call) -> Nodes:
@@ -861,8 +837,8 @@ def _resize(mode: Literal["nearest", "bilinear"]) -> Callable[[Call], Nodes]:
     return translate
 
 
-def _resample(kernel: str, *arguments: str) -> Callable[[Call], Nodes]:
-    """Each side by itself, of linear or cubic weights."""
+def _resample(kernel: str, *arguments: str, smooth: bool = False) -> Callable[[Call], Nodes]:
+    """Each side by itself, of linear or cubic weights; smooth ones are wider where a side is made smaller."""
 
     def translate(call: Call) -> Nodes:
         source = "self" if call.has("self") else "input"
@@ -871,7 +847,11 @@ def _resample(kernel: str, *arguments: str) -> Callable[[Call], Nodes]:
         steps: list[Step] = []
         for dim, (side, size, step) in enumerate(zip(sides, out, input_steps("bilinear", sides, out, factors, corners)), 2):
             at = np.arange(size)
-            places = taps(at * step if corners else (at + 0.5) * step - 0.5, side, kernel)
+            where = at * step if corners else (at + 0.5) * step - 0.5
+            if smooth:
+                places = smoothed_taps((at + 0.5) * step - 0.5, side, kernel, 1 / step if step else 1.0, -0.5, True)
+            else:
+                places = taps(where, side, kernel)
             steps.append((Resample(dim), (len(steps) - 1 if steps else call.name(source), *places)))
         return Nodes(steps)
 
@@ -1008,6 +988,11 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.upsample_nearest2d": _resize("nearest"),
     "aten.upsample_nearest2d.vec": _resize("nearest"),
     **dict.fromkeys(("aten.upsample_bicubic2d", "aten.upsample_bicubic2d.vec"), _resample("cubic", "scales_h", "scales_w")),
+    **{
+        f"aten._upsample_{name}2d_aa{end}": _resample(kernel, "scales_h", "scales_w", smooth=True)
+        for name, kernel in (("bilinear", "linear"), ("bicubic", "cubic"))
+        for end in ("", ".vec")
+    },
     **dict.fromkeys(("aten.upsample_linear1d", "aten.upsample_linear1d.vec"), _resample("linear", "scales")),
     **masks.translations(_of_two),
     **recurrent.TRANSLATIONS,

@@ -76,6 +76,28 @@ def taps(places: Array, size: int, kernel: str, a: float = -0.75, exclude_outsid
     return np.clip(found, 0, size - 1), weights
 
 
+def smoothed_taps(
+    places: Array, size: int, kernel: str, factor: float, a: float = -0.75, exclude_outside: bool = False
+) -> tuple[Array, Array]:
+    """`taps` of a kernel that is as much wider as a side becomes smaller, so that no element of the input is passed over.
+
+    Args:
+        factor: elements of the result for one of the input.
+
+    Example:
+        >>> smoothed_taps(np.array([0.5]), 4, "linear", 0.5, exclude_outside=True)[1].round(3)
+        array([[0.   , 0.125, 0.375, 0.375, 0.125]])
+    """
+    scale = min(factor, 1.0)
+    reach = math.ceil((1 if kernel == "linear" else 2) / scale)
+    found = np.floor(places)[:, np.newaxis].astype(np.int64) + np.arange(1 - reach, reach + 1)
+    away = np.abs(found - places[:, np.newaxis]) * scale
+    weights = np.maximum(1 - away, 0) if kernel == "linear" else np.where(away < 2, keys(away, a), 0)
+    if exclude_outside:
+        weights = np.where((found >= 0) & (found < size), weights, 0)
+    return np.clip(found, 0, size - 1), weights / weights.sum(1, keepdims=True)
+
+
 def keys(x: Array, a: float) -> Array:
     """The cubic kernel at distances from 0 to 2 (Keys, 1981).
 
