@@ -181,8 +181,11 @@ def programs() -> Iterator[Program]:
     yield build(in_bytes(), "bytes")
     yield from of_photos()
     yield build(suppressed(), "suppressed")
-    graph = simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, 1, 1), nn.SiLU()).eval(), (1, 2, 9, 21)))
+    by_stride = [
+        simplify(capture(nn.Sequential(nn.Conv2d(2, 20, 3, stride, 1), nn.SiLU()).eval(), (1, 2, 9, 21))) for stride in (1, 2)
+    ]
     for variant in [each.name for each in choose.variants_of("convolution")]:
+        graph = by_stride[variant.endswith("_stride2")]
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
 
 
