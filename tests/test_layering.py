@@ -40,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
         "runtime",
         "_native",
     },
-    "detect": {"errors", "modes", "finite", "runtime", "compiling", "models", "weights", "data", "train"},
+    "detect": {"errors", "files", "modes", "finite", "runtime", "compiling", "models", "weights", "data", "train"},
     "graph": {"errors"},
     "graph.from_torch": {"errors", "modes", "shapes", "graph"},
     "graph.from_onnx": {"errors", "shapes", "graph"},
