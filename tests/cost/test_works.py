@@ -126,6 +126,8 @@ OTHERS = {
     "dequantize",
     "lookup",
     "suppress",
+    "unpack",
+    "unpack_float",
 }  # and what is called after int8: kernels of no network of PyTorch in float32
 
 

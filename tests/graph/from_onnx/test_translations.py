@@ -253,6 +253,19 @@ def layer_norm(draw: Draw, opset: int) -> Case:
     return Case(sizes, [node("LayerNormalization", names, axis=axis, epsilon=1e-3)], constants)
 
 
+def rms_norm(draw: Draw, opset: int) -> Case:
+    sizes, axis = image(draw), draw(st.sampled_from([1, 2, 3, -1]))
+    constants = {"scale": floats(draw, *(sizes[axis - 1 :] if axis > 0 else sizes[axis:]))}
+    return Case(sizes, [node("RMSNormalization", ["x", "scale"], axis=axis, epsilon=1e-3)], constants)
+
+
+def log_sum(draw: Draw, opset: int) -> Case:
+    case = reduction("ReduceLogSum")(draw, opset)
+    case.nodes[0].input[0] = "s"
+    case.nodes.insert(0, node("Sigmoid", ["x"], ["s"]))
+    return case
+
+
 def mean_variance_norm(draw: Draw, opset: int) -> Case:
     c, h, w = image(draw)
     axes = draw(st.sampled_from([(2, 3), (1, 2, 3), (1,), (3,)]))
@@ -627,6 +640,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     *((name, arithmetic(name)) for name in ("Add", "Sub", "Mul", "Div")),
     *((name, of_two(name)) for name in ("Add", "Sub", "Mul", "Div", "Sum")),
     ("Mul", number_wherever_images_lie),
+    ("Mean", lambda draw, opset: Case(image(draw), [node("Sigmoid", ["x"], ["s"]), node("Mean", ["x", "s", "x"])])),
     ("Affine", affine),
     ("ImageScaler", image_scaler),
     ("Crop", crop),
@@ -643,6 +657,8 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("InstanceNormalization", instance_norm),
     ("GroupNormalization", group_norm),
     ("LayerNormalization", layer_norm),
+    ("RMSNormalization", rms_norm),
+    ("ReduceLogSum", log_sum),
     ("MeanVarianceNormalization", mean_variance_norm),
     ("LpNormalization", lp_norm),
     *((name, pool(name)) for name in ("MaxPool", "AveragePool")),

@@ -210,6 +210,11 @@ def _sum(call: Call) -> Operand:
     return first
 
 
+def _mean(call: Call) -> Operand:
+    total = _sum(call)
+    return call.like(total, Mul(), np.array(1 / len(call.operands("data_0")), np.float32))
+
+
 def _neg(call: Call) -> Operand:
     x = call.operand("X")
     return call.like(x, Mul(), np.array(-1, np.float32 if isinstance(x, Tensor) else x.dtype))
@@ -470,15 +475,23 @@ def _by_groups(call: Call, x: Operand, groups: int, scale: Array, bias: Array) -
 
 
 def _layer_norm(call: Call) -> Operand:
+    return _normalized(call, call.needed("Scale"), call.constant("B"))
+
+
+def _rms_norm(call: Call) -> Operand:
+    return _normalized(call, call.needed("scale"), None, centred=False)
+
+
+def _normalized(call: Call, scale: Array, bias: Array | None, centred: bool = True) -> Operand:
     """Over the axis and all behind it."""
-    x, scale, bias = call.operand("X"), call.needed("Scale"), call.constant("B")
+    x = call.operand("X")
     shapes = call.shapes(x)
     axis = dimension(int(call["axis"]), len(shapes[0]))
     x, dims = call.along(x, *range(axis, len(shapes[0])))
     rank = len(call.stored(x))
     bias = np.zeros_like(scale) if bias is None else bias
     values = [each.reshape((1,) * (rank - each.ndim) + each.shape) for each in (scale, bias)]
-    return call.like(x, Normalize(tuple(dims), float(call["epsilon"])), *values)
+    return call.like(x, Normalize(tuple(dims), float(call["epsilon"]), centred), *values)
 
 
 def _mean_variance_norm(call: Call) -> Operand:
@@ -585,6 +598,10 @@ def _reduce(kind: Callable[[tuple[int, ...]], Operator], *before: Operator) -> C
         return call.reshaped(y, [[size for axis, size in enumerate(shape) if axis not in axes] for shape in shapes])
 
     return translate
+
+
+def _log_sum(call: Call) -> Operand:
+    return call.like(_reduce(lambda dims: Sum(dims, True))(call), Log())
 
 
 def _kept(
@@ -1020,6 +1037,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "Mul": _arithmetic(Mul()),
     "Div": _arithmetic(Div()),
     "Sum": _sum,
+    "Mean": _mean,
     "Neg": _neg,
     "Affine": _affine,
     "ImageScaler": _image_scaler,
@@ -1036,6 +1054,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "InstanceNormalization": _instance_norm,
     "GroupNormalization": _group_norm,
     "LayerNormalization": _layer_norm,
+    "RMSNormalization": _rms_norm,
     "MeanVarianceNormalization": _mean_variance_norm,
     "LpNormalization": _lp_norm,
     "MaxPool": _max_pool,
@@ -1051,6 +1070,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "ReduceL1": _reduce(lambda dims: Norm(dims, True, 1)),
     "ReduceL2": _reduce(lambda dims: Norm(dims, True, 2)),
     "ReduceSumSquare": _reduce(lambda dims: Sum(dims, True), Power(2)),
+    "ReduceLogSum": _log_sum,
     **{name: recurrent(name) for name in ("LSTM", "GRU")},
     **masks.translations(of_two),
     **picking.TRANSLATIONS,
