@@ -5,17 +5,17 @@ It needs what the tests of web/ need, and fetches onnxruntime-web from the npm r
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 import math
 import shutil
 import subprocess
 import threading
 from functools import partial
+from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import cyclopts
 import numpy as np
 from networks import NETWORKS as FORMS
 from networks import Form
@@ -106,16 +106,26 @@ def browser() -> Any:
     return found
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--networks", nargs="+", default=[*NETWORKS], choices=NETWORKS)
-    options.add_argument("--rounds", type=int, default=10)
-    options.add_argument("--json", action="store_true")
-    given = options.parse_args()
+def main(
+    *,
+    networks: Annotated[list[str] | None, cyclopts.Parameter(consume_multiple=True)] = None,
+    rounds: int = 10,
+    json: bool = False,
+) -> None:
+    """Race plans against onnxruntime-web in a headless Chromium.
+
+    Args:
+        networks: names; all by default.
+        rounds: of calls in turn.
+        json: print one object in place of the table.
+    """
+    networks = networks or [*NETWORKS]
+    if unknown := [name for name in networks if name not in NETWORKS]:
+        raise SystemExit(f"networks: must be of {', '.join(NETWORKS)}, found {', '.join(unknown)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     subprocess.run([ROOT / "scripts" / "build_web.sh"], check=True)
     fetch()
-    for name in given.networks:
+    for name in networks:
         prepare(name, NETWORKS[name])
     spec = importlib.util.spec_from_file_location("serve_web", ROOT / "scripts" / "serve_web.py")
     assert spec
@@ -127,16 +137,16 @@ def main() -> None:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         page = browser()
         try:
-            for name in given.networks:
+            for name in networks:
                 page.get(f"http://localhost:{running.server_port}/test/blank.html")
                 plans = [["relaxed", name, "relaxed"], ["simd128", name, "simd128"], ["int8", f"{name}_int8", "relaxed"]]
-                results[name] = page.execute_async_script(RACE, name, plans, NETWORKS[name], given.rounds)
-                if not given.json:
+                results[name] = page.execute_async_script(RACE, name, plans, NETWORKS[name], rounds)
+                if not json:
                     print(line(name, results[name]), flush=True)
         finally:
             page.quit()
         running.shutdown()
-    print(json.dumps(results) if given.json else f"geometric mean of the ratios: {mean(results):.2f}")
+    print(dumps(results) if json else f"geometric mean of the ratios: {mean(results):.2f}")
 
 
 def line(name: str, found: dict[str, Any]) -> str:
@@ -153,4 +163,4 @@ def mean(results: dict[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    cyclopts.run(main)

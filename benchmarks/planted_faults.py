@@ -9,10 +9,10 @@ sound twin must have no finding of that rule.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 
+import cyclopts
 from torch import Tensor, nn
 
 from shufflekit.compiling import capture
@@ -130,17 +130,19 @@ def percent(gain_ms: float, low_ms: float, high_ms: float, of_ms: float) -> str:
     return f"{gain} ({low} to {high})"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=6.0, help="of a race, and of an audit's races")
-    parser.add_argument("--only", default="", help="one rule, as in G3")
-    given = parser.parse_args()
+def main(*, seconds: float = 6.0, only: str = "") -> None:
+    """Hold audits of networks with one known fault against a stopwatch.
+
+    Args:
+        seconds: of a race, and of an audit's races.
+        only: one rule, as in G3.
+    """
     print("| rule | fault | twin gains, % | audit's best, % | verdict | twin's findings | s |\n|---|---|--:|--:|---|--:|--:|")
     for rule, name, faulty, sound in PAIRS:
-        if given.only not in ("", rule):
+        if only not in ("", rule):
             continue
-        truth, start = raced(faulty(), sound(), given.seconds), time.perf_counter()
-        found = audit(faulty(), SHAPE, select=[rule], seconds=given.seconds)
+        truth, start = raced(faulty(), sound(), seconds), time.perf_counter()
+        found = audit(faulty(), SHAPE, select=[rule], seconds=seconds)
         took = time.perf_counter() - start
         twin = audit(sound(), SHAPE, select=[rule], seconds=0)
         best = next((each for each in found.remedies if each.rule == rule), None)
@@ -152,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cyclopts.run(main)

@@ -218,14 +218,13 @@ def test_a_torch_network_lacks_what_the_capture_and_the_engine_lack_in_one_line(
     class Lacking(nn.Module):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             y = torch.nn.functional.local_response_norm(x.cumsum(1), 3, beta=0.3)
-            values, _ = x.sort(1)
-            return y, values.relu().cummax(2)[0]
+            return y, x.cummin(1)[0].relu().cummax(2)[0]
 
     with pytest.raises(UsageError) as caught:
         sk.compile(Lacking(), (1, 3, 4, 4))
     where = "(in the network itself)"
     assert str(caught.value) == (
-        f"compile: operators aten.cumsum {where}, aten.sort {where}, aten.cummax {where} are not supported; "
+        f"compile: operators aten.cumsum {where}, aten.cummin {where}, aten.cummax {where} are not supported; "
         f"local_response_norm {where}: beta must be a multiple of 0.25 from 0.25 to 4, found 0.3"
     )
 

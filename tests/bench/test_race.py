@@ -109,7 +109,7 @@ def test_a_model_that_takes_no_such_input_gets_rows(tmp_path: Path) -> None:
 
 
 def test_an_operator_that_the_engine_lacks_is_a_row(tmp_path: Path) -> None:
-    entry = prepare(Subject("shrink", nn.Softshrink()), (1, 3, 8, 8), 1, [RUNTIMES["engine"]], tmp_path)
+    entry = prepare(Subject("shrink", nn.RReLU()), (1, 3, 8, 8), 1, [RUNTIMES["engine"]], tmp_path)
     (row,) = entry.untimed
     assert row.state == "failed"
     assert "is not supported" in row.note

@@ -114,7 +114,7 @@ def test_several_outputs_are_verified(tmp_path, capsys, monkeypatch):
             2,
             "shape: must be one for each of the inputs input, found 2",
         ),
-        (["torch.nn:Softshrink", "-o", "a.plan"], 2, "not supported"),
+        (["torch.nn:RReLU", "-o", "a.plan"], 2, "not supported"),
         (
             ["shufflenet_v2_x0_5", "--weights", "random", "-o", "a.plan", "--threads", "0"],
             2,

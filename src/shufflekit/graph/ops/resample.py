@@ -86,7 +86,7 @@ def smoothed_taps(
 
     Example:
         >>> smoothed_taps(np.array([0.5]), 4, "linear", 0.5, exclude_outside=True)[1].round(3)
-        array([[0.   , 0.125, 0.375, 0.375, 0.125]])
+        array([[0.   , 0.429, 0.429, 0.143]])
     """
     scale = min(factor, 1.0)
     reach = math.ceil((1 if kernel == "linear" else 2) / scale)
