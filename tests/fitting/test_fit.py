@@ -50,6 +50,18 @@ def test_the_best_is_measured_again_and_no_slower_than_the_budget(monkeypatch: p
     assert sk.fit(NET, (1, 3, 16, 16), budget_ms=0.6, seconds=5).best.ms <= 0.55
 
 
+def test_where_none_holds_when_measured_again_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("shufflekit.fitting.fit")
+
+    def lucky(graph, rounds: int, clock) -> Latency:
+        ms = count_graph(graph).flops / 1e6 * (10 if rounds > 6 else 1)
+        return Latency(ms, ms, ms, rounds)
+
+    monkeypatch.setattr(module, "measure_loaded", lucky)
+    with pytest.raises(UsageError, match=r"^budget_ms: the quickest of its kind that was tried takes .* ms, found 0.1$"):
+        sk.fit(NET, (1, 3, 16, 16), budget_ms=0.1, seconds=5)
+
+
 def test_an_onnx_file_is_fitted(tmp_path) -> None:
     nodes = [node("Conv", ["x", "w"], ["a"]), node("Conv", ["a", "v"], ["b"]), node("Relu", ["b"])]
     import numpy as np

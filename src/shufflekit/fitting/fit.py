@@ -24,7 +24,6 @@ from shufflekit.shapes import Shapes, sizes
 if TYPE_CHECKING:
     from torch import nn
 
-_FINAL = 3  # of the best, measured again
 _FINAL_ROUNDS = 21
 
 
@@ -82,18 +81,21 @@ def fit(
     search = Search(space, budget_ms, maximise, measure, time.monotonic() + seconds, tell)
     search.run()
     found = [each for each in search.measured.values() if each]
-    # Of many that were measured briefly, those that look best were lucky too.
-    near = sorted((each for each in found if each.ms <= budget_ms), key=lambda each: -size(each, maximise))[:_FINAL]
-    again = [timed(graphs[each.values], each.values, _FINAL_ROUNDS) for each in near]
-    inside = [each for each in again if each.ms <= budget_ms] or near[-1:]
-    if not inside:
-        least = min((each.ms for each in found), default=math.nan)
+    # Of many that were measured briefly, those that look best were lucky too: the largest that holds when measured again.
+    again: list[Candidate] = []
+    for each in sorted((each for each in found if each.ms <= budget_ms), key=lambda each: -size(each, maximise)):
+        again.append(timed(graphs[each.values], each.values, _FINAL_ROUNDS))
+        if again[-1].ms <= budget_ms:
+            break
+    else:
+        least = min((each.ms for each in (*found, *again)), default=math.nan)
         raise UsageError(f"budget_ms: the quickest of its kind that was tried takes {least:.3f} ms, found {budget_ms:g}")
-    best = max(inside, key=lambda each: size(each, maximise))
+    best = again[-1]
     tell("those that were published")
     published = tuple(timed(make(), values, label=label) for label, (values, make) in space.published().items())
-    start = timed(space.graph(tuple(dial.value for dial in space.dials)), tuple(dial.value for dial in space.dials), label=name)
-    others = {each.values: each for each in (*found, *again, best)}
+    values = tuple(dial.value for dial in space.dials)
+    start = timed(graphs.get(values) or space.graph(values), values, label=name)
+    others = {each.values: each for each in (*found, *again)}
     call, architecture, options = space.call(best.values)
     numbers = tuple(dial.name for dial in space.dials)
     return Fit(
