@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from shufflekit.errors import InputError, UsageError, missing_extra
 from shufflekit.finite import check_finite
 from shufflekit.graph import Graph, from_onnx, simplify
@@ -252,13 +250,7 @@ def difference_to(
         >>> difference_to(lambda x: outputs_of(net, x), compile(net, (1, 3, 9, 9)), "PyTorch") < 1e-5
         True
     """
-    random = np.random.default_rng(0)
-    inputs = [
-        random.integers(0, 256, (3, *each.shape), np.uint8)
-        if each.type == "uint8"
-        else random.standard_normal((3, *each.shape), np.float32)
-        for each in engine.inputs
-    ]
+    inputs = engine.noise(3)
     expected, found = reference(*inputs), (other or engine)(*inputs)
     check_finite(expected, name)
     found = found if isinstance(found, list) else [found]

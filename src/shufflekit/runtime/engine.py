@@ -167,10 +167,10 @@ class Engine:
         self._native.profile(inputs, 3)  # caches and clocks settle
         return np.array(self._native.profile(inputs, repeats))
 
-    def noise(self) -> list[NDArray[Any]]:
-        """Random numbers for each input, of one image, to time it with; the same each time."""
+    def noise(self, images: int = 1) -> list[NDArray[Any]]:
+        """Random numbers for each input, to time and compare it with; the same each time."""
         random = np.random.default_rng(0)
-        shapes = [(*[1] * each.batched, *each.shape) for each in self._inputs]
+        shapes = [(*[images] * each.batched, *each.shape) for each in self._inputs]
         return [
             random.integers(0, 256, shape, np.uint8) if each.type == "uint8" else random.standard_normal(shape, np.float32)
             for each, shape in zip(self._inputs, shapes, strict=True)
