@@ -81,6 +81,7 @@ _ATTRIBUTED: list[tuple[Operator, tuple[tuple[int, ...] | str, ...]]] = [
     (Resize("nearest", False, (0.5, 2.0), (12, 4)), ()),
     (Resize("bilinear", False, (6 / 9, 8 / 5), (9, 5)), ()),
     (Resize("bilinear", True, (5 / 8, 7 / 3), (9, 4)), ()),
+    (Resize("bilinear", True, (0.0, 7 / 3), (1, 4)), ()),
     *(
         (kind((1, 3), keepdim), ())
         for kind, keepdim in ((Mean, True), (Sum, False), (Amax, False), (Amin, True), (Prod, False))
