@@ -22,7 +22,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "wheels"
@@ -70,11 +70,16 @@ TARGETS = {
     "windows-x86_64": Target("x86_64-windows-gnu", "Windows", "AMD64", ("win_amd64",), ".cp311-win_amd64.pyd"),
 }
 PYTHONS = {"3.12": "cp312-abi3", "3.11": "cp311-cp311"}  # the first is the stable ABI of every later Python
+DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
 SUITES = {"3.12": "trixie", "3.11": "bookworm"}  # of Debian, for headers and to run in
 
 
 class WheelError(Exception):
     """What a person has to mend; one line."""
+
+
+def refuse(text: str) -> NoReturn:
+    raise WheelError(text)
 
 
 def say(text: str) -> None:
@@ -301,10 +306,28 @@ def check_binary(module: Path, name: str) -> str:
             raise WheelError(f"{module.name}: asks for glibc {'.'.join(map(str, newest))}, above 2.17")
         return f"ELF, glibc {'.'.join(map(str, newest))}"
     if family == "musllinux":
-        if versions:
-            raise WheelError(f"{module.name}: asks for versions of symbols, which musl does not have")
-        return "ELF, symbols of musl alone"
+        if missing := sorted(functions_asked(binary) - musl_functions(processor)):
+            raise WheelError(f"{module.name}: asks for {', '.join(missing)}, which musl does not have")
+        return "ELF, functions of musl alone"
     return f"PE, imports of {len(libraries)} libraries"
+
+
+def functions_asked(binary: Any) -> set[str]:
+    """What a module cannot do without of the system: not of Python, and not asked for only where it is there."""
+    weak = type(next(iter(binary.dynamic_symbols))).BINDING.WEAK
+    names = {str(symbol.name) for symbol in binary.imported_symbols if symbol.binding != weak}
+    return {name for name in names if name and not re.match("_?Py", name)}
+
+
+def musl_functions(processor: str) -> set[str]:
+    """Those of Debian's musl."""
+    import lief
+
+    root = BUILD / f"musl-{processor}"
+    run(ROOT / "scripts" / "debian_root.sh", SUITES["3.11"], DEBIAN[processor], root, "musl")
+    library = lief.ELF.parse(str(next(root.glob("**/libc.so"))))
+    assert library is not None
+    return {str(symbol.name) for symbol in library.exported_symbols}
 
 
 def _of_macos(module: Path, binary: Any, processor: str) -> str:
@@ -345,37 +368,40 @@ def same(found: str, needed: list[Any], who: str) -> None:
         raise WheelError(f"{who}: a photo must be {lists[1]}, found {lists[0]}")
 
 
-def check_fresh(wheel: Path, plan: Path, needed: list[Any]) -> str:
+def check_fresh(wheel: Path, interpreter: Path, plan: Path, needed: list[Any]) -> str:
     """In a fresh environment, with nothing on the PATH but its own commands, and every compiler set to one that fails."""
     with tempfile.TemporaryDirectory() as work:
-        run(sys.executable, "-m", "venv", f"{work}/fresh")
+        run(interpreter, "-m", "venv", f"{work}/fresh")
         commands = Path(work, "fresh", "bin")
         pip_install(commands / "python", wheel)
         bare = {"HOME": work, "PATH": str(commands), "CC": "/bin/false", "CXX": "/bin/false", "PYTHONWARNINGS": "error"}
         same(run(commands / "shufflekit", "predict", PHOTO, "--model", plan, "--json", env=bare), needed, wheel.name)
-    return f"predict in Python {sys.version_info.major}.{sys.version_info.minor}, fresh, without a compiler"
+    return f"predict in a fresh environment of {interpreter.name.replace('python', 'Python ')} without a compiler"
+
+
+def interpreter_for(python: str) -> Path | None:
+    """A Python of this machine that the wheel is for, the oldest first."""
+    names = ["python3.11"] if python == "3.11" else ["python3.12", "python3.13", "python3.14"]
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    for found in (folder / name for name in names for folder in folders if (folder / name).exists()):
+        if subprocess.run([found, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
+            return found  # and not a stand-in for one that is not there
+    return None
 
 
 def check_debian(wheel: Path, python: str, processor: str, plan: Path, needed: list[Any]) -> str:
     """By Debian's own Python for that processor, under qemu where it is another one."""
-    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[processor]
+    architecture = DEBIAN[processor]
     root, site = debian(python, architecture, "run"), BUILD / f"site-{python}-{architecture}"
     release = _python(python).removeprefix("python")
-    shutil.rmtree(site, ignore_errors=True)
-    glibcs = [f"--platform=manylinux_2_{minor}_{processor}" for minor in (17, 24, 26, 27, 28, 31, 34)]  # of wheels of others
-    abis = [f"--abi={abi}" for abi in (f"cp{release.replace('.', '')}", "abi3", "none")]
-    pip_install(sys.executable, f"--target={site}", "--implementation=cp", f"--python-version={release}", *glibcs, *abis, wheel)
-    is_other = processor != os.uname().machine
+    pip_for(release, processor, site, wheel)
+    emulator, where = runner(f"manylinux-{processor}")
     environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(site)}
     program = "from shufflekit.cli.main import main; raise SystemExit(main())"
-    start = (
-        *([shutil.which("qemu-aarch64-static")] if is_other else []),
-        *in_root(root),
-        root / "usr" / "bin" / f"python{release}",
-    )
+    start = (*emulator, *in_root(root), root / "usr" / "bin" / f"python{release}")
     said = run(*start, "-c", program, "predict", PHOTO, "--model", plan, "--json", env=environment)
     same(said, needed, wheel.name)
-    return f"predict in Debian's Python {release}{' under qemu' if is_other else ''}"
+    return f"predict in Debian's Python {release}{where}"
 
 
 def in_root(root: Path) -> tuple[Path, str, str]:
@@ -385,28 +411,54 @@ def in_root(root: Path) -> tuple[Path, str, str]:
     return linker, "--library-path", ":".join(map(str, folders))
 
 
+def pip_for(release: str, processor: str, site: Path, *wanted: object, fresh: bool = True) -> None:
+    """Into a folder, for a Python of Linux that does not run here."""
+    if fresh:
+        shutil.rmtree(site, ignore_errors=True)
+    glibcs = [f"--platform=manylinux_2_{minor}_{processor}" for minor in (17, 24, 26, 27, 28, 31, 34)]  # of wheels of others
+    glibcs.append(f"--platform=manylinux2014_{processor}")
+    abis = [f"--abi={abi}" for abi in (f"cp{release.replace('.', '')}", "abi3", "none")]
+    pip_install(
+        sys.executable, f"--target={site}", "--implementation=cp", f"--python-version={release}", *glibcs, *abis, *wanted
+    )
+
+
 def pip_install(python: Path | str, *arguments: object) -> None:
     """Nothing is compiled."""
     run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", *arguments)
 
 
-def check_wine(skrun: Path, plan: Path) -> str:
-    """skrun.exe, of the module's objects, gives what the engine gives here, from a plan whose name no one code page has."""
+def check_skrun(skrun: Path, name: str, plan: Path) -> str:
+    """The runner, of the module's objects, gives what the engine gives here, from a plan whose name no one code page has."""
     import numpy as np
 
     import shufflekit as sk
 
     engine = sk.load(plan)
-    x = np.random.default_rng(0).standard_normal((1, *engine.input_shape[1:]), np.float32)
+    x = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
+    start, where = runner(name)
     with tempfile.TemporaryDirectory() as work:
         named = Path(shutil.copy(plan, Path(work, "Ἑρμῆς ñ.plan")))
         x.tofile(Path(work, "x.f32"))
         environment = {**os.environ, "WINEPREFIX": str(BUILD / "wine"), "WINEDEBUG": "-all"}
-        run("wine64", skrun, named, "--input", f"{work}/x.f32", "--output", f"{work}/y.f32", "--threads", "2", env=environment)
+        files = ("--input", f"{work}/x.f32", "--output", f"{work}/y.f32")
+        run(*start, skrun, named, *files, "--threads", "2", env=environment)
         found, needed = np.fromfile(Path(work, "y.f32"), np.float32), np.asarray(engine(x)).ravel()
     if found.shape != needed.shape or np.abs(found - needed).max() > SAME * np.abs(needed).max():
-        raise WheelError(f"{skrun.name}: differs from the engine here by up to {np.abs(found - needed).max():.2g}")
-    return "skrun.exe of the same objects under Wine"
+        raise WheelError(f"{skrun.name} of {name}: {found.size} numbers must be the engine's {needed.size} here, or near")
+    return f"{skrun.name} of the same objects{where}"
+
+
+def runner(name: str) -> tuple[list[str], str]:
+    """What a program for a target is started by on this machine, and in words."""
+    if name.startswith("windows"):
+        return [tool("wine")], " under Wine"
+    is_other = name.endswith("aarch64") and os.uname().machine != "aarch64"
+    return ([tool("qemu-aarch64-static")], " under qemu") if is_other else ([], "")
+
+
+def tool(name: str) -> str:
+    return shutil.which(name) or refuse(f"needs {name}: apt-get install {name.replace('aarch64', 'user')}")
 
 
 # What a release has
@@ -444,10 +496,10 @@ def make(name: str, pure: Path, plan: Path, needed: list[Any], out: Path, jobs: 
         if family == "manylinux":
             checked.append(check_manylinux(wheel, target))
             checked.append(check_debian(wheel, python, processor, plan, needed))
-            if processor == os.uname().machine and (python == "3.11") == (sys.version_info < (3, 12)):
-                checked.append(check_fresh(wheel, plan, needed))
-        if family == "windows":
-            checked.append(check_wine(skrun, plan))
+            if processor == os.uname().machine and (interpreter := interpreter_for(python)):
+                checked.append(check_fresh(wheel, interpreter, plan, needed))
+        if family in ("musllinux", "windows"):
+            checked.append(check_skrun(skrun, name, plan))
         found.append(Found(wheel.name, wheel.stat().st_size, checked, UNTESTED.get(family, "")))
     return found
 
@@ -474,9 +526,9 @@ def summary(found: Iterable[Found], out: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-def write_page(text: str, page: Path = PAGE) -> None:
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    page.write_text(before + BEGIN + "\n" + text + "\n" + END + rest.split(END)[1], encoding="utf-8")
+def write_page(text: str, page: Path = PAGE, begin: str = BEGIN, end: str = END) -> None:
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    page.write_text(before + begin + "\n" + text + "\n" + end + rest.split(end)[1], encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

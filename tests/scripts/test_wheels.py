@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -126,6 +126,45 @@ def test_the_module_here_is_no_module_of_another_system(script: ModuleType) -> N
     for name in ("musllinux-x86_64", "manylinux-aarch64"):
         with pytest.raises(script.WheelError, match="^_native.*(which musllinux-x86_64 need not have|must be of aarch64)"):
             script.check_binary(Path(native.__file__), name)
+
+
+def test_what_a_module_asks_of_the_system_is_not_what_it_asks_of_python(script: ModuleType) -> None:
+    lief = pytest.importorskip("lief", reason="needs lief: scripts/set_up.sh all,dev,wheels")
+    native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+    asked = script.functions_asked(lief.parse(native.__file__))
+    assert "aligned_alloc" in asked
+    assert not [name for name in asked if name.startswith(("Py", "_Py"))]
+    assert "__cxa_finalize" not in asked  # only where it is there
+
+
+def test_programs_of_other_systems_are_started_by_what_runs_them(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(script.os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    assert script.runner("windows-x86_64") == (["/bin/wine"], " under Wine")
+    assert script.runner("musllinux-aarch64") == (["/bin/qemu-aarch64-static"], " under qemu")
+    assert script.runner("musllinux-x86_64") == ([], "")
+    monkeypatch.setattr(script.shutil, "which", lambda name: None)
+    for name, message in (("wine", "needs wine: "), ("qemu-aarch64-static", "needs .*: apt-get install qemu-user-static$")):
+        with pytest.raises(script.WheelError, match=message):
+            script.tool(name)
+
+
+def test_a_python_that_does_not_start_is_passed_over(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder, name, code in (
+        ("a", "python3.12", 127),
+        ("a", "python3.13", 0),
+        ("b", "python3.12", 0),
+        ("b", "python3.11", 127),
+    ):
+        program = tmp_path / folder / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\nexit {code}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    assert script.interpreter_for("3.12") == tmp_path / "b" / "python3.12"
+    assert script.interpreter_for("3.11") is None
 
 
 def test_a_photo_must_get_the_same_classes_and_scores(script: ModuleType) -> None:
