@@ -2,8 +2,8 @@
 
     python scripts/debian_suite.py SUITE WHEEL [PYTEST ARGUMENT...]
 
-as in `trixie dist/shufflekit-*-cp312-abi3-manylinux*x86_64.whl tests/graph`; without arguments for pytest: `tests -m "not slow"`.
-PyTorch is Debian's own; the rest is what pip has for that Python. build/wheels/suite-SUITE becomes the root, for which `unshare`
+as in `trixie dist/shufflekit-*-cp312-abi3-manylinux*x86_64.whl tests/graph`; pytest gets `tests -m "not slow"` by default.
+PyTorch is Debian's own, the rest is what pip has for that Python. build/wheels/suite-SUITE becomes the root, for which `unshare`
 needs no rights where user namespaces are allowed.
 """
 
