@@ -3,8 +3,8 @@
     python scripts/debian_suite.py SUITE WHEEL [PYTEST ARGUMENT...]
 
 as in `trixie dist/shufflekit-*-cp312-abi3-manylinux*x86_64.whl tests/graph`; pytest gets `tests -m "not slow"` by default.
-PyTorch is Debian's own, the rest is what pip has for that Python. build/wheels/suite-SUITE becomes the root, for which `unshare`
-needs no rights where user namespaces are allowed.
+PyTorch is Debian's own, the rest is what pip has for that Python. build/wheels/suite-SUITE becomes the root, for which
+`unshare` needs no rights where user namespaces are allowed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ TOOLS = [
     "simplejpeg",
     "vl-convert-python",
 ]
+# Installed without what they need, which is there.
 TAKES_TORCH = [
     "accelerate",
     "kornia",
     "kornia-rs",
     "lightning-utilities",
     "torchmetrics",
-]  # without what they need, which is there
+]
 
 
 def prepare(suite: str, wheel: Path) -> tuple[Path, Path]:
