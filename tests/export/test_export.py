@@ -264,7 +264,7 @@ def test_a_missing_package_is_told_by_its_extra(form: str, extra: str, tmp_path:
 
 def test_what_mnn_gives_is_there_after_the_next_call(tmp_path: Path) -> None:
     export(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), SHAPE, installed("mnn"), tmp_path, name="net")
-    run = find_format("mnn").load(tmp_path / "net", 1)
+    run = FORMATS["mnn"].load(tmp_path / "net", 1)
     x = np.random.default_rng(0).standard_normal(SHAPE, np.float32)
     (first,) = run(x)
     kept = first.copy()
