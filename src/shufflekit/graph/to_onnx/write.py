@@ -34,6 +34,8 @@ def to_onnx(graph: Graph, name: str = "graph") -> bytes:
         >>> [node.op_type for node in onnx.load_from_string(content).graph.node]
         ['Conv', 'Sigmoid', 'Mul']
     """
+    if graph.takes_one:
+        raise RefusedError("a graph that takes one image only cannot be written")
     try:
         import onnx
     except ImportError:
