@@ -432,7 +432,7 @@ def lstm(*more: str, **attributes: Any) -> list[Any]:
         ([node("Less", ["x", "x"], ["m"]), node("Transpose", ["m"], ["t"]), node("Relu", ["t"], name="a")], "Relu (in a): of "),
         ([node("Cast", ["x"], ["m"], to=9), node("Cast", ["m"], to=1)], ""),
         ([node("Einsum", ["x", "x"], equation="nchw,nchw->n", name="one")], ""),
-        ([node("Einsum", ["x", "x"], equation="n...,n...->n", name="one")], "Einsum (in one): an equation of two tensors"),
+        ([node("Einsum", ["x", "x"], equation="n...,n...->n", name="one")], "Einsum (in one): an equation of at most two"),
         (lstm(), ""),
         (lstm("", "", "zero"), ""),
         (lstm("", "", "h"), "LSTM (in one): initial_h must be 0"),
