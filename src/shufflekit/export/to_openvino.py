@@ -37,8 +37,14 @@ class OpenVino(FromOnnx):
         return run
 
 
-def openvino_model(path: Path, threads: int) -> Any:
-    """A file compiled for latency; int8 operators stay int8, all others compute in float32."""
+def openvino_model(source: Path | bytes, threads: int, profile: bool = False) -> Any:
+    """A file, or what is in one, compiled for latency; int8 operators stay int8, all others compute in float32.
+
+    Args:
+        source: of any format that it reads.
+        threads: of a call.
+        profile: let requests say what each step takes.
+    """
     import openvino
 
     core = openvino.Core()
@@ -47,6 +53,7 @@ def openvino_model(path: Path, threads: int) -> Any:
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
+        "PERF_COUNT": profile,
     }
     with kept_signal_stack():
-        return core.compile_model(core.read_model(path), "CPU", settings)
+        return core.compile_model(core.read_model(source), "CPU", settings)
