@@ -747,5 +747,13 @@ def test_resizing_takes_every_coordinate(mode: str, places: str, tmp_path: Path)
         check(case, 19, tmp_path, by_runtime=True)
 
 
+@pytest.mark.parametrize("antialias", [0, 1])
+def test_the_cubic_kernel_has_the_files_coefficient(antialias: int, tmp_path: Path) -> None:
+    for a in ({}, {"cubic_coeff_a": -0.5}):
+        resize = node("Resize", ["x", "", "s"], mode="cubic", antialias=antialias, **a)
+        case = Case((2, 6, 7), [resize], {"s": np.array((1, 1, 0.6, 0.7), np.float32)})
+        check(case, 19, tmp_path, by_runtime=True)
+
+
 def test_every_operator_has_a_case() -> None:
     assert {name for name, _ in CASES} | {"Cast", "Size", "NonMaxSuppression"} == set(TRANSLATIONS)

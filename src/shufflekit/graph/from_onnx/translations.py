@@ -647,19 +647,25 @@ def _resize(call: Call) -> Operand:
     else:
         for axis, side, size, factor in zip((2, 3), sides, out, factors):
             at = _places(places, side, size, factor)
-            a = -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
-            x = call.emit(Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", a, excludes))
+            x = call.emit(
+                Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", _cubic_coefficient(call), excludes)
+            )
         return x
     return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), out), x)
 
 
 def _smoothed(call: Call, x: Operand, sides: Sizes, out: tuple[int, int], factors: tuple[float, float], places: str) -> Operand:
     kernel = "cubic" if call["mode"] == "cubic" else "linear"
-    a = -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
     for axis, side, size, factor in zip((2, 3), sides, out, factors):
         at = _places(places, side, size, factor)
-        x = call.emit(Resample(axis), x, *smoothed_taps(at, side, kernel, factor, a, bool(call["exclude_outside"])))
+        x = call.emit(
+            Resample(axis), x, *smoothed_taps(at, side, kernel, factor, _cubic_coefficient(call), bool(call["exclude_outside"]))
+        )
     return x
+
+
+def _cubic_coefficient(call: Call) -> float:
+    return -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
 
 
 def _places(mode: str, size: int, out: int, factor: float) -> Array:
