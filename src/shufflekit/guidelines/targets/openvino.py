@@ -70,6 +70,6 @@ def compiled(content: bytes, threads: int, profile: bool = False) -> Any:
     from shufflekit.export.to_openvino import openvino_model
 
     try:
-        return openvino_model(content, threads, profile)
+        return openvino_model(content, threads, profile=profile)
     except RuntimeError as error:
         raise UsageError(f"OpenVINO: {kind_and_line(error)}") from error
