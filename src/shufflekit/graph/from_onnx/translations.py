@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from shufflekit.graph.conv3d import conv3d_steps
-from shufflekit.graph.einsum import einsum_steps, terms_of
+from shufflekit.graph.einsum import einsum_steps, einsum_steps_of_one, terms_of
 from shufflekit.graph.from_onnx import composed, masks, picking, placing, whole
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.recurrent import recurrent
@@ -345,8 +345,13 @@ def _matmul(call: Call) -> Operand:
 
 
 def _einsum(call: Call) -> Operand:
-    a, b, out = terms_of(str(call["equation"]))
-    x, y = call.operands("Inputs")
+    operands = call.operands("Inputs")
+    *terms, out = terms_of(str(call["equation"]), [len(call.shapes(each)[0]) for each in operands])
+    if len(operands) == 1:
+        return _einsum_of_one(call, operands[0], terms[0], out)
+    (a, b), (x, y) = terms, operands
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
     if not isinstance(x, Tensor):
         a, b, x, y = b, a, y, x
     assert isinstance(x, Tensor)
@@ -370,6 +375,21 @@ def _einsum(call: Call) -> Operand:
     if call.is_of_one:
         return Tensor(found.name, Images((1, *whole), 0), 1)
     return Tensor(found.name, Images(whole, out.index(images)))
+
+
+def _einsum_of_one(call: Call, x: Operand, term: str, out: str) -> Operand:
+    """Sums, and another order."""
+    if not isinstance(x, Tensor):
+        return np.asarray(np.einsum(f"{term}->{out}", x), x.dtype)
+    sizes = dict(zip(term, call.shapes(x)[0]))
+    images = "#" if call.is_of_one else term[x.images.axis]
+    x = call.opened(x) if call.is_of_one else x
+    if not call.is_of_one and not (images in out and _counts_images(term, images, x)):
+        raise RefusedError(f"of {x}: one letter must count the images, found {images}")
+    y = call.emit_steps(einsum_steps_of_one(images + term.replace(images, ""), images + out.replace(images, "")), x)
+    whole = tuple(sizes[letter] for letter in out)
+    assert isinstance(y, Tensor)
+    return Tensor(y.name, Images((1, *whole), 0), 1) if call.is_of_one else Tensor(y.name, Images(whole, out.index(images)))
 
 
 def _counts_images(term: str, images: str, x: Tensor) -> bool:
