@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -55,7 +57,33 @@ def other_halves(x: Tensor) -> Tensor:
     return torch.stack([x[:, :2], x[:, 2:]]).reshape(-1, 2, 30)
 
 
+def written(*places) -> Callable[[Tensor], Tensor]:
+    """A copy, into some of which twice the same of another copy is written."""
+
+    def function(x: Tensor) -> Tensor:
+        y = x * 1
+        for place in places:
+            y[place] = x[place] * 2
+        return y
+
+    return function
+
+
+def drawn(x: Tensor) -> Tensor:
+    """Every second pixel of a map that is twice as large."""
+    y = torch.zeros(x.shape[0], 4, 12, 10)
+    y[:, :, ::2, 1::2] = x
+    y[:, 1:3, 3] = 7
+    return y
+
+
+def few(x: Tensor) -> Tensor:
+    """The places of the largest three of each image, of 120."""
+    return x.flatten(1).topk(3)[1]
+
+
 ATEN = torch.ops.aten
+EVEN = torch.tensor([3, 0])
 C1, MAP, ROW = torch.arange(4.0).reshape(4, 1, 1) + 1, torch.arange(30.0).reshape(6, 5) + 1, torch.arange(5.0) + 1
 CUBES = MAP[:3, :4].reshape(4, 1, 3, 1, 1).expand(-1, -1, -1, 3, 2)
 TRANSLATED = {
@@ -145,6 +173,24 @@ TRANSLATED = {
     "transposed convolution": lambda x: F.conv_transpose2d(
         x, MAP[:4, :3].reshape(4, 1, 3, 1).expand(-1, 2, -1, 2), ROW[:4], (3, 2), (1, 0), (2, 1), 2, (1, 2)
     ),
+    "written into": written((slice(None), slice(1, 3)), (..., slice(0, None, 2)), (slice(None), 1)),
+    "drawn larger": drawn,
+    "written by numbers": lambda x: (
+        x.index_copy(1, EVEN, x[:, :2])
+        + x.index_fill(1, EVEN, 0.5)
+        + x.index_add(1, EVEN, x[:, :2])
+        + ATEN.index_put(x, [None, EVEN], x[:, :2])
+        + ATEN.index_put(x, [None, EVEN], x[:, :2], True)
+        + x.select_scatter(x[:, 1], 1, 2)
+    ),
+    "written where": lambda x: x.index_put((x > 0.1,), torch.tensor(3.0)),
+    "one hot": lambda x: (
+        F.one_hot(x.argmax(1), 4).permute(0, 3, 1, 2).float() + torch.zeros_like(x).scatter(1, x.argmin(1, True), 2.0)
+    ),
+    "numbers of pixels": lambda x: torch.stack([few(x) // 5, few(x) % 5, few(x) + 1, 2 - few(x) * 3], -1).float(),
+    "numbers by numbers": lambda x: x[:, 0].flatten(1).gather(1, few(x) // 7 + torch.tensor([0, 1, 2])),
+    "whole": lambda x: torch.stack([x.trunc(), (x * 3).long().float(), (x * 3).int().float(), x.frac()], 1),
+    "by powers of two": lambda x: torch.stack([x // 0.5, x % 2, x.fmod(0.25), torch.div(x, 4, rounding_mode="trunc")], 1),
     "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
     "halves and constants": lambda x: (windows(x) * torch.arange(60.0).reshape(1, 30, 2) - ROW[:2]).reshape(x.shape),
     "halves, reduced": lambda x: (windows(x) / (windows(x).amax(1, True) + 9) + windows(x).mean(2, True)).reshape(x.shape),
@@ -162,7 +208,14 @@ def test_an_operator_is_torchs(name: str) -> None:
     [
         (lambda x: x.mean(), "counts the images of the batch, which must stay apart"),
         (lambda x: x.amax((0, 2)), "counts the images of the batch, which must stay apart"),
-        (lambda x: x.max(1)[1] * 2, "gives int64, and the engine computes in float32"),
+        (lambda x: x.max(1)[1] ** 2, "gives int64, and the engine computes in float32"),
+        (lambda x: (few(x) - 1) // 2, "whole numbers from 0 to 2097151 can be divided by one, found -1 to 118 by 2"),
+        (lambda x: few(x) * 1000000, "of whole numbers up to 119000000: the engine's are floats, exact up to 16777216"),
+        (lambda x: x.long() + 1, "of whole numbers that aten._to_copy gives, which can be of any size"),
+        (lambda x: x // 0.3, "of floats a divisor must be a power of two, of which quotients are exact, found 0.3"),
+        (lambda x: x % x.sigmoid(), "the divisor must be one number, more than 0"),
+        (lambda x: x.index_add(1, EVEN[[0, 0]], x[:, :2]), "numbers of dimension 1 must each be there once, found 3 twice"),
+        (lambda x: x.scatter(1, x.topk(2, 1)[1], 2.0), "computed indices must be one for each line"),
         (lambda x: F.max_pool2d(x, 2, return_indices=True)[1], "only an operator's first output can be used"),
         (lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, 1, return_indices=True), 2, 1), "windows must lie side by side"),
         (lambda x: x[:, :1].var(1), "of 1 numbers less 1 there is none"),
@@ -199,10 +252,9 @@ def test_an_operator_is_torchs(name: str) -> None:
             lambda x: torch.cat([x.reshape(-1, 2, 30), other_halves(x)], 1).reshape(-1, 8, 30),
             r"of \(2N, 2, 30\), \(2N, 2, 30\): all must count the images of the batch in the same way",
         ),
-        (lambda x: torch.slice_scatter(x, x[:, ::2], 1, 0, 4, 2), "step must be 1, found 2"),
         (lambda x: x[:, [0, 1], [2, 3]], "an index in one dimension is supported, found 2"),
         (lambda x: x[:, torch.eye(2).long()], r"must be a list of whole numbers, found torch.int64 of shape \(2, 2\)"),
-        (lambda x: x.clone().copy_(x[:, :1]), r"src must be \(1, 4, 6, 5\), found \(1, 1, 6, 5\)"),
+        (lambda x: x.clone().copy_(x[:, :1]), r"src must be \(N, 4, 6, 5\), found \(N, 1, 6, 5\)"),
         (lambda x: x @ torch.linalg.inv(torch.zeros(5, 5)), r"aten.linalg_inv \(in the network itself\): .*singular"),
         (
             lambda x: F.batch_norm(x, None, None, training=True),

@@ -21,6 +21,7 @@ from shufflekit.graph.from_onnx.picking import rows_of
 from shufflekit.graph.from_onnx.quantised import KEEPING, QUANTISED
 from shufflekit.graph.from_onnx.tensor import BATCHES, Kind, Known, OneImageError, Rows, Tensor, each_image, known, merged
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
+from shufflekit.graph.from_onnx.whole import COMPUTES, limits_of_moved
 from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
@@ -227,7 +228,7 @@ class _Reader:
             results = self._computed(node, found) if depends else self._folded(node, found)
             if more := [name for name in node.outputs[len(results) :] if name in wanted]:
                 raise RefusedError(f"only its first output can be used, and {more[0]} is")
-            self.tensors |= dict(zip(node.outputs, [_of_kind(each, kind) for each in results]))
+            self.tensors |= dict(zip(node.outputs, [_of_kind(each, kind, found) for each in results]))
         except OneImageError:
             self.holds_for_one = True
             self.failed.update(node.outputs)
@@ -346,21 +347,23 @@ def _kind_of_moved(node: FileNode, inputs: Mapping[str, Tensor | Known]) -> Kind
     """
     if node.operator != "MaxUnpool" and any(isinstance(each, Tensor) and each.window for each in inputs.values()):
         raise RefusedError("of the places of a pool, which only MaxUnpool takes")
-    if node.operator in ("Gather", "GatherElements"):  # indices say nothing of what is taken
+    if node.operator in ("Gather", "GatherElements", "GatherND"):  # indices say nothing of what is taken
         inputs = {name: inputs[name] for name in node.inputs[:1] if name in inputs}
         constant = next((each.at(0) for each in inputs.values() if isinstance(each, Known)), None)
         if constant is not None and constant.dtype.kind != "f":
             return "truth" if constant.dtype.kind == "b" else "whole"
     kinds = {each.kind for each in inputs.values() if isinstance(each, Tensor)} - {"float"}
-    if not kinds or node.operator in READERS:
+    if not kinds or node.operator in READERS or (kinds == {"whole"} and node.operator in COMPUTES):
         return None
     if node.operator not in MOVES or len(kinds) > 1:
         raise RefusedError(f"of {' and '.join('truth values' if each == 'truth' else 'whole numbers' for each in kinds)}")
     return kinds.pop()
 
 
-def _of_kind(found: Tensor | Known, kind: Kind | None) -> Tensor | Known:
-    return replace(found, kind=kind) if isinstance(found, Tensor) and kind else found
+def _of_kind(found: Tensor | Known, kind: Kind | None, inputs: Mapping[str, Tensor | Known]) -> Tensor | Known:
+    if not isinstance(found, Tensor) or kind is None:
+        return found
+    return replace(found, kind=kind, limits=limits_of_moved(inputs) if kind == "whole" else None)
 
 
 def _bytes_kept(

@@ -16,7 +16,7 @@ from torch import fx
 
 from shufflekit.graph.conv3d import conv3d_steps
 from shufflekit.graph.einsum import einsum_steps, terms_of
-from shufflekit.graph.from_torch import masks, picking, recurrent
+from shufflekit.graph.from_torch import masks, picking, placing, recurrent, whole
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
 from shufflekit.graph.from_torch.nodes import Nodes, Same, Step
 from shufflekit.graph.images import Images
@@ -716,28 +716,6 @@ def _sliced(call: Call, dim: int, part: slice) -> Nodes | Same:
     return Nodes([(Slice(stored, start, max(start, stop), step), (name,))], images)
 
 
-def _slice_scatter(call: Call) -> Nodes | Same:
-    """A tensor with another in the place of some of a dimension: what is before, the other, what is behind."""
-    (name, x), (new, y), dim = call.place(), call.place("src"), call.dim()
-    if y.sizes == x.sizes:
-        return Same(call.nodes("src")[0])
-    stored = x.stored_dim(dim)
-    start, stop, step = slice(call["start"], call["end"], int(call["step"])).indices(x.sizes[dim])
-    if step != 1:
-        raise RefusedError(f"step must be 1, found {step}")
-    steps: list[Step] = [(Slice(stored, *part), (name,)) for part in ((0, start), (stop, x.sizes[dim])) if part[0] < part[1]]
-    parts: list[str | int] = [*range(len(steps))]
-    parts.insert(int(start > 0), new)
-    return Nodes([*steps, (Concat(stored), tuple(parts))], x)
-
-
-def _copy(call: Call) -> Same:
-    """What is written into a tensor, whatever that was."""
-    if call.sizes("src") != call.sizes("self"):
-        raise RefusedError(f"src must be {call.sizes('self')}, found {call.sizes('src')}")
-    return Same(call.nodes("src")[0])
-
-
 def _full(value: float | None = None) -> Callable[[Call], Nodes]:
     """A tensor of one number, as large as the result."""
 
@@ -916,17 +894,17 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **dict.fromkeys(("aten.std.correction", "aten.std.dim"), _deviation),
     "aten.linalg_norm": _linalg_norm,
     **{f"aten.{op}": _vector_norm for op in ("linalg_vector_norm", "norm.ScalarOpt_dim", "norm.Scalar")},
-    "aten.add.Tensor": _arithmetic(Add()),
-    "aten.add.Scalar": _arithmetic(Add()),
-    "aten.mul.Tensor": _arithmetic(Mul()),
-    "aten.mul.Scalar": _arithmetic(Mul()),
-    "aten.sub.Tensor": _arithmetic(Sub()),
-    "aten.sub.Scalar": _arithmetic(Sub()),
+    "aten.add.Tensor": whole.exact(_arithmetic(Add())),
+    "aten.add.Scalar": whole.exact(_arithmetic(Add())),
+    "aten.mul.Tensor": whole.exact(_arithmetic(Mul())),
+    "aten.mul.Scalar": whole.exact(_arithmetic(Mul())),
+    "aten.sub.Tensor": whole.exact(_arithmetic(Sub())),
+    "aten.sub.Scalar": whole.exact(_arithmetic(Sub())),
     "aten.div.Tensor": _arithmetic(Div()),
     "aten.div.Scalar": _arithmetic(Div()),
     "aten.addcmul": _addcmul,
-    "aten.rsub.Scalar": _swapped(Sub()),
-    "aten.rsub.Tensor": _swapped(Sub()),
+    "aten.rsub.Scalar": whole.exact(_swapped(Sub())),
+    "aten.rsub.Tensor": whole.exact(_swapped(Sub())),
     **{f"aten.{op}": _arithmetic(Minimum()) for op in ("minimum", "min.other")},
     **{f"aten.{op}": _arithmetic(Maximum()) for op in ("maximum", "max.other")},
     "aten.pow.Tensor_Tensor": _arithmetic(Pow(), "exponent"),
@@ -970,8 +948,6 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.stack": _stack,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
-    "aten.slice_scatter": _slice_scatter,
-    "aten.copy": _copy,
     **{f"aten.{name}": _full(0) for name in ("zeros_like", "new_zeros")},
     **{f"aten.{name}": _full(1) for name in ("ones_like", "new_ones")},
     **{f"aten.{name}": _full() for name in ("full_like", "new_full")},
@@ -997,12 +973,13 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **masks.translations(_of_two),
     **recurrent.TRANSLATIONS,
     **picking.TRANSLATIONS,
+    **placing.TRANSLATIONS,
     "aten.upsample_bilinear2d": _resize("bilinear"),
     "aten.upsample_bilinear2d.vec": _resize("bilinear"),
     **dict.fromkeys(_SPLITS, _same()),
     **{f"aten.{op}": _same() for op in ("clone", "contiguous", "alias", "detach", "lift_fresh_copy")},
-    # Casts: a result of another type is refused before.
-    **{f"aten.{op}": _same() for op in ("to.dtype", "to.dtype_layout", "to.device", "to.other", "type_as", "_to_copy")},
+    "aten.to.device": _same(),
+    **whole.TRANSLATIONS,  # of casts: a result of another type is refused before
     **{f"aten.{op}": _dropout for op in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")},
 }
 
