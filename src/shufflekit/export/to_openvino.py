@@ -38,8 +38,15 @@ class OpenVino(FromOnnx):
         return run
 
 
-def openvino_model(path: Path, threads: int, precision: str = "f32") -> Any:
-    """A file compiled for latency; int8 operators stay int8, all others compute in a precision, f32 or bf16."""
+def openvino_model(source: Path | bytes, threads: int, precision: str = "f32", profile: bool = False) -> Any:
+    """A file, or what is in one, compiled for latency; int8 operators stay int8.
+
+    Args:
+        source: of any format that it reads.
+        threads: of a call.
+        precision: in which all other operators compute, f32 or bf16.
+        profile: let requests say what each step takes.
+    """
     import openvino
 
     core = openvino.Core()
@@ -48,6 +55,7 @@ def openvino_model(path: Path, threads: int, precision: str = "f32") -> Any:
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": precision,
+        "PERF_COUNT": profile,
     }
     with kept_signal_stack():
-        return core.compile_model(core.read_model(path), "CPU", settings)
+        return core.compile_model(core.read_model(source), "CPU", settings)
