@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -103,6 +104,8 @@ def few(x: Tensor) -> Tensor:
 
 
 ATEN = torch.ops.aten
+NONE = torch.tensor([math.nan, math.inf, -math.inf, 0, 1])
+MAPS = torch.arange(144.0).reshape(4, 6, 6) / 144
 EVEN, ODD = torch.tensor([3, 0]), torch.tensor([1, 3, 1])
 C1, MAP, ROW = torch.arange(4.0).reshape(4, 1, 1) + 1, torch.arange(30.0).reshape(6, 5) + 1, torch.arange(5.0) + 1
 CUBES = MAP[:3, :4].reshape(4, 1, 3, 1, 1).expand(-1, -1, -1, 3, 2)
@@ -230,6 +233,11 @@ TRANSLATED = {
     "attention with a computed mask": lambda x: (
         F.scaled_dot_product_attention(x, x, x, x @ x.mT) + F.scaled_dot_product_attention(x, x, x, x @ x.mT > -1)
     ),
+    "no numbers": lambda x: torch.cat(
+        [f(x + NONE) for f in (torch.nan_to_num, lambda x: x.nan_to_num(2.0), lambda x: x.nan_to_num(1.0, 3.0, -4.0))], 1
+    ),
+    "diagonals": lambda x: torch.cat([x.diagonal(*at).flatten(1) for at in ((1, 2, 3), (-2, 1, 3), (0, 3, 1))], 1),
+    "a product for each channel": lambda x: (x @ CUBES.reshape(4, 3, 6).mT.repeat(1, 1, 2)[:, :5]).sum(3) + (MAPS @ x).sum(3),
     "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
     "halves and constants": lambda x: (windows(x) * torch.arange(60.0).reshape(1, 30, 2) - ROW[:2]).reshape(x.shape),
     "halves, reduced": lambda x: (windows(x) / (windows(x).amax(1, True) + 9) + windows(x).mean(2, True)).reshape(x.shape),

@@ -479,6 +479,36 @@ def _power(call: Call) -> Nodes:
     return _elementwise(call, Power(float(call["exponent"])))
 
 
+def _nan_to_num(call: Call) -> Nodes:
+    name, images = call.place("self")
+    bound = float(np.finfo(np.float32).max)
+    given = [call[each] for each in ("nan", "neginf", "posinf")]
+    nan, low, high = (float(default if each is None else each) for each, default in zip(given, (0.0, -bound, bound)))
+    steps: list[Step] = [(Equal(), (name, name)), (Keep(), (0, name))]
+    if nan:
+        steps += [(Drop(), (0, np.array(nan, np.float32))), (Add(), (1, 2))]
+    if given[1] is None and given[2] is None:
+        return Nodes([*steps, (Clamp(low, high), (len(steps) - 1,))], images)
+    for infinite, value in ((-math.inf, low), (math.inf, high)):
+        here = len(steps) - 1
+        steps += [(Equal(), (name, np.array(infinite, np.float32))), (Keep(), (here + 1, np.array(value, np.float32)))]
+        steps += [(Drop(), (here + 1, here)), (Add(), (here + 2, here + 3))]
+    return Nodes(steps, images)
+
+
+def _diagonal(call: Call) -> Nodes:
+    """Of two dimensions, which become the last."""
+    name, x = call.place()
+    first, second, offset = (int(call[each]) for each in ("dim1", "dim2", "offset"))
+    first, second = first % len(x.sizes), second % len(x.sizes)
+    rows, columns = x.sizes[first], x.sizes[second]
+    order = [*(dim for dim in range(len(x.sizes)) if dim not in (first, second)), first, second]
+    x.stored_dim(first), x.stored_dim(second)
+    turned = x.permuted(order)
+    places = np.array([row * columns + row + offset for row in range(rows) if 0 <= row + offset < columns])
+    return _taken((0, turned), len(order) - 2, places, 2, [(Permute(x.stored_order(order)), (name,))])
+
+
 def _neg(call: Call) -> Nodes:
     name, images = call.place("self")
     return Nodes([(Mul(), (name, np.array(-1, np.float32)))], images)
@@ -604,8 +634,13 @@ def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Node
             return Nodes(steps, images)
         constant = (a if b is None else b).numpy()  # type: ignore[union-attr]
         name, x = call.place(second if b is None else first)
+        if constant.ndim == 3 and x.is_first and len(x.sizes) == 4:
+            left, right = (0, Images((1, *constant.shape), 0)), (name, x)
+            if a is None:
+                left, right = right, left  # type: ignore[assignment]
+            return Nodes(*_product(left, right, [(Repeat(), (constant[np.newaxis], name))]))
         if constant.ndim != 2:
-            raise RefusedError(f"a constant must be a matrix, found {constant.shape}")
+            raise RefusedError(f"a constant must be a matrix, or one for each of dimension 1, found {constant.shape}")
         if a is None:
             x.stored_dim(len(x.sizes) - 1)
             return Nodes([(Linear(), (name, constant.T))], Images((*x.sizes[:-1], constant.shape[1]), x.axis, x.outer))
@@ -831,20 +866,22 @@ def _index(call: Call) -> Nodes:
     return _taken((name, x), dims[0], np.ravel_multi_index(tuple(together), inside), len(dims))
 
 
-def _taken(place: tuple[str, Images], dim: int, numbers: Array, count: int = 1) -> Nodes:
+def _taken(place: tuple[str | int, Images], dim: int, numbers: Array, count: int = 1, before: Sequence[Step] = ()) -> Nodes:
     """By numbers of some dimensions together, whose shape stands in their place."""
-    name, x = place
+    (name, x), steps = place, [*before]
     for each in range(dim, dim + count):
         x.stored_dim(each)  # none of which may count the images
-    before, behind = x.sizes[:dim], x.sizes[dim + count :]
     axis = x.axis if x.axis < dim else x.axis - count
 
     def images(*sizes: int) -> Images:
-        return Images((*before, *sizes, *behind), axis if axis < dim else axis + len(sizes), x.outer)
+        whole = (*x.sizes[:dim], *sizes, *x.sizes[dim + count :])
+        return Images(whole, axis if axis < dim else axis + len(sizes), x.outer)
 
     flat = images(math.prod(x.sizes[dim : dim + count]))
-    steps: list[Step] = [] if count == 1 else [(Reshape(flat.stored), (name,))]
-    steps.append((Take(flat.stored_dim(dim), tuple(numbers.reshape(-1).tolist())), (len(steps) - 1 if steps else name,)))
+    if count > 1:
+        steps.append((Reshape(flat.stored), (name,)))
+        name = len(steps) - 1
+    steps.append((Take(flat.stored_dim(dim), tuple(numbers.reshape(-1).tolist())), (name,)))
     if numbers.ndim != 1:
         steps.append((Reshape(images(*numbers.shape).stored), (len(steps) - 1,)))
     return Nodes(steps, images(*numbers.shape))
@@ -961,6 +998,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.mm": _matmul("self", "mat2"),
     "aten.einsum": _einsum,
     "aten.cumsum": _cumsum,
+    "aten.nan_to_num": _nan_to_num,
+    "aten.diagonal": _diagonal,
     "aten.cosine_similarity": _cosine,
     "aten.baddbmm": _baddbmm,
     "aten.scaled_dot_product_attention": _attention,
