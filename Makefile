@@ -6,7 +6,7 @@ READY := .venv/ready
 RUNTIMES := .venv/ready-runtimes
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test test-all lint bench setup site browser web
+.PHONY: demo test test-all lint bench setup site browser web release
 
 demo: $(READY)
 	$(BIN)/shufflekit demo
@@ -25,6 +25,11 @@ lint: $(READY)
 # The documentation, in build/site.
 site: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# Every file of a release, built and checked; hours on two cores.
+release:
+	scripts/set_up.sh all,dev,wheels
+	scripts/wheels.sh --page
 
 browser:
 	scripts/set_up_browser.sh

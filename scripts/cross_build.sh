@@ -8,16 +8,9 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 [ $# -gt 0 ] || set -- aarch64 x86_64
 
-python -c 'import ziglang' 2>/dev/null || { echo "cross_build.sh: needs ziglang: pip install -c constraints.txt ziglang" >&2; exit 1; }
 for processor in "$@"; do
     build="$PWD/build/zig-$processor"
-    mkdir -p "$build"
-    for word in c++ cc ar ranlib; do  # CMake wants the archiver to be one word
-        target=""
-        case $word in c*) target="-target $processor-linux-musl" ;; esac
-        printf '#!/bin/sh\nexec "%s" -m ziglang %s %s "$@"\n' "$(command -v python)" "$word" "$target" >"$build/zig-$word"
-        chmod +x "$build/zig-$word"
-    done
+    scripts/zig_tools.sh "$processor-linux-musl" "$build"
     cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="$processor" \
         -Wno-unused-cli -DCMAKE_CXX_COMPILER="$build/zig-c++" -DCMAKE_C_COMPILER="$build/zig-cc" -DCMAKE_AR="$build/zig-ar" \
         -DCMAKE_RANLIB="$build/zig-ranlib" -DCMAKE_EXE_LINKER_FLAGS="-static -s" \

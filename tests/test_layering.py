@@ -66,10 +66,9 @@ LAYERS: dict[str, set[str]] = {
         "models",
         "graph",
         "graph.from_onnx",
-        "runtime",
         "compiling",
     }
-    | {"profiling", "cost"},
+    | {"profiling", "cost", "export", "graph.to_torch"},
     "report": {"errors", "files", "records", "guidelines", "profiling"},
 }
 LAYERS["fitting"] = {"errors", "files", "shapes", "models", "graph", "graph.from_onnx", "cost", "compiling"}

@@ -100,8 +100,36 @@ def test_an_onnx_file_is_audited_without_its_network(capsys, monkeypatch, tmp_pa
     found = json.loads(capsys.readouterr().out)
     assert {finding["rule"] for finding in found["findings"]} == {"G1"}
     assert found["profile"]["engine"] == "native"
-    assert main(["audit", str(path), "--engine", "torch"]) == 2
-    assert "engine: net is an ONNX file, which PyTorch does not run" in capsys.readouterr().err
+    assert main(["audit", str(path), "--predict"]) == 2
+    assert "engine: net is an ONNX file, for which there is no cost model" in capsys.readouterr().err
+
+
+def test_several_engines_stand_side_by_side(capsys, monkeypatch, tmp_path):
+    race(monkeypatch, 0.3)
+    page = tmp_path / "page.html"
+    arguments = ["audit", "mobilenet_v2_x0_15", *SMALL, "--select", "G1", "--engine", "native", "onnxruntime"]
+    assert main([*arguments, "--report", str(page)]) == 1
+    out, err = capsys.readouterr()
+    name, head, whole, costs, gains, *_ = out.splitlines()
+    assert (name, head.split()) == ("mobilenet_v2_x0_15", ["engine", "ONNX", "Runtime"])
+    assert whole.startswith("a pass, ms")
+    assert costs.startswith("G1 costs")
+    assert gains.split() == ["G1", "best", "change", "gains", "+20.0%", "+20.0%"]
+    assert [line for line in out.splitlines() if line.startswith("On ONNX Runtime equal widths")]
+    assert "ONNX Runtime: a few seconds for a network, and up to 20 s of races" in err
+    assert "<caption>mobilenet_v2_x0_15</caption>" in page.read_text()
+    assert main([*arguments, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [each["profile"]["engine"] for each in found] == ["native", "onnxruntime"]
+    assert main([*arguments, "native"]) == 2
+    assert "engine: native is there twice" in capsys.readouterr().err
+
+
+def test_a_runtime_that_is_not_there_is_said_before_anything_is_measured(capsys, monkeypatch):
+    monkeypatch.setattr("shufflekit.guidelines.targets.openvino.OpenVino.packages", ("no_such_runtime",))
+    monkeypatch.setattr(import_module("shufflekit.guidelines.audit"), "capture", lambda *_: pytest.fail("it was captured"))
+    assert main(["audit", "mobilenet_v2_x0_15", "--engine", "native", "openvino"]) == 2
+    assert "no_such_runtime is not installed: pip install 'shufflekit[bench]'" in capsys.readouterr().err
 
 
 def test_what_the_engine_lacks_is_audited_in_pytorch(capsys, tmp_path, monkeypatch):

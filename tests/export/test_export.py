@@ -260,3 +260,14 @@ def test_a_missing_package_is_told_by_its_extra(form: str, extra: str, tmp_path:
     assert str(caught.value) == f"no_such_package is not installed: pip install 'shufflekit[{extra}]'"
     assert FORMATS[form].version == ""
     assert isinstance(FORMATS[form], Format)
+
+
+def test_what_mnn_gives_is_there_after_the_next_call(tmp_path: Path) -> None:
+    export(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), SHAPE, installed("mnn"), tmp_path, name="net")
+    run = FORMATS["mnn"].load(tmp_path / "net", 1)
+    x = np.random.default_rng(0).standard_normal(SHAPE, np.float32)
+    (first,) = run(x)
+    kept = first.copy()
+    for number in range(3):
+        run(number - x)
+    np.testing.assert_array_equal(first, kept)

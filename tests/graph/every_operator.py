@@ -81,7 +81,11 @@ _ATTRIBUTED: list[tuple[Operator, tuple[tuple[int, ...] | str, ...]]] = [
     (Resize("nearest", False, (0.5, 2.0), (12, 4)), ()),
     (Resize("bilinear", False, (6 / 9, 8 / 5), (9, 5)), ()),
     (Resize("bilinear", True, (5 / 8, 7 / 3), (9, 4)), ()),
-    *((kind((1, 3), keepdim), ()) for kind, keepdim in ((Mean, False), (Sum, True), (Amax, False), (Amin, True), (Prod, True))),
+    (Resize("bilinear", True, (0.0, 7 / 3), (1, 4)), ()),
+    *(
+        (kind((1, 3), keepdim), ())
+        for kind, keepdim in ((Mean, True), (Sum, False), (Amax, False), (Amin, True), (Prod, False))
+    ),
     (Norm((2, 3), False, 1), ()),
     (Norm((1,), True, 2), ()),
     *((Clamp(*bounds), ()) for bounds in ((-0.5, 0.25), (0.1, np.inf), (-np.inf, 0.2), (-np.inf, np.inf))),

@@ -62,6 +62,8 @@ def test_a_thick_relu_counts():
     assert kinds(around(16, 48)) == {}, "3 times"
     assert kinds(nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU()), (1, 3, 28, 28)) == {}, "beside the input"
     assert kinds(around(16, 96, nn.MaxPool2d(3, 1, 1))) == {}, "no element-wise operator"
+    in_groups = nn.Sequential(nn.Unflatten(1, (4, 24)), nn.ReLU(), nn.Flatten(1, 2))
+    assert kinds(around(16, 96, in_groups)) == {"activations": ["relu"]}, "all its channels, in groups or not"
 
 
 def test_a_batch_norm_that_folds_is_free_and_one_that_does_not_is_not():

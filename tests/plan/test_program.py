@@ -71,7 +71,8 @@ def test_damage_that_leaves_a_sound_plan_is_seen(program: Program, read: Callabl
     swapped = np.concatenate([before, second, first, after]).tobytes()
     lost = np.concatenate([before, 0 * first, second, after]).tobytes()
     assert len({content, swapped, lost}) == 3
-    for damaged in (swapped, lost, content + bytes(4), content.replace(b"two layers", b"too layers")):
+    others = [content[:-1], content[:-2], content + bytes(1), content + bytes(4)]
+    for damaged in (swapped, lost, *others, content.replace(b"two layers", b"too layers")):
         with pytest.raises(InputError, match="plan: the file is damaged: its checksum"):
             read(damaged)
 

@@ -70,9 +70,9 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def numbered(subjects: Sequence[Subject]) -> list[Subject]:
-    """A network against itself, say before and after, must still have two names."""
-    labels = [subject.label for subject in subjects]
+    """A network against itself, say before and after, must still have two names; on several engines it has one."""
+    labels = [(subject.label, subject.audit.profile.engine) for subject in subjects]
     return [
-        replace(subject, label=f"{subject.label} ({before + 1})") if (before := labels[:i].count(subject.label)) else subject
+        replace(subject, label=f"{subject.label} ({before + 1})") if (before := labels[:i].count(labels[i])) else subject
         for i, subject in enumerate(subjects)
     ]

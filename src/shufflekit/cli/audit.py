@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from shufflekit.profiling import MeasuredProfile
 
+EngineName = Literal["native", "torch", "torch-compile", "onnxruntime", "openvino"]
+
 
 def audit(
     *models: str,
     shape: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
-    engine: Literal["native", "torch"] | None = None,
+    engine: Annotated[list[EngineName] | None, Parameter(consume_multiple=True, negative_iterable="")] = None,
     budget: float | None = None,
     select: str = "",
     threads: int = 1,
@@ -37,21 +39,22 @@ def audit(
     """Hold networks against the guidelines of ShuffleNet V2, and measure what would help on this machine.
 
     What breaks a guideline is changed in the network, which stays whole: widths that must agree change together. The changed
-    network, with random weights, is compiled and raced in turn with the network as it is. The exit code is 1 where a change
-    gains more than its interval, or a finding costs more than the budget. A network that the engine cannot run is timed in
-    PyTorch, where findings have costs and no gains. With --report or --plots the network is also timed in PyTorch; several
-    networks stand side by side.
+    network, with random weights, is compiled and raced in turn with the network as it is, where it is deployed. The exit code
+    is 1 where a change gains more than its interval, or a finding costs more than the budget. A network that the engine cannot
+    run is timed in PyTorch, where findings have costs and no gains. With --report or --plots a network that was audited on one
+    engine is also timed on another; several networks, and engines, stand side by side.
 
     Args:
         models: a registry name, a detector, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable,
             an ONNX file, or the JSON of an earlier audit or profile; several to compare them.
         shape: N C H W of the input, or NxCxHxW; the network's own channels and the size of its weights by default. An ONNX file
             needs it only for sizes that it leaves open.
-        engine: what runs it: native where the engine has all of its operators, else torch, by default.
+        engine: what runs it, several side by side: native, torch, torch-compile, onnxruntime, openvino; native where the
+            engine has all of its operators, else torch, by default.
         budget: ms that one finding may cost; any by default.
         select: rules, as in G1,G4; all by default.
         threads: of the engine and of PyTorch.
-        seconds: for measuring changes; those that are not reached are listed.
+        seconds: for measuring changes on each engine; those that are not reached are listed.
         predict: do not run the network: times and gains are those of a cost model of PyTorch on this machine, which is
             calibrated in two to four minutes when it is first needed, and kept.
         what_if: numbers of a registered network's constructor, as in --what-if groups=1 --what-if stage_channels=200,400,800;
@@ -68,6 +71,7 @@ def audit(
     from shufflekit.files import refuse_overwrite, write_atomic
     from shufflekit.guidelines import RULES
     from shufflekit.guidelines import audit as audit_network
+    from shufflekit.guidelines.targets import TARGETS
     from shufflekit.guidelines.what_if import measure_change, rebuilt
     from shufflekit.report import Subject, render_json, render_text, to_dict
 
@@ -79,6 +83,9 @@ def audit(
         if target is not None:
             refuse_overwrite(target, [file for model in models for file in input_files(model)], name)
     changed = rebuilt(models[0], what_if) if what_if else None
+    for one in dict.fromkeys(engine or ()):
+        TARGETS[one].require()
+        notice(f"{TARGETS[one].title}: {TARGETS[one].takes} for a network, and up to {seconds:g} s of races")
     subjects: list[Subject] = []
     trial = None
     with stderr().status("measuring") as status:
@@ -92,7 +99,7 @@ def audit(
             found = audit_network(
                 model if network is None else network,
                 size,
-                engine=engine,
+                engine=tuple(engine) if engine else None,
                 budget_ms=budget,
                 select=[word for word in select.split(",") if word.strip()],
                 threads=threads,
@@ -101,13 +108,14 @@ def audit(
                 tell=lambda what: status.update(f"measuring {what}"),
                 warn=notice,
             )
-            against = None
-            if (report or plots) and not predict and network is not None:
-                against = _on_other(network, found.profile.input_shape, threads, found.profile.engine)
-            subjects.append(Subject(model, found, against))
+            audits = found if isinstance(found, tuple) else (found,)
+            against, shape_of = None, audits[0].profile.input_shape
+            if (report or plots) and not predict and network is not None and len(audits) == 1:
+                against = _on_other(network, shape_of, threads, audits[0].profile.engine)
+            subjects += [Subject(model, each, against) for each in audits]
             if changed is not None and network is not None:
                 status.update("measuring what if")
-                trial = measure_change(network, changed, found.profile.input_shape, threads)
+                trial = measure_change(network, changed, shape_of, threads)
     subjects = numbered(subjects)
     if out is not None:
         try:
@@ -136,7 +144,7 @@ def _on_other(network: nn.Module, shape: tuple[int, ...], threads: int, engine: 
     from shufflekit.profiling import profile as profile_network
     from shufflekit.profiling import profile_engine
 
-    if engine == "native":
+    if engine != "torch":
         return profile_network(network, shape, measure=True, threads=threads)
     if shape[0] != 1:
         notice(f"the engine's steps are timed on one image and not on a batch of {shape[0]}: PyTorch stands alone")

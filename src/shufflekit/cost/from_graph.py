@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -33,16 +34,22 @@ def count_graph(graph: Graph, batch: int = 1) -> Counts:
     return _Counting(graph, batch).counts()
 
 
-def operators_of(graph: Graph, batch: int = 1) -> tuple[tuple[Node, LayerCount], ...]:
-    """The layers of `count_graph`, each with the node that it is."""
-    counting = _Counting(graph, batch)
+def operators_of(graph: Graph, batch: int = 1, copied: Collection[str] = ()) -> tuple[tuple[Node, LayerCount], ...]:
+    """The layers of `count_graph`, each with the node that it is.
+
+    Args:
+        graph: any.
+        batch: images.
+        copied: what is written by operators that move nothing here, a split or a transposition, and are copies elsewhere.
+    """
+    counting = _Counting(graph, batch, copied)
     layers = counting.counts().layers
     return tuple(zip(counting.nodes, layers, strict=True))
 
 
 class _Counting:
-    def __init__(self, graph: Graph, batch: int) -> None:
-        self.graph, self.batch = graph, batch
+    def __init__(self, graph: Graph, batch: int, copied: Collection[str] = ()) -> None:
+        self.graph, self.batch, self.copied = graph, batch, copied
         self.producers = {node.output: node for node in graph.nodes}
         # Arrays stand for tensors: nobody looks at their elements, but where those lie says what is a view.
         self.arrays: dict[str, NDArray[Any]] = {name: self._empty(value.shape) for name, value in graph.values.items()}
@@ -60,7 +67,7 @@ class _Counting:
             inputs = [self.arrays[name] for name in node.inputs]
             if isinstance(node.operator, Move):
                 self.arrays[node.output] = out = node.operator.reference(*inputs)
-                if np.may_share_memory(out, inputs[0]):
+                if np.may_share_memory(out, inputs[0]) and node.output not in self.copied:
                     if node.inputs[0] in self.writers:
                         self.writers[node.output] = self.writers[node.inputs[0]]
                     continue

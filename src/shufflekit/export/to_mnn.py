@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from shufflekit.errors import InputError
 from shufflekit.export.format import Run
 from shufflekit.export.from_onnx import FromOnnx
@@ -41,6 +43,7 @@ class Mnn(FromOnnx):
             net = MNN.nn.load_module_from_file(path, [], [], runtime_manager=manager, shape_mutable=False)
 
         def run(x: Array) -> list[Array]:
-            return [y.read() for y in net.forward([MNN.expr.const(x, list(x.shape), MNN.expr.NCHW)])]
+            # A copy: what `read` gives is memory of the variable, which is gone after this line.
+            return [np.array(y.read()) for y in net.forward([MNN.expr.const(x, list(x.shape), MNN.expr.NCHW)])]
 
         return run

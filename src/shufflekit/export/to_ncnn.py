@@ -21,6 +21,8 @@ from shufflekit.outputs import Array
 if TYPE_CHECKING:
     from torch import nn
 
+_NARROW = ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage")
+
 
 class Ncnn(FromOnnx):
     """https://github.com/Tencent/ncnn/wiki; it has no batches, so that several images run one after another."""
@@ -29,6 +31,7 @@ class Ncnn(FromOnnx):
     packages = ("ncnn", "pnnx", "onnx")
     writers = ("pnnx", "onnx")
     suffixes = (".ncnn.param", ".ncnn.bin")
+    narrow: tuple[str, ...] = ()  # of `_NARROW`, what it may compute with
 
     def write(self, model: nn.Module, shape: Shape, stem: Path, settings: Settings) -> None:
         super().write(model, (1, *shape[1:]), stem, Settings(settings.opset))
@@ -61,8 +64,8 @@ class Ncnn(FromOnnx):
         net.opt.num_threads = threads
         net.opt.lightmode = True
         net.opt.use_packing_layout = True
-        for narrow in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_packed", "bf16_storage"):
-            setattr(net.opt, f"use_{narrow}", False)
+        for narrow in _NARROW:
+            setattr(net.opt, f"use_{narrow}", narrow in self.narrow)
         if net.load_param(str(param)) or net.load_model(str(weights)):
             raise InputError(f"ncnn: cannot load {param.name}")
         entrance = net.input_names()[0]

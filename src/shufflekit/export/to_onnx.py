@@ -52,6 +52,13 @@ def onnx_session(path: Path, threads: int, optimise: bool = True) -> onnxruntime
     """An ONNX file with all of ONNX Runtime's optimisations, or none."""
     import onnxruntime
 
+    return onnxruntime.InferenceSession(str(path), session_options(threads, optimise), providers=["CPUExecutionProvider"])
+
+
+def session_options(threads: int, optimise: bool = True) -> onnxruntime.SessionOptions:
+    """How ONNX Runtime runs for latency."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
@@ -60,4 +67,4 @@ def onnx_session(path: Path, threads: int, optimise: bool = True) -> onnxruntime
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.log_severity_level = 3  # errors: initialisers that are inputs too, as older exporters wrote them, are harmless
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return options

@@ -19,6 +19,7 @@ class OpenVino(FromOnnx):
     name = "OpenVINO"
     packages = ("openvino", "onnx")
     suffixes = (".openvino.xml", ".openvino.bin")
+    precision = "f32"  # of operators that are not int8
 
     def convert(self, source: Path, shape: Sequence[int], stem: Path) -> None:
         import openvino
@@ -29,7 +30,7 @@ class OpenVino(FromOnnx):
             raise InputError(f"OpenVINO: cannot read {source.name}: {kind_and_line(error)}") from error
 
     def load(self, stem: Path, threads: int) -> Run:
-        request = openvino_model(self.files(stem)[0], threads).create_infer_request()
+        request = openvino_model(self.files(stem)[0], threads, self.precision).create_infer_request()
 
         def run(x: Array) -> list[Array]:
             return list(request.infer([x], share_inputs=True, share_outputs=True).values())
@@ -37,8 +38,15 @@ class OpenVino(FromOnnx):
         return run
 
 
-def openvino_model(path: Path, threads: int) -> Any:
-    """A file compiled for latency; int8 operators stay int8, all others compute in float32."""
+def openvino_model(source: Path | bytes, threads: int, precision: str = "f32", profile: bool = False) -> Any:
+    """A file, or what is in one, compiled for latency; int8 operators stay int8.
+
+    Args:
+        source: of any format that it reads.
+        threads: of a call.
+        precision: in which all other operators compute, f32 or bf16.
+        profile: let requests say what each step takes.
+    """
     import openvino
 
     core = openvino.Core()
@@ -46,7 +54,8 @@ def openvino_model(path: Path, threads: int) -> Any:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERF_COUNT": profile,
     }
     with kept_signal_stack():
-        return core.compile_model(core.read_model(path), "CPU", settings)
+        return core.compile_model(core.read_model(source), "CPU", settings)

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import overload
 
 from torch import nn
 
-from shufflekit.compiling import capture, compile_graph, load_onnx
+from shufflekit.compiling import capture, load_onnx
 from shufflekit.cost import LayerCount, count
-from shufflekit.cost.from_graph import operators_of
 from shufflekit.cost.from_torch import plain_module
 from shufflekit.cost.model import CostModel
 from shufflekit.cost.works import works_of_layers
@@ -30,16 +29,16 @@ from shufflekit.guidelines import (
     g5_unaligned_channels,
 )
 from shufflekit.guidelines.edits.answers import edits
-from shufflekit.guidelines.loads import clock_of, on_engine
+from shufflekit.guidelines.loads import clock_of
 from shufflekit.guidelines.record import Audit, Finding, Remedy
 from shufflekit.guidelines.remedies import measure_remedies
 from shufflekit.guidelines.rule import Rule, Violation
+from shufflekit.guidelines.targets import TARGETS
+from shufflekit.guidelines.targets.target import Target
 from shufflekit.profiling import Latency, MeasuredProfile, profile
 from shufflekit.profiling.calibrate import load_cost_model
-from shufflekit.profiling.graph import profile_graph
 from shufflekit.profiling.profile import checked_threads
-from shufflekit.profiling.record import timed_layers
-from shufflekit.runtime import Engine
+from shufflekit.profiling.record import EngineName, timed_layers
 from shufflekit.shapes import Shapes, sizes
 
 RULES: tuple[Rule, ...] = (
@@ -51,11 +50,12 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def audit(
+@overload
+def audit(  # type: ignore[overload-overlap]  # a text is a sequence of texts too
     model: nn.Module | OnnxNetwork | str | Path,
     input_shape: Shapes | None = None,
     *,
-    engine: Literal["native", "torch"] | None = None,
+    engine: EngineName | None = None,
     budget_ms: float | None = None,
     select: Sequence[str] = (),
     threads: int | None = None,
@@ -64,21 +64,56 @@ def audit(
     cost_model: CostModel | None = None,
     tell: Callable[[str], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
-) -> Audit:
+) -> Audit: ...
+
+
+@overload
+def audit(
+    model: nn.Module | OnnxNetwork | str | Path,
+    input_shape: Shapes | None = None,
+    *,
+    engine: Sequence[EngineName],
+    budget_ms: float | None = None,
+    select: Sequence[str] = (),
+    threads: int | None = None,
+    seconds: float = 20.0,
+    measure: bool = True,
+    cost_model: CostModel | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> tuple[Audit, ...]: ...
+
+
+def audit(
+    model: nn.Module | OnnxNetwork | str | Path,
+    input_shape: Shapes | None = None,
+    *,
+    engine: EngineName | Sequence[EngineName] | None = None,
+    budget_ms: float | None = None,
+    select: Sequence[str] = (),
+    threads: int | None = None,
+    seconds: float = 20.0,
+    measure: bool = True,
+    cost_model: CostModel | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Audit | tuple[Audit, ...]:
     """Holds a network against the guidelines of ShuffleNet V2, and measures what would help here.
 
-    On the engine what breaks a guideline is changed in the network's graph, with random weights, and both are raced in turn.
-    In PyTorch findings have their measured cost alone, and with a cost model the gain that it predicts.
+    What breaks a guideline is changed in the network's graph, with random weights, and both are raced in turn where it is
+    deployed: on the engine, in PyTorch as it stands or compiled, in ONNX Runtime or OpenVINO, each with times of its own. A
+    network that is no graph to us has costs of findings in PyTorch alone, and with a cost model the gain that it predicts.
 
     Args:
         model: any module that takes one tensor, which is left as it was; or an ONNX file, for which no torch is loaded.
         input_shape: (N, C, H, W); an ONNX file needs it only for sizes that it leaves open, of several inputs one for each in
             order or by name.
-        engine: what runs the network: the engine where it has all operators, else PyTorch, by default.
+        engine: what runs the network: "native", "torch", "torch-compile", "onnxruntime" or "openvino", or several of them; the
+            engine where it has all operators, else PyTorch, by default.
         budget_ms: what one finding may cost before it is over budget; by default anything.
         select: codes of rules, "G1" to "G5"; all by default.
         threads: of the engine, 1 by default; of PyTorch the cost model's where one is given, else as many as it is set to.
-        seconds: for remedies; those that are not reached are listed.
+        seconds: for remedies, on each engine; those that are not reached are listed.
         measure: run the network; else times and gains are those of the cost model of PyTorch on this machine, which is
             calibrated in two to four minutes where none is kept.
         cost_model: of this device, for `threads`: gains are predicted by it, in PyTorch.
@@ -86,69 +121,102 @@ def audit(
         warn: called with one line when something cannot be used.
 
     Returns:
-        The answer, remedies by what they gain, and all findings, the costliest first.
+        The answer, remedies by what they gain, and all findings, the costliest first; of several engines one for each.
 
     Raises:
         UsageError: no module, a shape that is none, an unknown rule, a negative budget, fewer than 1 thread, the cost model of
             another engine or number of threads, or a network that the engine cannot run when it is asked for.
         InputError: the model cannot take such an input, or no sound ONNX file.
+        MissingExtraError: a runtime that was asked for is not installed.
     """
+    engines = _engines(engine)
     rules = rules_of(select)
     if budget_ms is not None and not (isinstance(budget_ms, int | float) and budget_ms >= 0):
         raise UsageError(f"budget_ms: must be 0 or more, found {budget_ms!r}")
     if not (isinstance(seconds, int | float) and 0 <= seconds < math.inf):
         raise UsageError(f"seconds: must be 0 or more, found {seconds!r}")
-    if engine not in (None, "native", "torch"):
-        raise UsageError(f"engine: must be native or torch, found {engine!r}")
-    if (not measure or cost_model is not None) and engine == "native":
-        raise UsageError("engine: a cost model predicts PyTorch only, found 'native'")
+    predicted = not measure or cost_model is not None
+    if predicted and {*engines} - {"torch"}:
+        raise UsageError(f"engine: a cost model predicts PyTorch only, found {engine!r}")
     if isinstance(model, str | Path) and str(model).endswith(".onnx"):
         model = load_onnx(model, input_shape)
+    number = checked_threads(1 if threads is None and not predicted else threads)
+    on_each = partial(_on_each, engines or ("native",), number, rules, budget_ms, seconds, tell)
+    alone = engine is None or isinstance(engine, str)
     if isinstance(model, OnnxNetwork):
-        if engine == "torch" or not measure or cost_model is not None:
-            raise UsageError(f"engine: {model.name} is an ONNX file, which PyTorch does not run")
-        compiled = compile_graph(model.graph, model.name, checked_threads(threads or 1))
-        return _on_engine(model.graph, compiled, rules, budget_ms, seconds, tell)
+        if predicted:
+            raise UsageError(f"engine: {model.name} is an ONNX file, for which there is no cost model")
+        audits = on_each(model.graph, model.name)
+        return audits[0] if alone else audits
     model, shape = plain_module(model), sizes(input_shape or ())  # type: ignore[arg-type]  # which refuses others
-    if engine != "torch" and measure and cost_model is None:
+    if not predicted:
         tell("capturing")
         try:
-            graph, compiled = _captured(model, shape, checked_threads(1 if threads is None else threads))
-            return _on_engine(graph, compiled, rules, budget_ms, seconds, tell)
+            audits = on_each(_captured(model, shape), getattr(model, "architecture", "") or type(model).__name__)
+            return audits[0] if alone else audits
         except (NotBuiltError, UsageError) as error:
-            if engine == "native":
+            if {*engines} - {"torch"}:
                 raise
             count(model, shape)  # says what is wrong with the network or its input, where that is the reason
-            warn(f"in PyTorch, not on the engine: {error}")
-    return _in_torch(model, shape, rules, budget_ms, threads, measure, cost_model, tell, warn)
+            warn(f"{'no change is measured' if engines else 'in PyTorch, not on the engine'}: {error}")
+    found = _in_torch(model, shape, rules, budget_ms, threads, measure, cost_model, tell, warn)
+    return found if alone else (found,)
 
 
-def _captured(model: nn.Module, shape: tuple[int, ...], threads: int) -> tuple[Graph, Engine]:
-    """The graph that is audited, and the same compiled."""
+def _engines(engine: EngineName | Sequence[EngineName] | None) -> tuple[EngineName, ...]:
+    """Those that are asked for, each of which is known and installed."""
+    engines = (engine,) if isinstance(engine, str) else tuple(engine or ())
+    for each in engines:
+        if each not in TARGETS:
+            raise UsageError(f"engine: must be one of {', '.join(TARGETS)}, found {each!r}")
+        if engines.count(each) > 1:
+            raise UsageError(f"engine: {each} is there twice")
+    for each in engines:
+        TARGETS[each].require()
+    return engines
+
+
+def _captured(model: nn.Module, shape: tuple[int, ...]) -> Graph:
+    """The graph that is audited."""
     if shape[0] != 1:
         raise UsageError(f"it is timed on one image, found a batch of {shape[0]}")
-    graph = capture(model, shape)
-    return graph, compile_graph(graph, getattr(model, "architecture", "") or type(model).__name__, threads)
+    return capture(model, shape)
 
 
-def _on_engine(
-    graph: Graph,
-    engine: Engine,
+def _on_each(
+    engines: Sequence[EngineName],
+    threads: int,
     rules: Sequence[Rule],
     budget_ms: float | None,
     seconds: float,
     tell: Callable[[str], None],
+    graph: Graph,
+    name: str,
+) -> tuple[Audit, ...]:
+    return tuple(_on(TARGETS[one], threads, rules, budget_ms, seconds, tell, graph, name) for one in engines)
+
+
+def _on(
+    target: Target,
+    threads: int,
+    rules: Sequence[Rule],
+    budget_ms: float | None,
+    seconds: float,
+    tell: Callable[[str], None],
+    graph: Graph,
+    name: str,
 ) -> Audit:
-    tell("the network")
-    found = profile_graph(graph, engine)
-    findings = found_by(rules, found)
-    nodes = [node for node, _ in operators_of(graph)]
-    changes = edits(graph, nodes, findings, found.device.vector_floats)
-    prepare = partial(on_engine, threads=engine.threads)
-    remedies, untried = (
-        measure_remedies(graph, changes, prepare, seconds, tell, clock_of(engine.threads)) if changes else ((), ())
-    )
-    codes = tuple(rule.code for rule in rules)
+    with target.session(threads):
+        tell(f"the network on {target.title}")
+        load = target.prepare(graph, threads)
+        found, operators = target.profile(graph, load, name, threads)
+        findings = found_by(rules, found)
+        nodes, lanes, codes = [node for node, _ in operators], found.device.vector_floats, tuple(rule.code for rule in rules)
+        changes = edits(graph, nodes, findings, lanes, codes)
+        prepare, clock = partial(target.prepare, threads=threads), clock_of(threads)
+        remedies, untried = (
+            measure_remedies(graph, changes, prepare, seconds, tell, before=load, clock=clock) if changes else ((), ())
+        )
     return Audit(found, _gaining(findings, remedies), codes, budget_ms, remedies, untried)
 
 

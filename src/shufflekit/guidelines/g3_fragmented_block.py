@@ -172,7 +172,7 @@ class _Blocks:
         """The joins inside a join, the layers that compute its pieces, and how many pieces there are."""
         joins, pieces = [join], []
         # Operands that no layer computed: the network's input, or the same twice.
-        count = max(0, len(self.layers[join].input_shapes) - len(self.layers[join].reads))
+        count = len(self.layers[join].input_shapes) - len(self.layers[join].reads)
         for place in self.layers[join].reads:
             # All of it is read, and not only a slice, as by a unit that splits its channels.
             whole = self.layers[place].output_shapes[0] in self.layers[join].input_shapes

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from shufflekit.profiling.record import MeasuredProfile
+from shufflekit.profiling.record import ENGINES, MeasuredProfile
 from shufflekit.records import parsed, record
 
 
@@ -133,7 +133,7 @@ class Audit:
     @property
     def answer(self) -> str:
         """One sentence: what to change here."""
-        where = {"torch": "PyTorch eager", "native": "the engine"}[self.profile.engine]
+        where = ENGINES[self.profile.engine]
         if self.gaining:
             best = self.gaining[0]
             return (

@@ -27,6 +27,8 @@ def measure_remedies(
     prepare: Prepare,
     seconds: float,
     tell: Callable[[str], None] = lambda _: None,
+    *,
+    before: Load | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> tuple[tuple[Remedy, ...], tuple[Untried, ...]]:
     """Makes edits in their order and races each with the graph as it is.
@@ -37,12 +39,13 @@ def measure_remedies(
         prepare: makes what loads a graph anew and again, to run it.
         seconds: for all of it; the edits that are not reached are untried.
         tell: called with what is measured next.
+        before: what `prepare` made of the graph, where that is there already.
         clock: by which they are raced, see `measure_difference`.
 
     Returns:
         What was measured, the largest gain first, and what was not.
     """
-    return _Trying(graph, prepare, seconds, tell, clock).all(edits)
+    return _Trying(graph, prepare, seconds, tell, before or prepare(graph), clock).all(edits)
 
 
 class _Trying:
@@ -52,11 +55,12 @@ class _Trying:
         prepare: Prepare,
         seconds: float,
         tell: Callable[[str], None],
+        before: Load,
         clock: Callable[[], int],
     ) -> None:
         self.graph, self.prepare, self.seconds, self.tell, self.clock = graph, prepare, seconds, tell, clock
         self.end = time.perf_counter() + seconds
-        self.before = prepare(graph)
+        self.before = before
         self.counts = count_graph(graph)
         self.measured: list[tuple[Remedy, Edit]] = []
         self.untried: list[Untried] = []

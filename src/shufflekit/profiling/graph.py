@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,12 +13,14 @@ from shufflekit.cost.counts import LayerCount
 from shufflekit.cost.from_graph import count_graph, operators_of
 from shufflekit.device import load_device
 from shufflekit.graph import Graph, Node
+from shufflekit.graph.operator import Array, bound
+from shufflekit.profiling.difference import Run
 from shufflekit.profiling.latency import Latency, measure_latency, summarize
 from shufflekit.profiling.profile import warnings_of
-from shufflekit.profiling.record import MeasuredProfile, timed_layers
+from shufflekit.profiling.record import EngineName, MeasuredProfile, timed_layers
 from shufflekit.runtime import Engine
 
-_PASSES = 30
+PASSES = 30
 _SECONDS = 0.3
 _NONE = Latency(0.0, 0.0, 0.0, 0)  # of an operator that no step computes: it is another view, or a part of another's step
 
@@ -43,33 +47,54 @@ def profile_graph(graph: Graph, engine: Engine) -> MeasuredProfile:
         [('convolution', True), ('relu', False), ('avg_pool2d', True)]
     """
     inputs = engine.noise()
-    whole = measure_latency(lambda: engine(*inputs), min_seconds=_SECONDS)
-    operators = operators_of(graph)
-    layers = [layer for _, layer in operators]
-    steps = [(step.name, 1e3 * seconds) for step, seconds in zip(engine.program.steps, engine.time_steps(_PASSES).T)]
+    steps = [(step.name, 1e3 * seconds) for step, seconds in zip(engine.program.steps, engine.time_steps(PASSES).T)]
+    found = profile_steps(graph, operators_of(graph), "native", partial(engine, *inputs), steps, engine.threads)
+    return replace(found, network=engine.program.name, removed=engine.program.info["vanished"])
+
+
+def profile_steps(
+    graph: Graph,
+    operators: Sequence[tuple[Node, LayerCount]],
+    engine: EngineName,
+    run: Run,
+    steps: Sequence[tuple[str, Array]],
+    threads: int,
+) -> MeasuredProfile:
+    """Times a pass, and gives each operator the time of the steps that are named after it.
+
+    Args:
+        graph: of the network.
+        operators: its layers, which is where time goes.
+        engine: what runs it.
+        run: a pass.
+        steps: in their order, by the name of the node, or of what it writes, that each begins with; ms of some passes. One
+            of another name counts with the one before.
+        threads: of the engine.
+    """
+    whole = measure_latency(run, min_seconds=_SECONDS)
     times = _times(operators, steps)
     counts, device = count_graph(graph), load_device()
+    shapes = [bound(graph.values[name].shape, 1) for name in graph.inputs]
     return MeasuredProfile(
-        input_shape=inputs[0].shape,
+        input_shape=shapes[0],
+        more_inputs=tuple(shapes[1:]),
         flops=counts.flops,
         params=counts.params,
         mac=counts.mac,
-        layers=timed_layers(layers, times, engine.threads, device),
+        layers=timed_layers([layer for _, layer in operators], times, threads, device),
         unknown={},
-        threads=engine.threads,
+        threads=threads,
         latency=whole,
-        engine="native",
-        network=engine.program.name,
+        engine=engine,
         device=device,
-        removed=engine.program.info["vanished"],
         warnings=warnings_of([time for time in times if time.runs], whole),
     )
 
 
-def _times(operators: Sequence[tuple[Node, LayerCount]], steps: Sequence[tuple[str, np.ndarray]]) -> list[Latency]:
+def _times(operators: Sequence[tuple[Node, LayerCount]], steps: Sequence[tuple[str, Array]]) -> list[Latency]:
     """Of each operator, from the passes of each step."""
     place_of = {name: place for place, (node, _) in enumerate(operators) for name in (node.output, node.name)}
-    passes: dict[int, list[np.ndarray]] = defaultdict(list)
+    passes: dict[int, list[Array]] = defaultdict(list)
     last = 0
     for name, ms in steps:
         last = place_of.get(name, place_of.get(name.partition(".")[0], last))

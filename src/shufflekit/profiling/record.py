@@ -13,6 +13,15 @@ from shufflekit.device import Device
 from shufflekit.profiling.latency import Latency
 from shufflekit.records import parsed, record
 
+EngineName = Literal["native", "torch", "torch-compile", "onnxruntime", "openvino"]
+ENGINES: Mapping[EngineName, str] = {
+    "native": "the engine",
+    "torch": "PyTorch eager",
+    "torch-compile": "PyTorch compiled",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+}
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -81,7 +90,7 @@ class MeasuredProfile(Profile):
 
     Args:
         layers: of PyTorch the operators that ran; of the engine the steps of the plan, whose `operator` is the kernel.
-        engine: "torch" or "native".
+        engine: what ran it.
         network: its name.
         device: the machine and its limits.
         removed: of the engine, how many of each operator were compiled away.
@@ -90,7 +99,7 @@ class MeasuredProfile(Profile):
 
     layers: tuple[MeasuredLayer, ...]
     latency: Latency
-    engine: Literal["torch", "native"] = "torch"
+    engine: EngineName = "torch"
     network: str = ""
     device: Device
     removed: Mapping[str, int] = field(default_factory=dict)

@@ -10,10 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from shufflekit.profiling.record import ENGINES as TITLES
 from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.report import charts
-from shufflekit.report.subject import ENGINES, Subject, runs_of
-from shufflekit.report.text import changes, gain, widths
+from shufflekit.report.subject import Subject, runs_of
+from shufflekit.report.text import by_network, changes, comparison, gain, widths
 
 _FOLDER = Path(__file__).parent / "page"
 
@@ -34,12 +35,13 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
         "gain": gain,
         "changes": changes,
         "widths": widths,
+        "comparisons": [(each[0].label, comparison(each)) for each in by_network(subjects) if len(each) > 1],
         "shapes": charts.shapes,
         "roofline": _roofline,
         "categories": _categories,
     }
     page.globals["accused"] = partial(_accused, subjects)
-    page.filters |= {"ms": _ms, "size": _size, "name": {**ENGINES, "native": "the engine"}.get}
+    page.filters |= {"ms": _ms, "size": _size, "name": TITLES.get}
     return page.get_template("page.html.jinja").render(
         title=" against ".join(subject.label for subject in subjects),
         subjects=subjects,

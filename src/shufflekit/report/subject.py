@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shufflekit.guidelines.record import Audit
+from shufflekit.profiling.record import ENGINES as TITLES
 from shufflekit.profiling.record import MeasuredProfile
 
-ENGINES = {"torch": "PyTorch", "native": "engine"}
+ENGINES = {**TITLES, "torch": "PyTorch", "native": "engine"}
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Subject:
     """One network: its audit, and where it was also timed elsewhere, that profile.
 
     Args:
-        label: what it is called in the report, unlike the others'.
+        label: what it is called in the report, unlike others on the same engine.
         audit: the findings and the profile that they point into.
         against: the same network on another engine.
     """

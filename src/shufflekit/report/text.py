@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from shufflekit.guidelines.record import Audit, Finding, Remedy
+from shufflekit.profiling.record import ENGINES
 from shufflekit.report.subject import Subject
 
 _SHOWN = 3  # findings of a remedy
@@ -17,17 +18,55 @@ def render_text(subjects: Sequence[Subject]) -> str:
     Returns:
         Lines without a last line break.
     """
-    return "\n\n".join("\n".join(_lines(subject)) for subject in subjects)
+    found = ["\n".join(_lines(subject)) for subject in subjects]
+    return "\n\n".join(["\n".join(_beside(each)) for each in by_network(subjects) if len(each) > 1] + found)
 
 
 def _lines(subject: Subject) -> Iterator[str]:
     audit = subject.audit
-    if audit.profile.engine == "torch" or not audit.selected:
+    tried = audit.remedies or audit.untried or not audit.findings  # a network that is no graph to us has costs alone
+    if not audit.selected or (audit.profile.engine != "native" and not tried):
         yield from (*_heads(subject), *_findings(audit))
         return
     yield audit.answer
     yield ""
     yield from (*_heads(subject), *_remedies(audit), *_folded(audit))
+
+
+def by_network(subjects: Sequence[Subject]) -> list[list[Subject]]:
+    """Those of the same network, on one engine or several."""
+    found: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        found.setdefault(subject.label, []).append(subject)
+    return list(found.values())
+
+
+def comparison(subjects: Sequence[Subject]) -> list[list[str]]:
+    """A network on several engines, as rows: what each rule's findings cost, and the most that a change gains.
+
+    Args:
+        subjects: of one network.
+    """
+    audits = [subject.audit for subject in subjects]
+    rows = [["", *(ENGINES[audit.profile.engine].removeprefix("the ") for audit in audits)]]
+    rows.append(["a pass, ms", *(f"{audit.profile.latency.median_ms:.2f}" for audit in audits)])
+    for code in audits[0].selected:
+        rows.append([f"{code} costs", *(f"{_cost_ms(audit, code) / audit.profile.ms:.1%}" for audit in audits)])
+        best = [next((each for each in audit.remedies if each.rule == code), None) for audit in audits]
+        if any(best):
+            gains = [f"{each.share:+.1%}" + " (within its interval)" * (not each.gains) if each else "-" for each in best]
+            rows.append([f"{code} best change gains", *gains])
+    return rows
+
+
+def _beside(subjects: Sequence[Subject]) -> Iterator[str]:
+    """The comparison in columns."""
+    rows = comparison(subjects)
+    wide = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    yield subjects[0].label
+    for row in rows:
+        cells = [row[0].ljust(wide[0]), *(cell.rjust(size) for cell, size in zip(row[1:], wide[1:]))]
+        yield "   ".join(cells).rstrip()
 
 
 def changes(remedy: Remedy) -> str:
@@ -49,10 +88,10 @@ def gain(finding: Finding, audit: Audit) -> str:
 def _heads(subject: Subject) -> Iterator[str]:
     one, other = subject.audit.profile, subject.against
     shape, threads = "x".join(map(str, one.input_shape)), f"{one.threads} thread{'s' * (one.threads > 1)}"
-    engine = {"torch": "PyTorch eager", "native": "engine"}[one.engine]
+    engine = ENGINES[one.engine].removeprefix("the ")
     yield f"{subject.label}, input {shape}, {engine}, {threads}, {one.device.cpu}: {one.latency.median_ms:.2f} ms"
     if other is not None:
-        where = {"torch": "in PyTorch eager", "native": "on the engine"}[other.engine]
+        where = {"torch": "in PyTorch eager"}.get(other.engine, f"on {ENGINES[other.engine]}")
         yield f"   {where}: {other.latency.median_ms:.2f} ms"
 
 
@@ -96,17 +135,22 @@ def _folded(audit: Audit) -> Iterator[str]:
         tried = [remedy for remedy in audit.remedies if remedy.rule == code]
         gaining = sum(remedy.gains for remedy in tried)
         measured = f"; {len(tried)} change{'s' * (len(tried) != 1)} measured, {gaining or 'none'} gain{'s' * (gaining < 2)}"
-        yield f"{_sum(audit, code, of_rule)}{measured * bool(of_rule)}"
+        yield f"{_sum(audit, code, of_rule)}{measured * bool(of_rule or tried)}"
     yield from dict.fromkeys(f"not measured: {each.rule} {each.text}: {each.why}" for each in audit.untried)
     if audit.budget_ms is not None:
         yield _over(audit)
 
 
 def _sum(audit: Audit, code: str, of_rule: Sequence[Finding]) -> str:
-    places = {place for finding in of_rule for place in finding.layers}
-    ms = sum(audit.profile.layers[place].ms for place in places)  # an operator with several findings counts once
+    ms = _cost_ms(audit, code)
     name = f" {of_rule[0].name}" if of_rule else ""
     return f"{code}{name}: {len(of_rule)} finding{'' if len(of_rule) == 1 else 's'}, {ms:.2f} ms"
+
+
+def _cost_ms(audit: Audit, code: str) -> float:
+    """Of all findings of a rule; an operator with several counts once."""
+    places = {place for finding in audit.findings if finding.rule == code for place in finding.layers}
+    return sum(audit.profile.layers[place].ms for place in places)
 
 
 def _over(audit: Audit) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -116,6 +118,17 @@ def test_what_cannot_be_followed_must_stay() -> None:
         Widths(graph).changed({first: 8})
     with pytest.raises(RefusedError, match="must be written by a convolution"):
         Widths(graph).changed({taken: 8})
+
+
+@pytest.mark.parametrize(("taken", "back"), [((BATCH, 6, SIDE * SIDE, 1), False), ((BATCH, 6, SIDE * SIDE, 1, 1), True)])
+def test_dimensions_of_one_at_the_end_stay(taken: tuple[Any, ...], back: bool) -> None:
+    made = drawing()
+    first = made.conv("x", 6)
+    flat = made.node(Reshape(taken), first)
+    last = made.node(Reshape((BATCH, 6, SIDE, SIDE)), flat) if back else flat
+    edited = Widths(made.builder.graph([made.conv(last, 2)])).changed({first: 8})
+    assert edited.values[flat].sizes == (8, *taken[2:])
+    check(edited)
 
 
 def test_a_slice_at_the_seam_of_two_maps_stays_at_the_seam() -> None:

@@ -21,6 +21,8 @@ CONSTANTS = {
     "one": np.array([1]),
     "two": np.array([2]),
     "three": np.array([3]),
+    "fifteen": np.array([15]),
+    "by class": np.array([-1, 3]),
     "box": np.array(2),
     "all": np.array([-1]),
     "scale": np.array([1, 2, 3, 4], np.float32),
@@ -43,6 +45,11 @@ ENDS = {
         node("Concat", ["taken", "as_float"], axis=1),
     ],
     "turned": [node("Cast", ["rows"], ["f"], to=TensorProto.FLOAT), node("Transpose", ["f"], perm=[1, 0])],
+    "beside numbers of the image": [
+        node("Cast", ["rows"], ["f"], to=TensorProto.FLOAT),
+        node("ReduceMax", ["scores", "two"], ["best"], keepdims=0),
+        node("Mul", ["f", "best"]),
+    ],
     "more dimensions": [
         node("Unsqueeze", ["rows", "first"], ["wide"]),
         node("Split", ["wide"], ["y", "rest"], axis=2, num_outputs=2),
@@ -118,6 +125,14 @@ def test_two_outputs_of_the_same_rows_have_one_count(tmp_path: Path) -> None:
         ([node("Softmax", ["f"], name="one", axis=0)], "Softmax"),
         ([node("Slice", ["f", "first", "two", "first"], name="one")], "Slice"),
         ([node("Concat", ["f", "f"], name="one", axis=0)], "Concat"),
+        (
+            [
+                node("Slice", ["scores", "first", "fifteen", "two"], ["some"]),
+                node("Reshape", ["some", "by class"], ["as many"]),
+                node("Add", ["f", "as many"], name="one"),
+            ],
+            "Add",
+        ),
         ([node("Gather", ["f", "first"], name="one", axis=0)], "Gather"),
         ([node("Reshape", ["f", "all"], name="one")], "Reshape"),
         ([node("TopK", ["f", "one"], ["y", "places"], name="one", axis=0)], "TopK"),

@@ -270,6 +270,15 @@ DYNAMIC = [
 ]
 
 
+def qlinear_concat(source: str, scale: str) -> list[Any]:
+    """Of the image's bytes and others."""
+    return [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("QLinearConcat", ["s", "z", "q", "s", "z", source, scale, "z"], ["r"], axis=1, domain="com.microsoft"),
+        node("DequantizeLinear", ["r", "s", "z"], ["y"]),
+    ]
+
+
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
@@ -305,10 +314,15 @@ DYNAMIC = [
             ],
             "of bytes whose channels have scales of their own is not supported",
         ),
+        (qlinear_concat("q", "x"), "inputs must be bytes of a step before, each with constant scale and zero point"),
+        (qlinear_concat("bytes", "s"), "inputs must be bytes of a step before, each with constant scale and zero point"),
         (both("y", "x", "s", "z16"), "zero points must be uint8 or int8, found int16"),
         (both("y", "x", "five", "fives"), "5 scales do not fit"),
     ],
-    ids=["dynamic", "another scale", "a sum", "joined constants", "turned channels", "16 bits", "five"],
+    ids=[
+        *("dynamic", "another scale", "a sum", "joined constants", "turned channels", "a scale of the image", "constants"),
+        *("16 bits", "five"),
+    ],
 )
 def test_what_is_refused(nodes, message, tmp_path) -> None:
     constants = {

@@ -621,6 +621,137 @@ def crop(draw: Draw, opset: int) -> Case:
     return Case(sizes, [node("Crop", border=border, **draw(st.sampled_from([{}, some])))])
 
 
+def scatter_nd(draw: Draw, opset: int) -> Case:
+    """Twice some planes in the place of others, which the file has in front of the images."""
+    sizes, axis = image(draw), draw(st.integers(1, 3))
+    numbers = np.array(draw(st.lists(st.integers(0, sizes[axis - 1] - 1), min_size=1, unique=True)))
+    order = (axis, *(dim for dim in range(4) if dim != axis))
+    attributes = draw(st.sampled_from([{}, {"reduction": "add"}, {"reduction": "mul"}])) if opset >= 16 else {}
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=order),
+        node("Gather", ["t", "n"], ["some"]),
+        node("Add", ["some"] * 2, ["u"]),
+    ]
+    nodes += [
+        node("ScatterND", ["t", "i", "u"], ["s"], **attributes),
+        node("Transpose", ["s"], perm=np.argsort(order).tolist()),
+    ]
+    return Case(sizes, nodes, {"n": numbers, "i": numbers[:, np.newaxis]})
+
+
+def gather_nd(draw: Draw, opset: int) -> Case:
+    """Of constants the products of rows and columns, in front of the images; or rows or elements by computed numbers."""
+    c, h, w = image(draw)
+    if opset >= 12 and draw(st.booleans()):
+        nodes = [node("Reshape", ["x", "s"], ["f"]), node("ArgMax", ["f"], ["p"], axis=1)]
+        nodes += [node("Transpose", ["p"], ["r"], perm=(0, 2, 1)), node("Mod", ["r", "c"], ["q"])]
+        nodes += [node("Concat", ["r", "q"], ["both"], axis=2)]
+        end = node("GatherND", ["f", draw(st.sampled_from(["r", "both"]))], batch_dims=1)
+        return Case((c, h, w), [*nodes, end], {"s": np.array([0, h * w, c]), "c": np.array(c)})
+    numbers = [
+        draw(st.lists(st.integers(-size, size - 1), min_size=1, max_size=3, unique_by=lambda n, size=size: n % size))
+        for size in (c, h)
+    ]
+    index = np.stack(np.meshgrid(*numbers, indexing="ij"), -1)
+    nodes = [node("Transpose", ["x"], ["t"], perm=(1, 2, 0, 3)), node("GatherND", ["t", "i"], ["g"])]
+    return Case((c, h, w), [*nodes, node("Transpose", ["g"], perm=(2, 0, 1, 3))], {"i": index})
+
+
+def attention(draw: Draw, opset: int) -> Case:
+    heads, times, length, width = draw(st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 4), st.integers(1, 4)))
+    attributes = {"is_causal": draw(st.integers(0, 1)), "softcap": draw(st.sampled_from([0.0, 2.0]))}
+    attributes |= draw(st.sampled_from([{}, {"scale": 0.3}]))
+    mask = draw(st.sampled_from([[], ["m"], ["b"]]))
+    constants: dict[str, NDArray[Any]] = {"m": floats(draw, length, length), "b": np.tril(np.ones((length, length), bool))}
+    if draw(st.booleans()):
+        constants |= {"from": np.array([0]), "to": np.array([heads]), "axis": np.array([1])}
+        nodes = [node("Slice", ["x", "from", "to", "axis"], ["kv"]), node("Attention", ["x", "kv", "kv", *mask], **attributes)]
+        return Case((heads * times, length, width), nodes, constants)
+    attributes |= {"q_num_heads": heads, "kv_num_heads": heads}
+    return Case((length, heads * width), [node("Attention", ["x", "x", "x", *mask], **attributes)], constants)
+
+
+def attention_of_computed_masks(draw: Draw, opset: int) -> Case:
+    """Of truth values, and added."""
+    length, width = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    nodes = [node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2]), node("MatMul", ["x", "t"], ["m"])]
+    nodes += [node("Greater", ["m", "bound"], ["g"]), node("Or", ["g", "first"], ["truth"])]
+    end = node("Attention", ["x", "x", "x", draw(st.sampled_from(["truth", "m"]))])
+    constants = {"bound": np.array(1, np.float32), "first": np.arange(length) == 0}
+    return Case((2, length, width), [*nodes, end], constants)
+
+
+def rotary(draw: Draw, opset: int) -> Case:
+    heads, length, half, more = draw(st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3), st.integers(0, 1)))
+    width, attributes = 2 * half + 2 * more, {"interleaved": draw(st.integers(0, 1)), "rotary_embedding_dim": 2 * half * more}
+    numbered = draw(st.booleans())
+    shape = (9, half) if numbered else (1, length, half)
+    constants = {"c": floats(draw, *shape), "s": floats(draw, *shape)}
+    if numbered:
+        constants["p"] = np.array([draw(st.lists(st.integers(0, 8), min_size=length, max_size=length))])
+    if draw(st.booleans()):
+        return Case((heads, length, width), [node("RotaryEmbedding", ["x", *constants], **attributes)], constants)
+    attributes["num_heads"] = heads
+    return Case((length, heads * width), [node("RotaryEmbedding", ["x", *constants], **attributes)], constants)
+
+
+def hardmax(draw: Draw, opset: int) -> Case:
+    return Case(image(draw), [node("Hardmax", axis=draw(st.integers(1, 3)) if opset >= 13 else 3)])
+
+
+def one_hot(draw: Draw, opset: int) -> Case:
+    sizes, axis = image(draw), draw(st.integers(1, 4))
+    nodes = [node("ArgMax", ["x"], ["p"], axis=1), node("OneHot", ["p", "d", "v"], axis=axis)]
+    return Case(sizes, nodes, {"d": np.array(sizes[0] + draw(st.integers(0, 2))), "v": floats(draw, 2)})
+
+
+def trilu(draw: Draw, opset: int) -> Case:
+    k = {"k": np.array(draw(st.integers(-3, 3)))} if draw(st.booleans()) else {}
+    return Case(image(draw), [node("Trilu", ["x", *k], upper=draw(st.integers(0, 1)))], k)
+
+
+def not_finite(operator: str) -> Callable[[Draw, int], Case]:
+    def case(draw: Draw, opset: int) -> Case:
+        signs = [{}, {"detect_negative": 0}, {"detect_positive": 0}]
+        attributes = draw(st.sampled_from(signs)) if operator == "IsInf" else {}
+        sizes = image(draw)
+        added = np.random.default_rng(0).choice(np.array([0, np.inf, -np.inf, np.nan], np.float32), (1, *sizes))
+        nodes = [node("Add", ["x", "c"], ["a"]), node(operator, ["a"], ["t"], **attributes), node("Cast", ["t"], to=1)]
+        return Case(sizes, nodes, {"c": added})
+
+    return case
+
+
+def cumsum(draw: Draw, opset: int) -> Case:
+    sizes, axis = image(draw), draw(st.integers(1, 3))
+    attributes = {"reverse": draw(st.integers(0, 1)), "exclusive": draw(st.integers(0, 1)) if sizes[axis - 1] > 1 else 0}
+    return Case(sizes, [node("CumSum", ["x", "a"], **attributes)], {"a": np.array(axis)})
+
+
+def mod(draw: Draw, opset: int) -> Case:
+    """Of a place and of floats, with what else is done to places."""
+    c, h, w = image(draw)
+    if draw(st.booleans()):
+        return Case(
+            (c, h, w), [node("Mod", ["x", "p"], fmod=1)], {"p": np.array(draw(st.sampled_from([0.5, 1.0, 2.0])), np.float32)}
+        )
+    d = np.array([draw(st.integers(1, 9))])
+    nodes = [node("Flatten", ["x"], ["f"]), node("ArgMax", ["f"], ["p"], axis=1), node("Mul", ["p", "d"], ["t"])]
+    nodes += [node("Add", ["t", "p"], ["a"]), node("Div", ["a", "d"], ["q"]), node("Mod", ["a", "d"], ["r"])]
+    nodes += [node("Sub", ["q", "r"], ["s"]), node("Max", ["s", "r"], ["m"]), node("Cast", ["m"], to=1)]
+    return Case((c, h, w), nodes, {"d": d})
+
+
+def lp_pool(draw: Draw, opset: int) -> Case:
+    sizes = draw(st.tuples(st.integers(1, 3), st.integers(3, 6), st.integers(3, 6)))
+    attributes = {"kernel_shape": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))), "p": draw(st.integers(1, 3))}
+    return Case(sizes, [node("LpPool", strides=draw(st.tuples(st.integers(1, 2), st.integers(1, 2))), **attributes)])
+
+
+def cast_like(draw: Draw, opset: int) -> Case:
+    return Case(image(draw), [node("CastLike", ["x", "c"])], {"c": floats(draw, 1)})
+
+
 CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     *((name, elementwise(name)) for name in ("Relu", "Sigmoid", "HardSwish", "Neg", "Identity", "Dropout")),
     ("LeakyRelu", elementwise("LeakyRelu", alpha=slopes)),
@@ -674,6 +805,21 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("GatherElements", gather_elements),
     ("Gather", gather_computed),
     ("GridSample", grid_sample),
+    ("ScatterND", scatter_nd),
+    ("GatherND", gather_nd),
+    ("Attention", attention),
+    ("Attention", attention_of_computed_masks),
+    ("RotaryEmbedding", rotary),
+    ("Hardmax", hardmax),
+    ("OneHot", one_hot),
+    ("Trilu", trilu),
+    *((name, not_finite(name)) for name in ("IsNaN", "IsInf")),
+    ("Shrink", elementwise("Shrink", lambd=slopes, bias=slopes)),
+    ("CumSum", cumsum),
+    ("ReduceLogSumExp", reduction("ReduceLogSumExp")),
+    ("CastLike", cast_like),
+    ("Mod", mod),
+    ("LpPool", lp_pool),
     ("Resize", resize),
     ("Resize", resize_by_weights),
     ("Resize", resize_smoothly),
@@ -706,6 +852,7 @@ _BY_RUNTIME = {
     "LRN": 23,
     "MaxPool": 23,
     "MaxUnpool": 23,
+    "LpPool": 23,
     "Pad": 23,
     "Resize": 23,
     "Upsample": 9,
@@ -747,5 +894,13 @@ def test_resizing_takes_every_coordinate(mode: str, places: str, tmp_path: Path)
         check(case, 19, tmp_path, by_runtime=True)
 
 
+@pytest.mark.parametrize("antialias", [0, 1])
+def test_the_cubic_kernel_has_the_files_coefficient(antialias: int, tmp_path: Path) -> None:
+    for a in ({}, {"cubic_coeff_a": -0.5}):
+        resize = node("Resize", ["x", "", "s"], mode="cubic", antialias=antialias, **a)
+        case = Case((2, 6, 7), [resize], {"s": np.array((1, 1, 0.6, 0.7), np.float32)})
+        check(case, 19, tmp_path, by_runtime=True)
+
+
 def test_every_operator_has_a_case() -> None:
-    assert {name for name, _ in CASES} | {"Cast", "Size", "NonMaxSuppression"} == set(TRANSLATIONS)
+    assert {name for name, _ in CASES} | {"Cast", "Size", "NonMaxSuppression", "ScatterElements"} == set(TRANSLATIONS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -55,7 +57,53 @@ def other_halves(x: Tensor) -> Tensor:
     return torch.stack([x[:, :2], x[:, 2:]]).reshape(-1, 2, 30)
 
 
+def written(*places) -> Callable[[Tensor], Tensor]:
+    """A copy, into some of which twice the same of another copy is written."""
+
+    def function(x: Tensor) -> Tensor:
+        y = x * 1
+        for place in places:
+            y[place] = x[place] * 2
+        return y
+
+    return function
+
+
+def drawn(x: Tensor) -> Tensor:
+    """Every second pixel of a map that is twice as large."""
+    y = torch.zeros(x.shape[0], 4, 12, 10)
+    y[:, :, ::2, 1::2] = x
+    y[:, 1:3, 3] = 7
+    return y
+
+
+def pooled(x: Tensor) -> list[Tensor]:
+    """Of three sides."""
+    return [
+        F.max_pool3d(x, (2, 3, 2), (1, 2, 1), (1, 0, 1), (1, 2, 1), True),
+        F.avg_pool3d(x, 2, (2, 1, 2), (1, 1, 0), True, False),
+        F.avg_pool3d(x, (1, 3, 2), padding=(0, 1, 1)),
+        F.adaptive_avg_pool3d(x, (3, 2, 5)),
+        F.adaptive_max_pool3d(x, (1, 4, 2)),
+    ]
+
+
+def resized(x: Tensor) -> list[Tensor]:
+    """Of three sides."""
+    return [
+        F.interpolate(x, (3, 9, 4), mode="trilinear"),
+        F.interpolate(x, scale_factor=(2, 1.5, 0.8)),
+        F.interpolate(x, scale_factor=1.5, mode="trilinear", align_corners=True),
+    ]
+
+
+def few(x: Tensor) -> Tensor:
+    """The places of the largest three of each image, of 120."""
+    return x.flatten(1).topk(3)[1]
+
+
 ATEN = torch.ops.aten
+EVEN, ODD = torch.tensor([3, 0]), torch.tensor([1, 3, 1])
 C1, MAP, ROW = torch.arange(4.0).reshape(4, 1, 1) + 1, torch.arange(30.0).reshape(6, 5) + 1, torch.arange(5.0) + 1
 CUBES = MAP[:3, :4].reshape(4, 1, 3, 1, 1).expand(-1, -1, -1, 3, 2)
 TRANSLATED = {
@@ -145,6 +193,43 @@ TRANSLATED = {
     "transposed convolution": lambda x: F.conv_transpose2d(
         x, MAP[:4, :3].reshape(4, 1, 3, 1).expand(-1, 2, -1, 2), ROW[:4], (3, 2), (1, 0), (2, 1), 2, (1, 2)
     ),
+    "written into": written((slice(None), slice(1, 3)), (..., slice(0, None, 2)), (slice(None), 1)),
+    "drawn larger": drawn,
+    "written by numbers": lambda x: (
+        x.index_copy(1, EVEN, x[:, :2])
+        + x.index_fill(1, EVEN, 0.5)
+        + x.index_add(1, EVEN, x[:, :2])
+        + ATEN.index_put(x, [None, EVEN], x[:, :2])
+        + ATEN.index_put(x, [None, EVEN], x[:, :2], True)
+        + x.select_scatter(x[:, 1], 1, 2)
+    ),
+    "written where": lambda x: x.index_put((x > 0.1,), torch.tensor(3.0)),
+    "one hot": lambda x: (
+        F.one_hot(x.argmax(1), 4).permute(0, 3, 1, 2).float() + torch.zeros_like(x).scatter(1, x.argmin(1, True), 2.0)
+    ),
+    "numbers of pixels": lambda x: torch.stack([few(x) // 5, few(x) % 5, few(x) + 1, 2 - few(x) * 3], -1).float(),
+    "numbers by numbers": lambda x: x[:, 0].flatten(1).gather(1, few(x) // 7 + torch.tensor([0, 1, 2])),
+    "whole": lambda x: torch.stack([x.trunc(), (x * 3).long().float(), (x * 3).int().float(), x.frac()], 1),
+    "by powers of two": lambda x: torch.stack([x // 0.5, x % 2, x.fmod(0.25), torch.div(x, 4, rounding_mode="trunc")], 1),
+    "columns": lambda x: F.unfold(x, (2, 3), (2, 1), 1, (2, 1)).flatten(1),
+    "columns and back": lambda x: F.fold(F.unfold(x, (3, 5), stride=(3, 5)) * 2, (6, 5), (3, 5), stride=(3, 5)),
+    "windows": lambda x: (x.unfold(2, 3, 2).unfold(1, 2, 2) * 2).flatten(1),
+    "by several numbers": lambda x: torch.cat(
+        [x[:, EVEN, torch.tensor([5, -1])].flatten(1), x[:, :, EVEN[:, None], ODD].flatten(1), x[:, ODD[None]].flatten(1)], 1
+    ),
+    "nearest of middles": lambda x: torch.cat(
+        [F.interpolate(x, mode="nearest-exact", **to).flatten(1) for to in ({"size": (9, 4)}, {"scale_factor": (1.7, 0.8)})], 1
+    ),
+    "three sides pooled": lambda x: torch.cat([each.flatten(1) for each in pooled(x.reshape(-1, 1, 4, 6, 5))], 1),
+    "three sides resized": lambda x: torch.cat([each.flatten(1) for each in resized(x.reshape(-1, 1, 4, 6, 5))], 1),
+    "running sums": lambda x: x.cumsum(1) + x.cumsum(-1) + x[:, :1].cumsum(1),
+    "cosines": lambda x: F.cosine_similarity(x, x.sigmoid(), 1) + F.cosine_similarity(x * 0, x, 1, 0.1),
+    "multiples": lambda x: torch.add(x, x.sigmoid(), alpha=0.5) - torch.sub(x, x.exp(), alpha=2),
+    "of one tensor": lambda x: torch.einsum("nchw->nwc", x) + torch.einsum("...hw,...vw->...hv", x, x)[:, :, :4, :5].sum(1).mT,
+    "attention of grouped heads": lambda x: F.scaled_dot_product_attention(x, x[:, :2] * 2, x[:, 2:], enable_gqa=True),
+    "attention with a computed mask": lambda x: (
+        F.scaled_dot_product_attention(x, x, x, x @ x.mT) + F.scaled_dot_product_attention(x, x, x, x @ x.mT > -1)
+    ),
     "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
     "halves and constants": lambda x: (windows(x) * torch.arange(60.0).reshape(1, 30, 2) - ROW[:2]).reshape(x.shape),
     "halves, reduced": lambda x: (windows(x) / (windows(x).amax(1, True) + 9) + windows(x).mean(2, True)).reshape(x.shape),
@@ -162,7 +247,14 @@ def test_an_operator_is_torchs(name: str) -> None:
     [
         (lambda x: x.mean(), "counts the images of the batch, which must stay apart"),
         (lambda x: x.amax((0, 2)), "counts the images of the batch, which must stay apart"),
-        (lambda x: x.max(1)[1] * 2, "gives int64, and the engine computes in float32"),
+        (lambda x: x.max(1)[1] ** 2, "gives int64, and the engine computes in float32"),
+        (lambda x: (few(x) - 1) // 2, "whole numbers from 0 to 2097151 can be divided by one, found -1 to 118 by 2"),
+        (lambda x: few(x) * 1000000, "of whole numbers up to 119000000: the engine's are floats, exact up to 16777216"),
+        (lambda x: x.long() + 1, "of whole numbers that aten._to_copy gives, which can be of any size"),
+        (lambda x: x // 0.3, "of floats a divisor must be a power of two, of which quotients are exact, found 0.3"),
+        (lambda x: x % x.sigmoid(), "the divisor must be one number, more than 0"),
+        (lambda x: x.index_add(1, EVEN[[0, 0]], x[:, :2]), "numbers of dimension 1 must each be there once, found 3 twice"),
+        (lambda x: x.scatter(1, x.topk(2, 1)[1], 2.0), "computed indices must be one for each line"),
         (lambda x: F.max_pool2d(x, 2, return_indices=True)[1], "only an operator's first output can be used"),
         (lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, 1, return_indices=True), 2, 1), "windows must lie side by side"),
         (lambda x: x[:, :1].var(1), "of 1 numbers less 1 there is none"),
@@ -190,19 +282,19 @@ def test_an_operator_is_torchs(name: str) -> None:
             lambda x: torch.baddbmm(x[:, 0, :1], x[:, 1], x[:, 2, :5]),
             r"\(N, 1, 5\) and \(N, 6, 5\): both must have the same size",
         ),
-        (lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5), "dropout_p and enable_gqa are not supported"),
+        (lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5), "dropout_p must be 0"),
         (
-            lambda x: F.scaled_dot_product_attention(x, x[:, :2], x[:, :2], enable_gqa=True),
-            "dropout_p and enable_gqa are not supported",
+            lambda x: F.scaled_dot_product_attention(x[:, 0], x[:, 0], x[:, 0], (x @ x.mT)[:, :1]),
+            "a computed mask must have as many dimensions",
         ),
         (
             lambda x: torch.cat([x.reshape(-1, 2, 30), other_halves(x)], 1).reshape(-1, 8, 30),
             r"of \(2N, 2, 30\), \(2N, 2, 30\): all must count the images of the batch in the same way",
         ),
-        (lambda x: torch.slice_scatter(x, x[:, ::2], 1, 0, 4, 2), "step must be 1, found 2"),
-        (lambda x: x[:, [0, 1], [2, 3]], "an index in one dimension is supported, found 2"),
-        (lambda x: x[:, torch.eye(2).long()], r"must be a list of whole numbers, found torch.int64 of shape \(2, 2\)"),
-        (lambda x: x.clone().copy_(x[:, :1]), r"src must be \(1, 4, 6, 5\), found \(1, 1, 6, 5\)"),
+        (lambda x: x[:, [0, 1], :, [2, 3]].transpose(0, 1), r"must be of dimensions next to each other, found \[1, 3\]"),
+        (lambda x: F.fold(F.unfold(x, 3), (6, 5), 3), "windows must lie side by side and cover the map"),
+        (lambda x: torch.add(x, x.mean(1, True), alpha=2), "alpha must be 1 unless both are computed and of the same size"),
+        (lambda x: x.clone().copy_(x[:, :1]), r"src must be \(N, 4, 6, 5\), found \(N, 1, 6, 5\)"),
         (lambda x: x @ torch.linalg.inv(torch.zeros(5, 5)), r"aten.linalg_inv \(in the network itself\): .*singular"),
         (
             lambda x: F.batch_norm(x, None, None, training=True),

@@ -70,6 +70,7 @@ def test_scores_and_boxes_that_are_no_numbers_are_never_taken_and_overlap_nothin
         (lambda: Suppress(8, 0.5).shape((BATCH, 7, 4), (BATCH, 2, 7)), "most=8 must be at most the boxes"),
         (lambda: Suppress(0, 0.5), "most must be of whole numbers, 1 or more"),
         (lambda: Suppress(1, 1.5), "overlap must be a share, between 0 and 1, found 1.5"),
+        (lambda: Suppress(1, -0.5), "overlap must be a share, between 0 and 1, found -0.5"),
         (lambda: Suppress(1, 0.5, np.nan), "least must be a number"),
     ],
 )

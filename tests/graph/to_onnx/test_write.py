@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from shufflekit.compiling import capture
-from shufflekit.graph import Graph, Operator, interpret
+from shufflekit.graph import Builder, Graph, Operator, interpret
 from shufflekit.graph.edits.widths import Widths
 from shufflekit.graph.from_onnx import load_onnx
 from shufflekit.graph.operator import RefusedError
@@ -18,7 +20,7 @@ from shufflekit.graph.ops.pools import AdaptiveAvgPool
 from shufflekit.graph.ops.recurrent import Recurrent
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.suppress import Suppress
-from shufflekit.graph.to_onnx import to_onnx
+from shufflekit.graph.to_onnx import to_onnx, written
 from shufflekit.graph.to_onnx.translations import TRANSLATIONS
 from shufflekit.models import build_model
 from tests.graph.every_operator import CASES, graph_of, others, recurrent, suppressed
@@ -80,3 +82,31 @@ def test_an_edited_network_is_written_and_read_back(tmp_path: Path) -> None:
 def test_what_onnx_lacks_is_refused_by_the_node(operator: Operator, why: str) -> None:
     with pytest.raises(RefusedError, match=f"{operator.name} in y: .*{why}"):
         to_onnx(graph_of(operator, ()))
+
+
+def test_values_that_are_called_like_others_with_a_number_behind() -> None:
+    """As in captured networks: `relu`, `relu_1`, and the parts of one operator get numbers too."""
+    graph = capture(nn.Sequential(nn.Conv2d(3, 4, 1), nn.SiLU(), nn.Conv2d(4, 4, 1), nn.SiLU()), (1, 3, 4, 4))
+    first, second = (node.output for node in graph.nodes if node.op == "silu")
+    taken = Builder()
+    taken.input("x", graph.values[graph.inputs[0]].shape)
+    for node in graph.nodes:
+        names = {graph.inputs[0]: "x", second: f"{first}_5"}
+        reads = tuple(
+            taken.constant(name, graph.constants[name]) if name in graph.constants else names.get(name, name)
+            for name in node.inputs
+        )
+        taken.add(replace(node, inputs=reads, output=names.get(node.output, node.output)))
+    check(taken.graph([f"{first}_5"]))
+
+
+def test_each_part_says_which_node_it_is_of() -> None:
+    graph = capture(nn.Sequential(nn.Conv2d(3, 4, 1), nn.SiLU()), (1, 3, 4, 4))
+    file = written(graph)
+    made = onnx.load_from_string(file.content).graph.node
+    assert [(node.op_type, file.parts[node.name].op) for node in made] == [
+        ("Conv", "conv"),
+        ("Sigmoid", "silu"),
+        ("Mul", "silu"),
+    ]
+    assert file.parts["silu"].op == "silu"

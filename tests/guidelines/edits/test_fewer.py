@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from shufflekit.compiling import capture
+from shufflekit.guidelines.edits.answers import edits
 from tests.graph.edits.test_widths import check
 from tests.guidelines.edits.making import edits_of
 
@@ -17,3 +19,10 @@ def test_g4_swaps_activations_and_leaves_shuffles_out() -> None:
     assert [node.op for node in by_text["no 1 channel shuffle"].nodes] == ["conv", "conv", "hardswish", "conv"]
     for each in by_text.values():
         check(each)
+
+
+def test_g4_tries_relu_for_what_costs_nothing_by_itself() -> None:
+    graph = capture(nn.Sequential(nn.Conv2d(3, 16, 1), nn.Hardswish(), nn.ChannelShuffle(4)), (1, 3, 8, 8))
+    (edit,) = edits(graph, [], [], 16, ("G1", "G4"))
+    assert (edit.text, edit.findings, edit.most_ms) == ("relu in place of 1 hardswish", (), 0)
+    assert edits(graph, [], [], 16, ("G1",)) == []

@@ -27,3 +27,11 @@ def test_g3_puts_one_wide_convolution_in_the_place_of_eight_in_a_row() -> None:
 def test_each_of_two_rows_and_both_are_answered() -> None:
     graph, found = edits_of(nn.Sequential(row(8), nn.AvgPool2d(2), nn.Conv2d(8, 3, 1), row(6)), (1, 3, 56, 56), "G3")
     assert [len(convs(edit.apply(graph))) for edit in found] == [7, 12, 14]
+
+
+def test_a_row_that_ends_the_network_keeps_the_name_of_what_it_gives() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *(nn.Conv2d(16, 16, 1) for _ in range(8)))
+    graph, (edit,) = edits_of(net, (1, 3, 32, 32), "G3")
+    found = edit.apply(graph)
+    assert (len(found.nodes), found.outputs) == (2, graph.outputs)
+    check(found)

@@ -15,6 +15,7 @@ from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice
 from shufflekit.graph.ops.pools import MaxPool
 from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan.build import build
 from shufflekit.runtime import Engine
 from shufflekit.runtime.engine import _instruction_sets
@@ -139,6 +140,20 @@ def test_the_largest_of_bytes_needs_no_grid_behind() -> None:
     y = net.grid(net.product(net.x, 7), 0.02)
     pooled = net.node(MaxPool((3, 2), (2, 1), (1, 0, 1, 0), (1, 2)), y)
     assert_exact(net.done(net.grid(net.product(pooled, 9), 0.02)), {"gemm_int8", "max_pool_int8"})
+
+
+@pytest.mark.parametrize(("mode", "stays"), [("nearest", True), ("bilinear", False)])
+def test_a_resized_map_stays_bytes_where_its_numbers_are_those_that_were(mode: str, stays: bool) -> None:
+    net = Net(5, 6, 5)
+    resized = net.node(Resize(mode, False, (0.5, 0.5), (12, 10)), net.grid(net.product(net.x, 7), 0.02))
+    weights = net.weights(resized, (9, 7, 1, 1))
+    graph = net.done(net.grid(net.node(Conv(), resized, weights), 0.02))
+    kernels = [step.kernel for step in build(graph).steps]
+    assert kernels.count("gemm_int8") == 1 + stays
+    assert kernels.count("gemm") == 1 - stays
+    x = np.random.default_rng(1).standard_normal((2, 5, 6, 5)).astype(np.float32)
+    (expected,) = interpret(graph, x)
+    assert np.abs(Engine(build(graph).to_bytes())(x) - expected).max() <= 1.01 * max(net.nodes[graph.outputs[0]].operator.scale)
 
 
 def test_moves_between_are_no_steps() -> None:

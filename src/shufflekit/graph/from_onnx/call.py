@@ -59,6 +59,10 @@ class Call:
         """An attribute; None where it has neither value nor default."""
         return self._attributes.get(name)
 
+    def has(self, name: str) -> bool:
+        """Whether an input is there."""
+        return bool(self._inputs.get(name))
+
     def operand(self, *names: str) -> Operand:
         """The one input that the schema calls so, or so in another version."""
         return self.operands(*names)[0]

@@ -9,10 +9,12 @@ import numpy as np
 
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.tensor import Kind, Tensor
+from shufflekit.graph.from_onnx.whole import counted, limits
 from shufflekit.graph.operator import Operator
 from shufflekit.graph.ops.arithmetic import Add, Maximum, Mul
 from shufflekit.graph.ops.comparisons import AtMost, Drop, Equal, Keep, Less
 from shufflekit.graph.ops.position import Position
+from shufflekit.graph.whole import hull
 
 OfTwo = Callable[[Call, Operator, Operand, Operand], Operand]
 ZERO = np.zeros((), np.float32)
@@ -29,12 +31,13 @@ MOVES = (
     "Concat",
     "Gather",
     "GatherElements",
+    "GatherND",
     "Expand",
     "Tile",
 )
 READERS = (
     *("Cast", "Where", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Not", "And", "Or", "Xor"),
-    *("Shape", "Size", "Identity"),
+    *("Shape", "Size", "Identity", "OneHot", "Attention"),
 )
 
 
@@ -53,6 +56,11 @@ def comparison(of_two: OfTwo, operator: Operator, swapped: bool = False) -> Call
         return as_kind(of_two(call, operator, *((b, a) if swapped else (a, b))), "truth")
 
     return translate
+
+
+def _is_open(x: Operand) -> bool:
+    """Whether it is of numbers of any size."""
+    return isinstance(x, Tensor) and (x.kind == "float" or (x.kind == "whole" and x.limits is None))
 
 
 def _not(call: Call) -> Operand:
@@ -74,7 +82,10 @@ def _where(of_two: OfTwo) -> Callable[[Call], Operand]:
         condition, x, y = (_float(call.operand(name)) for name in ("condition", "X", "Y"))
         kinds = {each.kind for each in (x, y) if isinstance(each, Tensor)} or {"float"}
         found = of_two(call, Add(), of_two(call, Keep(), condition, x), of_two(call, Drop(), condition, y))
-        return as_kind(found, kinds.pop() if len(kinds) == 1 else "whole")
+        kind: Kind = kinds.pop() if len(kinds) == 1 else "whole"
+        if not isinstance(found, Tensor) or kind != "whole" or any(_is_open(each) for each in (x, y)):
+            return as_kind(found, kind)
+        return replace(found, kind=kind, limits=hull([limits(x), limits(y)]))
 
     return translate
 
@@ -88,7 +99,7 @@ def position(smallest: bool) -> Callable[[Call], Operand]:
         y = call.resized(x, Position(dim, True, smallest, bool(call["select_last_index"])), axis, 1)
         if not call["keepdims"]:
             y = call.reshaped(y, [[*shape[:axis], *shape[axis + 1 :]] for shape in shapes])
-        return as_kind(y, "whole")
+        return counted(y, shapes[0][axis])
 
     return translate
 

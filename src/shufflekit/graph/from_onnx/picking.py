@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
-from shufflekit.graph.from_onnx.masks import as_kind
 from shufflekit.graph.from_onnx.tensor import Known, OneImageError, Rows, Tensor
+from shufflekit.graph.from_onnx.whole import counted
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
 from shufflekit.graph.ops.comparisons import AtMost
@@ -43,7 +43,7 @@ def top_k(call: Call) -> list[Operand]:
     x, (dim,) = call.along(x, axis)
     smallest = call["largest"] == 0  # before opset 11 there is no such attribute
     places = call.resized(x, TopK(dim, int(k), smallest), axis, int(k))
-    return [_picked(call, x, places, axis, dim), as_kind(places, "whole")]
+    return [_picked(call, x, places, axis, dim), counted(places, call.shapes(x)[0][axis])]
 
 
 def _picked(call: Call, x: Operand, index: Operand, axis: int, dim: int) -> Operand:

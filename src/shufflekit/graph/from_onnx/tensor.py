@@ -11,6 +11,7 @@ import numpy as np
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, RefusedError
 from shufflekit.graph.ops.quantize import FakeQuantize
+from shufflekit.graph.whole import Limits
 
 BATCHES = (
     1,
@@ -54,6 +55,7 @@ class Tensor:
         grid: of a tensor of bytes in the file, whose value here are the numbers that they stand for.
         rows: which of it means something, where that is not all.
         window: of the places that a pool gives, which are numbers within its windows here: their sizes.
+        limits: of whole numbers, the least and the largest that they can be, where that is known.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Tensor:
     grid: FakeQuantize | None = None
     rows: Rows | None = None
     window: tuple[int, ...] = ()
+    limits: Limits | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:

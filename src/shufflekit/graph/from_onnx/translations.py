@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 
 from shufflekit.graph.conv3d import conv3d_steps
-from shufflekit.graph.einsum import einsum_steps, terms_of
-from shufflekit.graph.from_onnx import masks, picking
+from shufflekit.graph.einsum import einsum_steps, einsum_steps_of_one, terms_of
+from shufflekit.graph.from_onnx import composed, masks, picking, placing, whole
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.recurrent import recurrent
 from shufflekit.graph.from_onnx.tensor import Known, Tensor, known
@@ -149,6 +149,8 @@ def _extreme(operator: Minimum | Maximum) -> Callable[[Call], Operand]:
 
 
 def _extreme_of_two(call: Call, operator: Minimum | Maximum, a: Operand, b: Operand) -> Operand:
+    if whole.is_whole(a, b):
+        return whole.exact(call, of_two, operator, a, b)
     x, number = (a, b) if isinstance(a, Tensor) else (b, a)
     if isinstance(x, Tensor) and not isinstance(number, Tensor) and number.size == 1 and number.ndim <= x.rank:
         bound = float(number.reshape(()))
@@ -165,7 +167,29 @@ def _pow(call: Call) -> Operand:
 
 
 def _arithmetic(operator: Operator) -> Callable[[Call], Operand]:
-    return lambda call: of_two(call, operator, call.operand("A"), call.operand("B"))
+    def translate(call: Call) -> Operand:
+        a, b = call.operand("A"), call.operand("B")
+        if whole.is_whole(a, b):
+            return whole.quotient(call, a, b) if isinstance(operator, Div) else whole.exact(call, of_two, operator, a, b)
+        return of_two(call, operator, a, b)
+
+    return translate
+
+
+def _mod(call: Call) -> Operand:
+    """What is left of a division: of whole numbers, or by a power of two, of which quotients of floats are exact."""
+    a, b = call.operand("A"), call.operand("B")
+    if whole.is_whole(a, b):
+        return whole.rest(call, a, b)
+    if isinstance(b, Tensor) or b.size != 1 or not b > 0 or math.frexp(float(b.reshape(())))[0] != 0.5:
+        raise RefusedError("the divisor of floats must be one number, a power of two")
+    number = b.reshape(()).astype(np.float32)
+    return call.like(a, Sub(), call.like(_truncated(call, call.like(a, Mul(), 1 / number)), Mul(), number))
+
+
+def _truncated(call: Call, x: Operand) -> Operand:
+    """The whole number that is not larger in size."""
+    return call.like(call.like(call.like(x, Abs()), Floor()), Mul(), call.like(x, Sign()))
 
 
 def of_two(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
@@ -321,8 +345,13 @@ def _matmul(call: Call) -> Operand:
 
 
 def _einsum(call: Call) -> Operand:
-    a, b, out = terms_of(str(call["equation"]))
-    x, y = call.operands("Inputs")
+    operands = call.operands("Inputs")
+    *terms, out = terms_of(str(call["equation"]), [len(call.shapes(each)[0]) for each in operands])
+    if len(operands) == 1:
+        return _einsum_of_one(call, operands[0], terms[0], out)
+    (a, b), (x, y) = terms, operands
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
     if not isinstance(x, Tensor):
         a, b, x, y = b, a, y, x
     assert isinstance(x, Tensor)
@@ -346,6 +375,21 @@ def _einsum(call: Call) -> Operand:
     if call.is_of_one:
         return Tensor(found.name, Images((1, *whole), 0), 1)
     return Tensor(found.name, Images(whole, out.index(images)))
+
+
+def _einsum_of_one(call: Call, x: Operand, term: str, out: str) -> Operand:
+    """Sums, and another order."""
+    if not isinstance(x, Tensor):
+        return np.asarray(np.einsum(f"{term}->{out}", x), x.dtype)
+    sizes = dict(zip(term, call.shapes(x)[0]))
+    images = "#" if call.is_of_one else term[x.images.axis]
+    x = call.opened(x) if call.is_of_one else x
+    if not call.is_of_one and not (images in out and _counts_images(term, images, x)):
+        raise RefusedError(f"of {x}: one letter must count the images, found {images}")
+    y = call.emit_steps(einsum_steps_of_one(images + term.replace(images, ""), images + out.replace(images, "")), x)
+    whole = tuple(sizes[letter] for letter in out)
+    assert isinstance(y, Tensor)
+    return Tensor(y.name, Images((1, *whole), 0), 1) if call.is_of_one else Tensor(y.name, Images(whole, out.index(images)))
 
 
 def _counts_images(term: str, images: str, x: Tensor) -> bool:
@@ -575,6 +619,23 @@ def _avg_pool(call: Call) -> Operand:
     return call.emit(AvgPool(kernel, strides, padding, bool(call["ceil_mode"]), bool(call["count_include_pad"])), x)
 
 
+def _lp_pool(call: Call) -> Operand:
+    """The root of the sum of sizes to a power: of the powers a convolution with ones."""
+    x, kernel, strides, padding, dilations = _window(call)
+    if call["ceil_mode"] or not isinstance(x, Tensor):
+        raise RefusedError("ceil_mode is not supported")
+    order, channels = int(call["p"]), x.sizes[1]
+    weight = np.ones((channels, 1, *kernel), np.float32)
+    powers = call.like(call.like(x, Abs()), Power(float(order)))
+    conv = Conv(strides, padding, dilations, channels)
+    y = (
+        call.emit_steps(conv3d_steps(conv, x.sizes[1:], weight, None), powers)
+        if len(kernel) == 3
+        else call.emit(conv, powers, weight)
+    )
+    return call.like(y, Power(1 / order))
+
+
 def _global_pool(pool: type[AdaptiveAvgPool | AdaptiveMaxPool]) -> Callable[[Call], Operand]:
     return lambda call: call.emit(pool((1,) * (len(call.shapes(call.operand("X"))[0]) - 2)), call.images("X"))
 
@@ -588,8 +649,8 @@ def _reduce(kind: Callable[[tuple[int, ...]], Operator], *before: Operator) -> C
             x = call.like(x, operator)
         shapes = call.shapes(x)
         axes = call.whole_numbers("axes")
-        if not axes and call["noop_with_empty_axes"]:
-            return x
+        if not axes and call["noop_with_empty_axes"]:  # what it does to each element it does all the same
+            return call.like(x, Abs()) if isinstance(kind((0,)), Norm) else x
         axes = tuple(dimension(axis, len(shapes[0])) for axis in axes or range(len(shapes[0])))
         x, dims = call.along(x, *axes)
         y = _kept(call, x, kind, axes, dims)
@@ -647,19 +708,25 @@ def _resize(call: Call) -> Operand:
     else:
         for axis, side, size, factor in zip((2, 3), sides, out, factors):
             at = _places(places, side, size, factor)
-            a = -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
-            x = call.emit(Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", a, excludes))
+            x = call.emit(
+                Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", _cubic_coefficient(call), excludes)
+            )
         return x
     return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), out), x)
 
 
 def _smoothed(call: Call, x: Operand, sides: Sizes, out: tuple[int, int], factors: tuple[float, float], places: str) -> Operand:
     kernel = "cubic" if call["mode"] == "cubic" else "linear"
-    a = -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
     for axis, side, size, factor in zip((2, 3), sides, out, factors):
         at = _places(places, side, size, factor)
-        x = call.emit(Resample(axis), x, *smoothed_taps(at, side, kernel, factor, a, bool(call["exclude_outside"])))
+        x = call.emit(
+            Resample(axis), x, *smoothed_taps(at, side, kernel, factor, _cubic_coefficient(call), bool(call["exclude_outside"]))
+        )
     return x
+
+
+def _cubic_coefficient(call: Call) -> float:
+    return -0.75 if call["cubic_coeff_a"] is None else float(call["cubic_coeff_a"])
 
 
 def _places(mode: str, size: int, out: int, factor: float) -> Array:
@@ -982,6 +1049,9 @@ def _dropout(call: Call) -> Operand:
     return call.operand("data")
 
 
+_WHOLE = (6, 7)  # TensorProto.INT32 and INT64
+
+
 def _cast(call: Call) -> Operand:
     from onnx import TensorProto, helper
 
@@ -994,11 +1064,13 @@ def _cast(call: Call) -> Operand:
             if x.kind == "truth"
             else masks.as_kind(call.like(call.like(x, Equal(), masks.ZERO), Equal(), masks.ZERO), "truth")
         )
-    if x.kind != "float":
-        return masks.as_kind(x, "whole" if to in (TensorProto.INT64, TensorProto.INT32) else "float")
+    if to in _WHOLE and x.kind == "float":
+        return masks.as_kind(_truncated(call, x), "whole")
+    if to in _WHOLE:
+        return replace(x, kind="whole", limits=(0, 1) if x.kind == "truth" else x.limits)
     if to not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
         raise RefusedError(f"gives {TensorProto.DataType.Name(to).lower()}, and the engine computes in float32")
-    return x
+    return masks.as_kind(x, "float")
 
 
 def _shape(call: Call) -> Known:
@@ -1036,6 +1108,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "Sub": _arithmetic(Sub()),
     "Mul": _arithmetic(Mul()),
     "Div": _arithmetic(Div()),
+    "Mod": _mod,
     "Sum": _sum,
     "Mean": _mean,
     "Neg": _neg,
@@ -1057,6 +1130,7 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "RMSNormalization": _rms_norm,
     "MeanVarianceNormalization": _mean_variance_norm,
     "LpNormalization": _lp_norm,
+    "LpPool": _lp_pool,
     "MaxPool": _max_pool,
     "MaxUnpool": _max_unpool,
     "AveragePool": _avg_pool,
@@ -1074,6 +1148,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     **{name: recurrent(name) for name in ("LSTM", "GRU")},
     **masks.translations(of_two),
     **picking.TRANSLATIONS,
+    **placing.TRANSLATIONS,
+    **composed.translations(of_two, _product),
     "Resize": _resize,
     "Upsample": _resize,
     "Pad": _pad,

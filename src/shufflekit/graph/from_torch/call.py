@@ -31,6 +31,9 @@ class Known(Protocol):
         """What depends on the number of images alone, for some numbers; nothing where it depends on more."""
 
 
+WHOLE = (torch.int64, torch.int32)
+
+
 class Call:
     """The arguments of one operator, by the names of its schema."""
 
@@ -69,6 +72,22 @@ class Call:
         found = self._known.value(node)
         assert found is not None
         return found
+
+    def value_of(self, node: fx.Node) -> tuple[str, Images] | None:
+        """The same; None for what is not computed from the network's input."""
+        return self._known.value(node)
+
+    def is_whole(self, argument: str) -> bool:
+        """Whether a tensor is of whole numbers, which the graph has as floats."""
+        return all(node.meta["val"].dtype in WHOLE for node in self.nodes(argument))
+
+    def given(self, argument: str) -> Any:
+        """An argument as the graph of torch has it, nodes and all."""
+        return self._arguments[argument]
+
+    def constant(self, node: fx.Node) -> Any:
+        """What a node gives that does not depend on the network's input."""
+        return self._known.constant(node)
 
     def keep(self, node: fx.Node) -> str:
         """The name of a constant in the graph."""

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import fx
 
-from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
+from shufflekit.graph.from_torch.call import WHOLE, Call, operator_of, sizes_of
 from shufflekit.graph.from_torch.nodes import Nodes, Step
+from shufflekit.graph.from_torch.whole import CASTS, COMPUTES
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError
 from shufflekit.graph.ops.arithmetic import Add, Maximum, Mul
@@ -35,8 +36,6 @@ _MOVES = {
     *(f"aten.{op}" for op in ("select.int", "cat", "stack", "clone", "contiguous", "alias", "detach", "where.self")),
     "<built-in function getitem>",
 }
-_CASTS = {f"aten.{op}" for op in ("to.dtype", "to.dtype_layout", "to.other", "type_as", "_to_copy")}
-_WHOLE = (torch.int64, torch.int32)
 
 
 def check_type(node: fx.Node, found: torch.Tensor) -> None:
@@ -53,12 +52,13 @@ def check_type(node: fx.Node, found: torch.Tensor) -> None:
     of_no_floats = not any(each.is_floating_point for each in given)
     fits = {
         torch.float32: True,
-        torch.bool: operator in _TRUTHS or operator in _MOVES or (operator in _CASTS and given == {torch.bool}),
+        torch.bool: operator in _TRUTHS or operator in _MOVES or (operator in CASTS and given == {torch.bool}),
         **dict.fromkeys(
-            _WHOLE,
-            operator in ("aten.argmax", "aten.argmin", "aten.argsort", "aten.argsort.stable")
+            WHOLE,
+            operator in ("aten.argmax", "aten.argmin", "aten.argsort", "aten.argsort.stable", "aten.one_hot")
             or operator in _MOVES
-            or (operator in _CASTS and of_no_floats)
+            or operator in CASTS
+            or (operator in COMPUTES and of_no_floats)
             or (operator == "aten.sum.dim_IntList" and given == {torch.bool}),
         ),
     }

@@ -15,8 +15,8 @@ import torch
 from torch import fx
 
 from shufflekit.graph.conv3d import conv3d_steps
-from shufflekit.graph.einsum import einsum_steps, terms_of
-from shufflekit.graph.from_torch import masks, picking, recurrent
+from shufflekit.graph.einsum import einsum_steps, einsum_steps_of_one, terms_of
+from shufflekit.graph.from_torch import masks, picking, placing, recurrent, whole, windows
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
 from shufflekit.graph.from_torch.nodes import Nodes, Same, Step
 from shufflekit.graph.images import Images
@@ -71,6 +71,7 @@ from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resample import Resample, smoothed_taps, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
+from shufflekit.graph.running_sum import running_sum_steps
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -385,13 +386,22 @@ def _swapped(operator: Operator) -> Callable[[Call], Nodes]:
 def _of_two(call: Call, operator: Operator, first: str, second: str) -> Nodes:
     a, b = call.number(first), call.number(second)
     if call.has("alpha") and call["alpha"] != 1:
-        raise RefusedError(f"alpha must be 1, found {call['alpha']}")
+        return _of_multiple(call, operator, first, second)
     if a is None and b is None:
         return _of_tensors(call, operator, first, second)
     name, x = call.place(second if b is None else first)
     constant = _meeting(x, a if b is None else b)
     images = x if constant.size == 1 or not x.is_first else None
     return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
+
+
+def _of_multiple(call: Call, operator: Operator, first: str, second: str) -> Nodes:
+    """Of one tensor and `alpha` times another of the same size."""
+    if call.number(first) is not None or call.number(second) is not None or call.place(first)[1] != call.place(second)[1]:
+        raise RefusedError(f"alpha must be 1 unless both are computed and of the same size, found {call['alpha']}")
+    images, places = call.place("self")[1], {name: call.place(name)[0] for name in (first, second)}
+    scaled: Step = (Mul(), (places["other"], np.array(call["alpha"], np.float32)))
+    return Nodes([scaled, (operator, tuple(0 if name == "other" else places[name] for name in (first, second)))], images)
 
 
 def _addcmul(call: Call) -> Nodes:
@@ -565,6 +575,27 @@ def _pixel_unshuffle(call: Call) -> Nodes:
     return Nodes([(step, (number - 1 if number else call.name(),)) for number, step in enumerate(steps)])
 
 
+def _cumsum(call: Call) -> Nodes | Same:
+    name, x = call.place()
+    steps = running_sum_steps(x.stored, x.stored_dim(call.dim()))
+    if not steps:
+        return Same(call.nodes("self")[0])
+    return Nodes([(step, tuple(name if each < 0 else each for each in reads)) for step, reads in steps], x)
+
+
+def _cosine(call: Call) -> Nodes:
+    """Of two tensors of the same size: their product's sum by both of their norms, none of which is less than `eps`."""
+    (a, x), (b, y), dim = call.place("x1"), call.place("x2"), call.dim(x="x1")
+    if x != y:
+        raise RefusedError(f"of {x} and {y}: both must have the same size")
+    dims, least = (x.stored_dim(dim),), Clamp(low=float(call["eps"]))
+    steps: list[Step] = [(Mul(), (a, b)), (Sum(dims, True), (0,)), (Norm(dims, True, 2), (a,)), (least, (2,))]
+    steps += [(Norm(dims, True, 2), (b,)), (least, (4,)), (Mul(), (3, 5)), (Div(), (1, 6))]
+    one = Images(tuple(1 if place == dim else size for place, size in enumerate(x.sizes)), x.axis, x.outer)
+    images = one.squeezed(dim)
+    return Nodes([*steps, (Reshape(images.stored), (7,))], images)
+
+
 def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Nodes]:
     def translate(call: Call) -> Nodes:
         a, b = call.number(first), call.number(second)
@@ -613,8 +644,12 @@ def _product(
 
 
 def _einsum(call: Call) -> Nodes:
-    a, b, out = terms_of(call["equation"])
-    constants = [call.array("tensors", number) for number in range(len(call.nodes("tensors")))]
+    count = len(call.nodes("tensors"))
+    *terms, out = terms_of(call["equation"], [len(call.sizes_at("tensors", number)) for number in range(count)])
+    if count == 1:
+        return _einsum_of_one(call, terms[0], out)
+    a, b = terms
+    constants = [call.array("tensors", number) for number in range(count)]
     constant = next((each for each in constants if each is not None), None)
     if constants[0] is not None:
         a, b = b, a
@@ -634,6 +669,18 @@ def _einsum(call: Call) -> Nodes:
     return Nodes(steps, Images(tuple(sizes[letter] for letter in out), out.index(images)))
 
 
+def _einsum_of_one(call: Call, term: str, out: str) -> Nodes:
+    """Sums, and another order."""
+    name, x = call.place("tensors", 0)
+    images = term[x.axis]
+    if x.sizes[x.axis] != 1 or images not in out:
+        raise RefusedError(f"of {x}: one letter must count the images, found {images}")
+    sizes = dict(zip(term, x.sizes))
+    found = einsum_steps_of_one(images + term.replace(images, ""), images + out.replace(images, ""))
+    steps: list[Step] = [(step, tuple(name if each < 0 else each for each in reads)) for step, reads in found]
+    return Nodes(steps, Images(tuple(sizes[letter] for letter in out), out.index(images)))
+
+
 def _baddbmm(call: Call) -> Nodes:
     if call["beta"] not in (0, 1) or (call["beta"] == 1 and call.number("self") is not None):
         raise RefusedError("beta must be 0, or 1 with what is added computed from the input")
@@ -648,13 +695,27 @@ def _baddbmm(call: Call) -> Nodes:
 
 def _attention(call: Call) -> Nodes:
     """Scaled dot-product attention: a product, a softmax of its rows, and a product with the values."""
-    if call["dropout_p"] or (call.has("enable_gqa") and call["enable_gqa"]):
-        raise RefusedError("dropout_p and enable_gqa are not supported")
-    (query, q), (key, k), value = (call.place(each) for each in ("query", "key", "value"))
+    if call["dropout_p"]:
+        raise RefusedError("dropout_p must be 0")
+    (query, q), (key, k), (value, v) = (call.place(each) for each in ("query", "key", "value"))
+    keys: str | int = key
+    values: str | int = value
     scale = q.sizes[-1] ** -0.5 if call["scale"] is None else float(call["scale"])
+    steps: list[Step] = []
+    if call.has("enable_gqa") and call["enable_gqa"] and k.sizes[-3] != q.sizes[-3]:
+        times, heads = q.sizes[-3] // k.sizes[-3], len(k.sizes) - 3
+        index = tuple(np.repeat(np.arange(k.sizes[heads]), times).tolist())
+        steps = [(Take(each.stored_dim(heads), index), (name,)) for name, each in ((key, k), (value, v))]
+        keys, values = 0, 1
+        k, v = (Images((*each.sizes[:heads], len(index), *each.sizes[-2:]), each.axis, each.outer) for each in (k, v))
     turned = Images((*k.sizes[:-2], k.sizes[-1], k.sizes[-2]), k.axis, k.outer)
-    steps, scores = _product((query, q), (0, turned), [(_turned(k), (key,))], scale)
-    mask = None if call["attn_mask"] is None else call["attn_mask"]
+    steps.append((_turned(k), (keys,)))
+    steps, scores = _product((query, q), (len(steps) - 1, turned), steps, scale)
+    if call.given("attn_mask") is not None and call.value_of(call.nodes("attn_mask")[0]):
+        steps = _masked(call, steps, scores)
+        steps, images = _product((len(steps) - 1, scores), (values, v), steps)
+        return Nodes(steps, images)
+    mask = call["attn_mask"]
     if call["is_causal"]:
         mask = torch.ones(scores.sizes[-2:], dtype=torch.bool).tril()
     if mask is not None:
@@ -662,8 +723,21 @@ def _attention(call: Call) -> Nodes:
             mask = torch.zeros(mask.shape).masked_fill(~mask, -math.inf)
         steps.append((Add(), (len(steps) - 1, _meeting(scores, mask.float()))))
     steps.append((Softmax(scores.stored_dim(len(scores.sizes) - 1)), (len(steps) - 1,)))
-    steps, images = _product((len(steps) - 1, scores), value, steps)
+    steps, images = _product((len(steps) - 1, scores), (values, v), steps)
     return Nodes(steps, images)
+
+
+def _masked(call: Call, steps: list[Step], scores: Images) -> list[Step]:
+    """A softmax of scores and a computed mask; a row that is masked all along is of zeros."""
+    (mask, x), first = call.place("attn_mask"), len(steps) - 1
+    if len(x.sizes) != len(scores.sizes) or (x.axis, x.outer) != (scores.axis, scores.outer) or call["is_causal"]:
+        raise RefusedError(f"a computed mask must have as many dimensions as {scores}, and no other beside it, found {x}")
+    infinite, last = np.array(-math.inf, np.float32), scores.stored_dim(len(scores.sizes) - 1)
+    added: list[Step] = [(Drop(), (mask, infinite))] if call.nodes("attn_mask")[0].meta["val"].dtype == torch.bool else []
+    found = [*steps, *added, (Add(), (first, first + 1 if added else mask))]
+    here = len(found) - 1
+    found += [(Softmax(last), (here,)), (Amax((last,), True), (here,)), (Equal(), (here + 2, infinite))]
+    return [*found, (Drop(), (here + 3, here + 1))]
 
 
 def _softmax(kind: type[Softmax | LogSoftmax]) -> Callable[[Call], Nodes]:
@@ -716,28 +790,6 @@ def _sliced(call: Call, dim: int, part: slice) -> Nodes | Same:
     return Nodes([(Slice(stored, start, max(start, stop), step), (name,))], images)
 
 
-def _slice_scatter(call: Call) -> Nodes | Same:
-    """A tensor with another in the place of some of a dimension: what is before, the other, what is behind."""
-    (name, x), (new, y), dim = call.place(), call.place("src"), call.dim()
-    if y.sizes == x.sizes:
-        return Same(call.nodes("src")[0])
-    stored = x.stored_dim(dim)
-    start, stop, step = slice(call["start"], call["end"], int(call["step"])).indices(x.sizes[dim])
-    if step != 1:
-        raise RefusedError(f"step must be 1, found {step}")
-    steps: list[Step] = [(Slice(stored, *part), (name,)) for part in ((0, start), (stop, x.sizes[dim])) if part[0] < part[1]]
-    parts: list[str | int] = [*range(len(steps))]
-    parts.insert(int(start > 0), new)
-    return Nodes([*steps, (Concat(stored), tuple(parts))], x)
-
-
-def _copy(call: Call) -> Same:
-    """What is written into a tensor, whatever that was."""
-    if call.sizes("src") != call.sizes("self"):
-        raise RefusedError(f"src must be {call.sizes('self')}, found {call.sizes('src')}")
-    return Same(call.nodes("src")[0])
-
-
 def _full(value: float | None = None) -> Callable[[Call], Nodes]:
     """A tensor of one number, as large as the result."""
 
@@ -761,23 +813,41 @@ def _selected(call: Call, dim: int, index: int) -> Nodes:
 
 
 def _index_select(call: Call) -> Nodes:
-    return _taken(call, call.dim(), call["index"])
+    dim, place = call.dim(), call.place()
+    return _taken(place, dim, call["index"].cpu().numpy() % place[1].sizes[dim])
 
 
 def _index(call: Call) -> Nodes:
+    """Of one dimension, or of several next to each other together, whose numbers are spread over each other."""
     found = {dim: index for dim, index in enumerate(call["indices"]) if index is not None}
-    if len(found) != 1:
-        raise RefusedError(f"an index in one dimension is supported, found {len(found)}")
-    return _taken(call, *next(iter(found.items())))
-
-
-def _taken(call: Call, dim: int, index: torch.Tensor) -> Nodes:
+    dims = sorted(found)
+    if not dims or dims != list(range(dims[0], dims[-1] + 1)):
+        raise RefusedError(f"indices must be of dimensions next to each other, found {dims}")
+    if any(index.dtype not in (torch.int64, torch.int32) for index in found.values()):
+        raise RefusedError(f"indices must be of whole numbers, found {', '.join(str(each.dtype) for each in found.values())}")
     name, x = call.place()
-    if index.ndim != 1 or index.dtype not in (torch.int64, torch.int32):
-        raise RefusedError(f"an index must be a list of whole numbers, found {index.dtype} of shape {tuple(index.shape)}")
-    numbers = tuple(int(number) % x.sizes[dim] for number in index.tolist())
-    images = Images((*x.sizes[:dim], len(numbers), *x.sizes[dim + 1 :]), x.axis, x.outer)
-    return Nodes([(Take(x.stored_dim(dim), numbers), (name,))], images)
+    together = np.broadcast_arrays(*(found[dim].cpu().numpy() % x.sizes[dim] for dim in dims))
+    inside = tuple(x.sizes[dim] for dim in dims)
+    return _taken((name, x), dims[0], np.ravel_multi_index(tuple(together), inside), len(dims))
+
+
+def _taken(place: tuple[str, Images], dim: int, numbers: Array, count: int = 1) -> Nodes:
+    """By numbers of some dimensions together, whose shape stands in their place."""
+    name, x = place
+    for each in range(dim, dim + count):
+        x.stored_dim(each)  # none of which may count the images
+    before, behind = x.sizes[:dim], x.sizes[dim + count :]
+    axis = x.axis if x.axis < dim else x.axis - count
+
+    def images(*sizes: int) -> Images:
+        return Images((*before, *sizes, *behind), axis if axis < dim else axis + len(sizes), x.outer)
+
+    flat = images(math.prod(x.sizes[dim : dim + count]))
+    steps: list[Step] = [] if count == 1 else [(Reshape(flat.stored), (name,))]
+    steps.append((Take(flat.stored_dim(dim), tuple(numbers.reshape(-1).tolist())), (len(steps) - 1 if steps else name,)))
+    if numbers.ndim != 1:
+        steps.append((Reshape(images(*numbers.shape).stored), (len(steps) - 1,)))
+    return Nodes(steps, images(*numbers.shape))
 
 
 def _reshape(call: Call) -> Nodes:
@@ -866,7 +936,7 @@ def input_steps(
         return tuple((a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sizes, out))
     # Whatever the factor, bilinear copies where a size stays; nearest copies and doubles in torch's kernel for small outputs.
     exact = {"bilinear": (1,), "nearest": (1, 2) if sum(out) <= 128 else ()}[mode]
-    given = [None if b in [k * a for k in exact] else f for a, b, f in zip(sizes, out, factors or (None, None))]
+    given = [None if b in [k * a for k in exact] else f for a, b, f in zip(sizes, out, factors or (None,) * len(sizes))]
     return tuple(1.0 / f if f else a / b for a, b, f in zip(sizes, out, given))
 
 
@@ -890,6 +960,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.bmm": _matmul("self", "mat2"),
     "aten.mm": _matmul("self", "mat2"),
     "aten.einsum": _einsum,
+    "aten.cumsum": _cumsum,
+    "aten.cosine_similarity": _cosine,
     "aten.baddbmm": _baddbmm,
     "aten.scaled_dot_product_attention": _attention,
     "aten.prelu": _prelu,
@@ -903,6 +975,10 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten.adaptive_max_pool2d": _adaptive(AdaptiveMaxPool),
+    **dict.fromkeys(("aten.max_pool3d", "aten.max_pool3d_with_indices"), _max_pool),
+    "aten.avg_pool3d": _avg_pool,
+    **dict.fromkeys(("aten.adaptive_avg_pool3d", "aten._adaptive_avg_pool3d"), _adaptive(AdaptiveAvgPool)),
+    "aten.adaptive_max_pool3d": _adaptive(AdaptiveMaxPool),
     "aten.max_pool1d": _max_pool,
     "aten.avg_pool1d": _avg_pool,
     "aten.adaptive_avg_pool1d": _adaptive(AdaptiveAvgPool),
@@ -916,17 +992,17 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **dict.fromkeys(("aten.std.correction", "aten.std.dim"), _deviation),
     "aten.linalg_norm": _linalg_norm,
     **{f"aten.{op}": _vector_norm for op in ("linalg_vector_norm", "norm.ScalarOpt_dim", "norm.Scalar")},
-    "aten.add.Tensor": _arithmetic(Add()),
-    "aten.add.Scalar": _arithmetic(Add()),
-    "aten.mul.Tensor": _arithmetic(Mul()),
-    "aten.mul.Scalar": _arithmetic(Mul()),
-    "aten.sub.Tensor": _arithmetic(Sub()),
-    "aten.sub.Scalar": _arithmetic(Sub()),
+    "aten.add.Tensor": whole.exact(_arithmetic(Add())),
+    "aten.add.Scalar": whole.exact(_arithmetic(Add())),
+    "aten.mul.Tensor": whole.exact(_arithmetic(Mul())),
+    "aten.mul.Scalar": whole.exact(_arithmetic(Mul())),
+    "aten.sub.Tensor": whole.exact(_arithmetic(Sub())),
+    "aten.sub.Scalar": whole.exact(_arithmetic(Sub())),
     "aten.div.Tensor": _arithmetic(Div()),
     "aten.div.Scalar": _arithmetic(Div()),
     "aten.addcmul": _addcmul,
-    "aten.rsub.Scalar": _swapped(Sub()),
-    "aten.rsub.Tensor": _swapped(Sub()),
+    "aten.rsub.Scalar": whole.exact(_swapped(Sub())),
+    "aten.rsub.Tensor": whole.exact(_swapped(Sub())),
     **{f"aten.{op}": _arithmetic(Minimum()) for op in ("minimum", "min.other")},
     **{f"aten.{op}": _arithmetic(Maximum()) for op in ("maximum", "max.other")},
     "aten.pow.Tensor_Tensor": _arithmetic(Pow(), "exponent"),
@@ -970,8 +1046,6 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.stack": _stack,
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
-    "aten.slice_scatter": _slice_scatter,
-    "aten.copy": _copy,
     **{f"aten.{name}": _full(0) for name in ("zeros_like", "new_zeros")},
     **{f"aten.{name}": _full(1) for name in ("ones_like", "new_ones")},
     **{f"aten.{name}": _full() for name in ("full_like", "new_full")},
@@ -997,12 +1071,17 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **masks.translations(_of_two),
     **recurrent.TRANSLATIONS,
     **picking.TRANSLATIONS,
+    **placing.TRANSLATIONS,
+    **windows.TRANSLATIONS,
+    **dict.fromkeys(
+        ("aten.upsample_trilinear3d", "aten.upsample_trilinear3d.vec"), _resample("linear", "scales_d", "scales_h", "scales_w")
+    ),
     "aten.upsample_bilinear2d": _resize("bilinear"),
     "aten.upsample_bilinear2d.vec": _resize("bilinear"),
     **dict.fromkeys(_SPLITS, _same()),
     **{f"aten.{op}": _same() for op in ("clone", "contiguous", "alias", "detach", "lift_fresh_copy")},
-    # Casts: a result of another type is refused before.
-    **{f"aten.{op}": _same() for op in ("to.dtype", "to.dtype_layout", "to.device", "to.other", "type_as", "_to_copy")},
+    "aten.to.device": _same(),
+    **whole.TRANSLATIONS,  # of casts: a result of another type is refused before
     **{f"aten.{op}": _dropout for op in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")},
 }
 

@@ -1,5 +1,5 @@
 """The way out to ONNX files; never torch."""
 
-from shufflekit.graph.to_onnx.write import to_onnx
+from shufflekit.graph.to_onnx.write import to_onnx, written
 
-__all__ = ["to_onnx"]
+__all__ = ["to_onnx", "written"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,19 @@ from shufflekit.graph.to_onnx.translations import TRANSLATIONS
 
 OPSET = 21
 _IR = 10  # of the format; the first that has this opset
+
+
+@dataclass(frozen=True)
+class Written:
+    """An ONNX file.
+
+    Args:
+        content: of the file.
+        parts: by the name of each of the file's nodes, and of what that writes, the node of the graph that it is a part of.
+    """
+
+    content: bytes
+    parts: Mapping[str, Node]
 
 
 def to_onnx(graph: Graph, name: str = "graph") -> bytes:
@@ -34,6 +49,13 @@ def to_onnx(graph: Graph, name: str = "graph") -> bytes:
         >>> [node.op_type for node in onnx.load_from_string(content).graph.node]
         ['Conv', 'Sigmoid', 'Mul']
     """
+    return written(graph, name).content
+
+
+def written(graph: Graph, name: str = "graph") -> Written:
+    """The same, with what became of each node."""
+    if graph.takes_one:
+        raise RefusedError("a graph that takes one image only cannot be written")
     try:
         import onnx
     except ImportError:
@@ -46,7 +68,7 @@ def to_onnx(graph: Graph, name: str = "graph") -> bytes:
     made = onnx.helper.make_graph(writer.nodes, name, inputs, outputs, initializers)
     opsets = [onnx.helper.make_opsetid("", OPSET)]
     content: bytes = onnx.helper.make_model(made, opset_imports=opsets, ir_version=_IR).SerializeToString()
-    return content
+    return Written(content, writer.parts)
 
 
 def _tensor(onnx: Any, graph: Graph, name: str) -> Any:
@@ -63,11 +85,12 @@ class Writer:
         self.constants: dict[str, Any] = {}
         self.reads: list[str] = []
         self.shapes: list[Shape] = []
+        self.parts: dict[str, Node] = {}
         self._count = 0
-        self._place = ""
+        self._node: Node | None = None
 
     def write(self, node: Node) -> None:
-        self._place = node.output
+        self._node, first = node, len(self.nodes)
         reads = [self.constant(self.graph.constants[x], x) if x in self.graph.constants else x for x in node.inputs]
         try:
             found = self._translated(node.operator, reads, [self.shape(x) for x in node.inputs])
@@ -78,6 +101,8 @@ class Writer:
         except RefusedError as error:
             raise RefusedError(f"{node.op} in {node.place}: {error}") from None
         self._named(found, node.output)
+        for made in self.nodes[first:]:
+            self.parts |= dict.fromkeys((made.name, *made.output), node)
 
     def _translated(self, operator: Operator, reads: list[str], shapes: list[Shape]) -> str:
         translate = next((TRANSLATIONS[kind] for kind in type(operator).__mro__ if kind in TRANSLATIONS), None)
@@ -109,17 +134,24 @@ class Writer:
 
     def node(self, operator: str, reads: list[str], unread: int = 0, **attributes: Any) -> str:
         """Appends a node and returns the name of what it writes, behind so many outputs that nobody reads."""
-        self._count += 1
-        output = f"{self._place}_{self._count}"
+        output = self._new_name()
         outputs = [*(f"{output}_{number}" for number in range(unread)), output]
         self.nodes.append(self._helper.make_node(operator, reads, outputs, name=output, **attributes))
         return output
 
+    def _new_name(self) -> str:
+        """After the graph's node, unlike any name of the graph: a value may be called like another with a number behind."""
+        assert self._node is not None
+        name = None
+        while name is None or name in self.graph.values or name in self.graph.constants:
+            self._count += 1
+            name = f"{self._node.output}_{self._count}"
+        return name
+
     def constant(self, array: Any, name: str = "") -> str:
         """An initializer; of whole numbers it is int64, else float32."""
         array = np.asarray(array)
-        self._count += 1
-        name = name or f"{self._place}_{self._count}"
+        name = name or self._new_name()
         kinds = {"i": np.dtype(np.int64), "f": np.dtype(np.float32)}  # a zero point stays a byte
         self.constants[name] = array.astype(kinds.get(array.dtype.kind, array.dtype))
         return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from shufflekit.graph.to_torch.translations import TRANSLATIONS
 _TRAINED = (Conv, ConvTranspose, Linear, Recurrent, Affine, Normalize)  # whose constants are weights
 
 
-def to_torch(graph: Graph) -> nn.Module:
+def to_torch(graph: Graph) -> GraphModule:
     """A module with the graph's constants as its weights, under their names; batch norms learn their statistics in training.
 
     It returns one tensor, or a list of several.
@@ -45,6 +46,8 @@ class GraphModule(nn.Module):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
+        if graph.takes_one:
+            raise RefusedError("a graph that takes one image only is no module")
         trained, statistics = _roles(graph)
         self._steps = [(node, _function(node, node.operator)) for node in graph.nodes]
         self._endings = {node.output: _function(node, node.activation) for node in graph.nodes if node.activation}
@@ -80,13 +83,30 @@ class GraphModule(nn.Module):
     def forward(self, *inputs: Tensor) -> Any:
         values: dict[str, Any] = dict(zip(self._inputs, inputs, strict=True))
         for node, compute in self._steps:
-            read = [self._value(name, values) for name in node.inputs]
-            y = compute(*read, training=self.training) if isinstance(node.operator, BatchNorm) else compute(*read)
-            if node.residual:
-                y = y + values[node.residual]
-            values[node.output] = self._endings[node.output](y) if node.activation else y
+            self._compute(node, compute, values)
         found = [values[name] for name in self._outputs]
         return found[0] if len(found) == 1 else found
+
+    def time_steps(self, *inputs: Tensor) -> list[tuple[Node, int]]:
+        """ns that each node took in a pass.
+
+        Args:
+            inputs: as `forward` takes them.
+        """
+        values: dict[str, Any] = dict(zip(self._inputs, inputs, strict=True))
+        found = []
+        for node, compute in self._steps:
+            start = time.perf_counter_ns()
+            self._compute(node, compute, values)
+            found.append((node, time.perf_counter_ns() - start))
+        return found
+
+    def _compute(self, node: Node, compute: Any, values: dict[str, Any]) -> None:
+        read = [self._value(name, values) for name in node.inputs]
+        y = compute(*read, training=self.training) if isinstance(node.operator, BatchNorm) else compute(*read)
+        if node.residual:
+            y = y + values[node.residual]
+        values[node.output] = self._endings[node.output](y) if node.activation else y
 
     def _value(self, name: str, values: dict[str, Any]) -> Any:
         if name in values:

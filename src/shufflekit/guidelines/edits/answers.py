@@ -23,7 +23,13 @@ _OF_RULE: Mapping[str, tuple[Callable[[Subject, Sequence[int]], Iterator[Edit]],
 }
 
 
-def edits(graph: Graph, nodes: Sequence[Node], findings: Sequence[Finding], lanes: int) -> list[Edit]:
+# Without any finding too: what costs nothing by itself may cost where it is computed.
+_ALWAYS = ("G4",)
+
+
+def edits(
+    graph: Graph, nodes: Sequence[Node], findings: Sequence[Finding], lanes: int, selected: Sequence[str] = ()
+) -> list[Edit]:
     """All edits that answer findings.
 
     Args:
@@ -31,7 +37,11 @@ def edits(graph: Graph, nodes: Sequence[Node], findings: Sequence[Finding], lane
         nodes: what the places in findings mean.
         findings: of all rules.
         lanes: numbers in a vector of the device.
+        selected: codes of rules that were asked.
     """
     subject = Subject(graph, nodes, findings, lanes)
-    found = [edit for code, ways in _OF_RULE.items() if (own := subject.of(code)) for way in ways for edit in way(subject, own)]
+    found: list[Edit] = []
+    for code, ways in _OF_RULE.items():
+        if (own := subject.of(code)) or (code in _ALWAYS and code in selected):
+            found += [edit for way in ways for edit in way(subject, own)]
     return sorted(found, key=lambda edit: -edit.most_ms)

@@ -36,5 +36,7 @@ def _shorten(graph: Graph, rows: Sequence[tuple[str, str]]) -> Graph:
     instead = {last: first for first, last in rows}
     made = refit(graph, instead=instead, widths={first: graph.values[last].sizes[0] for first, last in rows})
     solver, producers = Widths(made), {node.output: node for node in made.nodes}
-    sides = (name for first, _ in rows for name in (producers[first].inputs[0], first))
+    named = {first: last for first, last in rows if last in graph.outputs}  # an output keeps its name
+    kept = [named.get(first, first) for first, _ in rows]
+    sides = (name for first in kept for name in (producers[first].inputs[0], first))
     return scaled(solver, {writer: 1.0 for name in sides if (writer := solver.group_of(name))}, flops)
