@@ -236,7 +236,7 @@ class Gemm(_Product):
 
     kernel = "gemm"
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
-    weights = ("weights", "bias")
+    weights: ClassVar[tuple[str, ...]] = ("weights", "bias")
 
     @property
     def family(self) -> str:
