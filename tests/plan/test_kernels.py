@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shufflekit.errors import InputError
@@ -329,6 +329,8 @@ def test_both_agree_on_what_affine_gemm_computes(pixels: int, before: Activation
     assert arguments.is_computed or "affine_activation must be relu, relu6 or none" in refused
 
 
+@example(Window(1, 1, 3, 3, 3, 3, pad_y=2, pad_x=2), "relu")  # planes of one pixel, in and out
+@example(Window(5, 5, 1, 1, 5, 5), "relu")
 @given(windows(), activations)
 def test_both_agree_on_which_windows_channels_side_by_side_take(window: Window, activation: Activation) -> None:
     arguments = Depthwise(3, window, activation, 0.5, 0.5)

@@ -28,7 +28,7 @@ def test_shapes_and_weights_by_hand():
         torch.nn.Conv2d(3, 8, 3, 2, 1),
         torch.nn.Conv2d(8, 8, 3, 1, 1, groups=8),
         torch.nn.Conv2d(8, 12, 1, groups=2),
-        torch.nn.AvgPool2d(2),
+        torch.nn.MaxPool2d(2),
     )
     engine = sk.compile(net, (1, 3, 16, 16))
     assert [shapes(step) for step in engine.program.steps] == [

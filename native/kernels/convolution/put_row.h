@@ -19,7 +19,7 @@ inline void put_row(const float* from, const float* residual, float* to, int64_t
 
 #if SHUFFLEKIT_VECTOR_BYTES == 64
 // Rows narrower than a vector that lie `pitch` apart, to where they lie behind each other: vectors run over the ends of rows, and the lanes
-// between two rows are closed up. 24 rows of 5 pixels, 64 channels: 1.0 us in place of 5.5.
+// between two rows are closed up. A convolution to 64 channels of 24 rows of 5 pixels: 9.1 us in place of 14.2.
 class NarrowRows {
   public:
     // Whether it takes rows of this width, so many pixels from the first to the last in all.

@@ -310,7 +310,7 @@ def affine_gemm(first: Draft, second: Draft) -> Draft | None:
         return None
     both = AffineGemm(b.groups, b.rows, b.depth, b.pixels, b.activation, b.alpha, b.beta, a.activation)
     reads, weights = {**second.reads, "in": first.reads["in"]}, {**first.weights, **second.weights}
-    return Draft(both, f"{first.name}+{second.name}", reads, second.writes, weights) if both.is_computed else None
+    return Draft(both, second.name, reads, second.writes, weights) if both.is_computed else None
 
 
 FUSIONS = (pointwise_depthwise, convolution_pool, affine_gemm)

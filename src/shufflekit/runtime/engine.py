@@ -130,7 +130,8 @@ class Engine:
             shape = ", ".join([*["N"] * needed.batched, *map(str, needed.shape)])
             images = " with N of 1 or more" if needed.batched else ""
             raise InputError(f"{label}: must be ({shape}){images}, found {x.shape}")
-        return np.require(x, requirements=("C", "A"))
+        # Asked first, since `require` alone takes 1 % of a network of 60 us.
+        return x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=("C", "A"))
 
     def profile(self, repeats: int = 50, device: Device | None = None) -> EngineProfile:
         """Times each step on a random image.
