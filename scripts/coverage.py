@@ -51,8 +51,8 @@ TOLERANCE = 1e-4  # of each output's largest value
 _OPENING = """# Coverage of published networks
 
 `python scripts/coverage.py ../shared/data/networks.csv` compiles each with random weights, norms calibrated on noise, and
-compares three images with PyTorch in float32. Parity is the largest difference as a share of its output's largest value, at
-most {tolerance:.0e}; where it is more, PyTorch's own difference from itself in float64 stands behind it. timm, torchvision and
+compares three images, or the one that it takes, with PyTorch in float32. Parity is the largest difference as a share of its
+output's largest value, at most {tolerance:.0e}; where it is more, PyTorch's own difference from itself in float64 stands behind it. timm, torchvision and
 pytorchcv are installed beside the project, which imports none of them; the script says how. `hand` are small forms of networks
 that people deploy (`scripts/small_networks.py`).
 
@@ -121,7 +121,8 @@ def tried(name: str, shape: Sequence[int]) -> Outcome:
         engine = sk.compile(network, shape)
     except ShufflekitError as error:
         return Outcome(name, False, str(error).removeprefix("compile: "), seconds=_since(start))
-    x = torch.from_numpy(np.random.default_rng(1).standard_normal((3, *shape[1:]), np.float32))
+    images = 3 if engine.program.inputs[0].batched else 1  # as many as it takes
+    x = torch.from_numpy(np.random.default_rng(1).standard_normal((images, *shape[1:]), np.float32))
     with torch.inference_mode():
         wanted = outputs(network, x)
         found = engine(x)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import shufflekit as sk
 from shufflekit.errors import UsageError
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.from_torch.translations import input_steps
@@ -236,6 +237,11 @@ TRANSLATED = {
     "no numbers": lambda x: torch.cat(
         [f(x + NONE) for f in (torch.nan_to_num, lambda x: x.nan_to_num(2.0), lambda x: x.nan_to_num(1.0, 3.0, -4.0))], 1
     ),
+    "what is no number": lambda x: torch.cat([f(x + NONE).float() for f in (torch.isnan, torch.isinf, torch.isfinite)], 1),
+    "some and all": lambda x: torch.cat(
+        [(x > 0).any(1).float(), (x > -1).all(1).float(), (x > 0).any((1, 2))[:, None].float()], 1
+    ),
+    "other bases": lambda x: torch.cat([(x.abs() + 1).log2(), (x.abs() + 1).log10(), x.exp2(), x.abs().log1p()], 1),
     "diagonals": lambda x: torch.cat([x.diagonal(*at).flatten(1) for at in ((1, 2, 3), (-2, 1, 3), (0, 3, 1))], 1),
     "a product for each channel": lambda x: (x @ CUBES.reshape(4, 3, 6).mT.repeat(1, 1, 2)[:, :5]).sum(3) + (MAPS @ x).sum(3),
     "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
@@ -322,3 +328,9 @@ def test_an_operator_is_torchs(name: str) -> None:
 def test_what_cannot_be_is_refused(function, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         capture(Of(function), SHAPE)
+
+
+def test_a_logarithm_of_one_and_a_little_more_keeps_its_digits() -> None:
+    network = Of(torch.log1p)
+    x = torch.tensor([0.0, 1e-9, -1e-7, 3e-5, 0.4, 7e30, torch.inf, -1.0, -2.0, torch.nan]).expand(1, 2, 1, 10)
+    torch.testing.assert_close(sk.compile(network, (1, 2, 1, 10))(x.contiguous()), x.log1p(), rtol=1e-6, atol=0, equal_nan=True)

@@ -13,12 +13,13 @@ from shufflekit.graph.from_torch.nodes import Nodes, Step
 from shufflekit.graph.from_torch.whole import CASTS, COMPUTES
 from shufflekit.graph.images import Images
 from shufflekit.graph.operator import Array, Operator, RefusedError
+from shufflekit.graph.ops.activations import Abs
 from shufflekit.graph.ops.arithmetic import Add, Maximum, Mul
 from shufflekit.graph.ops.comparisons import AtMost, Drop, Equal, Keep, Less
 from shufflekit.graph.ops.position import Position
 
 OfTwo = Callable[[Call, Operator, str, str], Nodes]
-ZERO = np.zeros((), np.float32)
+ZERO, INFINITE = np.zeros((), np.float32), np.array(np.inf, np.float32)
 
 # What gives truth values or whole numbers; all else that does is refused, since it would compute with them.
 _COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
@@ -26,7 +27,9 @@ _LOGICAL = (
     *("logical_not", "logical_and", "logical_or", "bitwise_not"),
     *(f"{op}.Tensor" for op in ("bitwise_and", "bitwise_or", "__and__", "__or__")),
 )
-_TRUTHS = {f"aten.{op}.{kind}" for op in _COMPARE for kind in ("Tensor", "Scalar")} | {f"aten.{op}" for op in _LOGICAL}
+_SAYS = ("isnan", "isinf", "isfinite", "any.dim", "any.dims", "all.dim", "all.dims")
+_TRUTHS = {f"aten.{op}.{kind}" for op in _COMPARE for kind in ("Tensor", "Scalar")}
+_TRUTHS |= {f"aten.{op}" for op in (*_LOGICAL, *_SAYS)}
 _MOVES = {
     *(
         f"aten.{op}"
@@ -93,6 +96,21 @@ def _not(call: Call) -> Nodes:
     return Nodes([(Equal(), (name, ZERO))], images)
 
 
+def _is_finite(call: Call) -> Nodes:
+    name, images = call.place()
+    return Nodes([(Abs(), (name,)), (Less(), (0, INFINITE))], images)
+
+
+def _is_infinite(call: Call) -> Nodes:
+    name, images = call.place()
+    return Nodes([(Abs(), (name,)), (Equal(), (0, INFINITE))], images)
+
+
+def _is_no_number(call: Call) -> Nodes:
+    name, images = call.place()
+    return Nodes([(Equal(), (name, name)), (Equal(), (0, ZERO))], images)
+
+
 def _chosen(call: Call, of_two: OfTwo, condition: str, kept: str | None, dropped: str, value: float = 0) -> Nodes:
     """What is kept where the condition holds, and the other where not: neither spoils the other where it is no number."""
     parts = [_part(call, of_two, Keep(), condition, kept, value), _part(call, of_two, Drop(), condition, dropped, 0)]
@@ -146,6 +164,9 @@ def translations(of_two: OfTwo) -> dict[str, Callable[[Call], Nodes]]:
             f"aten.masked_fill.{kind}": lambda call: _chosen(call, of_two, "mask", None, "self", float(call["value"]))
             for kind in ("Scalar", "Tensor")
         },
+        "aten.isfinite": _is_finite,
+        "aten.isinf": _is_infinite,
+        "aten.isnan": _is_no_number,
         "aten.argmax": position(smallest=False),
         "aten.argmin": position(smallest=True),
     }

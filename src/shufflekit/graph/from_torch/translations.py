@@ -479,6 +479,29 @@ def _power(call: Call) -> Nodes:
     return _elementwise(call, Power(float(call["exponent"])))
 
 
+def _logarithm(base: float) -> Callable[[Call], Nodes]:
+    def translate(call: Call) -> Nodes:
+        name, images = call.place()
+        return Nodes([(Log(), (name,)), (Mul(), (0, np.array(1 / math.log(base), np.float32)))], images)
+
+    return translate
+
+
+def _log_of_one_more(call: Call) -> Nodes:
+    """Of small numbers too: 1 + x is rounded, and the logarithm made as much larger or smaller as that took away or added."""
+    name, images = call.place()
+    one = np.array(1, np.float32)
+    steps: list[Step] = [(Add(), (name, one)), (Sub(), (0, one)), (Log(), (0,)), (Equal(), (1, name))]
+    steps += [(Div(), (name, 1)), (Mul(), (2, 4)), (Equal(), (1, np.zeros((), np.float32)))]
+    steps += [(Drop(), (6, 5)), (Keep(), (6, name)), (Add(), (7, 8))]
+    return Nodes([*steps, (Keep(), (3, 2)), (Drop(), (3, 9)), (Add(), (10, 11))], images)
+
+
+def _exp2(call: Call) -> Nodes:
+    name, images = call.place()
+    return Nodes([(Pow(), (np.array(2, np.float32), name))], images)
+
+
 def _nan_to_num(call: Call) -> Nodes:
     name, images = call.place("self")
     bound = float(np.finfo(np.float32).max)
@@ -999,6 +1022,10 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.einsum": _einsum,
     "aten.cumsum": _cumsum,
     "aten.nan_to_num": _nan_to_num,
+    "aten.log2": _logarithm(2),
+    "aten.log10": _logarithm(10),
+    "aten.log1p": _log_of_one_more,
+    "aten.exp2": _exp2,
     "aten.diagonal": _diagonal,
     "aten.cosine_similarity": _cosine,
     "aten.baddbmm": _baddbmm,
@@ -1026,6 +1053,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **{f"aten.{op}": _reduction(Sum) for op in ("sum", "sum.dim_IntList")},
     **{f"aten.{op}": _reduction(Amax) for op in ("amax", "max", "max.dim")},
     **{f"aten.{op}": _reduction(Amin) for op in ("amin", "min", "min.dim")},
+    **{f"aten.any.{op}": _reduction(Amax) for op in ("dim", "dims")},  # of truth values, which `masks.check_type` holds
+    **{f"aten.all.{op}": _reduction(Amin) for op in ("dim", "dims")},
     **{f"aten.{op}": _reduction(Prod) for op in ("prod", "prod.dim_int")},
     **dict.fromkeys(("aten.var.correction", "aten.var.dim"), _variance),
     **dict.fromkeys(("aten.std.correction", "aten.std.dim"), _deviation),
