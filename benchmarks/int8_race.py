@@ -25,7 +25,7 @@ from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
-from contestants import CONTESTANTS, Contestant
+from contestants import CONTESTANTS, STEM, Contestant, Source
 from contestants.results import (
     PAGE,
     PICTURE,
@@ -54,6 +54,7 @@ from shufflekit.bench.machine import Machine
 from shufflekit.bench.race import ALLOWED_DIFFERENCE, take_turns
 from shufflekit.device.host import cpu_name
 from shufflekit.errors import InputError, MissingExtraError, ShufflekitError, UsageError, kind_and_line
+from shufflekit.export import FORMATS, Settings
 from shufflekit.export.quiet import stdout_to_stderr
 from shufflekit.export.random_weights import spread_weights
 from shufflekit.files import write_atomic
@@ -98,15 +99,17 @@ def prepare(
         place, field = folder / name, [CONTESTANTS[one] for one in _known("contestants", contestants, CONTESTANTS)]
         place.mkdir(parents=True, exist_ok=True)
         made = _made(place)
-        wanted = [one for one in field if one.write and (again or one.name not in made)]
+        wanted = [one for one in field if one.write and (one.timed or name in TRAINED) and (again or one.name not in made)]
         if not wanted:
             continue
         tell(name)
         network, images = _network(name, data)
+        source = Source(network, images, place)
         with stdout_to_stderr():
             np.savez(place / _INPUT, images[:1], *outputs_of(network, images[:1]))
+            FORMATS["onnx"].write(network, source.shape, place / STEM, Settings())
             for one in wanted:
-                made[one.name] = _write(one, network, images, place)
+                made[one.name] = _write(one, source)
                 write_atomic(place / _MADE, json.dumps(made, indent=1).encode())
         gc.collect()
 
@@ -127,13 +130,13 @@ def _task(name: str, data: Path) -> Task:
     return ten_classes(data) if name == TEN_CLASSES else detector(name, data)
 
 
-def _write(one: Contestant, network: Any, images: Array, place: Path) -> str:
+def _write(one: Contestant, source: Source) -> str:
     """Why there are no files; empty where there are."""
     assert one.write is not None
     tell(f"  {one.name}")
     try:
         one.runtime.require()
-        one.write(network, images, place)
+        one.write(source)
     except ShufflekitError as refused:
         return str(refused)
     except Exception as failure:  # noqa: BLE001  # each converter raises what it likes

@@ -1,9 +1,11 @@
 // Threads that wait for work between runs, and a barrier for those that run together. With SHUFFLEKIT_ONE_THREAD the twin of one_thread.h,
-// which starts none.
+// which starts none; else in WebAssembly that of web_threads.h, whose threads JavaScript starts.
 #pragma once
 
-#ifdef SHUFFLEKIT_ONE_THREAD
+#if defined(SHUFFLEKIT_ONE_THREAD)
 #include "one_thread.h"
+#elif defined(__wasm__)
+#include "web_threads.h"
 #else
 
 #include <atomic>

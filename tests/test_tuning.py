@@ -87,7 +87,7 @@ def test_a_pair_that_the_price_computes_together_is_tried_apart(monkeypatch: pyt
     pair = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1, groups=8)).eval()
     graph = simplify(capture(pair, (1, 3, 256, 256)))
     assert ways(tuning.build(graph)) == ["pointwise_depthwise.any"]
-    monkeypatch.setattr(tuning, "Engine", Stopwatch({"pointwise_depthwise.any": 9.0}))
+    monkeypatch.setattr(tuning, "Engine", Stopwatch({"pointwise_depthwise.any": 9.0, "depthwise.channels": 2.0}))
     assert ways(tuning.tune(graph, threads=2)) == ["gemm.any", "depthwise.any"]
 
 

@@ -1,8 +1,8 @@
 """Who runs a network in which precision: this package and its peers, from the same calibration images.
 
-A peer's int8 files are written by its own quantiser. Not in the list: int8 of ncnn, whose quantiser (`ncnn2table`, `ncnn2int8`)
-is in no wheel; bfloat16 of MNN, whose build for x86 gives the same bits whatever precision it is asked for; that of ONNX
-Runtime, which has it on Arm alone.
+All start from one ONNX file, and a peer's int8 files are written by its own quantiser. Not in the list: int8 of ncnn, whose
+quantiser (`ncnn2table`, `ncnn2int8`) is in no wheel; bfloat16 of MNN, whose build for x86 gives the same bits whatever
+precision it is asked for; that of ONNX Runtime, which has it on Arm alone.
 """
 
 from __future__ import annotations
@@ -24,13 +24,34 @@ from shufflekit.bench.runtimes import RUNTIMES
 from shufflekit.errors import InputError
 from shufflekit.export import Format, Settings
 from shufflekit.export.format import Run, Shape
+from shufflekit.export.from_onnx import FromOnnx
 from shufflekit.export.quantize import SUFFIX, quantize
 from shufflekit.export.to_ncnn import Ncnn
 from shufflekit.export.to_openvino import OpenVino
 from shufflekit.outputs import Array
 
 STEM = "net"
-Write = Callable[[nn.Module, Array, Path], object]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a contestant's files are made of: a network and its ONNX file, images of calibration, and where the files go."""
+
+    network: nn.Module
+    images: Array
+    folder: Path
+
+    @property
+    def shape(self) -> Shape:
+        _, *sizes = self.images.shape
+        return (1, sizes[0], sizes[1], sizes[2])
+
+    @property
+    def onnx(self) -> Path:
+        return self.folder / f"{STEM}.onnx"
+
+
+Write = Callable[[Source], object]
 
 
 class _OpenVinoBfloat16(OpenVino):
@@ -48,7 +69,7 @@ class Contestant:
     Args:
         runtime: that loads the files.
         precision: float32, bfloat16 or int8, and with what else.
-        write: writes the files into a folder, of a network and its calibration images; None where another one's are taken.
+        write: writes the files; None where they are another one's, or the ONNX file that all start from.
         suffix: of the names of its files, after `STEM`.
         timed: False for one that is only scored.
     """
@@ -75,30 +96,36 @@ class Contestant:
         return self.runtime.load(folder / f"{STEM}{self.suffix}", threads)
 
 
-def _plan(weight_bits: int) -> Write:
-    def write(model: nn.Module, images: Array, folder: Path) -> None:
+def _plan(weight_bits: int | None) -> Write:
+    def write(source: Source) -> None:
+        if weight_bits is None:
+            sk.compile(source.onnx).save(source.folder / f"{STEM}.plan")
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of noise in random weights, which no one deploys
-            engine = sk.compile(model, (1, *images.shape[1:]), int8=images, weight_bits=weight_bits)
-        engine.save(folder / f"{STEM}{SUFFIX if weight_bits == 8 else '.int7'}.plan")
+            engine = sk.compile(source.onnx, int8=source.images, weight_bits=weight_bits)
+        engine.save(source.folder / f"{STEM}{SUFFIX if weight_bits == 8 else '.int7'}.plan")
 
     return write
 
 
 def _converted(runtime: Format) -> Write:
-    def write(model: nn.Module, images: Array, folder: Path) -> None:
-        shape: Shape = (1, images.shape[1], images.shape[2], images.shape[3])
-        runtime.write(model, shape, folder / STEM, Settings())
+    def write(source: Source) -> None:
+        if isinstance(runtime, FromOnnx):
+            runtime.convert(source.onnx, source.shape, source.folder / STEM)
+        else:
+            runtime.write(source.network, source.shape, source.folder / STEM, Settings())
 
     return write
 
 
 def _quantized(form: str) -> Write:
-    return lambda _, images, folder: quantize(form, folder, STEM, images)
+    return lambda source: quantize(form, source.folder, STEM, source.images)
 
 
-def _quantized_mnn(_: nn.Module, images: Array, folder: Path) -> None:
+def _quantized_mnn(source: Source) -> None:
     """https://github.com/alibaba/MNN/blob/master/docs/tools/quant.md; of its methods, KL and ADMM crash on these networks."""
+    images, folder = source.images, source.folder
     least, most = images.min((0, 2, 3)), images.max((0, 2, 3))
     step = np.maximum(most - least, 1e-6) / 255  # its calibration images are pictures
     with TemporaryDirectory(dir=folder) as work:
@@ -120,10 +147,10 @@ def _quantized_mnn(_: nn.Module, images: Array, folder: Path) -> None:
         }
         config = Path(work, "settings.json")
         config.write_text(json.dumps(settings), encoding="utf-8")
-        source, target = (folder / f"{STEM}{suffix}.mnn" for suffix in ("", SUFFIX))
+        exact, target = (folder / f"{STEM}{suffix}.mnn" for suffix in ("", SUFFIX))
         # In a process of its own, which it takes along when it crashes.
         command = "import _tools, sys; _tools.mnnquant(['mnnquant', *sys.argv[1:]])"
-        done = subprocess.run([sys.executable, "-c", command, source, target, config], capture_output=True, check=False)
+        done = subprocess.run([sys.executable, "-c", command, exact, target, config], capture_output=True, check=False)
     if done.returncode or not target.exists():
         raise InputError(f"MNN: its quantiser ended with exit code {done.returncode}")
 
@@ -136,10 +163,10 @@ def _write_picture(path: Path, pixels: Array) -> None:
 
 _ONNX, _OPENVINO, _MNN = (RUNTIMES[name] for name in ("onnxruntime", "openvino", "mnn"))
 _CONTESTANTS = (
-    Contestant(RUNTIMES["engine"], "float32", _converted(RUNTIMES["engine"])),
+    Contestant(RUNTIMES["engine"], "float32", _plan(None)),
     Contestant(RUNTIMES["engine"], "int8", _plan(8), SUFFIX),
     Contestant(RUNTIMES["engine"], "int8, weights of 7 bits", _plan(7), ".int7", timed=False),
-    Contestant(_ONNX, "float32", _converted(_ONNX)),
+    Contestant(_ONNX, "float32"),
     Contestant(_ONNX, "int8", _quantized("onnx"), SUFFIX),
     Contestant(_OPENVINO, "float32", _converted(_OPENVINO)),
     Contestant(_OpenVinoBfloat16(), "bfloat16"),

@@ -106,6 +106,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "convolutions": (nn.Sequential(nn.Conv2d(2, 4, 3, 1, 1), nn.SiLU(), nn.Conv2d(4, 6, 3, 2, 0, 2, 2)), (1, 2, 12, 20)),
         "low": (nn.Sequential(nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.MaxPool2d(3, 2, 1)), (1, 2, 1, 300)),
         "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
+        "scaled": (nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 6, 1, groups=3), nn.SiLU()), (1, 3, 5, 7)),
         "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
         "moves": (Moves(), (1, 3, 6, 5)),
         "masks": (Masks(), (1, 3, 7, 6)),
@@ -174,7 +175,7 @@ def roomy(program: Program) -> Program:
 
 
 def programs() -> Iterator[Program]:
-    """Of the networks, and of one convolution by each variant."""
+    """Of the networks, and of one convolution by each variant, dense and depthwise."""
     for name, (network, shape) in networks().items():
         with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
             yield build(simplify(capture(network.eval(), shape)), name)
@@ -187,6 +188,8 @@ def programs() -> Iterator[Program]:
     for variant in [each.name for each in choose.variants_of("convolution")]:
         graph = by_stride[variant.endswith("_stride2")]
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
+    depthwise = simplify(capture(nn.Sequential(nn.Conv2d(18, 18, (2, 5), 2, 2, groups=18), nn.SiLU()).eval(), (1, 18, 5, 9)))
+    yield build(depthwise, "depthwise_channels", price=lambda _, name: float(name != "channels"))
 
 
 def main(folder: Path) -> None:

@@ -18,6 +18,8 @@ inline constexpr int int8_lanes = 16;
 struct Sums {
 #if defined(__AVX2__)
     __m256i first, second;
+#elif defined(__wasm_simd128__)
+    v128_t of[4];
 #else
     int32_t of[int8_lanes];
 #endif
@@ -69,16 +71,15 @@ struct Sums {
 
 #elif defined(__wasm_simd128__)
 
-// 16 numbers in steps to bytes. NaN becomes the least, as pmax takes its first operand then.
+// 16 numbers in steps to bytes. NaN becomes the least, as pmax takes its first operand then. The bits of x + int8_magic are those of
+// int8_magic and the whole number; conversions would take ten instructions in the browser.
 [[gnu::always_inline]] inline void int8_packed(uint8_t* to, const v128_t (&x)[4], int32_t zero_point, int32_t low, int32_t high) {
     const v128_t least = wasm_f32x4_splat(static_cast<float>(low - zero_point)), most = wasm_f32x4_splat(static_cast<float>(high - zero_point));
-    const v128_t zero = wasm_i32x4_splat(zero_point);
+    const v128_t magic = wasm_f32x4_splat(int8_magic), zero = wasm_i32x4_sub(wasm_i32x4_splat(zero_point), magic);
     v128_t whole[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-        const v128_t inside = wasm_f32x4_pmin(most, wasm_f32x4_pmax(least, x[v]));
-        whole[v] = wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(inside)), zero);
-    }
+    for (int v = 0; v < 4; ++v)
+        whole[v] = wasm_i32x4_add(wasm_f32x4_add(wasm_f32x4_pmin(most, wasm_f32x4_pmax(least, x[v])), magic), zero);
     wasm_v128_store(to, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(whole[0], whole[1]), wasm_i16x8_narrow_i32x4(whole[2], whole[3])));
 }
 
@@ -88,7 +89,7 @@ struct Sums {
     const v128_t zero = wasm_i32x4_splat(end.residual_zero_point);
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-        x[v] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_v128_load(sum.of + 4 * v)), multiplier);
+        x[v] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sum.of[v]), multiplier);
         if (!residual) continue;
         const v128_t added = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(residual + 4 * v)));
         x[v] = wasm_f32x4_add(x[v], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_sub(added, zero)), factor));
@@ -101,6 +102,11 @@ struct Sums {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) steps[v] = wasm_f32x4_div(wasm_v128_load(x + 4 * v), wasm_f32x4_splat(scale));
     int8_packed(to, steps, zero_point, 0, 255);
+}
+
+[[gnu::always_inline]] inline void int8_worth(float* to, const Sums& sum, float multiplier) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) wasm_v128_store(to + 4 * v, wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sum.of[v]), wasm_f32x4_splat(multiplier)));
 }
 
 // Bytes of a and b in turn, as words: 4 pixels a vector.
@@ -123,12 +129,10 @@ struct Sums {
     for (int p = 0; p < int8_lanes; ++p) to[p] = int8_rounded(x[p] / scale, zero_point, 0, 255);
 }
 
-#endif
-
-#if !defined(__AVX2__)
 [[gnu::always_inline]] inline void int8_worth(float* to, const Sums& sum, float multiplier) {
     for (int p = 0; p < int8_lanes; ++p) to[p] = static_cast<float>(sum.of[p]) * multiplier;
 }
+
 #endif
 
 #if defined(__AVX512VNNI__)
@@ -173,13 +177,27 @@ template <int V>
 
 #endif
 
+// Up to 16 bytes. A memcpy of so few is a call, in WebAssembly one out of it, which took longer than a row of a depthwise convolution.
+[[gnu::always_inline]] inline void copy_few(uint8_t* to, const uint8_t* from, int64_t count) {
+    const auto copy = [&](auto first) __attribute__((always_inline)) {
+        auto last = first;  // which the first may overlap
+        constexpr auto size = sizeof(first);
+        __builtin_memcpy(&first, from, size), __builtin_memcpy(&last, from + count - size, size);
+        __builtin_memcpy(to, &first, size), __builtin_memcpy(to + count - size, &last, size);
+    };
+    if (count >= 8) return copy(uint64_t{});
+    if (count >= 4) return copy(uint32_t{});
+    if (count >= 2) return copy(uint16_t{});
+    if (count == 1) *to = *from;
+}
+
 // Of `count` of 16 sums, where no more bytes are there to be read or written.
 [[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual, int64_t count) {
     if (count >= int8_lanes) return int8_end(to, sum, end, residual);
     uint8_t bytes[int8_lanes], added[int8_lanes] = {};
-    for (int64_t p = 0; residual && p < count; ++p) added[p] = residual[p];
+    if (residual) copy_few(added, residual, count);
     int8_end(bytes, sum, end, residual ? added : nullptr);
-    for (int64_t p = 0; p < count; ++p) to[p] = bytes[p];
+    copy_few(to, bytes, count);
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

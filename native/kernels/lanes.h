@@ -65,6 +65,20 @@ inline mask every_lane(int32_t first, int32_t step) { return mask{SHUFFLEKIT_NUM
 #undef SHUFFLEKIT_NUMBERS
 #endif
 
+// W vectors as rows of W, one behind another: log2(W) times, each half's neighbours take turns. L of L lanes become their lanes.
+template <int W>
+[[gnu::always_inline]] inline void transpose(vector (&x)[W]) {
+    constexpr int half = W / 2;
+#pragma GCC unroll 4
+    for (int turns = 1; turns < W; turns *= 2) {
+        vector y[W];
+#pragma GCC unroll 8
+        for (int i = 0; i < half; ++i) y[2 * i] = low_pairs(x[i], x[i + half]), y[2 * i + 1] = high_pairs(x[i], x[i + half]);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) x[i] = y[i];
+    }
+}
+
 // Lanes [first, last) of vectors in memory: no others are touched, and what is loaded is zero there.
 class SomeLanes {
   public:

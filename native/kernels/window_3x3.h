@@ -163,7 +163,7 @@ class NarrowPlane {
     }
 
   private:
-    static constexpr int32_t most = 4;
+    static constexpr int32_t most = 8;
     const int32_t width_, last_row_;
     int32_t vectors_;
     mask left_[most], right_[most], above_[most], below_[most];

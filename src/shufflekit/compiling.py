@@ -101,6 +101,8 @@ def compile(  # noqa: A001  # the word that torch uses too
         raise UsageError(f"compile: {name} has two stages, and the engine runs detectors in one; PyTorch runs it")
     about |= info or {}
     graph = photos.of(simplify(capture(module, input_shape)), name, about)
+    if graph.takes_one:
+        about["batch"] = "the engine takes one image: dimension 0 of a result does not count them"
     return _engine(graph, name, about, threads, rounding, plan)
 
 
@@ -149,6 +151,8 @@ class _Rounding:
 
     def of(self, graph: Graph) -> tuple[Graph, dict[str, Any]]:
         """The graph in bytes, and plain data for the plan."""
+        if self.images is not None and graph.takes_one:
+            raise UsageError("int8: ranges are learnt of many images, and the network takes one")
         if self.images is None:
             for name in ("keep", "only"):
                 if getattr(self, name):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shufflekit.graph.einsum import einsum_steps, terms_of
+from shufflekit.graph.einsum import einsum_steps, einsum_steps_of_one, terms_of
 from shufflekit.graph.operator import BATCH, RefusedError
 
 KINDS = st.sampled_from(["both", "summed", "left", "right"])
@@ -34,10 +34,38 @@ def test_they_compute_what_numpy_does(kinds, data, seed):
     assert shapes[number] == (BATCH, *expected.shape[1:])
 
 
-@pytest.mark.parametrize("equation", ["nij,njk", "nij->nji", "nii,nij->nj", "n...i,nij->nj", "nij,njk,nkl->nil"])
+@pytest.mark.parametrize(
+    "equation", ["nij,njk", "nij->nii", "nii,nij->nj", "nij,njk,nkl->nil", "nij,nj->ni", "n...ijk,nij->nj"]
+)
 def test_other_equations_are_refused(equation):
-    with pytest.raises(RefusedError, match="an equation of two tensors and their result is supported, each letter once, found"):
-        terms_of(equation)
+    with pytest.raises(RefusedError, match="at most two tensors and their result is supported, each letter once, found"):
+        terms_of(equation, [3] * (1 + equation.count(",")))
+
+
+@pytest.mark.parametrize(
+    ("equation", "ranks"),
+    [("n...i,n...ij->n...j", (4, 5)), ("...ij,...kj->...ik", (3, 4)), ("n...->...n", (4,)), ("n...i->ni...", (2,))],
+)
+def test_an_ellipsis_is_letters_as_numpy_counts_them(equation, ranks):
+    arrays = [np.random.default_rng(0).standard_normal((2,) * rank) for rank in ranks]
+    *terms, out = terms_of(equation, ranks)
+    assert np.array_equal(np.einsum(f"{','.join(terms)}->{out}", *arrays), np.einsum(equation, *arrays))
+
+
+@settings(max_examples=40, derandomize=True, database=None)
+@given(st.permutations("ijk"), st.integers(0, 3), st.data())
+def test_of_one_tensor_they_sum_and_turn(letters, count, data):
+    out = "n" + "".join(data.draw(st.permutations(letters))[:count])
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    done = {-1: x}
+    for number, (step, reads) in enumerate(einsum_steps_of_one("nijk", out)):
+        done[number] = step.reference(*(done[each] for each in reads))
+    np.testing.assert_allclose(done[number], np.einsum(f"nijk->{out}", x))
+
+
+def test_a_letter_from_nowhere_is_refused():
+    with pytest.raises(RefusedError, match="l of the result must be in the tensor"):
+        einsum_steps_of_one("nijk", "nil")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,12 @@ def all_sorts(x, a, b, c, norm, linear, wide):
     less = y - y.mean(1, keepdim=True)
     y = less / ((less * less).mean(1, keepdim=True) + 1e-2).sqrt()
     y = F.interpolate(c(y) / 3, scale_factor=0.5, mode="bilinear").sigmoid() * y.mean((2, 3), keepdim=True).expand(-1, -1, 4, 3)
-    return [F.hardswish(linear(y.mean((2, 3))) * 2), y.transpose(2, 3).relu(), a(F.pad(y, (0, 1, 0, 1))).softmax(3)]
+    return [
+        F.hardswish(linear(y.mean((2, 3))) * 2),
+        y.transpose(2, 3).relu(),
+        a(F.pad(y, (0, 1, 0, 1))).softmax(3),
+        F.avg_pool2d(b(y), 2),
+    ]
 
 
 def orders(count: int) -> list[list[int]]:

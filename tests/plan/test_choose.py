@@ -9,11 +9,13 @@ from torch import nn
 
 from shufflekit.graph import Graph, simplify
 from shufflekit.graph.from_torch import capture
+from shufflekit.plan.build import build
 from shufflekit.plan.choose import Price, choose, estimate, packed, variants_of
-from shufflekit.plan.kernels import Convolution, Gemm, Kernel, Window
+from shufflekit.plan.kernels import Convolution, Depthwise, Gemm, Kernel, Window
 from shufflekit.plan.lower import lower
 
 PAIR = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1, groups=8))
+SCALED = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 8, 1))
 STEM = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
 
 
@@ -40,8 +42,9 @@ def test_lowering_emits_a_step_for_each_operator() -> None:
 @pytest.mark.parametrize(
     ("network", "apart", "together"),
     [
-        (PAIR, [("gemm", "any"), ("depthwise", "any")], ("pointwise_depthwise", "any")),
+        (PAIR, [("gemm", "any"), ("depthwise", "channels")], ("pointwise_depthwise", "any")),
         (STEM, [("convolution", "rows"), ("pool", "any")], ("convolution_pool", "any")),
+        (SCALED, [("affine", "any"), ("gemm", "any")], ("affine_gemm", "any")),
     ],
 )
 def test_neighbours_become_one_where_that_is_cheaper(
@@ -52,6 +55,56 @@ def test_neighbours_become_one_where_that_is_cheaper(
     assert chosen(graph, dear(together[0])) == apart
     # As dear as both: two steps, which more threads share.
     assert chosen(graph, lambda arguments, _: 2.0 if arguments.kernel == together[0] else 1.0) == apart
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [nn.Sigmoid(), nn.Conv2d(3, 8, 1)],
+        [nn.ReLU(), nn.Conv2d(3, 8, 3)],
+        [nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 8, 1)],
+    ],
+    ids=["no bounds", "3x3", "one pixel"],
+)
+def test_what_else_is_scaled_stays_apart(ends: list[nn.Module]) -> None:
+    assert "affine" in [kernel for kernel, _ in chosen(graph_of(nn.Sequential(nn.BatchNorm2d(3), *ends)))]
+
+
+class Scaled(nn.Module):
+    """The input, scaled, and a sum: the one is a buffer of its own, and the other lies in the arena."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scaled, self.other = SCALED, nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.other(x) + self.scaled(x)
+
+
+def test_a_step_reads_one_buffer() -> None:
+    graph = graph_of(Scaled())
+    apart = chosen(graph, lambda arguments, _: 0.0 if arguments.kernel == "affine_gemm" else 1.0)
+    assert sorted(kernel for kernel, _ in apart) == ["affine", "gemm", "gemm"]
+    assert build(graph).steps
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride", "variant"),
+    [
+        (7, 5, 1, "channels"),
+        (14, 5, 2, "channels"),
+        (28, 5, 1, "channels"),
+        (7, 3, 1, "any"),
+        (14, 3, 2, "any"),
+        (56, 5, 2, "any"),
+    ],
+)
+def test_lanes_are_channels_where_that_pays(side: int, kernel: int, stride: int, variant: str) -> None:
+    """Wide windows of planes that stay in the L1 cache."""
+    out, pad = side // stride if stride > 1 else side, kernel // 2
+    step = Depthwise(96, Window(side, side, out, out, kernel, kernel, stride, stride, pad, pad), "relu", 0.0, 0.0)
+    fit = [each.name for each in variants_of("depthwise") if each.takes(step, False)]
+    assert min(fit, key=lambda name: estimate(step, name)) == variant
 
 
 def test_a_map_that_leaves_the_cache_is_dearer_than_bands_that_are_copied() -> None:

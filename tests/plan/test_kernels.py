@@ -18,6 +18,7 @@ from shufflekit.plan.kernels import (
     WIDE,
     Activation,
     Affine,
+    AffineGemm,
     Binary,
     BinaryConstant,
     Cell,
@@ -108,6 +109,10 @@ RECORDS: list[tuple[Kernel, dict[str, tuple[int, int]], tuple[int, int, float], 
     (
         Gemm(1, 16, 8, 1, *END), {"in": (8, 1), "residual": (16, 1)}, (128, 144, 0), "linear",
         (0, 3, 4, 0, 4, 0, 1), "8 -> 16, 1 pixels",
+    ),
+    (
+        AffineGemm(2, 4, 8, 64, *END, "relu"), {"in": (16, 64), "residual": (8, 64)}, (4096, 72 + 32, 1024), "gemm",
+        (6, 3, 2, 1, 0, 1, 1), "16 -> 8, 64 pixels, 2 groups, scaled first",
     ),
     (
         GemmInt8(2, 4, 8, 64), {"in": (16, 64), "residual": (8, 64)}, (4096, 72, 0), "gemm of bytes",
@@ -314,6 +319,21 @@ def test_both_agree_on_what_pointwise_depthwise_computes(window: Window, first: 
     refused = refusal(arguments)
     assert arguments.is_computed == (refused == "")
     assert arguments.is_computed or "window must be 3x3 with padding 1" in refused
+
+
+@given(st.integers(1, 3), activations)
+def test_both_agree_on_what_affine_gemm_computes(pixels: int, before: Activation) -> None:
+    arguments = AffineGemm(1, 2, 3, pixels, "none", 0.0, 0.0, before)
+    refused = refusal(arguments)
+    assert arguments.is_computed == (refused == "")
+    assert arguments.is_computed or "affine_activation must be relu, relu6 or none" in refused
+
+
+@given(windows(), activations)
+def test_both_agree_on_which_windows_channels_side_by_side_take(window: Window, activation: Activation) -> None:
+    arguments = Depthwise(3, window, activation, 0.5, 0.5)
+    takes = next(each.takes for each in variants_of("depthwise") if each.name == "channels")(arguments, False)
+    assert takes == (refusal(arguments, "channels") == "")
 
 
 @given(windows(), windows(), st.sampled_from((None, 0, 1)))

@@ -161,6 +161,8 @@ def networks() -> dict[str, nn.Module]:
         "padding of channels": Of(lambda x: F.pad(x.relu(), (0, 0, 0, 0, 1, 2))),
         "channels last": Of(lambda x: x.movedim(1, 3)),
         "batch norm": nn.BatchNorm2d(4),
+        "batch norm, relu and pointwise": nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1)),
+        "depthwise 5x5, stride 1": nn.Conv2d(4, 4, 5, 1, 2, groups=4),
         "sum": Of(lambda x: x + x.sigmoid()),
         "product": Of(lambda x: x * x.relu()),
         "gate": Of(lambda x: x * x.mean((2, 3), keepdim=True).sigmoid()),

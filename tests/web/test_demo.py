@@ -57,6 +57,17 @@ def test_a_photo_gets_pythons_classes(page: Any, plans: Path, tmp_path: Path) ->
     assert float(page.find_element("id", "ms").text) > 0
 
 
+def test_two_threads_see_the_same(page: Any) -> None:
+    before = texts(page)
+    page.execute_script("const s = document.getElementById('threads'); s.value = '2'; s.onchange()")
+    WebDriverWait(page, 30).until(
+        lambda b: b.find_element("id", "network").text == "ten: 32 x 32 x 3 uint8, relaxed, 2 threads"
+    )
+    WebDriverWait(page, 30).until(lambda b: len(b.find_elements("css selector", "#times tbody tr")) == 2)
+    assert texts(page) == before
+    assert page.find_element("id", "error").text == ""
+
+
 def test_the_camera_runs_until_it_is_stopped(page: Any) -> None:
     page.find_element("id", "camera").click()
     WebDriverWait(page, 30).until(lambda b: b.find_element("id", "fps").text not in ("", "–", "0"))

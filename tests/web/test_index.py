@@ -36,9 +36,8 @@ def networks(plans: Path) -> dict[str, tuple[NDArray[np.float32], NDArray[np.flo
         for plan, rounding in ((name, None), (f"{name}_int8", x)):
             engine = sk.compile(network, (1, 3, side, side), int8=rounding)
             engine.save(plans / f"{plan}.plan")
+            x.tofile(plans / f"{plan}.x")
             found[plan] = x, engine(x)
-        x.tofile(plans / f"{name}.x")
-        x.tofile(plans / f"{name}_int8.x")
     return found
 
 
@@ -59,6 +58,62 @@ def test_a_network_gives_what_python_gives(javascript: JavaScript, networks: Any
         assert np.array_equal(every, needed)
     else:
         assert np.abs(every - needed).max() <= 1e-4 * np.abs(needed).max()
+
+
+@pytest.mark.parametrize("instruction_set", SETS)
+def test_two_threads_give_the_bits_of_one(javascript: JavaScript, networks: Any, instruction_set: str) -> None:
+    """Of one image, whose steps are shared, and of three, which are; also after a run that was refused."""
+    (found,) = javascript(f"""
+        const found = {{}};
+        for (const plan of {json.dumps([*networks])}) {{
+            const [one, two] = await Promise.all([1, 2].map((threads) =>
+                sk.load(`${{plans}}/${{plan}}.plan`, {{ threads, instructionSet: "{instruction_set}" }})));
+            const x = new Float32Array(await bytes(`${{plan}}.x`)), first = x.subarray(0, x.length / 3);
+            found[plan] = [[one.threads, two.threads]];
+            for (const images of [x, first, first]) {{
+                const right = one.run(images), y = two.run(images);
+                found[plan].push(y.length === right.length && y.every((value, i) => value === right[i]));
+            }}
+            two.close();
+            try {{ two.run(first) }} catch (error) {{ found[plan].push(error.message) }}
+        }}
+        return found;""")
+    assert found == {plan: [[1, 2], True, True, True, "the network stopped: it was closed"] for plan in networks}
+
+
+def test_what_is_no_number_of_threads_is_refused(javascript: JavaScript, several: Engine) -> None:
+    for threads in ("0", "1.5", "65", "'2'"):
+        found = javascript(f"return await sk.load(`${{plans}}/several.plan`, {{ threads: {threads} }})")
+        assert found == [None, "InputError", f"threads: must be 1 to 64, found {threads.strip(chr(39))}"]
+
+
+@pytest.mark.parametrize("javascript", ["node"], indirect=True)
+def test_threads_are_for_isolated_pages(javascript: JavaScript, several: Engine) -> None:
+    found = javascript("""
+        globalThis.crossOriginIsolated = false;
+        await sk.load(`${plans}/several.plan`);
+        return await sk.load(`${plans}/several.plan`, { threads: 2 });""")
+    assert found == [None, "InputError", "threads: must be 1 on a page that is not cross-origin isolated, found 2"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_that_the_engine_refuses_leaves_the_network_as_it_was(javascript: JavaScript, plans: Path, threads: int) -> None:
+    """4096 images of 1 MiB of outputs each are more than 32 bits address."""
+    sk.compile(nn.Linear(1, 1 << 18), (1, 1), name="wide").save(plans / "wide.plan")
+    (result,) = javascript(f"""
+        const net = await sk.load(`${{plans}}/wide.plan`, {{ threads: {threads} }}), x = Float32Array.of(0.5, -2);
+        const before = net.run(x), messages = [];
+        for (let i = 0; i < 2; ++i)
+            try {{ net.run(new Float32Array(4096)) }} catch (error) {{ messages.push(error.message) }}
+        const after = net.run(x);
+        const same = before.every((value, i) => value === after[i]);
+        return [messages, before.length, after.length, before[7] !== before[8], same];""")
+    messages, *others = result
+    assert others == [1 << 19, 1 << 19, True, True]
+    assert len({*messages}) == 1
+    found = re.fullmatch(r"memory: a run must take at most 3221225472 bytes in WebAssembly, found (\d+)", messages[0])
+    assert found
+    assert 4096 << 20 <= int(found[1]) < 4100 << 20
 
 
 class Several(nn.Module):

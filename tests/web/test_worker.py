@@ -28,9 +28,11 @@ def test_a_worker_runs_refuses_and_goes_on(javascript: JavaScript, plans: Path) 
         const x = Float32Array.from({ length: 96 }, (_, i) => i / 50 - 1), right = Array.from(here.run(x));
         const refused = await net.run(x.subarray(1)).catch((error) => [error instanceof sk.InputError, error.message]);
         const [a, b] = await Promise.all([net.run(x), net.run(x.subarray(48))]);
+        const under_way = net.run(x).catch((error) => error.message);
         net.close();
-        return [net.name, net.inputs[0].shape, refused, right, Array.from(a), Array.from(b)];""")
-    name, shape, refused, right, a, b = found
+        return [net.name, net.inputs[0].shape, refused, right, Array.from(a), Array.from(b), await under_way];""")
+    name, shape, refused, right, a, b, closed = found
+    assert closed == "the network stopped: it was closed"
     assert (name, shape) == ("small", [3, 4, 4])
     assert refused == [True, "x: must have 3 x 4 x 4 numbers for each image, found 95"]
     assert a == right
@@ -51,12 +53,13 @@ def test_types_name_what_is_exported() -> None:
     source = (ROOT / "web" / "src" / "index.js").read_text()
     types = (ROOT / "web" / "src" / "index.d.ts").read_text()
     exported = set(re.findall(r"^export (?:async )?(?:function|class) (\w+)", source, re.M))
+    exported |= set(re.findall(r"^export \{ (\w+) \};", source, re.M))
     assert exported == {"load", "loadInWorker", "InputError"}
     assert exported == set(re.findall(r"^export (?:function|class) (\w+)", types, re.M))
     of_net = set(re.findall(r"^  (\w+)\(.*\) \{$", source.split("class Net ")[1].split("\n}\n")[0], re.M)) - {"constructor"}
     typed = set(re.findall(r"^  (?:readonly )?(\w+)[:(]", types.split("interface Net ")[1].split("\n}\n")[0], re.M))
     assert of_net <= typed
-    assert typed - of_net == {"name", "instructionSet", "batched", "inputs", "outputs", "info"}
+    assert typed - of_net == {"name", "instructionSet", "threads", "batched", "inputs", "outputs", "info"}
 
 
 def test_the_package_has_no_dependencies_and_all_its_files() -> None:

@@ -7,7 +7,7 @@ const view = at("view").getContext("2d", { willReadFrequently: true });
 const COLOURS = ["#00a389", "#e4572e", "#2e86de", "#f0a202", "#9b5de5", "#d81159", "#3a7d44", "#6c757d"];
 const times = new Map(); // of each network's photos, ms
 
-let net, title, picture, stream;
+let net, title, opened, picture, stream;
 
 /** Shows what went wrong, of whatever is awaited. */
 async function told(task) {
@@ -22,10 +22,12 @@ async function told(task) {
 async function open(source, name) {
   net?.close();
   net = undefined;
-  net = await loadInWorker(source);
-  const { shape } = net.inputs[0];
-  at("network").textContent = `${name}: ${shape.join(" x ")} ${net.inputs[0].type}, ${net.instructionSet}`;
-  title = name;
+  net = await loadInWorker(source, { threads: Number(at("threads").value) });
+  const { shape, type } = net.inputs[0];
+  const threads = net.threads > 1 ? `, ${net.threads} threads` : "";
+  at("network").textContent = `${name}: ${shape.join(" x ")} ${type}, ${net.instructionSet}${threads}`;
+  title = name + threads;
+  opened = [source, name];
 }
 
 /** A photo's pixels, drawn at most 640 wide. */
@@ -44,7 +46,11 @@ async function look(source, width, height) {
   const begin = performance.now();
   const isDetector = Boolean(running.info.detection);
   const least = at("least").value / 100;
-  const found = isDetector ? await running.detect(image, { least }) : await running.classify(image, { top: 5 });
+  const looked = isDetector ? running.detect(image, { least }) : running.classify(image, { top: 5 });
+  const found = await looked.catch((error) => {
+    if (running === net) throw error;
+  });
+  if (!found) return; // another network was chosen meanwhile
   note(name, performance.now() - begin);
   if (isDetector) found.forEach(box);
   list(found);
@@ -118,16 +124,18 @@ async function camera() {
   }
 }
 
-async function choose() {
-  const name = at("plans").value;
-  await open(`../plans/${name}`, name.replace(/\.plan$/, ""));
+async function use(source, name) {
+  await open(source, name);
   if (picture && !stream) await look(picture, picture.width, picture.height);
 }
 
+const choose = () => use(`../plans/${at("plans").value}`, at("plans").value.replace(/\.plan$/, ""));
+
 at("camera").onclick = () => told(camera);
 at("plans").onchange = () => told(choose);
+at("threads").onchange = () => opened && told(() => use(...opened));
 at("photo").onchange = ({ target }) => target.files[0] && told(() => showPhoto(target.files[0]));
-at("plan").onchange = ({ target: { files: [file] } }) => file && told(async () => open(await file.arrayBuffer(), file.name.replace(/\.plan$/, "")));
+at("plan").onchange = ({ target: { files: [file] } }) => file && told(async () => use(await file.arrayBuffer(), file.name.replace(/\.plan$/, "")));
 at("least").oninput = ({ target }) => {
   at("percent").textContent = `${target.value} %`;
   if (picture && !stream) told(() => look(picture, picture.width, picture.height));
@@ -139,6 +147,9 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop" && event.dataTransfer.files[0]) told(() => showPhoto(event.dataTransfer.files[0]));
   });
 }
+
+const most = crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 16) : 1;
+at("threads").replaceChildren(...Array.from({ length: most }, (_, i) => new Option(i + 1)));
 
 await told(async () => {
   const names = await (await fetch("../plans/")).json();

@@ -1,5 +1,7 @@
 /** Bytes of plans, and of what is built into ../wasm: fetched in browsers, read in Node. */
 
+import { refusal } from "./errors.js";
+
 const SETS = ["simd128", "relaxed"];
 
 // () -> f32x4.relaxed_madd of three zeros: valid where the browser has relaxed SIMD.
@@ -9,7 +11,7 @@ const RELAXED = new Uint8Array([
   65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11,
 ]);
 
-const isNode = typeof process === "object" && Boolean(process.versions?.node);
+export const isNode = typeof process === "object" && Boolean(process.versions?.node);
 
 const modules = {};
 let lists;
@@ -19,11 +21,12 @@ export function bestSet() {
   return WebAssembly.validate(RELAXED) ? "relaxed" : "simd128";
 }
 
-/** The engine for an instruction set, compiled once. */
-export function moduleFor(set, fail) {
-  if (!SETS.includes(set)) throw fail(`instructionSet: must be one of ${SETS.join(", ")}, found ${set}`);
-  modules[set] ??= built(`${set}.wasm`).then((bytes) => WebAssembly.compile(bytes));
-  return modules[set];
+/** The engine for an instruction set, compiled once: for one thread, or for any number of them. */
+export function moduleFor(set, threads) {
+  if (!SETS.includes(set)) throw refusal(`instructionSet: must be one of ${SETS.join(", ")}, found ${set}`);
+  const name = threads > 1 ? `${set}-threads.wasm` : `${set}.wasm`;
+  modules[name] ??= built(name).then((bytes) => WebAssembly.compile(bytes));
+  return modules[name];
 }
 
 /** A file of ../wasm. */
@@ -39,16 +42,16 @@ export async function namesOf(classes) {
 }
 
 /** A plan's bytes: those given, or those of an address. */
-export async function bytesOf(source, fail) {
+export async function bytesOf(source) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   if (typeof source !== "string" && !(source instanceof URL)) {
-    throw fail(`plan: must be an address or bytes, found ${source === null ? "null" : typeof source}`);
+    throw refusal(`plan: must be an address or bytes, found ${source === null ? "null" : typeof source}`);
   }
   try {
     return await read(source);
   } catch (error) {
-    throw fail(`${source}: cannot be read: ${error.message.split("\n")[0]}`);
+    throw refusal(`${source}: cannot be read: ${error.message.split("\n")[0]}`);
   }
 }
 

@@ -36,6 +36,7 @@ export class InputError extends Error {}
 export interface Net {
   readonly name: string;
   readonly instructionSet: InstructionSet;
+  readonly threads: number;
   readonly batched: boolean;
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
@@ -47,6 +48,8 @@ export interface Net {
   classify(photo: Photo, options?: { top?: number }): Prediction[];
   /** What a detector finds on a photo of any size, best first. */
   detect(photo: Photo, options?: { least?: number }): Detection[];
+  /** Ends the network's threads and lets go of its memory. */
+  close(): void;
 }
 
 /** The same, in a thread of its own. */
@@ -63,6 +66,8 @@ export type Source = string | URL | ArrayBuffer | ArrayBufferView;
 export interface Options {
   /** The best that runs here by default. */
   instructionSet?: InstructionSet;
+  /** That share each run, 1 by default; more where the page is cross-origin isolated, and in Node. */
+  threads?: number;
 }
 
 /** Reads a plan: its address, in Node also a path, or its bytes. */

@@ -1,13 +1,11 @@
 /** Runs plans of `shufflekit compile`: `const net = await load("net.plan"); const out = net.run(input)`. */
 
+import { Engine, threadStarter } from "./engine.js";
+import { InputError, refusal, refused } from "./errors.js";
 import { bestSet, bytesOf, moduleFor, namesOf } from "./files.js";
 
-/** What was given cannot be used; the message is one line. */
-export class InputError extends Error {
-  name = "InputError";
-}
+export { InputError };
 
-const refusal = (message) => new InputError(message);
 const ARRAYS = { float32: [Float32Array], uint8: [Uint8Array, Uint8ClampedArray] };
 
 /**
@@ -15,18 +13,25 @@ const ARRAYS = { float32: [Float32Array], uint8: [Uint8Array, Uint8ClampedArray]
  *
  * @param source its address (in Node also a path), or its bytes.
  * @param instructionSet "relaxed" or "simd128"; the best that runs here by default.
+ * @param threads that share each run, 1 by default; more where the page is cross-origin isolated, and in Node.
  * @throws InputError where it cannot be read or is no sound plan.
  */
-export async function load(source, { instructionSet = bestSet() } = {}) {
-  const [bytes, module] = await Promise.all([bytesOf(source, refusal), moduleFor(instructionSet, refusal)]);
-  const isNamed = typeof source === "string" || source instanceof URL;
-  try {
-    const net = new Net(await instantiate(module), bytes);
-    await net.named();
-    return net;
-  } catch (error) {
-    throw error instanceof InputError && isNamed ? refusal(`${source}: ${error.message}`) : error;
+export async function load(source, { instructionSet = bestSet(), threads = 1 } = {}) {
+  if (!Number.isInteger(threads) || threads < 1 || threads > 64) throw refusal(`threads: must be 1 to 64, found ${threads}`);
+  if (threads > 1 && globalThis.crossOriginIsolated === false) {
+    throw refusal(`threads: must be 1 on a page that is not cross-origin isolated, found ${threads}`);
   }
+  const [bytes, module, startThread] = await Promise.all([bytesOf(source), moduleFor(instructionSet, threads), threadStarter()]);
+  const isNamed = typeof source === "string" || source instanceof URL;
+  let engine;
+  try {
+    engine = new Engine(module, bytes, threads, startThread);
+  } catch (error) {
+    const { message } = refused(error);
+    throw refusal(isNamed ? `${source}: ${message}` : message);
+  }
+  await engine.ready();
+  return new Net(engine, await namesOf(engine.about.info.classes));
 }
 
 /**
@@ -50,7 +55,11 @@ export async function loadInWorker(source, options = {}) {
   try {
     const about = await call("load", address, options);
     const calls = ["run", "classify", "detect"].map((name) => [name, (...values) => call(name, ...values)]);
-    return Object.freeze({ ...about, ...Object.fromEntries(calls), close: () => worker.terminate() });
+    const close = () => {
+      worker.terminate();
+      waiting.splice(0).forEach(([, reject]) => reject(refusal("the network stopped: it was closed")));
+    };
+    return Object.freeze({ ...about, ...Object.fromEntries(calls), close });
   } catch (error) {
     worker.terminate();
     throw error;
@@ -60,21 +69,15 @@ export async function loadInWorker(source, options = {}) {
 /** A network, which has a WebAssembly instance and its memory to itself. */
 class Net {
   #engine;
-  #labels = [];
+  #labels;
 
-  constructor(engine, bytes) {
+  constructor(engine, labels) {
     this.#engine = engine;
-    const at = engine.call("room", bytes.length);
-    engine.bytes(at, bytes.length).set(bytes);
-    const { name, instruction_set, batched, inputs, outputs, info } = JSON.parse(engine.text(engine.call("load")));
-    Object.assign(this, { name, instructionSet: instruction_set, batched, inputs, outputs, info });
+    this.#labels = labels;
+    const { name, instruction_set, batched, inputs, outputs, info } = engine.about;
+    Object.assign(this, { name, instructionSet: instruction_set, threads: engine.threads, batched, inputs, outputs, info });
     for (const tensor of [...inputs, ...outputs]) tensor.size = tensor.shape.reduce((a, b) => a * b, 1);
     deepFreeze(this);
-  }
-
-  /** Fetches the names that the plan only refers to. */
-  async named() {
-    this.#labels = await namesOf(this.info.classes);
   }
 
   /**
@@ -127,6 +130,11 @@ class Net {
     return this.#said("detect", least).map((each) => ({ label: this.#label(each.index), ...each }));
   }
 
+  /** Ends the network's threads and lets go of its memory. */
+  close() {
+    this.#engine.close();
+  }
+
   #label(index) {
     return this.#labels[index] ?? `class ${index}`;
   }
@@ -171,37 +179,8 @@ class Net {
   /** A tensor's memory, of `count` images. */
   #view({ type, size, batched }, isInput, number, count) {
     const at = this.#engine.call("address", isInput, number);
-    return new ARRAYS[type][0](this.#engine.memory.buffer, at, size * (batched ? count : 1));
+    return new ARRAYS[type][0](this.#engine.buffer, at, size * (batched ? count : 1));
   }
-}
-
-/** The engine's calls and memory. What it refuses is thrown, and leaves it in no state to go on. */
-async function instantiate(module) {
-  let gone = "";
-  const bytes = (at, length) => new Uint8Array(exports.memory.buffer, at >>> 0, length);
-  const fail = (at, length) => {
-    throw refusal(new TextDecoder().decode(bytes(at, length >>> 0)));
-  };
-  const none = () => 8; // WASI's EBADF: there are no files
-  const { exports } = await WebAssembly.instantiate(module, {
-    shufflekit: { fail },
-    wasi_snapshot_preview1: { fd_close: none, fd_seek: none, fd_write: none },
-  });
-  const call = (name, ...values) => {
-    if (gone) throw refusal(`the network stopped: ${gone}`);
-    try {
-      return exports[name](...values);
-    } catch (error) {
-      gone = error.message.split("\n")[0];
-      throw error instanceof InputError ? error : refusal(`WebAssembly stopped: ${gone}`);
-    }
-  };
-  const text = (at) => {
-    const memory = new Uint8Array(exports.memory.buffer);
-    return new TextDecoder().decode(memory.subarray(at >>> 0, memory.indexOf(0, at >>> 0)));
-  };
-  call("_initialize");
-  return { call, bytes, text, memory: exports.memory };
 }
 
 function isImage(value) {

@@ -112,17 +112,31 @@ class Bands {
 
     void put(int64_t row, int64_t rows, int32_t first, int32_t last) const {
         const int64_t width = c_.window.out_width;
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+        if (NarrowRows::fits(width, pixels(rows))) {
+            const NarrowRows narrow(rows, c_.pitch(), width);
+            return put_by(row, rows, first, last, [&]<Bounds B>(const float* from, const float* residual, float* to, Epilogue end) {
+                narrow.put<B>(from, residual, to, end);
+            });
+        }
+#endif
+        put_by(row, rows, first, last, [&]<Bounds B>(const float* from, const float* residual, float* to, Epilogue end) {
+            for (int64_t y = 0; y < rows; ++y)
+                put_row<B>(from + y * c_.pitch(), residual ? residual + y * width : nullptr, to + y * width, width, end);
+        });
+    }
+
+    // Calls put<B>(made, residual, out, end) for each channel.
+    template <class Put>
+    void put_by(int64_t row, int64_t rows, int32_t first, int32_t last, Put put) const {
         with_bounds(c_.epilogue.activation, [&]<Bounds B>() {
             for (int64_t n = gemm_first_row(c_.rows, first); n < gemm_first_row(c_.rows, last); ++n) {
-                const int64_t channel = int64_t{group_} * c_.rows + n, at = row * width;
-                float* to = c_.out[channel] + at;
+                const int64_t channel = int64_t{group_} * c_.rows + n, at = row * c_.window.out_width;
                 const float* residual = c_.residual.base ? c_.residual[channel] + at : nullptr;
                 const Epilogue end = c_.epilogue.of(channel);
                 const bool activates_here = residual || end.is_bounds();  // else all rows at once
                 if (!activates_here) activate_stretch(out_ + outs_[n], pixels(rows), end);
-                for (int64_t y = 0; y < rows; ++y)
-                    put_row<B>(out_ + outs_[n] + y * c_.pitch(), residual ? residual + y * width : nullptr, to + y * width, width,
-                               activates_here ? end : Epilogue{});
+                put.template operator()<B>(out_ + outs_[n], residual, c_.out[channel] + at, activates_here ? end : Epilogue{});
             }
         });
     }

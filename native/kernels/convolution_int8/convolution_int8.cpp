@@ -31,6 +31,15 @@ template <class Task>
     }
 }
 
+// At most Most bytes.
+template <int Most>
+[[gnu::always_inline]] inline void copy(uint8_t* to, const uint8_t* from, int64_t count) {
+    if constexpr (Most <= 16)
+        copy_few(to, from, count);
+    else
+        __builtin_memcpy(to, from, static_cast<unsigned long>(count));
+}
+
 template <int Count, class Task>
 [[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
     const ConvolutionInt8& c = g.convolution;
@@ -40,10 +49,9 @@ template <int Count, class Task>
     const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
     if (x + Count <= c.window.out_width && pixel + Count <= g.pixels) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
     alignas(64) uint8_t bytes[Count], added[Count] = {};
-    if (has_residual)
-        each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { __builtin_memcpy(added + from, c.residual[channel] + to, static_cast<unsigned long>(count)); });
+    if (has_residual) each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(added + from, c.residual[channel] + to, count); });
     end(bytes, has_residual ? added : nullptr);
-    each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { __builtin_memcpy(c.out[channel] + to, bytes + from, static_cast<unsigned long>(count)); });
+    each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(c.out[channel] + to, bytes + from, count); });
 }
 
 #if defined(__AVX512VNNI__)

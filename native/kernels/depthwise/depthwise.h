@@ -39,19 +39,24 @@ struct Depthwise {
 
     using Function = void(const Depthwise&, float* scratch, int32_t first_channel, int32_t last_channel);
 
+    // All but weights and scratch.
     template <class Step>
-    void read(Step& step) {
+    void read_planes(Step& step) {
         step.count("channels", channels);
         step.window("window", window);
         step.product("window", step.product("window", depthwise_rows(window), window.stride_x), depthwise_phase_columns(window));
-        step.scratch(depthwise_scratch(window));
         const int64_t pixels = step.product("window", window.out_height, window.out_width);
         step.written(out, channels, pixels);
         step.read("in", in, channels, int64_t{window.in_height} * window.in_width, Overlap::never, Reach::whole_vectors);
         step.residual(residual, channels, pixels);
+        step.epilogue(epilogue, channels);
+    }
+    template <class Step>
+    void read(Step& step) {
+        read_planes(step);
+        step.scratch(depthwise_scratch(window));
         step.weights("weights", weights, step.product("window", channels, int64_t{window.kernel_y} * window.kernel_x));
         step.weights("bias", bias, channels);
-        step.epilogue(epilogue, channels);
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);
@@ -59,6 +64,45 @@ struct Depthwise {
     }
     void run(Function* kernel, void* scratch, int part, int parts) const {
         run_share(share(channels, 1, part, parts), kernel, *this, static_cast<float*>(scratch));
+    }
+};
+
+// Variant `channels`, of windows of 3, 5 or 7 columns at stride 1 or 2: lanes are channels, so that narrow planes fill vectors too and no
+// window is cut. Weights are (blocks, kernel_y x kernel_x, 16) and the bias (blocks, 16) for blocks of 16 channels, absent ones 0.
+// Channels [first_channel, last_channel) of a call begin with a block.
+struct DepthwiseChannels : Depthwise {
+    static constexpr int64_t block = 16;
+
+    using Function = void(const DepthwiseChannels&, float* scratch, int32_t first_channel, int32_t last_channel);
+
+    bool takes() const {
+        const Window& w = window;
+        const bool is_odd = w.kernel_x == 3 || w.kernel_x == 5 || w.kernel_x == 7;
+        const bool has_planes = int64_t{w.in_height} * w.in_width > 1 && int64_t{w.out_height} * w.out_width > 1;  // which own whole vectors
+        return is_odd && w.stride_x <= 2 && w.dilation_x == 1 && w.dilation_y == 1 && has_planes;
+    }
+    // Pixels of a row of the copy, with the border's.
+    int64_t pitch() const {
+        const int64_t seen = (int64_t{window.out_width} - 1) * window.stride_x + window.kernel_x, there = int64_t{window.pad_x} + window.in_width;
+        return seen > there ? seen : there;
+    }
+    int64_t copied() const { return window.in_height * pitch() * block; }
+    // Floats: a block's planes, its sums, and what is read of the last sums' vectors.
+    int64_t scratch() const { return copied() + (int64_t{window.out_height} * window.out_width + block) * block; }
+
+    template <class Step>
+    void read(Step& step) {
+        read_planes(step);
+        step.require(takes(), "variant", "any but for 3, 5 or 7 columns at stride 1 or 2, without dilation, and more than one pixel");
+        step.product("window", step.product("window", window.in_height, pitch()), block);
+        step.product("window", int64_t{window.out_height} * window.out_width, block);
+        step.scratch(scratch());
+        const int64_t lanes = (channels + block - 1) / block * block;
+        step.weights("weights", weights, step.product("window", lanes, int64_t{window.kernel_y} * window.kernel_x));
+        step.weights("bias", bias, lanes);
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        run_share(share(channels, block, part, parts), kernel, *this, static_cast<float*>(scratch));
     }
 };
 

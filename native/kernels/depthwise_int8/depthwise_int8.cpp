@@ -377,27 +377,25 @@ struct Offsets {
     const Sums sum{low, high};
 #elif defined(__wasm_simd128__)
     Sums sum;
-    v128_t sums[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) sums[v] = wasm_i32x4_splat(end.bias);
+    for (v128_t& each : sum.of) each = wasm_i32x4_splat(end.bias);
     for (int64_t t = 0; t < taps_of_window; t += 2) {
         const int16_t second = t + 1 < taps_of_window ? weights[t + 1] : int16_t{0};
         const v128_t pair = wasm_i32x4_splat(static_cast<uint16_t>(int16_t{weights[t]}) | static_cast<int32_t>(second) * 65536);
         v128_t pairs[4];
         int8_pairs(wasm_v128_load(in + offsets.of[t]), wasm_v128_load(in + offsets.of[t + 1]), pairs);
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) sums[v] = wasm_i32x4_add(sums[v], wasm_i32x4_dot_i16x8(pairs[v], pair));
+        for (int v = 0; v < 4; ++v) sum.of[v] = wasm_i32x4_add(sum.of[v], wasm_i32x4_dot_i16x8(pairs[v], pair));
     }
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) wasm_v128_store(sum.of + 4 * v, sums[v]);
 #else
     Sums sum;
     for (int32_t& each : sum.of) each = end.bias;
     for (int64_t t = 0; t < taps_of_window; ++t)
         for (int p = 0; p < int8_lanes; ++p) sum.of[p] = int8_plus(sum.of[p], static_cast<int16_t>(in[offsets.of[t] + p]) * static_cast<int16_t>(weights[t]));
 #endif
-    const int64_t pixel = y * w.out_width + x;
-    int8_end_some(taps.d.out[channel] + pixel, sum, end, taps.d.residual.base ? taps.d.residual[channel] + pixel : nullptr, count);
+    const int64_t pixel = y * w.out_width + x, owned = plane_bytes(int64_t{w.out_height} * w.out_width, 1);
+    if (taps.d.residual.base) return int8_end_some(taps.d.out[channel] + pixel, sum, end, taps.d.residual[channel] + pixel, count);
+    int8_end_some(taps.d.out[channel] + pixel, sum, end, nullptr, pixel + int8_lanes <= owned ? int8_lanes : count);  // the next row overwrites
 }
 
 }  // namespace

@@ -47,20 +47,6 @@ struct Block {
 };
 
 #if SHUFFLEKIT_VECTOR_BYTES > 4
-// W vectors as rows of W, one behind another: log2(W) times, each half's neighbours take turns. L of L lanes become their lanes.
-template <int W>
-[[gnu::always_inline]] inline void transpose(vector (&x)[W]) {
-    constexpr int half = W / 2;
-#pragma GCC unroll 4
-    for (int turns = 1; turns < W; turns *= 2) {
-        vector y[W];
-#pragma GCC unroll 8
-        for (int i = 0; i < half; ++i) y[2 * i] = low_pairs(x[i], x[i + half]), y[2 * i + 1] = high_pairs(x[i], x[i + half]);
-#pragma GCC unroll 16
-        for (int i = 0; i < W; ++i) x[i] = y[i];
-    }
-}
-
 template <int W>
 struct Piece {
     using type [[gnu::vector_size(W * sizeof(float)), gnu::may_alias, gnu::aligned(4)]] = float;

@@ -63,12 +63,15 @@ struct Gemm {
     using Function = void(const Gemm&, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 
     template <class Step>
-    void read(Step& step) {
+    void read(Step& step) { read_as(step, Reach::whole_vectors); }
+
+    template <class Step>
+    void read_as(Step& step, Reach reach) {
         step.count("groups", groups), step.count("rows", rows), step.count("depth", depth), step.pixels("pixels", pixels);
         const int64_t channels = step.product("rows", groups, rows), in_channels = step.product("depth", groups, depth);
         const int64_t panels = step.product("rows", groups, gemm_panels(rows));
         step.written(out, channels, pixels);
-        step.read("in", in, in_channels, pixels, Overlap::never, Reach::whole_vectors);
+        step.read("in", in, in_channels, pixels, Overlap::never, reach);
         step.residual(residual, channels, pixels);
         step.weights("weights", weights, step.product("depth", panels * gemm_panel, depth));
         step.weights("bias", bias, panels * gemm_panel);

@@ -28,7 +28,7 @@ constexpr int64_t gemm_int8_scratch(int64_t depth) { return int8_fours(depth) * 
 // Whether two products of weights with bytes fit into 16 bits together.
 constexpr bool have_seven_bits(const int8_t* weights, int64_t count) {
     bool all = true;
-    for (int64_t i = 0; i < count; ++i) all &= -64 <= weights[i] && weights[i] <= 64;
+    for (int64_t i = 0; i < count; ++i) all &= -64 <= weights[i] && weights[i] < 64;
     return all;
 }
 

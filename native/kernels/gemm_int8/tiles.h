@@ -269,56 +269,160 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
     }
 }
 
-#else
+#elif defined(__wasm_simd128__)
 
-#if defined(__wasm_simd128__)
+// How products are summed: of pairs of words; or, with weights of 7 bits, of fours of bytes, by the relaxed instruction for it or, where the
+// browser makes five of that, by three.
+enum class Way { words, dots, three };
 
-template <class G>
-void interleave(const G& g, int64_t group, int64_t pixel, int64_t, uint8_t* to) {
-    for (int64_t k = 0; k < int8_fours(g.depth) * 4; k += 2, to += 64) {
-        v128_t pairs[4];
-        int8_pairs(wasm_v128_load(operand(g, group, k) + pixel), wasm_v128_load(operand(g, group, k + 1) + pixel), pairs);
-#pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) wasm_v128_store(to + 16 * v, pairs[v]);
-    }
+// Fours are signed bytes a, weights bytes b of 0 to 127: two products together fit into 16 bits whatever they are, so that everything
+// that the relaxed instructions may do gives the same.
+template <Way way>
+[[gnu::always_inline]] inline v128_t plus_product(v128_t sum, v128_t operands, v128_t weights) {
+    if constexpr (way == Way::words)
+        return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(operands, weights));
+    else if constexpr (way == Way::dots)
+        return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(operands, weights, sum);
+    else
+        return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_i16x8_relaxed_dot_i8x16_i7x16(operands, weights), wasm_i16x8_splat(1)));
 }
 
-// Two rows at a time: 8 sums + 1 operand + 2 weights + 1 product = 12 of 16 registers.
-template <int R, class G>
-[[gnu::always_inline]] inline void rows_of(const G& g, const Panel& panel, int row, const uint8_t* x, int64_t pixel, int64_t count) {
-    v128_t sum[R][4];
-#pragma GCC unroll 2
-    for (int r = 0; r < R; ++r)
+// With x = a + 128 and w = b - 64 a sum of x w is that of a b, less 64 times that of a, which is the pixel's, and 128 times that of w,
+// which is the row's.
+constexpr int32_t less_of_operands = 128, less_of_weights = 64;
+
+// 16 pixels for all of the depth; what their sums have beside the products.
+template <bool Seven, class G>
+void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to, v128_t* of_pixels) {
+    v128_t sums[4] = {};
+    for (int64_t k = 0; k < g.depth; k += 4, to += Seven ? 64 : 128) {
+        const auto load = [&](int64_t i) { return wasm_v128_load(operand(g, group, k + i) + pixel); };
+        if constexpr (Seven) {
+            const auto low = [](v128_t a, v128_t b) { return wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); };
+            const auto high = [](v128_t a, v128_t b) { return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); };
+            const auto signed_bytes = [&](int64_t i) { return wasm_v128_xor(load(i), wasm_i8x16_splat(-less_of_operands)); };
+            const v128_t a = signed_bytes(0), b = signed_bytes(1), c = signed_bytes(2), d = signed_bytes(3);
+            const v128_t ac0 = low(a, c), ac1 = high(a, c), bd0 = low(b, d), bd1 = high(b, d);
+            const v128_t fours[4] = {low(ac0, bd0), high(ac0, bd0), low(ac1, bd1), high(ac1, bd1)};
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) sum[r][v] = wasm_i32x4_splat(panel.ends[row + r].bias);
-    const int8_t* weights = panel.weights + 4 * row;
-    for (int64_t k = 0; k < g.depth; k += 4, x += 128, weights += 16) {
+            for (uint32_t v = 0; v < 4; ++v) {
+                wasm_v128_store(to + 16 * v, fours[v]);
+                sums[v] = plus_product<Way::dots>(sums[v], fours[v], wasm_i8x16_splat(less_of_weights));
+            }
+        } else {
 #pragma GCC unroll 2
-        for (int pair = 0; pair < 2; ++pair) {
-            v128_t two[R];
-#pragma GCC unroll 2
-            for (int r = 0; r < R; ++r) two[r] = wasm_i16x8_extend_low_i8x16(wasm_v128_load16_splat(weights + 4 * r + 2 * pair));
+            for (uint32_t half = 0; half < 2; ++half) {
+                v128_t pairs[4];
+                int8_pairs(load(2 * half), load(2 * half + 1), pairs);
 #pragma GCC unroll 4
-            for (int v = 0; v < 4; ++v) {
-                const v128_t operands = wasm_v128_load(x + 64 * pair + 16 * v);
-#pragma GCC unroll 2
-                for (int r = 0; r < R; ++r) sum[r][v] = wasm_i32x4_add(sum[r][v], wasm_i32x4_dot_i16x8(operands, two[r]));
+                for (uint32_t v = 0; v < 4; ++v) wasm_v128_store(to + 64 * half + 16 * v, pairs[v]);
             }
         }
     }
+    if constexpr (Seven)
+        for (int v = 0; v < 4; ++v) of_pixels[v] = wasm_i32x4_neg(sums[v]);
+}
+
+// A panel's weights as they are multiplied, those of four rows together; what the sums of its rows have beside the products.
+template <bool Seven>
+void prepare(const Panel& panel, int64_t fours, uint8_t* to, int32_t (&of_rows)[int8_panel]) {
+    v128_t sums = wasm_i32x4_splat(0);
+    for (int64_t k = 0; k < fours; ++k) {
+        const v128_t weights = wasm_v128_load(panel.weights + 16 * k);
+        if constexpr (Seven) {
+            sums = plus_product<Way::dots>(sums, weights, wasm_i8x16_splat(1));
+            wasm_v128_store(to + 16 * k, wasm_i8x16_add(weights, wasm_i8x16_splat(less_of_weights)));
+        } else {
+            const v128_t two = wasm_i16x8_extend_low_i8x16(weights), others = wasm_i16x8_extend_high_i8x16(weights);
+            wasm_v128_store(to + 32 * k, wasm_i32x4_shuffle(two, others, 0, 2, 4, 6)), wasm_v128_store(to + 32 * k + 16, wasm_i32x4_shuffle(two, others, 1, 3, 5, 7));
+        }
+    }
+    wasm_v128_store(of_rows, wasm_i32x4_mul(sums, wasm_i32x4_splat(less_of_operands)));
+    for (int32_t r = 0; r < panel.rows; ++r) of_rows[r] = int8_plus(of_rows[r], panel.ends[r].bias);
+}
+
+// Two rows x 16 pixels: 8 sums + 4 operands + 2 weights + 1 product = 15 of 16 registers, of which browsers keep one. A loop that is not
+// unrolled: clang would take all products of one row first, and more operands than there are registers.
+template <Way way, class G>
+[[gnu::always_inline]] inline void two_rows(const G& g, const Panel& panel, int row, const int32_t* of_rows, const uint8_t* weights, const uint8_t* x,
+                                            const v128_t* of_pixels, int64_t pixel, int64_t count) {
+    Sums sum[2];
 #pragma GCC unroll 2
-    for (int r = 0; r < R; ++r) {
-        Sums pixels;
+    for (int r = 0; r < 2; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) wasm_v128_store(pixels.of + 4 * v, sum[r][v]);
-        end(g, panel.channel + row + r, pixel, pixels, count);
+        for (int v = 0; v < 4; ++v) {
+            sum[r].of[v] = wasm_i32x4_splat(of_rows[row + r]);
+            if constexpr (way != Way::words) sum[r].of[v] = wasm_i32x4_add(sum[r].of[v], of_pixels[v]);
+        }
+    weights += 4 * row;
+#pragma clang loop unroll(disable)
+    for (int64_t k = int8_fours(g.depth) * (way == Way::words ? 2 : 1); k > 0; --k, weights += 16, x += 64) {
+        const v128_t two[2] = {wasm_v128_load32_splat(weights), wasm_v128_load32_splat(weights + 4u)};
+#pragma GCC unroll 4
+        for (uint32_t v = 0; v < 4; ++v) {
+            const v128_t operands = wasm_v128_load(x + 16 * v);
+#pragma GCC unroll 2
+            for (int r = 0; r < 2; ++r) sum[r].of[v] = plus_product<way>(sum[r].of[v], operands, two[r]);
+        }
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; ++r)
+        if (row + r < panel.rows) end(g, panel.channel + row + r, pixel, sum[r], count);
+}
+
+// One pixel: two vectors have four of the depth for four rows, and a row's sum is that of two lanes.
+template <class G>
+void linear(const G& g, const Panel& panel, const uint8_t* x) {
+    v128_t sum[2] = {};
+    for (int64_t k = 0; k < int8_fours(g.depth); ++k) {
+        const v128_t operands = wasm_u16x8_load8x8(x + 16 * k);
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; ++half)
+            sum[half] = plus_product<Way::words>(sum[half], operands, wasm_i16x8_load8x8(panel.weights + 16 * k + 8 * half));
+    }
+    alignas(16) int32_t pairs[8];
+    wasm_v128_store(pairs, sum[0]), wasm_v128_store(pairs + 4, sum[1]);
+    for (int32_t r = 0; r < panel.rows; ++r) {
+        const v128_t whole = wasm_i32x4_splat(int8_plus(int8_plus(pairs[2 * r], pairs[2 * r + 1]), panel.ends[r].bias));
+        end(g, panel.channel + r, 0, Sums{{whole, whole, whole, whole}}, 1);
+    }
+}
+
+// Blocks of 64 pixels, so that a panel's weights are prepared once for four tiles.
+template <Way way, class G>
+void blocks(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
+    constexpr bool seven = way != Way::words;
+    const int64_t fours = int8_fours(g.depth), tile_bytes = fours * (seven ? 64 : 128);
+    uint8_t* const weights = scratch + fours * 8 * int8_block;
+    auto* const of_pixels = reinterpret_cast<v128_t*>(scratch + fours * 4 * int8_block);  // behind the fours
+    for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
+        const int64_t count = last_pixel - pixel < int8_block ? last_pixel - pixel : int8_block, tiles = (count + lanes - 1) / lanes;
+        for (int64_t t = 0; t < tiles; ++t) interleave<seven>(g, group, pixel + t * lanes, scratch + t * tile_bytes, of_pixels + 4 * t);
+        each_panel(g, group, first, last, [&](const Panel& panel) {
+            int32_t of_rows[int8_panel];
+            prepare<seven>(panel, fours, weights, of_rows);
+            for (int64_t t = 0; t < tiles; ++t)
+                for (int row = 0; row < panel.rows; row += 2)
+                    two_rows<way>(g, panel, row, of_rows, weights, scratch + t * tile_bytes, of_pixels + 4 * t, pixel + t * lanes, count - t * lanes);
+        });
     }
 }
 
 template <class G>
-void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel, int64_t count) {
-    for (int row = 0; row < panel.rows; row += 2)
-        panel.rows - row == 1 ? rows_of<1>(g, panel, row, x, pixel, count) : rows_of<2>(g, panel, row, x, pixel, count);
+void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
+    if (g.pixels == 1) {
+        spread(g, group, scratch);
+        return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
+    }
+#if defined(__wasm_relaxed_simd__)
+    if (g.seven_bits) {
+        // What is beyond 7 bits tells: x86 without VNNI has no one instruction, and what it has in its place saturates.
+        const v128_t sums = plus_product<Way::dots>(wasm_i32x4_splat(0), wasm_i8x16_splat(127), wasm_i8x16_splat(-1));
+        return wasm_i32x4_extract_lane(sums, 0) == 2 * INT16_MAX ? blocks<Way::three>(g, scratch, group, first_pixel, last_pixel, first, last)
+                                                                 : blocks<Way::dots>(g, scratch, group, first_pixel, last_pixel, first, last);
+    }
+#endif
+    blocks<Way::words>(g, scratch, group, first_pixel, last_pixel, first, last);
 }
 
 #else
@@ -343,8 +447,6 @@ void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel, int6
         end(g, panel.channel + row, pixel, sum, count);
     }
 }
-
-#endif
 
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {

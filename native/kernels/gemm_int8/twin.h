@@ -41,7 +41,7 @@ inline double written(const GemmInt8& g) { return double(g.groups) * g.rows * g.
 inline Guarded<int8_t> packed_bytes(Random& random, int32_t groups, int32_t rows, int32_t depth) {
     auto weights = bytes<int8_t>(random, groups * int8_panels(rows) * int8_panel * int8_fours(depth) * 4);
     if (random.once_in(2))
-        for (int64_t i = 0; i < static_cast<int64_t>(weights.size()); ++i) weights[i] = std::clamp<int8_t>(weights[i], -64, 64);
+        for (int64_t i = 0; i < static_cast<int64_t>(weights.size()); ++i) weights[i] = std::clamp<int8_t>(weights[i], -64, 63);
     for (int64_t i = 0; i < static_cast<int64_t>(weights.size()); ++i) {
         const int64_t panel = i / (16 * int8_fours(depth)), row = panel % int8_panels(rows) * int8_panel + i / 4 % 4;
         if (row >= rows || i / 16 % int8_fours(depth) * 4 + i % 4 >= depth) weights[i] = 0;

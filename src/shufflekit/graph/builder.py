@@ -37,6 +37,8 @@ class Builder:
         self.values: dict[str, Value] = dict(graph.values) if graph else {}
         self.constants: dict[str, NDArray[np.float32]] = dict(graph.constants) if graph else {}
         self.grids: dict[str, NDArray[np.float32]] = dict(graph.grids) if graph else {}
+        self.fixed: dict[str, tuple[int, ...]] = dict(graph.fixed) if graph else {}  # see `Graph`
+        self.takes_one = graph.takes_one if graph else False
 
     def input(self, name: str, shape: Shape, type: str = "float32") -> str:  # noqa: A002  # numpy's word, and plans'
         self.inputs.append(name)
@@ -84,4 +86,4 @@ class Builder:
         read = {name for node in nodes for name in node.reads}
         constants = {name: array for name, array in self.constants.items() if name in read}
         grids = {name: scale for name, scale in self.grids.items() if name in read}
-        return Graph(tuple(self.inputs), outputs, nodes, self.values, constants, grids)
+        return Graph(tuple(self.inputs), outputs, nodes, self.values, constants, grids, self.fixed, self.takes_one)

@@ -1,33 +1,62 @@
-"""Einstein's sums of two tensors as products of matrices, permutations and reshapes."""
+"""Einstein's sums of one or two tensors as products of matrices, permutations and reshapes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shufflekit.graph.operator import BATCH, Array, Operator, RefusedError
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.matmul import MatMul
 from shufflekit.graph.ops.moves import Permute, Reshape
+from shufflekit.graph.ops.reductions import Sum
 
 Step = tuple[Operator, tuple[int | Array, ...]]  # an input is an array, a step before, or one of the two tensors: -2 and -1
 
 
-def terms_of(equation: str) -> tuple[str, str, str]:
-    """The letters of both tensors and of the result.
+def terms_of(equation: str, ranks: Sequence[int]) -> tuple[str, ...]:
+    """The letters of each tensor and of the result; an ellipsis stands for letters of its own, counted from the last.
+
+    Args:
+        ranks: of the tensors.
 
     Raises:
-        RefusedError: it is of another number of tensors, or has an ellipsis, a letter twice in one, or no result.
+        RefusedError: it is of another number of tensors, or of more than two, or has a letter twice in one, or no result.
 
     Example:
-        >>> terms_of("nij, njk -> nik")
-        ('nij', 'njk', 'nik')
+        >>> terms_of("nij, njk -> nik", (3, 3)), terms_of("...ij->...ji", (4,))
+        (('nij', 'njk', 'nik'), ('BAij', 'BAji'))
     """
     given, arrow, out = equation.replace(" ", "").partition("->")
     terms = given.split(",")
-    if not arrow or len(terms) != 2 or any(len(set(term)) < len(term) or not term.isalpha() for term in (*terms, out)):
-        raise RefusedError(f"an equation of two tensors and their result is supported, each letter once, found {equation!r}")
-    return terms[0], terms[1], out
+    free = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in equation]
+    most = max([rank - len(term) + 3 for term, rank in zip(terms, ranks) if "..." in term], default=0)
+    found = [term.replace("...", "".join(free[: max(0, rank - len(term) + 3)][::-1])) for term, rank in zip(terms, ranks)]
+    found.append(out.replace("...", "".join(free[: max(0, most)][::-1])))
+    fits = len(terms) == len(ranks) <= 2 and [*map(len, found[:-1])] == [*ranks] and ("..." in out or "..." not in given)
+    if not arrow or not fits or any(len(set(term)) < len(term) or not term.isalpha() for term in found):
+        needed = "an equation of at most two tensors and their result"
+        raise RefusedError(f"{needed} is supported, each letter once, found {equation!r}")
+    return tuple(found)
+
+
+def einsum_steps_of_one(a: str, out: str) -> list[tuple[Operator, tuple[int, ...]]]:
+    """Of one tensor (-1): sums over letters that are not in the result, and the others in its order; the images' is first.
+
+    Raises:
+        RefusedError: a letter of the result is not in the tensor.
+
+    Example:
+        >>> [step.name for step, _ in einsum_steps_of_one("nijk", "nki")]
+        ['sum', 'permute']
+    """
+    if alone := set(out) - set(a):
+        raise RefusedError(f"{', '.join(sorted(alone))} of the result must be in the tensor")
+    dims = tuple(dim for dim, letter in enumerate(a) if letter not in out)
+    left = [letter for letter in a if letter in out]
+    turned = Permute(tuple(left.index(letter) for letter in out))
+    return [(Sum(dims), (-1,)), (turned, (0,))] if dims else [(turned, (-1,))]
 
 
 @dataclass(frozen=True)

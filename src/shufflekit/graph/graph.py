@@ -87,6 +87,9 @@ class Graph:
         grids: the scale of each constant that is whole numbers from -128 to 127 times that, broadcast to its shape: one for
             each output channel, or where planes that a convolution reads have scales of their own, what one step of its sums is
             worth over the scale of the input channel.
+        fixed: of a network that takes one image and no other number: the sizes that its outputs have then, by name, where
+            they are not (1, ...).
+        takes_one: whether it is such a network.
     """
 
     inputs: tuple[str, ...]
@@ -95,6 +98,8 @@ class Graph:
     values: Mapping[str, Value]
     constants: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     grids: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    fixed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    takes_one: bool = False
 
     def readers(self) -> Counter[str]:
         """How often each value is read, by nodes and as an output."""

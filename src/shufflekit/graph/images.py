@@ -43,6 +43,11 @@ class Images:
         return self.axis == 0 and self.sizes[0] == 1
 
     @property
+    def is_folded(self) -> bool:
+        """Whether dimension 0 is 1, and another one counts images with something else."""
+        return self.axis > 0 and self.sizes[0] == 1 and self.sizes[self.axis] > 1
+
+    @property
     def stored(self) -> Shape:
         """The shape of the graph's value: the batch first, then what each image has."""
         return (BATCH, *(size for d, size in enumerate(self.sizes) if d != self.axis or size != 1))

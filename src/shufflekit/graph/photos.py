@@ -34,6 +34,7 @@ def taking_photos(
     planes = sizes if not input_is_last else [sizes[2], *sizes[:2]]
     builder, read = Builder(), f"{name}.normalised"
     builder.constants, builder.grids = dict(graph.constants), dict(graph.grids)
+    builder.fixed, builder.takes_one = dict(graph.fixed), graph.takes_one
     x = builder.input(name, (batch, *([*planes[1:], planes[0]] if photo_is_last else planes)), "uint8")
     if photo_is_last:
         x = builder.add(Node(Permute(_FIRST), f"{name}.planes", "", (x,), f"{name}.planes"))

@@ -14,6 +14,7 @@ from shufflekit.graph.rewrites.halving_to_pool import halving_to_pool
 from shufflekit.graph.rewrites.mean_to_pool import mean_to_pool
 from shufflekit.graph.rewrites.norms_to_affine import norms_to_affine
 from shufflekit.graph.rewrites.pads_to_windows import pads_to_windows
+from shufflekit.graph.rewrites.pool_before_pointwise import pool_before_pointwise
 from shufflekit.graph.rewrites.products_to_activations import products_to_activations
 from shufflekit.graph.rewrites.sink_activations import sink_activations
 from shufflekit.graph.rewrites.spread_by_arithmetic import spread_by_arithmetic
@@ -22,7 +23,7 @@ from shufflekit.graph.rewrites.trim_windows import trim_windows
 
 REWRITES: tuple[Callable[[Graph], Graph], ...] = (
     *(constants_to_affine, clamp_to_relu, statistics_to_norms, mean_to_pool, halving_to_pool, norms_to_affine),
-    *(products_to_activations, pads_to_windows, trim_windows, spread_by_arithmetic),  # normal forms
+    *(products_to_activations, pads_to_windows, trim_windows, spread_by_arithmetic, pool_before_pointwise),  # normal forms
     *(fold_affine, sink_activations, fuse_residuals, fuse_activations),
 )
 

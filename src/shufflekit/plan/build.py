@@ -32,7 +32,10 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, p
         UsageError: the graph has an operator, or a use of one, that the engine cannot compute.
     """
     lowered = choose(lower(graph), price)
-    inputs = tuple(Tensor(name, graph.values[name].sizes, graph.values[name].type) for name in graph.inputs)
+    one = (1,) * graph.takes_one  # whose sizes are of all there is
+    inputs = tuple(
+        Tensor(name, (*one, *graph.values[name].sizes), graph.values[name].type, not graph.takes_one) for name in graph.inputs
+    )
     elements = _elements(lowered, inputs)
     offsets, arena = _places(lowered, elements)
     tables, weights = _Pool(np.int32), _Pool(np.uint8)
@@ -59,7 +62,10 @@ def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, p
     return Program(
         name=name,
         inputs=inputs,
-        outputs=tuple(Tensor(output, shape) for output, shape in lowered.outputs),
+        outputs=tuple(
+            Tensor(output, graph.fixed.get(output, (*one, *shape)), batched=not graph.takes_one)
+            for output, shape in lowered.outputs
+        ),
         arena=arena,
         steps=tuple(steps),
         tables=tables.joined(),

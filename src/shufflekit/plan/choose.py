@@ -17,6 +17,8 @@ import numpy as np
 from shufflekit.plan.kernels import (
     PANEL,
     WIDE,
+    Affine,
+    AffineGemm,
     Convolution,
     ConvolutionPool,
     Depthwise,
@@ -26,7 +28,7 @@ from shufflekit.plan.kernels import (
     Pool,
 )
 from shufflekit.plan.lowering.frame import Draft, Lowered
-from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, for_winograd_stride2, in_fours, in_panels
+from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, for_winograd_stride2, in_fours, in_lanes, in_panels
 from shufflekit.plan.views import Space
 
 Price = Callable[[Kernel, str], float]  # of arguments and a variant
@@ -46,7 +48,8 @@ class Variant:
         copies: elements that it moves besides its maps.
         weights: elements of weights that it reads, which arrive while it multiplies.
         work: multiply-adds that take as long.
-        mixes: sums of weights take the place of weights: one that is no number would spoil its neighbours.
+        mixes: it takes sums of weights, or leaves out those that see a border: one that is no number would spoil its
+            neighbours, or spare the border.
     """
 
     name: str = "any"
@@ -120,9 +123,39 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
     return Variant(name, takes, pack(tile), weights=weights, work=work, mixes=True)
 
 
+def _has_channels(arguments: Kernel, _has_residual: bool) -> bool:
+    assert isinstance(arguments, Depthwise)
+    w = arguments.window
+    is_plain = w.kernel_x in (3, 5, 7) and w.stride_x <= 2 and w.dilation == (1, 1)
+    return is_plain and math.prod(w.in_plane) > 1 and w.pixels > 1
+
+
+def _lanes_of_channels(arguments: Kernel) -> float:
+    """16 pixels of 16 channels are transposed in 110 cycles, there and back; what leaves the L1 cache takes longer."""
+    assert isinstance(arguments, Depthwise)
+    w = arguments.window
+    copied = w.in_height * (w.in_width + w.kernel_x - 1) * _LANES
+    tiles = -(-math.prod(w.in_plane) // _LANES) - (-w.pixels // _LANES)
+    cycles = (w.pixels * w.taps + 110 * tiles) * (1 + copied / 1e5)
+    return cycles * -(-arguments.channels // _LANES) * _LANES
+
+
+def _windows(arguments: Kernel) -> float:
+    """Cycles for each tap of a vector: of columns, or of narrow planes; 3x3 windows slide, for others planes are copied."""
+    assert isinstance(arguments, Depthwise)
+    w = arguments.window
+    vectors, slides = w.out_height * -(-w.out_width // _LANES), w.kernel == (3, 3)
+    cycles = (1.2 if slides else 1.7) * (1 if w.stride_x == 1 else 1.7)
+    if slides and w.stride_x == 1 and 2 * w.in_width <= _LANES and w.pixels <= _LANES * PANEL:
+        vectors, cycles = -(-w.pixels // _LANES), 2.2
+    call = 0 if arguments.activation in ("none", "relu", "relu6", "clamp") else 45  # of an activation, for each plane
+    return (cycles * vectors * w.taps + call) * arguments.channels * _LANES
+
+
 _ONE = (Variant(),)
 VARIANTS: Mapping[str, Sequence[Variant]] = {
     "gemm": (Variant(pack=in_panels),),
+    "affine_gemm": (Variant(pack=in_panels),),
     "gemm_int8": (Variant(pack=in_fours),),
     "gemm_int8_float": (Variant(pack=in_fours),),
     "convolution_int8": (Variant(pack=in_fours),),
@@ -136,6 +169,10 @@ VARIANTS: Mapping[str, Sequence[Variant]] = {
         Variant(pack=in_panels, work=_flat),
     ),
     "convolution_pool": (Variant(pack=in_panels),),
+    "depthwise": (
+        Variant("channels", takes=_has_channels, pack=in_lanes, work=_lanes_of_channels, mixes=True),
+        Variant(work=_windows),
+    ),
     "pointwise_depthwise": (Variant(pack=in_panels),),
 }
 
@@ -184,7 +221,11 @@ def choose(lowered: Lowered, price: Price = estimate) -> Lowered:
         cost, draft = _cheapest(draft, price)
         if chosen and _reads_all_of(draft, chosen[-1][1], lowered.space, readers):
             apart = chosen[-1][0] + cost
-            both = [_cheapest(one, price) for fuse in FUSIONS if (one := fuse(chosen[-1][1], draft))]
+            both = [
+                _cheapest(one, price)
+                for fuse in FUSIONS
+                if (one := fuse(chosen[-1][1], draft)) and _lies_together(one, lowered)
+            ]
             if both and (together := min(both, key=lambda pair: pair[0]))[0] < apart:
                 chosen[-1] = together
                 continue
@@ -229,6 +270,14 @@ def _reads_all_of(draft: Draft, before: Draft, space: Space, readers: Counter[in
     return np.array_equal(draft.reads["in"], block.base + np.arange(block.channels) * block.pixels)
 
 
+def _lies_together(draft: Draft, lowered: Lowered) -> bool:
+    """Whether a step can read all of it: a network's input is a buffer of its own, and a residual lies in the arena."""
+    made = {each.writes for each in lowered.drafts if not each.to_output}
+    return len(draft.reads) == 1 or all(
+        int(block) in made for starts in draft.reads.values() for block in np.unique(lowered.space.find(starts)[0])
+    )
+
+
 # Neighbours that one kernel computes: each gives the draft of both, or None where the kernel does not take them.
 
 
@@ -254,4 +303,14 @@ def convolution_pool(first: Draft, second: Draft) -> Draft | None:
     return Draft(both, first.name, first.reads, second.writes, first.weights) if both.is_computed else None
 
 
-FUSIONS = (pointwise_depthwise, convolution_pool)
+def affine_gemm(first: Draft, second: Draft) -> Draft | None:
+    """A scale and shift, with bounds, and the pointwise convolution behind it."""
+    a, b = first.arguments, second.arguments
+    if not isinstance(a, Affine) or type(b) is not Gemm or len(first.weights["scale"]) != b.groups * b.depth:
+        return None
+    both = AffineGemm(b.groups, b.rows, b.depth, b.pixels, b.activation, b.alpha, b.beta, a.activation)
+    reads, weights = {**second.reads, "in": first.reads["in"]}, {**first.weights, **second.weights}
+    return Draft(both, f"{first.name}+{second.name}", reads, second.writes, weights) if both.is_computed else None
+
+
+FUSIONS = (pointwise_depthwise, convolution_pool, affine_gemm)

@@ -31,6 +31,7 @@ WIDE = 16  # pixels: a row that fills the widest vector
 DIGITS = 8  # of a gather at most (native/kernels/gather/gather.h)
 PANEL = 8  # rows of the GEMM's weights that lie together (native/kernels/gemm/gemm.h)
 INT8_PANEL = 4  # and of that of bytes, as many as operands (native/kernels/gemm_int8/gemm_int8.h)
+LANES = 16  # channels whose depthwise weights lie together (native/kernels/depthwise/depthwise.h)
 WINOGRAD_ROWS = 16  # output channels whose weights lie together (native/kernels/convolution/convolution.h)
 
 
@@ -235,7 +236,7 @@ class Gemm(_Product):
 
     kernel = "gemm"
     may_read: ClassVar[tuple[str, ...]] = ("residual",)
-    weights = ("weights", "bias")
+    weights: ClassVar[tuple[str, ...]] = ("weights", "bias")
 
     @property
     def family(self) -> str:
@@ -244,6 +245,39 @@ class Gemm(_Product):
     def features(self, lanes: int, has_residual: bool) -> tuple[float, ...]:
         sizes = (octaves(self.pixels), octaves(self.depth), octaves(self.rows), octaves(self.groups))
         return (*sizes, waste(self.pixels, lanes), waste(self.rows, PANEL), float(has_residual))
+
+
+@dataclass(frozen=True)
+class AffineGemm(Gemm):
+    """A scale, a shift and bounds for each plane of more than one pixel, and the pointwise convolution that alone reads them.
+
+    Example:
+        >>> print(AffineGemm(1, rows=4, depth=6, pixels=100, activation="relu", alpha=0.0, beta=0.0, affine_activation="relu"))
+        6 -> 4, 100 pixels, scaled first
+    """
+
+    affine_activation: Activation
+
+    kernel = "affine_gemm"
+    weights = ("weights", "bias", "scale", "shift")
+    takes_input = True
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the kernel takes these planes and this activation."""
+        return self.pixels > 1 and self.affine_activation in ("none", "relu", "relu6")
+
+    @property
+    def copies(self) -> float:
+        return self.groups * self.depth * self.pixels
+
+    @property
+    def params(self) -> int:
+        return super().params + 2 * self.groups * self.depth
+
+    @property
+    def _remark(self) -> str:
+        return f"{super()._remark}, scaled first"
 
 
 @dataclass(frozen=True)
@@ -1226,7 +1260,7 @@ class Constant(_Plain):
 KERNELS: Mapping[str, type[Kernel]] = {
     kind.kernel: kind
     for kind in (
-        *(Gemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
+        *(Gemm, AffineGemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
         *(TopK, Pick, Suppress, GridSample, Unary, Unpack, UnpackFloat),

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from shufflekit.plan.kernels import (
     INT8_PANEL,
+    LANES,
     PANEL,
     WINOGRAD_ROWS,
     Convolution,
     ConvolutionInt8,
     ConvolutionPool,
+    Depthwise,
     Gemm,
     GemmInt8,
     GemmInt8Float,
@@ -46,6 +48,15 @@ def in_fours(arguments: Kernel, weights: Arrays) -> Arrays:
     packed[:, :rows, :depth] = weights["weights"].reshape(groups, rows, depth)
     packed = packed.reshape(groups, panels, INT8_PANEL, fours, INT8_PANEL).transpose(0, 1, 3, 2, 4)
     return {**weights, "weights": packed}
+
+
+def in_lanes(arguments: Kernel, weights: Arrays) -> Arrays:
+    """Depthwise `weights` (channels, taps) and `bias` in blocks of 16 channels, side by side: (blocks, taps, 16)."""
+    assert isinstance(arguments, Depthwise)
+    absent = -arguments.channels % LANES
+    taps = np.pad(weights["weights"].reshape(arguments.channels, -1), ((0, absent), (0, 0)))
+    packed = taps.reshape(-1, LANES, taps.shape[1]).transpose(0, 2, 1)
+    return {**weights, "weights": packed, "bias": np.pad(weights["bias"], (0, absent))}
 
 
 def _at(a: float, b: float) -> NDArray[np.float64]:

@@ -349,6 +349,14 @@ def unpool(draw: Draw, opset: int) -> Case:
     return Case(sizes, [*nodes, node("MaxUnpool", ["u", "i"], **windows)])
 
 
+def resize_of_other_sides(draw: Draw, opset: int) -> Case:
+    """Of one or three."""
+    sizes, mode = draw(st.sampled_from([(2, 5), (2, 2, 3, 4)])), draw(st.sampled_from(["nearest", "linear"]))
+    scales = [1.0, 1.0, *(draw(st.sampled_from([1.0, 1.5, 2.0, 3.0])) for _ in sizes[1:])]
+    constants = {"s": np.array(scales, np.float32), "r": np.zeros(0, np.float32)}
+    return Case(sizes, [node("Resize", ["x", "s"] if opset == 10 else ["x", "r", "s"], mode=mode)], constants)
+
+
 def upsample(draw: Draw, opset: int) -> Case:
     scales = (1.0, 1.0, draw(st.sampled_from([1.0, 2.0, 3.0])), draw(st.sampled_from([1.0, 2.0])))
     if opset < 9:
@@ -487,6 +495,14 @@ def affine(draw: Draw, opset: int) -> Case:
 def image_scaler(draw: Draw, opset: int) -> Case:
     c, h, w = image(draw)
     return Case((c, h, w), [node("ImageScaler", bias=floats(draw, c).tolist(), scale=draw(st.sampled_from([1.0, 0.5])))])
+
+
+def matmul_of_constants(draw: Draw, opset: int) -> Case:
+    """Of one for each channel, on either side; or a row."""
+    (c, h, w), k = image(draw), draw(side)
+    constants = {"left": floats(draw, c, k, h), "right": floats(draw, 1, c, w, k), "row": floats(draw, w)}
+    inputs = draw(st.sampled_from([["left", "x"], ["x", "right"], ["x", "row"]]))
+    return Case((c, h, w), [node("MatMul", inputs)], constants)
 
 
 def einsum(draw: Draw, opset: int) -> Case:
@@ -780,7 +796,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("MaxUnpool", unpool),
     ("ConvTranspose", conv_transpose),
     ("Gemm", gemm),
-    *(("MatMul", case) for case in (matmul, matmul_from_the_left, matmul_of_two)),
+    *(("MatMul", case) for case in (matmul, matmul_from_the_left, matmul_of_two, matmul_of_constants)),
     ("Einsum", einsum),
     ("BatchNormalization", batch_norm),
     ("LRN", lrn),
@@ -822,6 +838,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("LpPool", lp_pool),
     ("Resize", resize),
     ("Resize", resize_by_weights),
+    ("Resize", resize_of_other_sides),
     ("Resize", resize_smoothly),
     ("Upsample", upsample),
     ("Pad", pad),

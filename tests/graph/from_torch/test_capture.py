@@ -10,9 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from shufflekit.errors import UsageError
+import shufflekit as sk
+from shufflekit.errors import InputError, UsageError
 from shufflekit.graph import simplify
 from shufflekit.graph.from_torch import capture
+from shufflekit.graph.to_onnx import to_onnx
+from shufflekit.graph.to_torch import to_torch
 from tests.graph.running import run
 
 
@@ -138,7 +141,7 @@ def test_several_outputs() -> None:
         ),
         (Of(lambda x: x / torch.linalg.norm(x)), "only norms of vectors are supported, found ord=None of dim=None"),
         (Of(lambda x: x.half().float()), "gives float16, and the engine computes in float32"),
-        (Of(lambda x: x.int().float()), "gives int32"),
+        (Of(lambda x: x.short().float()), "gives int16"),
         (Of(lambda x: x * torch.full((3, 1, 1), 0.5, dtype=torch.float64)), "gives float64"),
         (Of(lambda x: x + torch.rand(3, 1, 1)), r"aten.rand \(in the network itself\): it is random$"),
         (Of(lambda x: x + (torch.rand(3, 1, 1) * 2).exp()), r"^compile: aten.rand \(in the network itself\): it is random$"),
@@ -267,3 +270,22 @@ def test_a_choice_between_two_networks_is_one_line() -> None:
     choice = Of(lambda x: torch.cond(x.mean() > 0, torch.relu, torch.neg, (x,)))
     with pytest.raises(UsageError, match=r"^compile: operator cond \(in the network itself\) is not supported"):
         capture(choice, (1, 3, 5, 5))
+
+
+def test_a_batch_in_another_place_is_one_image() -> None:
+    network = Of(lambda x: (x.flatten(2).permute(2, 0, 1).log_softmax(2), x * 2))
+    engine = sk.compile(network, (1, 4, 6, 5))
+    x = torch.randn(1, 4, 6, 5)
+    for found, expected in zip(engine(x), network(x), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert engine.program.info["batch"] == "the engine takes one image: dimension 0 of a result does not count them"
+    with pytest.raises(InputError, match=r"must be \(1, 4, 6, 5\), found \(2, 4, 6, 5\)"):
+        engine(torch.randn(2, 4, 6, 5))
+    with pytest.raises(UsageError, match="int8: ranges are learnt of many images, and the network takes one"):
+        sk.compile(network, (1, 4, 6, 5), int8=torch.randn(2, 4, 6, 5).numpy())
+
+
+@pytest.mark.parametrize("write", [to_onnx, to_torch])
+def test_a_graph_of_one_image_has_no_way_out(write) -> None:
+    with pytest.raises(UsageError, match="a graph that takes one image only"):
+        write(capture(Of(lambda x: x.transpose(0, 1)), (1, 4, 6, 5)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -77,13 +78,35 @@ def drawn(x: Tensor) -> Tensor:
     return y
 
 
+def pooled(x: Tensor) -> list[Tensor]:
+    """Of three sides."""
+    return [
+        F.max_pool3d(x, (2, 3, 2), (1, 2, 1), (1, 0, 1), (1, 2, 1), True),
+        F.avg_pool3d(x, 2, (2, 1, 2), (1, 1, 0), True, False),
+        F.avg_pool3d(x, (1, 3, 2), padding=(0, 1, 1)),
+        F.adaptive_avg_pool3d(x, (3, 2, 5)),
+        F.adaptive_max_pool3d(x, (1, 4, 2)),
+    ]
+
+
+def resized(x: Tensor) -> list[Tensor]:
+    """Of three sides."""
+    return [
+        F.interpolate(x, (3, 9, 4), mode="trilinear"),
+        F.interpolate(x, scale_factor=(2, 1.5, 0.8)),
+        F.interpolate(x, scale_factor=1.5, mode="trilinear", align_corners=True),
+    ]
+
+
 def few(x: Tensor) -> Tensor:
     """The places of the largest three of each image, of 120."""
     return x.flatten(1).topk(3)[1]
 
 
 ATEN = torch.ops.aten
-EVEN = torch.tensor([3, 0])
+NONE = torch.tensor([math.nan, math.inf, -math.inf, 0, 1])
+MAPS = torch.arange(144.0).reshape(4, 6, 6) / 144
+EVEN, ODD = torch.tensor([3, 0]), torch.tensor([1, 3, 1])
 C1, MAP, ROW = torch.arange(4.0).reshape(4, 1, 1) + 1, torch.arange(30.0).reshape(6, 5) + 1, torch.arange(5.0) + 1
 CUBES = MAP[:3, :4].reshape(4, 1, 3, 1, 1).expand(-1, -1, -1, 3, 2)
 TRANSLATED = {
@@ -191,6 +214,30 @@ TRANSLATED = {
     "numbers by numbers": lambda x: x[:, 0].flatten(1).gather(1, few(x) // 7 + torch.tensor([0, 1, 2])),
     "whole": lambda x: torch.stack([x.trunc(), (x * 3).long().float(), (x * 3).int().float(), x.frac()], 1),
     "by powers of two": lambda x: torch.stack([x // 0.5, x % 2, x.fmod(0.25), torch.div(x, 4, rounding_mode="trunc")], 1),
+    "columns": lambda x: F.unfold(x, (2, 3), (2, 1), 1, (2, 1)).flatten(1),
+    "columns and back": lambda x: F.fold(F.unfold(x, (3, 5), stride=(3, 5)) * 2, (6, 5), (3, 5), stride=(3, 5)),
+    "windows": lambda x: (x.unfold(2, 3, 2).unfold(1, 2, 2) * 2).flatten(1),
+    "by several numbers": lambda x: torch.cat(
+        [x[:, EVEN, torch.tensor([5, -1])].flatten(1), x[:, :, EVEN[:, None], ODD].flatten(1), x[:, ODD[None]].flatten(1)], 1
+    ),
+    "nearest of middles": lambda x: torch.cat(
+        [F.interpolate(x, mode="nearest-exact", **to).flatten(1) for to in ({"size": (9, 4)}, {"scale_factor": (1.7, 0.8)})], 1
+    ),
+    "three sides pooled": lambda x: torch.cat([each.flatten(1) for each in pooled(x.reshape(-1, 1, 4, 6, 5))], 1),
+    "three sides resized": lambda x: torch.cat([each.flatten(1) for each in resized(x.reshape(-1, 1, 4, 6, 5))], 1),
+    "running sums": lambda x: x.cumsum(1) + x.cumsum(-1) + x[:, :1].cumsum(1),
+    "cosines": lambda x: F.cosine_similarity(x, x.sigmoid(), 1) + F.cosine_similarity(x * 0, x, 1, 0.1),
+    "multiples": lambda x: torch.add(x, x.sigmoid(), alpha=0.5) - torch.sub(x, x.exp(), alpha=2),
+    "of one tensor": lambda x: torch.einsum("nchw->nwc", x) + torch.einsum("...hw,...vw->...hv", x, x)[:, :, :4, :5].sum(1).mT,
+    "attention of grouped heads": lambda x: F.scaled_dot_product_attention(x, x[:, :2] * 2, x[:, 2:], enable_gqa=True),
+    "attention with a computed mask": lambda x: (
+        F.scaled_dot_product_attention(x, x, x, x @ x.mT) + F.scaled_dot_product_attention(x, x, x, x @ x.mT > -1)
+    ),
+    "no numbers": lambda x: torch.cat(
+        [f(x + NONE) for f in (torch.nan_to_num, lambda x: x.nan_to_num(2.0), lambda x: x.nan_to_num(1.0, 3.0, -4.0))], 1
+    ),
+    "diagonals": lambda x: torch.cat([x.diagonal(*at).flatten(1) for at in ((1, 2, 3), (-2, 1, 3), (0, 3, 1))], 1),
+    "a product for each channel": lambda x: (x @ CUBES.reshape(4, 3, 6).mT.repeat(1, 1, 2)[:, :5]).sum(3) + (MAPS @ x).sum(3),
     "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
     "halves and constants": lambda x: (windows(x) * torch.arange(60.0).reshape(1, 30, 2) - ROW[:2]).reshape(x.shape),
     "halves, reduced": lambda x: (windows(x) / (windows(x).amax(1, True) + 9) + windows(x).mean(2, True)).reshape(x.shape),
@@ -243,17 +290,18 @@ def test_an_operator_is_torchs(name: str) -> None:
             lambda x: torch.baddbmm(x[:, 0, :1], x[:, 1], x[:, 2, :5]),
             r"\(N, 1, 5\) and \(N, 6, 5\): both must have the same size",
         ),
-        (lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5), "dropout_p and enable_gqa are not supported"),
+        (lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5), "dropout_p must be 0"),
         (
-            lambda x: F.scaled_dot_product_attention(x, x[:, :2], x[:, :2], enable_gqa=True),
-            "dropout_p and enable_gqa are not supported",
+            lambda x: F.scaled_dot_product_attention(x[:, 0], x[:, 0], x[:, 0], (x @ x.mT)[:, :1]),
+            "a computed mask must have as many dimensions",
         ),
         (
             lambda x: torch.cat([x.reshape(-1, 2, 30), other_halves(x)], 1).reshape(-1, 8, 30),
             r"of \(2N, 2, 30\), \(2N, 2, 30\): all must count the images of the batch in the same way",
         ),
-        (lambda x: x[:, [0, 1], [2, 3]], "an index in one dimension is supported, found 2"),
-        (lambda x: x[:, torch.eye(2).long()], r"must be a list of whole numbers, found torch.int64 of shape \(2, 2\)"),
+        (lambda x: x[:, [0, 1], :, [2, 3]].transpose(0, 1), r"must be of dimensions next to each other, found \[1, 3\]"),
+        (lambda x: F.fold(F.unfold(x, 3), (6, 5), 3), "windows must lie side by side and cover the map"),
+        (lambda x: torch.add(x, x.mean(1, True), alpha=2), "alpha must be 1 unless both are computed and of the same size"),
         (lambda x: x.clone().copy_(x[:, :1]), r"src must be \(N, 4, 6, 5\), found \(N, 1, 6, 5\)"),
         (lambda x: x @ torch.linalg.inv(torch.zeros(5, 5)), r"aten.linalg_inv \(in the network itself\): .*singular"),
         (

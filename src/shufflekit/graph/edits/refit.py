@@ -46,6 +46,7 @@ def refit(
         ['conv', 'conv']
     """
     made, random = Builder(), np.random.default_rng(0)
+    made.fixed, made.takes_one = dict(graph.fixed), graph.takes_one
     for name in graph.inputs:
         made.input(name, graph.values[name].shape)
     fitted = _Fitting(graph, made, random, operators, widths)

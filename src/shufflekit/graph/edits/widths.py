@@ -119,6 +119,7 @@ class Widths:
             RefusedError: as `follow`.
         """
         solved, builder = self._solved(changes), Builder()
+        builder.fixed, builder.takes_one = dict(self.graph.fixed), self.graph.takes_one
         random = np.random.default_rng(0)
         for name in self.graph.inputs:
             builder.input(name, self.graph.values[name].shape)

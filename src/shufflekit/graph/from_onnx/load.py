@@ -35,6 +35,7 @@ _FLOATS = ("float", "float16", "double", "bfloat16")
 _DYNAMIC = ("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
 _TRANSLATIONS = {**TRANSLATIONS, **QUANTISED}
 _OF_ONE = "the file holds for one image; of several, each is computed by itself"
+_TAKES_ONE = "the engine takes one image: the file counts several together with something else"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +84,19 @@ def load_onnx(
     sizes = _sizes(file, input_shape)
     is_of_one = any(source.sizes[0] == 1 for source in file.inputs)
     reader = _Reader(file, sizes, is_of_one)
-    graph = reader.graph(lacks)
-    if reader.holds_for_one:
-        is_of_one, reader = True, _Reader(file, sizes, True)
+    try:
         graph = reader.graph(lacks)
+        if reader.holds_for_one:
+            is_of_one, reader = True, _Reader(file, sizes, True)
+            graph = reader.graph(lacks)
+    except InputError as error:
+        if not reader.is_folded:
+            raise
+        graph, reader = _of_one_image(file, sizes, lacks, error)
+        is_of_one = True
     info: dict[str, Any] = {"metadata": dict(file.metadata)} if file.metadata else {}
     if is_of_one:
-        info["batch"] = _OF_ONE
+        info["batch"] = _TAKES_ONE if graph.takes_one else _OF_ONE
     if reader.rows:
         info["rows"] = reader.rows
     if "float16" in (source.type for source in file.inputs):
@@ -97,6 +104,17 @@ def load_onnx(
     if any(isinstance(node.operator, FakeQuantize) for node in graph.nodes):
         info["precision"] = "int8"
     return OnnxNetwork(graph, file.path.stem, info)
+
+
+def _of_one_image(
+    file: OnnxFile, sizes: Mapping[str, tuple[int, ...]], lacks: Callable[[Graph], Refusals] | None, error: InputError
+) -> tuple[Graph, _Reader]:
+    """What the file computes of one image exactly, for an engine that takes no other number; the error where that fails too."""
+    reader = _Reader(file, sizes, True, takes_one=True)
+    try:
+        return reader.graph(lacks), reader
+    except InputError:
+        raise error from None
 
 
 def input_shapes(path: str | Path, given: Shapes | None = None) -> dict[str, tuple[int, ...]]:
@@ -172,9 +190,11 @@ def _sizes(file: OnnxFile, given: Shapes | None) -> dict[str, tuple[int, ...]]:
 class _Reader:
     """Walks the nodes once, and has for each tensor a value of the graph, what it is, or why there is none."""
 
-    def __init__(self, file: OnnxFile, sizes: Mapping[str, tuple[int, ...]], is_of_one: bool) -> None:
+    def __init__(self, file: OnnxFile, sizes: Mapping[str, tuple[int, ...]], is_of_one: bool, takes_one: bool = False) -> None:
         self.file, self.batches = file, (1,) if is_of_one else BATCHES
         self.builder, self.refusals = Builder(), Refusals()
+        self.builder.takes_one = takes_one
+        self.is_folded = False  # whether something fails that would not for one image: all are counted with something else
         self.failed: set[str] = set()
         self.holds_for_one = False
         self.rows: dict[str, dict[str, Any]] = {}  # of outputs that have more rows than count
@@ -234,6 +254,7 @@ class _Reader:
             self.failed.update(node.outputs)
         except RefusedError as error:
             self.refusals.add(node.operator, node.name, str(error))
+            self.is_folded |= any(isinstance(each, Tensor) and each.images.is_folded for each in inputs.values())
             self._stand_in(node, inputs, wanted)
         except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
             raise InputError(f"{self.file.path}: {node.operator} (in {node.name}): {one_line(error)}") from error
@@ -318,7 +339,10 @@ class _Reader:
             raise InputError(f"{self.file.path}: output {name}: places of a pool are for MaxUnpool only")
         if found.grid is not None:
             raise InputError(f"{self.file.path}: output {name} must be of floats, found bytes")
-        if not found.images.is_first or (found.inner and found.rows is None):
+        if self.builder.takes_one and found.rows is None:
+            self.builder.fixed[name] = found.sizes
+        elif not found.images.is_first or (found.inner and found.rows is None):
+            self.is_folded = True
             raise InputError(f"{self.file.path}: output {name}: dimension 0 must count the images of the batch, found {found}")
         if found.name == name:
             return name

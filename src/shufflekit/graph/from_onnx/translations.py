@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from shufflekit.graph.conv3d import conv3d_steps
-from shufflekit.graph.einsum import einsum_steps, terms_of
+from shufflekit.graph.einsum import einsum_steps, einsum_steps_of_one, terms_of
 from shufflekit.graph.from_onnx import composed, masks, picking, placing, whole
 from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.recurrent import recurrent
@@ -335,6 +335,14 @@ def _matmul(call: Call) -> Operand:
     a, b = (_as_matrix(call.operand(name)) for name in ("A", "B"))
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return _product(call, a, b)
+    if isinstance(a, Tensor) and not isinstance(b, Tensor) and b.ndim == 1 and a.rank > 1:
+        y = _times(call, a, b[:, np.newaxis])
+        return call.reshaped(y, [shape[:-1] for shape in call.shapes(y)])
+    if isinstance(a, Tensor) != isinstance(b, Tensor) and max(len(call.shapes(each)[0]) for each in (a, b)) > 2:
+        x, constant = (a, b) if isinstance(a, Tensor) else (b, a)
+        if isinstance(x, Tensor) and isinstance(constant, np.ndarray) and 2 < constant.ndim <= x.rank:
+            every = Known((constant.reshape((1,) * (x.rank - constant.ndim) + constant.shape),))
+            return _product(call, *call.tensors_of([x, every] if x is a else [every, x]))
     if not isinstance(b, Tensor) and b.ndim == 2 and len(call.shapes(a)[0]) >= 2:
         return _times(call, a, b)
     if isinstance(a, Tensor) or a.ndim != 2 or len(call.shapes(b)[0]) < 2:
@@ -345,8 +353,13 @@ def _matmul(call: Call) -> Operand:
 
 
 def _einsum(call: Call) -> Operand:
-    a, b, out = terms_of(str(call["equation"]))
-    x, y = call.operands("Inputs")
+    operands = call.operands("Inputs")
+    *terms, out = terms_of(str(call["equation"]), [len(call.shapes(each)[0]) for each in operands])
+    if len(operands) == 1:
+        return _einsum_of_one(call, operands[0], terms[0], out)
+    (a, b), (x, y) = terms, operands
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        return np.asarray(np.einsum(f"{a},{b}->{out}", x, y))
     if not isinstance(x, Tensor):
         a, b, x, y = b, a, y, x
     assert isinstance(x, Tensor)
@@ -370,6 +383,21 @@ def _einsum(call: Call) -> Operand:
     if call.is_of_one:
         return Tensor(found.name, Images((1, *whole), 0), 1)
     return Tensor(found.name, Images(whole, out.index(images)))
+
+
+def _einsum_of_one(call: Call, x: Operand, term: str, out: str) -> Operand:
+    """Sums, and another order."""
+    if not isinstance(x, Tensor):
+        return np.asarray(np.einsum(f"{term}->{out}", x), x.dtype)
+    sizes = dict(zip(term, call.shapes(x)[0]))
+    images = "#" if call.is_of_one else term[x.images.axis]
+    x = call.opened(x) if call.is_of_one else x
+    if not call.is_of_one and not (images in out and _counts_images(term, images, x)):
+        raise RefusedError(f"of {x}: one letter must count the images, found {images}")
+    y = call.emit_steps(einsum_steps_of_one(images + term.replace(images, ""), images + out.replace(images, "")), x)
+    whole = tuple(sizes[letter] for letter in out)
+    assert isinstance(y, Tensor)
+    return Tensor(y.name, Images((1, *whole), 0), 1) if call.is_of_one else Tensor(y.name, Images(whole, out.index(images)))
 
 
 def _counts_images(term: str, images: str, x: Tensor) -> bool:
@@ -662,9 +690,9 @@ def _kept(
 def _resize(call: Call) -> Operand:
     """Height and width, to a size or by factors."""
     x = call.images("X")
-    if len(call.shapes(x)[0]) != 4:
-        raise RefusedError(f"the input must be (N, C, H, W), found {x}")
     sides = call.shapes(x)[0][2:]
+    if not sides:
+        raise RefusedError(f"the input must be (N, C, ...), found {x}")
     out, factors = _targets(call, sides)
     places = _coordinates(call)
     mode = call["mode"]
@@ -674,28 +702,29 @@ def _resize(call: Call) -> Operand:
         return _nearest(call, x, sides, out, factors, places)
     if mode not in ("linear", "bilinear", "cubic"):
         raise RefusedError(f"mode must be nearest, linear or cubic, found {mode!r}")
-    is_linear, excludes = mode != "cubic", bool(call["exclude_outside"])
+    is_linear, excludes, is_map = mode != "cubic", bool(call["exclude_outside"]), len(sides) == 2
     if call["antialias"]:
         return _smoothed(call, x, sides, out, factors, places)
-    if is_linear and not excludes and places == "align_corners":
+    if is_map and is_linear and not excludes and places == "align_corners":
         steps = [(a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sides, out)]
     elif (
-        is_linear
+        is_map
+        and is_linear
         and not excludes
         and (places in ("half_pixel", "asymmetric") or (places == "pytorch_half_pixel" and min(out) > 1))
     ):
         steps = [1 / factor for factor in factors]
     else:
-        for axis, side, size, factor in zip((2, 3), sides, out, factors):
+        for axis, (side, size, factor) in enumerate(zip(sides, out, factors), start=2):
             at = _places(places, side, size, factor)
             x = call.emit(
                 Resample(axis), x, *taps(at, side, "linear" if is_linear else "cubic", _cubic_coefficient(call), excludes)
             )
         return x
-    return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), out), x)
+    return call.emit(Resize("bilinear", places in ("align_corners", "asymmetric"), (steps[0], steps[1]), (out[0], out[1])), x)
 
 
-def _smoothed(call: Call, x: Operand, sides: Sizes, out: tuple[int, int], factors: tuple[float, float], places: str) -> Operand:
+def _smoothed(call: Call, x: Operand, sides: Sizes, out: Sizes, factors: Sequence[float], places: str) -> Operand:
     kernel = "cubic" if call["mode"] == "cubic" else "linear"
     for axis, side, size, factor in zip((2, 3), sides, out, factors):
         at = _places(places, side, size, factor)
@@ -729,32 +758,35 @@ def _coordinates(call: Call) -> str:
     return str(call["coordinate_transformation_mode"] or "asymmetric")  # of Upsample and of opset 10
 
 
-def _targets(call: Call, sides: Sizes) -> tuple[tuple[int, int], tuple[float, float]]:
-    """Height and width of the result, and the factors that they are of the input's."""
-    axes = call.whole_numbers("axes") or (0, 1, 2, 3)
-    places = {dimension(axis, 4): number for number, axis in enumerate(axes)}
+def _targets(call: Call, sides: Sizes) -> tuple[Sizes, tuple[float, ...]]:
+    """The sides of the result, and the factors that they are of the input's."""
+    rank = 2 + len(sides)
+    axes = call.whole_numbers("axes") or tuple(range(rank))
+    places = {dimension(axis, rank): number for number, axis in enumerate(axes)}
     scales = call["scales"] if "scales" in call.node.attributes else call.constant("scales")
     if scales is not None and np.size(scales):
-        factors = [float(scales[places[axis]]) if axis in places else 1.0 for axis in range(4)]
+        factors = [float(scales[places[axis]]) if axis in places else 1.0 for axis in range(rank)]
         if factors[:2] != [1, 1] or min(factors) <= 0:
             raise RefusedError(f"only height and width can be resized, found factors {factors}")
-        height, width = (math.floor(side * factor) for side, factor in zip(sides, factors[2:]))
-        return (height, width), (factors[2], factors[3])
+        return tuple(math.floor(side * factor) for side, factor in zip(sides, factors[2:])), tuple(factors[2:])
     shapes, given = call.shapes(call.operand("X")), call.each("sizes")
-    targets = [[int(size[places[a]]) if a in places else shape[a] for a in range(4)] for size, shape in zip(given, shapes)]
+    targets = [[int(size[places[a]]) if a in places else shape[a] for a in range(rank)] for size, shape in zip(given, shapes)]
     if any(target[:2] != list(shape[:2]) or target[2:] != targets[0][2:] for target, shape in zip(targets, shapes)):
         raise RefusedError(f"only height and width can be resized, found sizes {targets[0]} for {shapes[0]}")
-    height, width = targets[0][2:]
-    return (height, width), (height / sides[0], width / sides[1])
+    return tuple(targets[0][2:]), tuple(size / side for size, side in zip(targets[0][2:], sides))
 
 
-def _nearest(call: Call, x: Operand, sides: Sizes, out: tuple[int, int], factors: tuple[float, float], places: str) -> Operand:
+def _nearest(call: Call, x: Operand, sides: Sizes, out: Sizes, factors: Sequence[float], places: str) -> Operand:
     """One resize where it takes each pixel that ONNX takes, else rows and columns by their numbers."""
     if "nearest_mode" not in call.node.attributes and call.opset < 11 and min(factors) < 1:
         raise RefusedError("which pixels it takes where it makes a map smaller is not said before opset 11")
     mode = str(call["nearest_mode"] or "floor")
     taken = [nearest(a, b, factor, places, mode) for a, b, factor in zip(sides, out, factors)]
-    resize = Resize("nearest", False, (1 / factors[0], 1 / factors[1]), out)
+    if len(sides) != 2:
+        for dim, index in enumerate(taken, start=2):
+            x = call.emit(Take(dim, tuple(index.tolist())), x)
+        return x
+    resize = Resize("nearest", False, (1 / factors[0], 1 / factors[1]), (out[0], out[1]))
     ours = [np.minimum((np.arange(b, dtype=np.float32) * np.float32(s)).astype(int), a - 1)
             for a, b, s in zip(sides, out, resize.scale)]  # fmt: skip
     if all(np.array_equal(a, b) for a, b in zip(taken, ours)):

@@ -99,7 +99,10 @@ class _Capture:
         if self.refusals.text and lacks is not None:
             self.refusals.include(lacks(self.builder.graph(self.builder.unread())))
         self.refusals.check()
-        return self.builder.graph([self._output(number, each) for number, each in enumerate(outputs)])
+        names = [self._output(number, each) for number, each in enumerate(outputs)]
+        if self.builder.fixed:
+            self.builder.takes_one = True
+        return self.builder.graph(names)
 
     def _sources(self) -> None:
         signature = self.program.graph_signature
@@ -235,7 +238,9 @@ class _Capture:
             what = "a constant" if isinstance(found, fx.Node) else repr(found)
             raise UsageError(f"compile: output {number} must be a tensor computed from the network's input, found {what}")
         name, images = self.places[found]
-        if not images.is_first:
+        if images.axis > 0:  # then the network is compiled for one image
+            self.builder.fixed[name] = images.sizes
+        elif not images.is_first:
             raise UsageError(f"compile: output {number}: dimension 0 must count the images of the batch, found {images}")
         return name
 

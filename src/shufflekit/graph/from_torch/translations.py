@@ -15,8 +15,8 @@ import torch
 from torch import fx
 
 from shufflekit.graph.conv3d import conv3d_steps
-from shufflekit.graph.einsum import einsum_steps, terms_of
-from shufflekit.graph.from_torch import masks, picking, placing, recurrent, whole
+from shufflekit.graph.einsum import einsum_steps, einsum_steps_of_one, terms_of
+from shufflekit.graph.from_torch import masks, picking, placing, recurrent, whole, windows
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
 from shufflekit.graph.from_torch.nodes import Nodes, Same, Step
 from shufflekit.graph.images import Images
@@ -71,6 +71,7 @@ from shufflekit.graph.ops.repeat import Repeat
 from shufflekit.graph.ops.resample import Resample, smoothed_taps, taps
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.graph.ops.softmax import LogSoftmax, Softmax
+from shufflekit.graph.running_sum import running_sum_steps
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -385,13 +386,22 @@ def _swapped(operator: Operator) -> Callable[[Call], Nodes]:
 def _of_two(call: Call, operator: Operator, first: str, second: str) -> Nodes:
     a, b = call.number(first), call.number(second)
     if call.has("alpha") and call["alpha"] != 1:
-        raise RefusedError(f"alpha must be 1, found {call['alpha']}")
+        return _of_multiple(call, operator, first, second)
     if a is None and b is None:
         return _of_tensors(call, operator, first, second)
     name, x = call.place(second if b is None else first)
     constant = _meeting(x, a if b is None else b)
     images = x if constant.size == 1 or not x.is_first else None
     return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
+
+
+def _of_multiple(call: Call, operator: Operator, first: str, second: str) -> Nodes:
+    """Of one tensor and `alpha` times another of the same size."""
+    if call.number(first) is not None or call.number(second) is not None or call.place(first)[1] != call.place(second)[1]:
+        raise RefusedError(f"alpha must be 1 unless both are computed and of the same size, found {call['alpha']}")
+    images, places = call.place("self")[1], {name: call.place(name)[0] for name in (first, second)}
+    scaled: Step = (Mul(), (places["other"], np.array(call["alpha"], np.float32)))
+    return Nodes([scaled, (operator, tuple(0 if name == "other" else places[name] for name in (first, second)))], images)
 
 
 def _addcmul(call: Call) -> Nodes:
@@ -467,6 +477,36 @@ def _threshold(call: Call) -> Nodes:
 
 def _power(call: Call) -> Nodes:
     return _elementwise(call, Power(float(call["exponent"])))
+
+
+def _nan_to_num(call: Call) -> Nodes:
+    name, images = call.place("self")
+    bound = float(np.finfo(np.float32).max)
+    given = [call[each] for each in ("nan", "neginf", "posinf")]
+    nan, low, high = (float(default if each is None else each) for each, default in zip(given, (0.0, -bound, bound)))
+    steps: list[Step] = [(Equal(), (name, name)), (Keep(), (0, name))]
+    if nan:
+        steps += [(Drop(), (0, np.array(nan, np.float32))), (Add(), (1, 2))]
+    if given[1] is None and given[2] is None:
+        return Nodes([*steps, (Clamp(low, high), (len(steps) - 1,))], images)
+    for infinite, value in ((-math.inf, low), (math.inf, high)):
+        here = len(steps) - 1
+        steps += [(Equal(), (name, np.array(infinite, np.float32))), (Keep(), (here + 1, np.array(value, np.float32)))]
+        steps += [(Drop(), (here + 1, here)), (Add(), (here + 2, here + 3))]
+    return Nodes(steps, images)
+
+
+def _diagonal(call: Call) -> Nodes:
+    """Of two dimensions, which become the last."""
+    name, x = call.place()
+    first, second, offset = (int(call[each]) for each in ("dim1", "dim2", "offset"))
+    first, second = first % len(x.sizes), second % len(x.sizes)
+    rows, columns = x.sizes[first], x.sizes[second]
+    order = [*(dim for dim in range(len(x.sizes)) if dim not in (first, second)), first, second]
+    x.stored_dim(first), x.stored_dim(second)
+    turned = x.permuted(order)
+    places = np.array([row * columns + row + offset for row in range(rows) if 0 <= row + offset < columns])
+    return _taken((0, turned), len(order) - 2, places, 2, [(Permute(x.stored_order(order)), (name,))])
 
 
 def _neg(call: Call) -> Nodes:
@@ -565,6 +605,27 @@ def _pixel_unshuffle(call: Call) -> Nodes:
     return Nodes([(step, (number - 1 if number else call.name(),)) for number, step in enumerate(steps)])
 
 
+def _cumsum(call: Call) -> Nodes | Same:
+    name, x = call.place()
+    steps = running_sum_steps(x.stored, x.stored_dim(call.dim()))
+    if not steps:
+        return Same(call.nodes("self")[0])
+    return Nodes([(step, tuple(name if each < 0 else each for each in reads)) for step, reads in steps], x)
+
+
+def _cosine(call: Call) -> Nodes:
+    """Of two tensors of the same size: their product's sum by both of their norms, none of which is less than `eps`."""
+    (a, x), (b, y), dim = call.place("x1"), call.place("x2"), call.dim(x="x1")
+    if x != y:
+        raise RefusedError(f"of {x} and {y}: both must have the same size")
+    dims, least = (x.stored_dim(dim),), Clamp(low=float(call["eps"]))
+    steps: list[Step] = [(Mul(), (a, b)), (Sum(dims, True), (0,)), (Norm(dims, True, 2), (a,)), (least, (2,))]
+    steps += [(Norm(dims, True, 2), (b,)), (least, (4,)), (Mul(), (3, 5)), (Div(), (1, 6))]
+    one = Images(tuple(1 if place == dim else size for place, size in enumerate(x.sizes)), x.axis, x.outer)
+    images = one.squeezed(dim)
+    return Nodes([*steps, (Reshape(images.stored), (7,))], images)
+
+
 def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Nodes]:
     def translate(call: Call) -> Nodes:
         a, b = call.number(first), call.number(second)
@@ -573,8 +634,13 @@ def _matmul(first: str = "self", second: str = "other") -> Callable[[Call], Node
             return Nodes(steps, images)
         constant = (a if b is None else b).numpy()  # type: ignore[union-attr]
         name, x = call.place(second if b is None else first)
+        if constant.ndim == 3 and x.is_first and len(x.sizes) == 4:
+            left, right = (0, Images((1, *constant.shape), 0)), (name, x)
+            if a is None:
+                left, right = right, left  # type: ignore[assignment]
+            return Nodes(*_product(left, right, [(Repeat(), (constant[np.newaxis], name))]))
         if constant.ndim != 2:
-            raise RefusedError(f"a constant must be a matrix, found {constant.shape}")
+            raise RefusedError(f"a constant must be a matrix, or one for each of dimension 1, found {constant.shape}")
         if a is None:
             x.stored_dim(len(x.sizes) - 1)
             return Nodes([(Linear(), (name, constant.T))], Images((*x.sizes[:-1], constant.shape[1]), x.axis, x.outer))
@@ -613,8 +679,12 @@ def _product(
 
 
 def _einsum(call: Call) -> Nodes:
-    a, b, out = terms_of(call["equation"])
-    constants = [call.array("tensors", number) for number in range(len(call.nodes("tensors")))]
+    count = len(call.nodes("tensors"))
+    *terms, out = terms_of(call["equation"], [len(call.sizes_at("tensors", number)) for number in range(count)])
+    if count == 1:
+        return _einsum_of_one(call, terms[0], out)
+    a, b = terms
+    constants = [call.array("tensors", number) for number in range(count)]
     constant = next((each for each in constants if each is not None), None)
     if constants[0] is not None:
         a, b = b, a
@@ -634,6 +704,18 @@ def _einsum(call: Call) -> Nodes:
     return Nodes(steps, Images(tuple(sizes[letter] for letter in out), out.index(images)))
 
 
+def _einsum_of_one(call: Call, term: str, out: str) -> Nodes:
+    """Sums, and another order."""
+    name, x = call.place("tensors", 0)
+    images = term[x.axis]
+    if x.sizes[x.axis] != 1 or images not in out:
+        raise RefusedError(f"of {x}: one letter must count the images, found {images}")
+    sizes = dict(zip(term, x.sizes))
+    found = einsum_steps_of_one(images + term.replace(images, ""), images + out.replace(images, ""))
+    steps: list[Step] = [(step, tuple(name if each < 0 else each for each in reads)) for step, reads in found]
+    return Nodes(steps, Images(tuple(sizes[letter] for letter in out), out.index(images)))
+
+
 def _baddbmm(call: Call) -> Nodes:
     if call["beta"] not in (0, 1) or (call["beta"] == 1 and call.number("self") is not None):
         raise RefusedError("beta must be 0, or 1 with what is added computed from the input")
@@ -648,13 +730,27 @@ def _baddbmm(call: Call) -> Nodes:
 
 def _attention(call: Call) -> Nodes:
     """Scaled dot-product attention: a product, a softmax of its rows, and a product with the values."""
-    if call["dropout_p"] or (call.has("enable_gqa") and call["enable_gqa"]):
-        raise RefusedError("dropout_p and enable_gqa are not supported")
-    (query, q), (key, k), value = (call.place(each) for each in ("query", "key", "value"))
+    if call["dropout_p"]:
+        raise RefusedError("dropout_p must be 0")
+    (query, q), (key, k), (value, v) = (call.place(each) for each in ("query", "key", "value"))
+    keys: str | int = key
+    values: str | int = value
     scale = q.sizes[-1] ** -0.5 if call["scale"] is None else float(call["scale"])
+    steps: list[Step] = []
+    if call.has("enable_gqa") and call["enable_gqa"] and k.sizes[-3] != q.sizes[-3]:
+        times, heads = q.sizes[-3] // k.sizes[-3], len(k.sizes) - 3
+        index = tuple(np.repeat(np.arange(k.sizes[heads]), times).tolist())
+        steps = [(Take(each.stored_dim(heads), index), (name,)) for name, each in ((key, k), (value, v))]
+        keys, values = 0, 1
+        k, v = (Images((*each.sizes[:heads], len(index), *each.sizes[-2:]), each.axis, each.outer) for each in (k, v))
     turned = Images((*k.sizes[:-2], k.sizes[-1], k.sizes[-2]), k.axis, k.outer)
-    steps, scores = _product((query, q), (0, turned), [(_turned(k), (key,))], scale)
-    mask = None if call["attn_mask"] is None else call["attn_mask"]
+    steps.append((_turned(k), (keys,)))
+    steps, scores = _product((query, q), (len(steps) - 1, turned), steps, scale)
+    if call.given("attn_mask") is not None and call.value_of(call.nodes("attn_mask")[0]):
+        steps = _masked(call, steps, scores)
+        steps, images = _product((len(steps) - 1, scores), (values, v), steps)
+        return Nodes(steps, images)
+    mask = call["attn_mask"]
     if call["is_causal"]:
         mask = torch.ones(scores.sizes[-2:], dtype=torch.bool).tril()
     if mask is not None:
@@ -662,8 +758,21 @@ def _attention(call: Call) -> Nodes:
             mask = torch.zeros(mask.shape).masked_fill(~mask, -math.inf)
         steps.append((Add(), (len(steps) - 1, _meeting(scores, mask.float()))))
     steps.append((Softmax(scores.stored_dim(len(scores.sizes) - 1)), (len(steps) - 1,)))
-    steps, images = _product((len(steps) - 1, scores), value, steps)
+    steps, images = _product((len(steps) - 1, scores), (values, v), steps)
     return Nodes(steps, images)
+
+
+def _masked(call: Call, steps: list[Step], scores: Images) -> list[Step]:
+    """A softmax of scores and a computed mask; a row that is masked all along is of zeros."""
+    (mask, x), first = call.place("attn_mask"), len(steps) - 1
+    if len(x.sizes) != len(scores.sizes) or (x.axis, x.outer) != (scores.axis, scores.outer) or call["is_causal"]:
+        raise RefusedError(f"a computed mask must have as many dimensions as {scores}, and no other beside it, found {x}")
+    infinite, last = np.array(-math.inf, np.float32), scores.stored_dim(len(scores.sizes) - 1)
+    added: list[Step] = [(Drop(), (mask, infinite))] if call.nodes("attn_mask")[0].meta["val"].dtype == torch.bool else []
+    found = [*steps, *added, (Add(), (first, first + 1 if added else mask))]
+    here = len(found) - 1
+    found += [(Softmax(last), (here,)), (Amax((last,), True), (here,)), (Equal(), (here + 2, infinite))]
+    return [*found, (Drop(), (here + 3, here + 1))]
 
 
 def _softmax(kind: type[Softmax | LogSoftmax]) -> Callable[[Call], Nodes]:
@@ -739,23 +848,43 @@ def _selected(call: Call, dim: int, index: int) -> Nodes:
 
 
 def _index_select(call: Call) -> Nodes:
-    return _taken(call, call.dim(), call["index"])
+    dim, place = call.dim(), call.place()
+    return _taken(place, dim, call["index"].cpu().numpy() % place[1].sizes[dim])
 
 
 def _index(call: Call) -> Nodes:
+    """Of one dimension, or of several next to each other together, whose numbers are spread over each other."""
     found = {dim: index for dim, index in enumerate(call["indices"]) if index is not None}
-    if len(found) != 1:
-        raise RefusedError(f"an index in one dimension is supported, found {len(found)}")
-    return _taken(call, *next(iter(found.items())))
-
-
-def _taken(call: Call, dim: int, index: torch.Tensor) -> Nodes:
+    dims = sorted(found)
+    if not dims or dims != list(range(dims[0], dims[-1] + 1)):
+        raise RefusedError(f"indices must be of dimensions next to each other, found {dims}")
+    if any(index.dtype not in (torch.int64, torch.int32) for index in found.values()):
+        raise RefusedError(f"indices must be of whole numbers, found {', '.join(str(each.dtype) for each in found.values())}")
     name, x = call.place()
-    if index.ndim != 1 or index.dtype not in (torch.int64, torch.int32):
-        raise RefusedError(f"an index must be a list of whole numbers, found {index.dtype} of shape {tuple(index.shape)}")
-    numbers = tuple(int(number) % x.sizes[dim] for number in index.tolist())
-    images = Images((*x.sizes[:dim], len(numbers), *x.sizes[dim + 1 :]), x.axis, x.outer)
-    return Nodes([(Take(x.stored_dim(dim), numbers), (name,))], images)
+    together = np.broadcast_arrays(*(found[dim].cpu().numpy() % x.sizes[dim] for dim in dims))
+    inside = tuple(x.sizes[dim] for dim in dims)
+    return _taken((name, x), dims[0], np.ravel_multi_index(tuple(together), inside), len(dims))
+
+
+def _taken(place: tuple[str | int, Images], dim: int, numbers: Array, count: int = 1, before: Sequence[Step] = ()) -> Nodes:
+    """By numbers of some dimensions together, whose shape stands in their place."""
+    (name, x), steps = place, [*before]
+    for each in range(dim, dim + count):
+        x.stored_dim(each)  # none of which may count the images
+    axis = x.axis if x.axis < dim else x.axis - count
+
+    def images(*sizes: int) -> Images:
+        whole = (*x.sizes[:dim], *sizes, *x.sizes[dim + count :])
+        return Images(whole, axis if axis < dim else axis + len(sizes), x.outer)
+
+    flat = images(math.prod(x.sizes[dim : dim + count]))
+    if count > 1:
+        steps.append((Reshape(flat.stored), (name,)))
+        name = len(steps) - 1
+    steps.append((Take(flat.stored_dim(dim), tuple(numbers.reshape(-1).tolist())), (name,)))
+    if numbers.ndim != 1:
+        steps.append((Reshape(images(*numbers.shape).stored), (len(steps) - 1,)))
+    return Nodes(steps, images(*numbers.shape))
 
 
 def _reshape(call: Call) -> Nodes:
@@ -844,7 +973,7 @@ def input_steps(
         return tuple((a - 1) / (b - 1) if b > 1 else 0.0 for a, b in zip(sizes, out))
     # Whatever the factor, bilinear copies where a size stays; nearest copies and doubles in torch's kernel for small outputs.
     exact = {"bilinear": (1,), "nearest": (1, 2) if sum(out) <= 128 else ()}[mode]
-    given = [None if b in [k * a for k in exact] else f for a, b, f in zip(sizes, out, factors or (None, None))]
+    given = [None if b in [k * a for k in exact] else f for a, b, f in zip(sizes, out, factors or (None,) * len(sizes))]
     return tuple(1.0 / f if f else a / b for a, b, f in zip(sizes, out, given))
 
 
@@ -868,6 +997,10 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.bmm": _matmul("self", "mat2"),
     "aten.mm": _matmul("self", "mat2"),
     "aten.einsum": _einsum,
+    "aten.cumsum": _cumsum,
+    "aten.nan_to_num": _nan_to_num,
+    "aten.diagonal": _diagonal,
+    "aten.cosine_similarity": _cosine,
     "aten.baddbmm": _baddbmm,
     "aten.scaled_dot_product_attention": _attention,
     "aten.prelu": _prelu,
@@ -881,6 +1014,10 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
     "aten.adaptive_max_pool2d": _adaptive(AdaptiveMaxPool),
+    **dict.fromkeys(("aten.max_pool3d", "aten.max_pool3d_with_indices"), _max_pool),
+    "aten.avg_pool3d": _avg_pool,
+    **dict.fromkeys(("aten.adaptive_avg_pool3d", "aten._adaptive_avg_pool3d"), _adaptive(AdaptiveAvgPool)),
+    "aten.adaptive_max_pool3d": _adaptive(AdaptiveMaxPool),
     "aten.max_pool1d": _max_pool,
     "aten.avg_pool1d": _avg_pool,
     "aten.adaptive_avg_pool1d": _adaptive(AdaptiveAvgPool),
@@ -974,6 +1111,10 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **recurrent.TRANSLATIONS,
     **picking.TRANSLATIONS,
     **placing.TRANSLATIONS,
+    **windows.TRANSLATIONS,
+    **dict.fromkeys(
+        ("aten.upsample_trilinear3d", "aten.upsample_trilinear3d.vec"), _resample("linear", "scales_d", "scales_h", "scales_w")
+    ),
     "aten.upsample_bilinear2d": _resize("bilinear"),
     "aten.upsample_bilinear2d.vec": _resize("bilinear"),
     **dict.fromkeys(_SPLITS, _same()),

@@ -54,6 +54,8 @@ def to_onnx(graph: Graph, name: str = "graph") -> bytes:
 
 def written(graph: Graph, name: str = "graph") -> Written:
     """The same, with what became of each node."""
+    if graph.takes_one:
+        raise RefusedError("a graph that takes one image only cannot be written")
     try:
         import onnx
     except ImportError:

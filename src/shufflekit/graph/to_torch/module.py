@@ -46,6 +46,8 @@ class GraphModule(nn.Module):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
+        if graph.takes_one:
+            raise RefusedError("a graph that takes one image only is no module")
         trained, statistics = _roles(graph)
         self._steps = [(node, _function(node, node.operator)) for node in graph.nodes]
         self._endings = {node.output: _function(node, node.activation) for node in graph.nodes if node.activation}

@@ -45,14 +45,39 @@ def _pool(
     count_padding: bool = False,
     behind: Sequence[int] = (0, 0),
 ) -> View:
-    x = lowering.maps(node.inputs[0], node)
     out = lowering.sizes(node.output)[1:]
+    if len(out) == 3:
+        return _pool_of_three_sides(lowering, node, pooling, sliding, count_padding, behind)
+    x = lowering.maps(node.inputs[0], node)
     window = Window(*x.plane, *two_sides(out, 1), *sliding)
     pool = Pool(len(x.starts), window, pooling, count_padding, *fields_of(node.activation), *two_sides(behind, 0))
     weights = weights_of(node.activation, len(x.starts))
     return views.reshape(
         lowering.emit(pool, node.name, {"in": x.starts}, window.out_plane, weights), lowering.sizes(node.output)
     )
+
+
+def _pool_of_three_sides(
+    lowering: Lowering, node: Node, pooling: Pooling, sliding: Sequence[int], count_padding: bool, behind: Sequence[int]
+) -> View:
+    """Of each map by itself, then of the maps: a window's mean is that of means, and its largest that of the largest."""
+    channels, maps, *plane = lowering.sizes(node.inputs[0])
+    _, out_maps, *out = lowering.sizes(node.output)
+    fields = [sliding[first : first + 3] for first in range(0, len(sliding), 3)]  # kernel, stride, padding, dilation
+    of_plane = [number for each in fields for number in each[1:]]
+    of_maps = [number for each, neutral in zip(fields, (1, 1, 0, 1)) for number in (each[0], neutral)]
+    x = lowering.dense(lowering.view(node.inputs[0]), 2, node)
+    window = Window(*plane, *out, *of_plane)
+    pool = Pool(x.starts.size, window, pooling, count_padding, *fields_of(None), *two_sides(behind, 0)[-2:])
+    y = lowering.emit(pool, f"{node.name}.planes", {"in": x.starts.reshape(-1)}, window.out_plane)
+    pixels = math.prod(out)
+    rows = lowering.dense(views.reshape(y, (channels, maps, pixels)), 2, node)
+    window = Window(maps, pixels, out_maps, pixels, *of_maps)
+    ends = *fields_of(node.activation), *(behind[0] if len(behind) == 3 else 0, 0)
+    pool = Pool(channels, window, pooling, count_padding, *ends)
+    weights = weights_of(node.activation, channels)
+    y = lowering.emit(pool, node.name, {"in": rows.starts.reshape(-1)}, window.out_plane, weights)
+    return views.reshape(y, lowering.sizes(node.output))
 
 
 def _sliding(pool: pools.MaxPool | pools.AvgPool, dilation: Sequence[int]) -> Sequence[int]:
