@@ -71,6 +71,7 @@ def inside(root: Path, site: Path, *command: str) -> list[str]:
         "PATH": "/usr/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": f"{here}/{site.relative_to(ROOT)}",
+        "USER": "root",  # PyTorch names a cache by it, and no package fills /etc/passwd
     }
     words = ["chroot", str(root), "env", "-i", "-C", here, *(f"{name}={value}" for name, value in settings.items()), *command]
     lines.append(f"exec {shlex.join(words)}")
