@@ -28,6 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return Latency(ms, ms, ms, rounds)
 
     monkeypatch.setattr(module, "measure_loaded", measure)
+    monkeypatch.setattr(module.Prices, "ms", lambda _, graph: count_graph(graph).flops / 1e6)
 
 
 def test_the_result_is_a_network_that_train_takes_a_table_and_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,7 +42,9 @@ def test_the_result_is_a_network_that_train_takes_a_table_and_a_picture(capsys: 
     rows = list(csv.DictReader(Path("fit.csv").read_text().splitlines()))
     published = {f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")}
     assert {row["name"] for row in rows} == {"frontier", "best", *published}
-    assert "shufflenet_v2_x1_0" in Path("fit.svg").read_text()
+    picture = Path("fit.svg").read_text()
+    assert "shufflenet_v2_x0_5" in picture
+    assert "published beyond 2.4 ms" in picture
 
 
 def test_a_table_on_the_terminal_has_the_call_and_the_published_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,10 @@ import pytest
 from torch import nn
 
 import shufflekit as sk
+from shufflekit.compiling import capture
 from shufflekit.cost.from_graph import count_graph
 from shufflekit.errors import UsageError
+from shufflekit.profiling.difference import Difference
 from shufflekit.profiling.latency import Latency
 from tests.graph.from_onnx.files import Case, model, node, onnx
 
@@ -26,6 +28,7 @@ def by_flops(monkeypatch: pytest.MonkeyPatch) -> None:
         return Latency(ms, ms, ms, rounds)
 
     monkeypatch.setattr(module, "measure_loaded", measure)
+    monkeypatch.setattr(module.Prices, "ms", lambda _, graph: count_graph(graph).flops / 2e6)  # half of it: the pace is 2
 
 
 def test_a_network_fills_the_budget() -> None:
@@ -43,7 +46,7 @@ def test_the_best_is_measured_again_and_no_slower_than_the_budget(monkeypatch: p
 
     def lucky(graph, rounds: int, clock) -> Latency:
         ms = count_graph(graph).flops / 1e6
-        ms *= 1.2 if rounds > 6 and ms > 0.55 else 1.0
+        ms *= 1.2 if ms > 0.55 else 1.0
         return Latency(ms, ms, ms, rounds)
 
     monkeypatch.setattr(module, "measure_loaded", lucky)
@@ -54,12 +57,33 @@ def test_where_none_holds_when_measured_again_nothing_is_claimed(monkeypatch: py
     module = import_module("shufflekit.fitting.fit")
 
     def lucky(graph, rounds: int, clock) -> Latency:
-        ms = count_graph(graph).flops / 1e6 * (10 if rounds > 6 else 1)
+        ms = count_graph(graph).flops / 1e6
+        ms *= 1 if graph.values["conv2d"].sizes[0] == 16 else 10
         return Latency(ms, ms, ms, rounds)
 
     monkeypatch.setattr(module, "measure_loaded", lucky)
     with pytest.raises(UsageError, match=r"^budget_ms: the quickest of its kind that was tried takes .* ms, found 0.1$"):
         sk.fit(NET, (1, 3, 16, 16), budget_ms=0.1, seconds=5)
+
+
+def test_what_takes_the_budget_of_a_published_one_is_raced_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, races = import_module("shufflekit.fitting.fit"), []
+    was = count_graph(capture(NET.eval(), (1, 3, 16, 16))).flops
+
+    def race(before, after, clock) -> Difference:
+        """What multiplies more than twice as often is slower."""
+        assert count_graph(before).flops == was
+        races.append(count_graph(after).flops / was)
+        return Difference(1.0, 1.02 if races[-1] > 2 else 0.99, 0, 0, 0, 12)
+
+    monkeypatch.setattr(module, "measure_difference", race)
+    monkeypatch.setattr(module, "measure_loaded", lambda *_, **__: Latency(0.2, 0.2, 0.2, 21))
+    monkeypatch.setattr(module.Prices, "ms", lambda _, graph: 0.1 + 1e-3 * count_graph(graph).flops / was)
+    found = sk.fit(NET, (1, 3, 16, 16), budget_ms=0.204, seconds=2)
+    assert races[0] > 2
+    assert found.best.flops / was == races[-1] < 2
+    assert found.ratio == 0.99
+    assert found.answer.endswith("of those of Sequential, which takes 0.200 ms; in turn it takes 0.990 of that.")
 
 
 def test_an_onnx_file_is_fitted(tmp_path) -> None:

@@ -21,7 +21,7 @@ SHAPE = (1, 3, 64, 64)
     [
         ("shufflenet_v2_x0_5", (64, 128, 256, 4, 8, 4, 1088)),
         ("shufflenet_v1_g3_x0_5", (144, 264, 504, 4, 8, 4)),
-        ("mobilenet_v2_x0_4", (16, 16, 24, 32, 48, 72, 144, 1, 2, 3, 4, 3, 2, 1, 640)),
+        ("mobilenet_v2_x0_4", (16, 16, 24, 32, 48, 72, 144, 1, 2, 3, 4, 3, 2, 1, 5, 3, 6, 4, 6, 7, 640)),
     ],
 )
 def test_widths_and_depths_are_those_of_the_constructor(name: str, values: tuple[int, ...]) -> None:

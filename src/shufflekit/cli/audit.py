@@ -132,7 +132,9 @@ def audit(
             stdout().print(f"what if {', '.join(what_if)}: {trial}", markup=False, soft_wrap=True)
     for subject in subjects:
         for warning in (warning for profile in subject.profiles for warning in profile.warnings):
-            notice(warning if len(subjects) == 1 else f"{subject.label}: {warning}")
+            notice(
+                warning if len(subjects) == 1 else f"{subject.label}, {TARGETS[subject.audit.profile.engine].title}: {warning}"
+            )
     write_report(subjects, {rule.code: rule.page for rule in RULES}, report, plots)
     return 1 if any(subject.audit.over_budget or subject.audit.gaining for subject in subjects) else 0
 

@@ -42,11 +42,13 @@ class Fit:
         best: the one with most of `maximise` within the budget.
         start: the network as it is.
         published: others of its kind as they were published.
-        measured: all that were measured.
+        measured: all that were tried, most of them by the sum of their steps' times.
         call: how `best` is built, as code; nothing for a graph that was captured or read.
         architecture: of the registry, and
         options: what it is built with; nothing for a graph.
         graph: of `best`, with random weights.
+        ratio: the time of `best` over that of the largest published one within the budget, in turn; None where that takes less
+            than the budget, or there is none.
     """
 
     network: str
@@ -61,6 +63,7 @@ class Fit:
     architecture: str
     options: dict[str, Any]
     graph: Graph = field(repr=False, compare=False)
+    ratio: float | None = None
 
     @property
     def frontier(self) -> tuple[Candidate, ...]:
@@ -80,12 +83,11 @@ class Fit:
         if beside is None:
             return f"{text}."
         more = size(best, self.maximise) / size(beside, self.maximise) - 1
-        return f"{text}: {more:+.1%} of those of {beside.name}, which takes {beside.ms:.3f} ms."
+        in_turn = "" if self.ratio is None else f"; in turn it takes {self.ratio:.3f} of that"
+        return f"{text}: {more:+.1%} of those of {beside.name}, which takes {beside.ms:.3f} ms{in_turn}."
 
     def _beside(self) -> Candidate | None:
-        """The largest published one within the budget."""
-        inside = [each for each in (*self.published, self.start) if each.ms <= self.budget_ms * _NEAR and each.name]
-        return max(inside, key=lambda each: size(each, self.maximise), default=None)
+        return published_within(self.budget_ms, self.maximise, (*self.published, self.start))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers."""
@@ -110,6 +112,12 @@ class Fit:
 
 _CANDIDATES = ("best", "start", "published", "measured")
 _NEAR = 1.005  # of the budget: what was given as the time of a network is the budget of that network
+
+
+def published_within(budget_ms: float, maximise: str, networks: Sequence[Candidate]) -> Candidate | None:
+    """The largest within the budget of those that have a name."""
+    inside = [each for each in networks if each.ms <= budget_ms * _NEAR and each.name]
+    return max(inside, key=lambda each: size(each, maximise), default=None)
 
 
 def size(one: Candidate, maximise: str) -> int:

@@ -77,7 +77,7 @@ class Search:
 
     def _scaled(self, start: Values, factor: float) -> Values:
         return tuple(
-            dial.moved(round(value * factor), 0) if dial.is_width else value
+            dial.moved(round(value * factor), 0) if dial.is_width and not dial.is_factor else value
             for dial, value in zip(self.space.dials, start, strict=True)
         )
 

@@ -21,6 +21,7 @@ from shufflekit.models.shufflenet_v1 import ShuffleNetV1
 from shufflekit.models.shufflenet_v2 import ShuffleNetV2
 
 _STEP = 16  # of widths: a vector of the widest instruction sets
+_EXPANSIONS = "expansions"  # of `stages`, where there is any
 _WHOLE = 16  # the factor 1 of a graph's widths
 
 
@@ -39,6 +40,11 @@ class Dial:
     value: int
     step: int
     is_width: bool
+
+    @property
+    def is_factor(self) -> bool:
+        """It is that of another width."""
+        return self.name.startswith(_EXPANSIONS)
 
     def moved(self, value: int, steps: int) -> int:
         """So many steps away, within a half and four times of what it was."""
@@ -103,9 +109,12 @@ class Constructed:
         given = iter(values)
         found: dict[str, Any] = {}
         for option, _, _ in _KINDS[self.kind]:
-            now = self.numbers[option]
+            now = self.numbers["stages" if option == _EXPANSIONS else option]
             if option == "stages":
                 found[option] = tuple((each[0], next(given), each[2]) for each in now)
+            elif option == _EXPANSIONS:
+                stages = found["stages"]
+                found["stages"] = tuple((next(given) if each[0] > 1 else 1, *each[1:]) for each in stages)
             else:
                 found[option] = tuple(next(given) for _ in now) if isinstance(now, tuple | list) else next(given)
         return found
@@ -169,6 +178,7 @@ _KINDS: Mapping[type, tuple[tuple[str, bool, Callable[[Mapping[str, Any]], int]]
     MobileNetV2: (
         ("stage_channels", True, lambda _: _STEP // 2),
         ("stages", False, lambda _: 1),
+        (_EXPANSIONS, True, lambda _: 1),
         ("last_channels", True, lambda _: 4 * _STEP),
     ),
 }
@@ -184,8 +194,13 @@ def space_of(model: nn.Module, shape: tuple[int, ...], captured: Graph) -> Space
 def _dials(kind: type, numbers: Mapping[str, Any]) -> list[Dial]:
     found = []
     for option, is_width, step in _KINDS[kind]:
-        now = numbers[option]
-        values = [each[1] for each in now] if option == "stages" else now if isinstance(now, tuple | list) else [now]
+        now = numbers["stages" if option == _EXPANSIONS else option]
+        if option == "stages":
+            values = [each[1] for each in now]
+        elif option == _EXPANSIONS:
+            values = [each[0] for each in now if each[0] > 1]
+        else:
+            values = list(now) if isinstance(now, tuple | list) else [now]
         of_many = len(values) > 1
         for number, value in enumerate(values):
             found.append(Dial(f"{option}[{number}]" if of_many else option, value, step(numbers), is_width))

@@ -11,6 +11,7 @@ import altair as alt
 import vl_convert
 
 from shufflekit.files import write_together
+from shufflekit.guidelines.record import Audit
 from shufflekit.profiling.record import MeasuredLayer, MeasuredProfile
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
@@ -105,6 +106,29 @@ def categories(runs: Mapping[str, MeasuredProfile], width: int = 560) -> Chart:
         )
         .properties(width=width, height=30 * len(runs))
     )
+
+
+def remedies(audit: Audit, width: int = 560) -> Chart:
+    """A bar for the network as it is, and one for each change that gains, as long as before less its gain; with intervals."""
+    first = audit.gaining[0]
+    values = [{"what": "as it is", "ms": first.before_ms, "low": first.before_ms, "high": first.before_ms, "is": "before"}]
+    for number, remedy in enumerate(audit.gaining, start=1):
+        share = first.before_ms / remedy.before_ms  # each was raced by itself
+        ms, low, high = (share * (remedy.before_ms - each) for each in (remedy.gain_ms, remedy.high_ms, remedy.low_ms))
+        values.append({"what": f"{number}. {remedy.rule} {remedy.text}", "ms": ms, "low": low, "high": high, "is": "after"})
+    for each in values:
+        each["says"] = SEPARATOR.join((str(each["what"]), f"{each['ms']:.3f} ms"))
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(labelLimit=340, ticks=False, labelPadding=6))
+    )
+    colours = alt.Scale(domain=["before", "after"], range=["#9aa0a6", "#2f86c9"])
+    bars = base.mark_bar(height=16).encode(
+        x=alt.X("ms:Q", title="ms for as many multiply-adds", axis=alt.Axis(tickCount=6, grid=False)),
+        color=alt.Color("is:N", scale=colours, legend=None),
+        description="says:N",
+    )
+    spread = base.mark_rule(color=_INK, strokeWidth=1.5, aria=False).encode(x="low:Q", x2="high:Q")
+    return alt.layer(bars, spread).properties(width=width, height=30 * len(values))
 
 
 def inline_svg(chart: Chart) -> str:

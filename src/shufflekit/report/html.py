@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from shufflekit.guidelines.record import Audit
 from shufflekit.profiling.record import ENGINES as TITLES
 from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.report import charts
@@ -39,6 +40,7 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
         "shapes": charts.shapes,
         "roofline": _roofline,
         "categories": _categories,
+        "before_and_after": _before_and_after,
     }
     page.globals["accused"] = partial(_accused, subjects)
     page.filters |= {"ms": _ms, "size": _size, "name": TITLES.get}
@@ -63,6 +65,10 @@ def _accused(subjects: Sequence[Subject], profile: MeasuredProfile, place: int) 
 
 def _roofline(run: str, runs: Mapping[str, MeasuredProfile]) -> Markup:
     return Markup(charts.inline_svg(charts.roofline(runs[run], run, runs.values(), width=340, height=270)))
+
+
+def _before_and_after(audit: Audit) -> Markup:
+    return Markup(charts.inline_svg(charts.remedies(audit, width=300)))
 
 
 def _categories(runs: Mapping[str, MeasuredProfile]) -> Markup:
