@@ -53,8 +53,8 @@ _OPENING = """# Coverage of published networks
 `python scripts/coverage.py ../shared/data/networks.csv` compiles each with random weights, norms calibrated on noise, and
 compares three images, or the one that it takes, with PyTorch in float32. Parity is the largest difference as a share of its
 output's largest value, at most {tolerance:.0e}; where it is more, PyTorch's own difference from itself in float64 stands behind
-it. timm, torchvision and pytorchcv are installed beside the project, which imports none of them; the script says how. `hand` are
-small forms of networks that people deploy (`scripts/small_networks.py`).
+it. timm, torchvision and pytorchcv are installed beside the project, which imports none of them; the script says how. `hand`
+are small forms of networks that people deploy (`scripts/small_networks.py`).
 
 {summary}
 """
