@@ -475,7 +475,7 @@ WORSE = "keep_aspect_ratio_policy is not supported"
         (of_nodes(node("Conv", ["x", "w"], kernel_shape=[3, 2]), w=WEIGHT), 13, "kernel_shape must be that of the weights, (3"),
         (of_nodes(node("Conv", ["x", "w"], auto_pad="SAME"), w=WEIGHT), 13, "auto_pad must be NOTSET, VALID, SAME_UPPER or"),
         (of_nodes(FLAT, node("Gemm", ["f", "w"], transA=1), w=np.ones((90, 4), np.float32)), 13, "transA must be 0"),
-        (of_nodes(node("MatMul", ["x", "w"]), w=np.ones((3, 5, 4), np.float32)), 13, "a constant operand must be a matrix"),
+        (of_nodes(node("MatMul", ["x", "w"]), w=np.ones((2, 1, 3, 5, 4), np.float32)), 13, "a constant operand must be"),
         (of_nodes(FLAT, node("MatMul", ["f", "x"])), 13, "of (N, 90) and (N, 3, 6, 5): both must have as many dimensions"),
         (of_nodes(node("Einsum", ["x", "x"], equation="nchw,nchv->cwv")), 13, "one letter must count the images, found n"),
         (
