@@ -113,7 +113,8 @@ def table(found: Sequence[Noise]) -> str:
     measured = [one.db for one in found if one.db is not None]
     warned = sum(bool(one.warning) for one in found)
     summary = (
-        f"{len(measured)} of {len(found)} are rounded and run; their median has {np.median(measured):.1f} dB, "
+        f"{len(measured)} of {len(list_models())} registered networks were rounded and ran so far; "
+        f"their median has {np.median(measured):.1f} dB, "
         f"{sum(db < LEAST_DB for db in measured)} have less than {LEAST_DB:.0f}, and {warned} warn.\n"
     )
     return "\n".join(["", summary, drawn(["network", "output, dB", "in float32", "worst step alone, dB"], rows), ""])
