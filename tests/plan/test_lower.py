@@ -373,7 +373,6 @@ def test_the_input_is_read_where_it_lies(kernel: str) -> None:
 
 MIXED = [
     lambda x: x.reshape(-1, 6, 6, 5),
-    lambda x: x.transpose(0, 1),
     lambda x: x[1:],
     lambda x: torch.cat([x, x], 0),
     lambda x: x.index_select(0, torch.tensor([0, 0])),

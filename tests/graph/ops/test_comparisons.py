@@ -54,6 +54,8 @@ ROW = torch.arange(5.0) - 2
         lambda x: (x > ROW).permute(0, 2, 3, 1).reshape(x.shape[0], -1),
         lambda x: ((x > 0).to(torch.int64).float() + x.argmax(1, keepdim=True)) / 3,
         lambda x: x.argmax(1) == 2,
+        lambda x: (x.argmax(1) + 1).float() + x.argmax(2)[:, :1] // 2 + x.argmax(3)[:, :1, :5] / 2,
+        lambda x: (4 * x).to(torch.int64).float(),
     ],
 )
 def test_a_network_is_torchs(forward) -> None:
@@ -65,9 +67,9 @@ def test_a_network_is_torchs(forward) -> None:
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        (lambda x: (x.argmax(1) + 1).float(), "aten.add.Tensor .*: gives int64, and the engine computes in float32"),
-        (lambda x: x.argmax(1) // 2, "operator aten.floor_divide .* is not supported"),
-        (lambda x: x.to(torch.int64).float(), "gives int64"),
+        (lambda x: (x.argmax(1) - 3) // 2, "whole numbers from 0 to 2097151 can be divided by one, found -3 to 0 by 2"),
+        (lambda x: x.long() * 3, "of whole numbers that aten._to_copy gives, which can be of any size"),
+        (lambda x: x.short().float(), "gives int16"),
         (lambda x: x.bool().float(), "gives bool"),
         (lambda x: x.argmax(1).to(torch.uint8), "gives uint8"),
         (lambda x: x.argmax(), "dim must be a dimension, found None"),
