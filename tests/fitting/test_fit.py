@@ -53,6 +53,21 @@ def test_the_best_is_measured_again_and_no_slower_than_the_budget(monkeypatch: p
     assert sk.fit(NET, (1, 3, 16, 16), budget_ms=0.6, seconds=5).best.ms <= 0.55
 
 
+def test_what_is_smaller_than_the_network_as_it_is_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, seen = import_module("shufflekit.fitting.fit"), []
+
+    def measure(graph, rounds: int, clock) -> Latency:
+        """The network as it is holds once; what is wider never does."""
+        seen.append(graph.values["conv2d"].sizes[0])
+        ms = 1.0 if seen[-1] > 16 or seen.count(16) > 1 else 0.5
+        return Latency(ms, ms, ms, rounds)
+
+    monkeypatch.setattr(module, "measure_loaded", measure)
+    found = sk.fit(NET, (1, 3, 16, 16), budget_ms=0.6, seconds=2)
+    assert seen.count(16) == 2
+    assert found.best == found.start
+
+
 def test_where_none_holds_when_measured_again_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     module = import_module("shufflekit.fitting.fit")
 

@@ -91,6 +91,11 @@ def fit(
     beside = published_within(budget_ms, maximise, (*published, start))
     against = next((make for each, make in space.published().values() if beside and each == beside.values), None)
     best, again, ratio = race.best(found, budget_ms, space.graph, against or (lambda: space.graph(values)), beside, tell)
+    if start.ms <= budget_ms and (best is None or size(start, maximise) > size(best, maximise)):
+        best, ratio = start, None  # nothing that holds is larger than the network as it is
+    if best is None:
+        least = min((each.ms for each in (*found, *again)), default=math.nan)
+        raise UsageError(f"budget_ms: the quickest of its kind that was tried takes {least:.3f} ms, found {budget_ms:g}")
     others = {each.values: each for each in (*found, *again)}
     call, architecture, options = space.call(best.values)
     numbers = tuple(dial.name for dial in space.dials)
@@ -134,11 +139,11 @@ class _Race:
         published: Callable[[], Graph],
         beside: Candidate | None,
         tell: Callable[[str], None],
-    ) -> tuple[Candidate, list[Candidate], float | None]:
+    ) -> tuple[Candidate | None, list[Candidate], float | None]:
         """The largest that holds as a whole, and is no slower in turn than the published one whose time was the budget.
 
         Returns:
-            It, all whose whole passes were timed, and its time over that of the published one.
+            It, none where none holds; all whose whole passes were timed; and its time over that of the published one.
         """
         again: list[Candidate] = []
         pace = 1.0  # of whole passes, over what was priced
@@ -159,8 +164,7 @@ class _Race:
             if ratio <= _SLOWER:
                 return again[-1], again, ratio
             pace = max(pace, ratio * beside.ms / each.ms)
-        least = min((each.ms for each in (*found, *again)), default=math.nan)
-        raise UsageError(f"budget_ms: the quickest of its kind that was tried takes {least:.3f} ms, found {budget_ms:g}")
+        return None, again, None
 
 
 def _statistics(graph: Graph) -> int:

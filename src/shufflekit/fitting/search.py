@@ -16,6 +16,7 @@ Measure = Callable[[Values], Candidate]  # raises a UsageError where there is no
 _HALVINGS = 6
 _SIZES = (1, 2, 4)  # steps of an exchange
 _FAILED = 40  # exchanges in a row, and there is none
+_FAILED_OLD = 6  # by prices of another place, and these are taken anew
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Search:
     tell: Callable[[str], None] = lambda _: None
     measured: dict[Values, Candidate | None] = field(default_factory=dict)
     prices: dict[int, tuple[float, float]] = field(default_factory=dict)  # ms and size of a step, where it was last taken
+    moved: bool = False  # since then
 
     def best(self) -> Candidate | None:
         """The largest within the budget so far."""
@@ -87,16 +89,18 @@ class Search:
         if here is None:
             return False
         for failed, values in enumerate(self._promising(here, places)):
-            if failed == _FAILED or not self._left():
-                return False
+            if failed == (_FAILED_OLD if self.moved else _FAILED) or not self._left():
+                break
             found = self._try(values)
             if found and found.ms <= self.budget_ms and size(found, self.maximise) > size(here, self.maximise):
-                for place, (was, now) in enumerate(zip(here.values, found.values, strict=True)):
-                    if was != now:
-                        self.prices.pop(place, None)
+                self.moved = True
                 self.tell(f"{size(found, self.maximise) / 1e6:.1f} M in {found.ms:.3f} ms")
                 return True
-        return False
+        # A price is two networks: those of a place that was left are good enough until they mislead.
+        again, self.moved = self.moved, False
+        if again:
+            self.prices.clear()
+        return again
 
     def _promising(self, here: Candidate, places: Sequence[int]) -> Iterator[Values]:
         """Those that should be within the budget and larger, the largest first."""

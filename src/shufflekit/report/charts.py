@@ -119,7 +119,7 @@ def remedies(audit: Audit, width: int = 560) -> Chart:
     for each in values:
         each["says"] = SEPARATOR.join((str(each["what"]), f"{each['ms']:.3f} ms"))
     base = alt.Chart(alt.Data(values=values)).encode(
-        y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(labelLimit=340, ticks=False, labelPadding=6))
+        y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, ticks=False, labelPadding=6))
     )
     colours = alt.Scale(domain=["before", "after"], range=["#9aa0a6", "#2f86c9"])
     bars = base.mark_bar(height=16).encode(

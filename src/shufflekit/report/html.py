@@ -45,7 +45,7 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
     page.globals["accused"] = partial(_accused, subjects)
     page.filters |= {"ms": _ms, "size": _size, "name": TITLES.get}
     return page.get_template("page.html.jinja").render(
-        title=" against ".join(subject.label for subject in subjects),
+        title=" against ".join(dict.fromkeys(subject.label for subject in subjects)),
         subjects=subjects,
         runs=runs,
         rules={code: Markup(MarkdownIt("commonmark", {"html": False}).render(text)) for code, text in (rules or {}).items()},

@@ -88,16 +88,15 @@ def test_values_that_are_called_like_others_with_a_number_behind() -> None:
     """As in captured networks: `relu`, `relu_1`, and the parts of one operator get numbers too."""
     graph = capture(nn.Sequential(nn.Conv2d(3, 4, 1), nn.SiLU(), nn.Conv2d(4, 4, 1), nn.SiLU()), (1, 3, 4, 4))
     first, second = (node.output for node in graph.nodes if node.op == "silu")
-    taken = Builder()
-    taken.input("x", graph.values[graph.inputs[0]].shape)
-    for node in graph.nodes:
-        names = {graph.inputs[0]: "x", second: f"{first}_5"}
-        reads = tuple(
-            taken.constant(name, graph.constants[name]) if name in graph.constants else names.get(name, name)
-            for name in node.inputs
-        )
-        taken.add(replace(node, inputs=reads, output=names.get(node.output, node.output)))
-    check(taken.graph([f"{first}_5"]))
+    for number in range(1, 7):
+        made, names = Builder(), {second: f"{first}_{number}"}
+        for name in graph.inputs:
+            made.input(name, graph.values[name].shape)
+        for node in graph.nodes:
+            for name in set(node.inputs) & set(graph.constants):
+                made.constant(name, graph.constants[name])
+            made.add(replace(node, output=names.get(node.output, node.output)))
+        check(made.graph([f"{first}_{number}"]))
 
 
 def test_each_part_says_which_node_it_is_of() -> None:
