@@ -598,7 +598,9 @@ def grid_sample(draw: Draw, opset: int) -> Case:
     nodes = [node("Slice", ["x", "a", "b", "one"], ["two"]), node("Tanh", ["two"], ["t"])]
     nodes += [node("Transpose", ["t"], ["g"], perm=[0, 2, 3, 1]), node("GridSample", ["x", "g"], **attributes)]
     constants = {name: np.array([value]) for name, value in (("a", 0), ("b", 2), ("one", 1))}
-    return Case((draw(st.integers(2, 4)), *image(draw)[1:]), nodes, constants)
+    least = 2 if attributes["padding_mode"] == "reflection" else 1  # between corners of one pixel the reference divides by 0
+    sides = [max(least, side) for side in image(draw)[1:]]
+    return Case((draw(st.integers(2, 4)), *sides), nodes, constants)
 
 
 def recurrent(operator: str) -> Callable[[Draw, int], Case]:
