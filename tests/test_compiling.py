@@ -199,32 +199,32 @@ def test_a_file_lacks_what_the_reader_and_the_engine_lack_in_one_line(tmp_path: 
     """Also what comes behind an operator that is not there, whose sizes are known all the same."""
     nodes = [
         helper.make_node("Det", ["x"], ["a"], name="one"),
-        helper.make_node("CumSum", ["x", "axis"], ["b"], name="two"),
+        helper.make_node("Tan", ["x"], ["b"], name="two"),
         helper.make_node("LRN", ["b"], ["y"], name="three", size=3, beta=0.3),
         helper.make_node("Unsqueeze", ["a", "axes"], ["z"], name="four"),
     ]
-    path = file(tmp_path, nodes, {"x": ("N", 3, 4, 4)}, ["y", "z"], axis=np.array(1), axes=np.array([2, 3]))
+    path = file(tmp_path, nodes, {"x": ("N", 3, 4, 4)}, ["y", "z"], axes=np.array([2, 3]))
     with pytest.raises(InputError) as caught:
         sk.compile(path)
     assert str(caught.value) == (
-        f"{path}: operators Det (in one), CumSum (in two) are not supported; "
+        f"{path}: operators Det (in one), Tan (in two) are not supported; "
         "local_response_norm (in three): beta must be a multiple of 0.25 from 0.25 to 4, found 0.30000001192092896"
     )
-    with pytest.raises(InputError, match=r"CumSum \(in two\) are not supported; local_response_norm \(in three\): beta"):
+    with pytest.raises(InputError, match=r"Tan \(in two\) are not supported; local_response_norm \(in three\): beta"):
         sk.load_onnx(path)
 
 
 def test_a_torch_network_lacks_what_the_capture_and_the_engine_lack_in_one_line() -> None:
     class Lacking(nn.Module):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            y = torch.nn.functional.local_response_norm(x.cumsum(1), 3, beta=0.3)
+            y = torch.nn.functional.local_response_norm(x.cumprod(1), 3, beta=0.3)
             return y, x.cummin(1)[0].relu().cummax(2)[0]
 
     with pytest.raises(UsageError) as caught:
         sk.compile(Lacking(), (1, 3, 4, 4))
     where = "(in the network itself)"
     assert str(caught.value) == (
-        f"compile: operators aten.cumsum {where}, aten.cummin {where}, aten.cummax {where} are not supported; "
+        f"compile: operators aten.cumprod {where}, aten.cummin {where}, aten.cummax {where} are not supported; "
         f"local_response_norm {where}: beta must be a multiple of 0.25 from 0.25 to 4, found 0.3"
     )
 

@@ -41,7 +41,7 @@ class Two(nn.Module):
             self.head.bias[:] = torch.tensor([2.0, -2.0])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.conv(x).mean((2, 3)))
+        return self.head(self.conv(x).relu().mean((2, 3)))  # what keeps the mean behind the convolution
 
 
 def two() -> nn.Module:
