@@ -34,7 +34,12 @@ def profile_on(name: str, graph: Graph) -> tuple[MeasuredProfile, dict[str, floa
         load = target.prepare(graph, 1)
         load()()
         found, operators = target.profile(graph, load, "net", 1)
-    assert (found.engine, found.network, found.input_shape, found.threads) == (name, "net", (1, *graph.values[graph.inputs[0]].sizes), 1)
+    assert (found.engine, found.network, found.input_shape, found.threads) == (
+        name,
+        "net",
+        (1, *graph.values[graph.inputs[0]].sizes),
+        1,
+    )
     assert len(operators) == len(found.layers)
     return found, {node.output: layer.ms for (node, _), layer in zip(operators, found.layers, strict=True)}
 
