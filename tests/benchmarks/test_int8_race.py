@@ -180,3 +180,10 @@ def test_what_is_no_network_is_refused(race: ModuleType, tmp_path: Path) -> None
         race.prepare(networks=("resnet19",), folder=tmp_path)
     with pytest.raises(UsageError, match="threads, rounds and calls: must be at least 1"):
         race.race(rounds=0, folder=tmp_path)
+
+
+def test_outputs_in_another_order_are_put_right(race: ModuleType) -> None:
+    a, b = np.zeros((1, 3)), np.ones((1, 4))
+    assert [y.size for y in race._in_order([b, a], [a, b])] == [3, 4]
+    same = np.full((1, 3), 2.0)
+    assert race._in_order([same, a], [a, same])[0] is same, "which is which cannot be told"
