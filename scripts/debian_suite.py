@@ -56,8 +56,8 @@ def prepare(suite: str, wheel: Path) -> tuple[Path, Path]:
 
 def inside(root: Path, site: Path, *command: str) -> list[str]:
     """The command that runs another one there, on this checkout and the data beside it."""
-    here = f"/work/{ROOT.name}"
-    folders = {"/dev": "/dev", "/proc": "/proc", str(ROOT): here, str(ROOT.parent / "shared"): "/work/shared"}
+    here = f"/project/{ROOT.name}"
+    folders = {"/dev": "/dev", "/proc": "/proc", str(ROOT): here, str(ROOT.parent / "shared"): "/project/shared"}
     lines = [f"mkdir -p {root}/tmp"]
     for outer, inner in folders.items():
         if Path(outer).exists():

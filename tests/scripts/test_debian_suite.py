@@ -53,8 +53,8 @@ def test_the_tests_see_the_checkout_and_debians_root(script: ModuleType, tmp_pat
     words = shlex.split(program.splitlines()[-1])
     assert words[:5] == ["exec", "chroot", str(tmp_path), "env", "-i"]
     assert words[-5:] == ["python3", "-m", "pytest", "-k", "a or b"]
-    assert f"PYTHONPATH=/work/{script.ROOT.name}/build/wheels/site" in words
-    assert f"mount --rbind {script.ROOT} {tmp_path}/work/{script.ROOT.name}" in program
+    assert f"PYTHONPATH=/project/{script.ROOT.name}/build/wheels/site" in words
+    assert f"mount --rbind {script.ROOT} {tmp_path}/project/{script.ROOT.name}" in program
 
 
 def test_without_a_wheel_it_is_wrong_usage(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
