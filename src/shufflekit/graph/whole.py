@@ -25,6 +25,33 @@ def hull(found: Sequence[Limits]) -> Limits:
     return min(least for least, _ in found), max(most for _, most in found)
 
 
+def total(a: Limits, b: Limits) -> Limits:
+    """Of the sums of two.
+
+    Example:
+        >>> total((-2, 3), (0, 5))
+        (-2, 8)
+    """
+    return a[0] + b[0], a[1] + b[1]
+
+
+def difference(a: Limits, b: Limits) -> Limits:
+    """Of one less another.
+
+    Example:
+        >>> difference((-2, 3), (0, 5))
+        (-7, 3)
+    """
+    return a[0] - b[1], a[1] - b[0]
+
+
+def require_exact(found: Limits) -> None:
+    """Raises RefusedError where a float does not hold every whole number between them."""
+    largest = max(-found[0], found[1])
+    if largest > MOST:
+        raise RefusedError(f"of whole numbers up to {largest}: the engine's are floats, exact up to {MOST}")
+
+
 def product(a: Limits, b: Limits) -> Limits:
     """Of the products of two.
 

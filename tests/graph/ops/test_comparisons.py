@@ -56,6 +56,7 @@ ROW = torch.arange(5.0) - 2
         lambda x: x.argmax(1) == 2,
         lambda x: (x.argmax(1) + 1).float() + x.argmax(2)[:, :1] // 2 + x.argmax(3)[:, :1, :5] / 2,
         lambda x: (4 * x).to(torch.int64).float(),
+        lambda x: torch.add(x.argmax(3), x.argmax(3) + 1, alpha=3) // 4,
     ],
 )
 def test_a_network_is_torchs(forward) -> None:
@@ -68,6 +69,17 @@ def test_a_network_is_torchs(forward) -> None:
     ("forward", "message"),
     [
         (lambda x: (x.argmax(1) - 3) // 2, "whole numbers from 0 to 2097151 can be divided by one, found -3 to 0 by 2"),
+        (
+            lambda x: torch.div(torch.sub(x.argmax(3) + 9, x.argmax(3), alpha=4), 2, rounding_mode="trunc"),
+            "can be divided by one, found -7 to 13 by 2",
+        ),
+        (lambda x: torch.add(x.argmax(3), x.argmax(3) * 3000001, alpha=11), "of whole numbers up to 132000044"),
+        (
+            lambda x: (
+                torch.rsub(x.argmax(3) + 1, x.argmax(3), alpha=-1) % 3 + torch.rsub(x.argmax(3), x.argmax(3), alpha=3) % 3
+            ),
+            "found -12",
+        ),
         (lambda x: x.long() * 3, "of whole numbers that aten._to_copy gives, which can be of any size"),
         (lambda x: x.short().float(), "gives int16"),
         (lambda x: x.bool().float(), "gives bool"),

@@ -11,12 +11,12 @@ from shufflekit.graph.from_onnx.call import Call, Operand
 from shufflekit.graph.from_onnx.tensor import Known, Tensor
 from shufflekit.graph.operator import Operator, RefusedError
 from shufflekit.graph.ops.arithmetic import Add, Maximum, Minimum, Mul, Sub
-from shufflekit.graph.whole import MOST, Limits, floored, hull, product
+from shufflekit.graph.whole import Limits, difference, floored, hull, product, require_exact, total
 
 OfTwo = Callable[[Call, Operator, Operand, Operand], Operand]
 _LIMITS: Mapping[type[Operator], Callable[[Limits, Limits], Limits]] = {
-    Add: lambda a, b: (a[0] + b[0], a[1] + b[1]),
-    Sub: lambda a, b: (a[0] - b[1], a[1] - b[0]),
+    Add: total,
+    Sub: difference,
     Mul: product,
     Minimum: lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
     Maximum: lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
@@ -61,8 +61,7 @@ def limits_of_moved(inputs: Mapping[str, Tensor | Known]) -> Limits | None:
 def exact(call: Call, of_two: OfTwo, operator: Operator, a: Operand, b: Operand) -> Operand:
     """Arithmetic of whole numbers whose result is one that a float holds."""
     found = _LIMITS[type(operator)](limits(a), limits(b))
-    if max(-found[0], found[1]) > MOST:
-        raise RefusedError(f"of whole numbers up to {max(-found[0], found[1])}: the engine's are floats, exact up to {MOST}")
+    require_exact(found)
     y = of_two(call, operator, *(each if isinstance(each, Tensor) else each.astype(np.float32) for each in (a, b)))
     assert isinstance(y, Tensor)
     return replace(y, kind="whole", limits=found)

@@ -16,7 +16,7 @@ from shufflekit.graph.images import Images
 from shufflekit.graph.operator import RefusedError
 from shufflekit.graph.ops.activations import Abs, Floor, Sign
 from shufflekit.graph.ops.arithmetic import Mul, Sub
-from shufflekit.graph.whole import MOST, Limits, floored, hull, product
+from shufflekit.graph.whole import Limits, difference, floored, hull, product, require_exact, total
 
 CASTS = {f"aten.{op}" for op in ("to.dtype", "to.dtype_layout", "to.other", "type_as", "_to_copy")}
 _PLACES = ("aten.argmax", "aten.argmin", "aten.argsort", "aten.argsort.stable", "aten.topk", "aten.sort", "aten.sort.stable")
@@ -52,13 +52,25 @@ def _of(call: Call, found: Any) -> Limits:
     if operator == "aten.sum.dim_IntList":
         return 0, math.prod(inner.sizes("self"))
     if operator in _ARITHMETIC:
-        return _ARITHMETIC[operator](limits(inner, "self"), limits(inner, "other"))
+        return _of_two(inner)
     inputs = [each for each in found.all_input_nodes if each.meta["val"].dtype in (*WHOLE, torch.bool)]
     if operator == "aten.where.self":
         inputs = [inner.given(each) for each in ("self", "other")]
     if len(inputs) < len(found.all_input_nodes) and operator != "aten.where.self":
         raise RefusedError(f"of whole numbers that {operator} gives, which can be of any size")
     return hull([_of(call, each) for each in inputs])
+
+
+def _of_two(call: Call) -> Limits:
+    """Of arithmetic, which may take one of the two `alpha` times, where each number on the way is one that a float holds."""
+    operator, found = operator_of(call.node), {name: limits(call, name) for name in ("self", "other")}
+    if call.has("alpha"):
+        scaled = "self" if operator in _REVERSED else "other"
+        found[scaled] = product(found[scaled], (int(call["alpha"]),) * 2)
+        require_exact(found[scaled])
+    result = _ARITHMETIC[operator](found["self"], found["other"])
+    require_exact(result)
+    return result
 
 
 def _of_dim(call: Call) -> Limits:
@@ -78,10 +90,11 @@ def _of_quotient(x: Limits, divisor: Limits) -> Limits:
 _KINDS = ("Tensor", "Scalar")
 _QUOTIENTS = ("aten.floor_divide", "aten.div.Tensor_mode", "aten.div.Scalar_mode")
 _RESTS = tuple(f"aten.{op}.{kind}" for op in ("remainder", "fmod") for kind in _KINDS)
+_REVERSED = tuple(f"aten.rsub.{kind}" for kind in _KINDS)
 _ARITHMETIC: dict[str, Callable[[Limits, Limits], Limits]] = {
-    **{f"aten.add.{kind}": lambda a, b: (a[0] + b[0], a[1] + b[1]) for kind in _KINDS},
-    **{f"aten.sub.{kind}": lambda a, b: (a[0] - b[1], a[1] - b[0]) for kind in _KINDS},
-    **{f"aten.rsub.{kind}": lambda a, b: (b[0] - a[1], b[1] - a[0]) for kind in _KINDS},
+    **{f"aten.add.{kind}": total for kind in _KINDS},
+    **{f"aten.sub.{kind}": difference for kind in _KINDS},
+    **dict.fromkeys(_REVERSED, lambda a, b: difference(b, a)),
     **{f"aten.mul.{kind}": product for kind in _KINDS},
     **dict.fromkeys(_QUOTIENTS, _of_quotient),
     **dict.fromkeys(_RESTS, _of_rest),
@@ -94,9 +107,7 @@ def exact(translate: Callable[[Call], Nodes | Same]) -> Callable[[Call], Nodes |
 
     def translated(call: Call) -> Nodes | Same:
         if call.node.meta["val"].dtype in WHOLE:
-            least, most = _ARITHMETIC[operator_of(call.node)](limits(call, "self"), limits(call, "other"))
-            if max(-least, most) > MOST:
-                raise RefusedError(f"of whole numbers up to {max(-least, most)}: the engine's are floats, exact up to {MOST}")
+            _of_two(call)
         return translate(call)
 
     return translated
