@@ -14,19 +14,9 @@
 #include <thread>
 #include <vector>
 
+#include "spin_barrier.h"
+
 namespace shufflekit {
-
-// Everyone waits until all have arrived, spinning: steps last microseconds, and waking a thread takes about fifty.
-class SpinBarrier {
-  public:
-    explicit SpinBarrier(int threads) : threads_(threads) {}
-    void arrive_and_wait();
-
-  private:
-    const int threads_;
-    alignas(64) std::atomic<int> arrived_ = 0;
-    alignas(64) std::atomic<uint32_t> round_ = 0;
-};
 
 class ThreadPool {
   public:

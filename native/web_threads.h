@@ -4,27 +4,9 @@
 #include <atomic>
 #include <functional>
 
+#include "spin_barrier.h"
+
 namespace shufflekit {
-
-// Everyone waits until all have arrived, spinning, as a page's own thread must.
-class SpinBarrier {
-  public:
-    explicit SpinBarrier(int threads) : threads_(threads) {}
-
-    void arrive_and_wait() {
-        const uint32_t round = round_.load(std::memory_order_relaxed);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-            arrived_.store(0, std::memory_order_relaxed);
-            round_.store(round + 1, std::memory_order_release);
-        }
-        while (round_.load(std::memory_order_acquire) == round) {}
-    }
-
-  private:
-    const int threads_;
-    alignas(64) std::atomic<int> arrived_ = 0;
-    alignas(64) std::atomic<uint32_t> round_ = 0;
-};
 
 class ThreadPool {
   public:
@@ -43,7 +25,7 @@ class ThreadPool {
         round_.fetch_add(1, std::memory_order_release);
         __builtin_wasm_memory_atomic_notify(word(), static_cast<uint32_t>(threads_));
         task(0);
-        while (running_.load(std::memory_order_acquire)) {}
+        spin_until([&] { return !running_.load(std::memory_order_acquire); });
     }
 
     // A worker's life: it spins a while for the next task, since images often follow each other closely; then sleeps.
