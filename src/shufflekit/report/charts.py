@@ -109,17 +109,21 @@ def categories(runs: Mapping[str, MeasuredProfile], width: int = 560) -> Chart:
 
 
 def remedies(audit: Audit, width: int = 560) -> Chart:
-    """A bar for the network as it is, and one for each change that gains, as long as before less its gain; with intervals."""
+    """A bar for the network as it is, and one for each change that gains, as long as before less its gain; with intervals.
+
+    Changes have their number and rule, as the words of long ones would be wider than their place in another font.
+    """
     first = audit.gaining[0]
-    values = [{"what": "as it is", "ms": first.before_ms, "low": first.before_ms, "high": first.before_ms, "is": "before"}]
+    now = first.before_ms
+    says = SEPARATOR.join(("as it is", f"{now:.3f} ms"))
+    values = [{"what": "as it is", "ms": now, "low": now, "high": now, "is": "before", "says": says}]
     for number, remedy in enumerate(audit.gaining, start=1):
-        share = first.before_ms / remedy.before_ms  # each was raced by itself
+        share = now / remedy.before_ms  # each was raced by itself
         ms, low, high = (share * (remedy.before_ms - each) for each in (remedy.gain_ms, remedy.high_ms, remedy.low_ms))
-        values.append({"what": f"{number}. {remedy.rule} {remedy.text}", "ms": ms, "low": low, "high": high, "is": "after"})
-    for each in values:
-        each["says"] = SEPARATOR.join((str(each["what"]), f"{each['ms']:.3f} ms"))
+        says = SEPARATOR.join((remedy.text, f"{ms:.3f} ms"))
+        values.append({"what": f"{number}. {remedy.rule}", "ms": ms, "low": low, "high": high, "is": "after", "says": says})
     base = alt.Chart(alt.Data(values=values)).encode(
-        y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, ticks=False, labelPadding=6))
+        y=alt.Y("what:N", sort=None, title=None, axis=alt.Axis(ticks=False, labelPadding=6))
     )
     colours = alt.Scale(domain=["before", "after"], range=["#9aa0a6", "#2f86c9"])
     bars = base.mark_bar(height=16).encode(
