@@ -68,7 +68,7 @@ def _roofline(run: str, runs: Mapping[str, MeasuredProfile]) -> Markup:
 
 
 def _before_and_after(audit: Audit) -> Markup:
-    return Markup(charts.inline_svg(charts.remedies(audit, width=300)))
+    return Markup(charts.inline_svg(charts.remedies(audit)))
 
 
 def _categories(runs: Mapping[str, MeasuredProfile]) -> Markup:
