@@ -242,9 +242,17 @@ def _operators(program: ExportedProgram) -> list[fx.Node]:
 
 
 def _is_whole(node: fx.Node) -> bool:
-    """A slice of all images, which torch writes down in other ways where it knows how many there are."""
+    """What gives all of a tensor, which torch writes down in other ways where it knows how many images there are.
+
+    A contiguous tensor may be a copy for several images and the tensor itself for one, which only what writes into it can tell.
+    """
     is_slice = node.target is torch.ops.aten.slice.Tensor and node.args[1:] == (0, 0, sys.maxsize)
-    return is_slice or node.target is torch.ops.aten.alias.default
+    is_copy = node.target is torch.ops.aten.contiguous.default
+    return is_slice or node.target is torch.ops.aten.alias.default or (is_copy and not any(map(_writes, node.graph.nodes)))
+
+
+def _writes(node: fx.Node) -> bool:
+    return node.op == "call_function" and is_in_place(node)
 
 
 def _described(node: fx.Node, names: dict[fx.Node, Any], batch: int) -> Any:
@@ -283,7 +291,7 @@ def _is_functional(graph: fx.Graph) -> bool:
     place = {node: number for number, node in enumerate(graph.nodes)}
     plain: set[fx.Node] = set()
     for node in graph.nodes:
-        if node.op != "call_function" or not is_in_place(node):
+        if not _writes(node):
             continue
         x = node.args[0]
         others = [user for user in x.users if user is not node]
