@@ -248,7 +248,17 @@ def _is_whole(node: fx.Node) -> bool:
     """
     is_slice = node.target is torch.ops.aten.slice.Tensor and node.args[1:] == (0, 0, sys.maxsize)
     is_copy = node.target is torch.ops.aten.contiguous.default
-    return is_slice or node.target is torch.ops.aten.alias.default or (is_copy and not any(map(_writes, node.graph.nodes)))
+    return is_slice or node.target is torch.ops.aten.alias.default or (is_copy and not _is_written(node))
+
+
+def _is_written(node: fx.Node) -> bool:
+    """Whether something writes into a tensor, or into one that may share its memory."""
+    while node.all_input_nodes and (_writes(node) or operator_of(node) not in FRESH):
+        node = node.all_input_nodes[0]
+    sharing = [node]
+    for each in sharing:
+        sharing += [user for user in each.users if (_writes(user) or operator_of(user) not in FRESH) and user not in sharing]
+    return any(map(_writes, sharing))
 
 
 def _writes(node: fx.Node) -> bool:
