@@ -25,11 +25,11 @@ enum class Ahead { none, pixels, operands };
 template <Bounds B, int R, int V, bool Tail>
 [[gnu::always_inline]] inline void tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel) {
     vector sum[R][V];
-    rows_vector tail = *reinterpret_cast<const rows_vector*>(panel.bias);
+    rows_vector tail{};
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[r][v] = broadcast<vector>(panel.bias[row + r]);
+        for (int v = 0; v < V; ++v) sum[r][v] = vector{};
     const bool is_large = gemm.pixels > large_plane;
     // Three panels bring three vectors.
     const int64_t pixels_ahead = (V + panel.first_row / gemm_panel % tile_vectors) * vector_lanes;
@@ -61,7 +61,14 @@ template <Bounds B, int R, int V, bool Tail>
     is_large            ? multiply.template operator()<Ahead::pixels>()
     : gemm.depth > deep ? multiply.template operator()<Ahead::operands>()
                         : multiply.template operator()<Ahead::none>();
-    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
+    // The bias comes last: sums that begin with a large one are rounded as it is, all the way.
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        const vector bias = broadcast<vector>(panel.bias[row + r]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sum[r][v] += bias;
+    }
+    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail + *reinterpret_cast<const rows_vector*>(panel.bias));
     if (gemm.residual.base) {
         const int32_t* from = gemm.residual.offsets + panel.first_row + row;
 #pragma GCC unroll 8
@@ -118,7 +125,7 @@ void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-        for (int s = 0; s < S; ++s) sum[p][s] = *reinterpret_cast<const rows_vector*>(first.bias + p * gemm_panel);
+        for (int s = 0; s < S; ++s) sum[p][s] = rows_vector{};
     const float* in = gemm.in.base + pixel;
     const float* weights = first.weights;
     const int32_t* operands = first.operands;
@@ -132,7 +139,7 @@ void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
         }
     }
     for (int p = 0; p < P; ++p, ++walk)
-        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s]);
+        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s] + *reinterpret_cast<const rows_vector*>(walk->bias));
 }
 
 template <int S>
