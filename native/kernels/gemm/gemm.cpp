@@ -61,35 +61,8 @@ template <Bounds B, int R, int V, bool Tail>
     is_large            ? multiply.template operator()<Ahead::pixels>()
     : gemm.depth > deep ? multiply.template operator()<Ahead::operands>()
                         : multiply.template operator()<Ahead::none>();
-    // The bias comes last: sums that begin with a large one are rounded as it is, all the way.
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-        const vector bias = broadcast<vector>(panel.bias[row + r]);
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[r][v] += bias;
-    }
-    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail + *reinterpret_cast<const rows_vector*>(panel.bias));
-    if (gemm.residual.base) {
-        const int32_t* from = gemm.residual.offsets + panel.first_row + row;
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) sum[r][v] += load(gemm.residual.base + from[r] + pixel + v * vector_lanes);
-    }
-    float* to[R];  // all of them before the first store, which could change the table for all that the compiler knows
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) to[r] = gemm.out[panel.first_row + row + r] + pixel;
-    if (is_large) {
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
-    }
-    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
+    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
+    put_tile<B>(gemm, panel, row, pixel, sum);
 }
 
 template <Bounds B, int V, bool Tail = false>
@@ -139,7 +112,7 @@ void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
         }
     }
     for (int p = 0; p < P; ++p, ++walk)
-        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s] + *reinterpret_cast<const rows_vector*>(walk->bias));
+        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s]);
 }
 
 template <int S>

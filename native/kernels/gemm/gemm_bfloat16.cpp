@@ -69,7 +69,7 @@ template <class V, class W>
 }
 #endif
 
-constexpr float zeros[GemmBfloat16::block] = {};
+constexpr float zeros[2 * GemmBfloat16::block] = {};  // and as many that are prefetched
 
 // task(first, second) for what the planes of each pair of a panel's group have from a pixel on; behind an odd depth the second is zeros.
 template <class Task>
@@ -122,28 +122,8 @@ template <Bounds B, int R, int V, bool Tail>
             for (int v = 0; v < V; ++v) sum[r][v] = add_products(sum[r][v], operands[v], weights[r]);
         if constexpr (Tail) tail = add_products(tail, *reinterpret_cast<const rows_words*>(weights), behind[k]);
     }
-    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail + *reinterpret_cast<const rows_vector*>(panel.bias));
-    const float* residual[R] = {};  // and outputs: all of them before the first store, which could change the tables for all that the compiler knows
-    float* to[R];
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-        const int64_t channel = panel.first_row + row + r;
-        if (gemm.residual.base) residual[r] = gemm.residual[channel] + pixel;
-        to[r] = gemm.out[channel] + pixel;
-    }
-    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
-    const bool is_large = gemm.pixels > large_plane, adds = gemm.residual.base;
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-        const vector bias = broadcast<vector>(panel.bias[row + r]);
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) {
-            vector y = sum[r][v] + bias;
-            if (adds) y += load(residual[r] + v * vector_lanes);
-            if (is_large) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
-            store(to[r] + v * vector_lanes, bounded<B>(y, low, high));
-        }
-    }
+    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
+    put_tile<B>(gemm, panel, row, pixel, sum);
 }
 
 template <Bounds B, int V, bool Tail = false>
@@ -213,7 +193,7 @@ void tail(const GemmBfloat16& gemm, PanelWalk& walk, int64_t pixel, const uint32
         }
     }
     for (int p = 0; p < P; ++p, ++walk)
-        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s] + *reinterpret_cast<const rows_vector*>(walk->bias));
+        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s]);
 }
 
 template <int S>

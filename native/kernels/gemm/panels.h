@@ -24,13 +24,48 @@ struct Panel {
     int32_t rows;
 };
 
-inline void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
+// Where sums end. The bias comes last: those that begin with a large one are rounded as it is, all the way.
+
+void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
+    sum += *reinterpret_cast<const rows_vector*>(panel.bias);
     for (int r = 0; r < panel.rows; ++r) {
         const int64_t channel = panel.first_row + r;
         float value = sum[r];
         if (gemm.residual.base) value += gemm.residual[channel][pixel];
         gemm.out[channel][pixel] = between(value, gemm.epilogue.low(), gemm.epilogue.high());
     }
+}
+
+// Of a tile of the panel's rows from `row` on.
+template <Bounds B, int R, int V>
+[[gnu::always_inline]] inline void put_tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel, vector (&sum)[R][V]) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        const vector bias = broadcast<vector>(panel.bias[row + r]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sum[r][v] += bias;
+    }
+    if (gemm.residual.base) {
+        const int32_t* from = gemm.residual.offsets + panel.first_row + row;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) sum[r][v] += load(gemm.residual.base + from[r] + pixel + v * vector_lanes);
+    }
+    float* to[R];  // all of them before the first store, which could change the table for all that the compiler knows
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) to[r] = gemm.out[panel.first_row + row + r] + pixel;
+    if (gemm.pixels > large_plane) {
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
+    }
+    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
 }
 
 // Walks all groups' panels in order without a division a panel (gemm.h says which rows each has).
@@ -70,7 +105,7 @@ class PanelWalk {
 };
 
 // The results of one pixel, together: each by itself would be a call and a few floats.
-inline void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channel, int32_t last_channel) {
+void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channel, int32_t last_channel) {
     constexpr int32_t most = 256;
     float some[most];
     for (int32_t channel = first_channel; channel < last_channel; channel += most) {
@@ -82,7 +117,7 @@ inline void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channe
 }
 
 // Of what a call works on.
-inline void activate_share(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+void activate_share(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     if (gemm.epilogue.is_bounds()) return;
     PanelWalk panel(gemm, first_panel);
     if (last_pixel - first_pixel == 1 && !gemm.epilogue.slopes) {
