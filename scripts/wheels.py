@@ -29,7 +29,7 @@ BUILD = ROOT / "build" / "wheels"
 PAGE = ROOT / "docs" / "install.md"
 BEGIN, END = "<!-- what scripts/wheels.sh found -->\n", "<!-- until here -->\n"
 PHOTO = ROOT / "docs" / "detection" / "chelsea.jpg"
-NETWORK = "shufflenet_v2_x0_5"
+PLAN = ROOT / "src" / "shufflekit" / "classify" / "files" / "shufflenet_v2_x0_5.cifar10.plan"  # what predict takes by default
 SAME = 1e-4  # of the largest output
 
 
@@ -352,12 +352,9 @@ def check_manylinux(wheel: Path, target: Target) -> str:
     return "auditwheel"
 
 
-def make_plan(folder: Path) -> tuple[Path, list[Any]]:
-    """A plan of the network whose weights come with the package, and what a photo is by it here."""
-    plan = folder / "net.plan"
-    command = (sys.executable, "-m", "shufflekit")
-    run(*command, "compile", NETWORK, "--weights", "cifar10", "-o", plan)
-    return plan, json.loads(run(*command, "predict", PHOTO, "--model", plan, "--json"))
+def photo_here() -> list[Any]:
+    """What a photo is here, by the plan that comes with the package."""
+    return json.loads(run(sys.executable, "-m", "shufflekit", "predict", PHOTO, "--json"))
 
 
 def same(found: str, needed: list[Any], who: str) -> None:
@@ -368,14 +365,14 @@ def same(found: str, needed: list[Any], who: str) -> None:
         raise WheelError(f"{who}: a photo must be {lists[1]}, found {lists[0]}")
 
 
-def check_fresh(wheel: Path, interpreter: Path, plan: Path, needed: list[Any]) -> str:
+def check_fresh(wheel: Path, interpreter: Path, needed: list[Any]) -> str:
     """In a fresh environment, with nothing on the PATH but its own commands, and every compiler set to one that fails."""
     with tempfile.TemporaryDirectory() as work:
         run(interpreter, "-m", "venv", f"{work}/fresh")
         commands = Path(work, "fresh", "bin")
         pip_install(commands / "python", wheel)
         bare = {"HOME": work, "PATH": str(commands), "CC": "/bin/false", "CXX": "/bin/false", "PYTHONWARNINGS": "error"}
-        same(run(commands / "shufflekit", "predict", PHOTO, "--model", plan, "--json", env=bare), needed, wheel.name)
+        same(run(commands / "shufflekit", "predict", PHOTO, "--json", env=bare), needed, wheel.name)
     return f"predict in a fresh environment of {interpreter.name.replace('python', 'Python ')} without a compiler"
 
 
@@ -389,7 +386,7 @@ def interpreter_for(python: str) -> Path | None:
     return None
 
 
-def check_debian(wheel: Path, python: str, processor: str, plan: Path, needed: list[Any]) -> str:
+def check_debian(wheel: Path, python: str, processor: str, needed: list[Any]) -> str:
     """By Debian's own Python for that processor, under qemu where it is another one."""
     architecture = DEBIAN[processor]
     root, site = debian(python, architecture, "run"), BUILD / f"site-{python}-{architecture}"
@@ -399,7 +396,7 @@ def check_debian(wheel: Path, python: str, processor: str, plan: Path, needed: l
     environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(site)}
     program = "from shufflekit.cli.main import main; raise SystemExit(main())"
     start = (*emulator, *in_root(root), root / "usr" / "bin" / f"python{release}")
-    said = run(*start, "-c", program, "predict", PHOTO, "--model", plan, "--json", env=environment)
+    said = run(*start, "-c", program, "predict", PHOTO, "--json", env=environment)
     same(said, needed, wheel.name)
     return f"predict in Debian's Python {release}{where}"
 
@@ -428,17 +425,17 @@ def pip_install(python: Path | str, *arguments: object) -> None:
     run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", *arguments)
 
 
-def check_skrun(skrun: Path, name: str, plan: Path) -> str:
+def check_skrun(skrun: Path, name: str) -> str:
     """The runner, of the module's objects, gives what the engine gives here, from a plan whose name no one code page has."""
     import numpy as np
 
     import shufflekit as sk
 
-    engine = sk.load(plan)
+    engine = sk.load(PLAN)
     x = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
     start, where = runner(name)
     with tempfile.TemporaryDirectory() as work:
-        named = Path(shutil.copy(plan, Path(work, "Ἑρμῆς ñ.plan")))
+        named = Path(shutil.copy(PLAN, Path(work, "Ἑρμῆς ñ.plan")))
         x.tofile(Path(work, "x.f32"))
         environment = {**os.environ, "WINEPREFIX": str(BUILD / "wine"), "WINEDEBUG": "-all"}
         files = ("--input", f"{work}/x.f32", "--output", f"{work}/y.f32")
@@ -481,7 +478,7 @@ UNTESTED = {
 }
 
 
-def make(name: str, pure: Path, plan: Path, needed: list[Any], out: Path, jobs: int) -> list[Found]:
+def make(name: str, pure: Path, needed: list[Any], out: Path, jobs: int) -> list[Found]:
     """Both wheels of a target, built and checked."""
     found = []
     for python, tag in PYTHONS.items():
@@ -495,11 +492,11 @@ def make(name: str, pure: Path, plan: Path, needed: list[Any], out: Path, jobs: 
             checked.append(check_abi(wheel))
         if family == "manylinux":
             checked.append(check_manylinux(wheel, target))
-            checked.append(check_debian(wheel, python, processor, plan, needed))
+            checked.append(check_debian(wheel, python, processor, needed))
             if processor == os.uname().machine and (interpreter := interpreter_for(python)):
-                checked.append(check_fresh(wheel, interpreter, plan, needed))
+                checked.append(check_fresh(wheel, interpreter, needed))
         if family in ("musllinux", "windows"):
-            checked.append(check_skrun(skrun, name, plan))
+            checked.append(check_skrun(skrun, name))
         found.append(Found(wheel.name, wheel.stat().st_size, checked, UNTESTED.get(family, "")))
     return found
 
@@ -544,10 +541,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"TARGET: must be of {', '.join(TARGETS)}, found {', '.join(unknown)}")
     try:
         pure = pure_wheel(BUILD / "pure")
-        plan, needed = make_plan(BUILD)
-        found = [
-            each for name in options.targets or TARGETS for each in make(name, pure, plan, needed, options.out, options.jobs)
-        ]
+        needed = photo_here()
+        found = [each for name in options.targets or TARGETS for each in make(name, pure, needed, options.out, options.jobs)]
         if not options.targets:
             run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", options.out, ".")
     except WheelError as problem:
