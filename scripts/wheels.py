@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -293,23 +293,54 @@ def check_binary(module: Path, name: str) -> str:
     ]
     if strange := strangers(family, libraries):
         raise WheelError(f"{module.name}: asks for {', '.join(strange)}, which {name} need not have")
-    if family == "macos":
-        return f"Mach-O, {_of_macos(module, binary, processor)}"
-    versions = (
-        {str(each.name) for library in binary.symbols_version_requirement for each in library.get_auxiliary_symbols()}
-        if family.endswith("linux")
-        else set()
-    )
     if family == "manylinux":
-        newest = max(tuple(map(int, version.removeprefix("GLIBC_").split("."))) for version in versions)
-        if newest > (2, 17):
-            raise WheelError(f"{module.name}: asks for glibc {'.'.join(map(str, newest))}, above 2.17")
-        return f"ELF, glibc {'.'.join(map(str, newest))}"
+        return _of_manylinux(module, binary)
     if family == "musllinux":
-        if missing := sorted(functions_asked(binary) - musl_functions(processor)):
-            raise WheelError(f"{module.name}: asks for {', '.join(missing)}, which musl does not have")
-        return "ELF, functions of musl alone"
-    return f"PE, imports of {len(libraries)} libraries"
+        return _of_musl(module, binary, processor)
+    return _of_macos(module, binary, processor) if family == "macos" else _of_windows(module, binary)
+
+
+def _of_manylinux(module: Path, binary: Any) -> str:
+    versions = {str(each.name) for library in binary.symbols_version_requirement for each in library.get_auxiliary_symbols()}
+    newest = max(tuple(map(int, version.removeprefix("GLIBC_").split("."))) for version in versions)
+    if newest > (2, 17):
+        raise WheelError(f"{module.name}: asks for glibc {'.'.join(map(str, newest))}, above 2.17")
+    return f"ELF, glibc {'.'.join(map(str, newest))}"
+
+
+def _of_musl(module: Path, binary: Any, processor: str) -> str:
+    if missing := sorted(functions_asked(binary) - musl_functions(processor)):
+        raise WheelError(f"{module.name}: asks for {', '.join(missing)}, which musl does not have")
+    return "ELF, functions of musl alone"
+
+
+def _of_windows(module: Path, binary: Any) -> str:
+    asked = {library.name.lower(): {entry.name for entry in library.entries} for library in binary.imports}
+    if missing := lacking(asked, wine_functions):
+        raise WheelError(f"{module.name}: asks for {', '.join(missing)}, which Wine does not have")
+    return f"PE, functions of Wine's {len(asked) - 1} libraries and Python's"
+
+
+def lacking(asked: Mapping[str, set[str]], has: Callable[[str], set[str]]) -> list[str]:
+    """What a module asks of libraries of Windows, Python's aside, and they do not have.
+
+    Args:
+        asked: names of functions by the library's name.
+        has: those of a library.
+    """
+    of_windows = {library: names for library, names in asked.items() if not library.startswith("python")}
+    return sorted(f"{library}: {name}" for library, names in of_windows.items() for name in names - has(library))
+
+
+def wine_functions(library: str) -> set[str]:
+    """Those of a DLL as Wine has it, where the parts of the C library are one."""
+    import lief
+
+    name = "ucrtbase.dll" if library.startswith("api-ms-win-crt-") else library
+    tool("wine")
+    binary = lief.PE.parse(str(next(Path("/usr/lib").glob(f"*/wine/x86_64-windows/{name}"))))
+    assert binary is not None
+    return {str(function.name) for function in binary.exported_functions}
 
 
 def functions_asked(binary: Any) -> set[str]:
@@ -336,7 +367,7 @@ def _of_macos(module: Path, binary: Any, processor: str) -> str:
         raise WheelError(f"{module.name}: asks for macOS {least}, above 11.0")
     if processor == "arm64" and not binary.has_code_signature:
         raise WheelError(f"{module.name}: has no code signature, which arm64 needs")
-    return f"macOS {'.'.join(map(str, tuple(least)[:2]))}"
+    return f"Mach-O, macOS {'.'.join(map(str, tuple(least)[:2]))}"
 
 
 def check_abi(wheel: Path) -> str:

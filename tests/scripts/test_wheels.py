@@ -120,6 +120,14 @@ def test_libraries_of_a_system(script: ModuleType, family: str, has: list[str], 
     assert script.strangers(family, [*has, *lacks]) == lacks
 
 
+def test_a_function_that_windows_lacks_is_named_with_its_library(script: ModuleType) -> None:
+    has = {"kernel32.dll": {"CreateFileW"}, "api-ms-win-crt-heap-l1-1-0.dll": {"free", "malloc"}}
+    asked = {"kernel32.dll": {"CreateFileW"}, "api-ms-win-crt-heap-l1-1-0.dll": {"free"}, "python3.dll": {"PyList_New"}}
+    assert script.lacking(asked, has.__getitem__) == []
+    asked["api-ms-win-crt-heap-l1-1-0.dll"] = {"free", "aligned_alloc"}
+    assert script.lacking(asked, has.__getitem__) == ["api-ms-win-crt-heap-l1-1-0.dll: aligned_alloc"]
+
+
 def test_the_module_here_is_no_module_of_another_system(script: ModuleType) -> None:
     pytest.importorskip("lief", reason="needs lief: scripts/set_up.sh all,dev,wheels")
     native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
