@@ -2,13 +2,15 @@
 
     scripts/wheels.sh [TARGET...] [--out FOLDER] [--page]
 
-`--page` writes what was found into docs/install.md. Without targets the source archive is made too.
+`--page` writes what was found into docs/install.md, where the rows of other targets stay. Without targets the source archive is
+made too, and no row stays.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import datetime as dt
 import hashlib
 import json
 import os
@@ -494,10 +496,11 @@ def tool(name: str) -> str:
 
 @dataclass
 class Found:
-    """A wheel, what was checked of it, and what was not."""
+    """A wheel, when and from which commit it was built, what was checked of it, and what was not."""
 
     file: str
     bytes: int
+    built: str
     checked: list[str]
     untested: str
 
@@ -528,15 +531,19 @@ def make(name: str, pure: Path, needed: list[Any], out: Path, jobs: int) -> list
                 checked.append(check_fresh(wheel, interpreter, needed))
         if family in ("musllinux", "windows"):
             checked.append(check_skrun(skrun, name))
-        found.append(Found(wheel.name, wheel.stat().st_size, checked, UNTESTED.get(family, "")))
+        commit = run("git", "describe", "--always", "--abbrev=7", "--dirty").strip()
+        found.append(Found(wheel.name, wheel.stat().st_size, f"{dt.date.today()}, {commit}", checked, UNTESTED.get(family, "")))
     return found
 
 
-def page_of(found: Iterable[Found]) -> str:
-    """The table for docs/install.md."""
-    lines = ["| wheel | MB | checked | untested |", "|---|---|---|---|"]
-    lines += [f"| `{each.file}` | {each.bytes / 1e6:.2f} | {'; '.join(each.checked)} | {each.untested} |" for each in found]
-    return "\n".join([*lines, ""])
+def page_of(found: Iterable[Found], old: str = "") -> str:
+    """The table for docs/install.md; rows of `old` for other wheels stay."""
+    rows = {row.split("`")[1]: row for row in old.splitlines() if row.startswith("| `")}
+    for each in found:
+        size = f"{each.bytes / 1e6:.2f}"
+        rows[each.file] = f"| `{each.file}` | {size} | {each.built} | {'; '.join(each.checked)} | {each.untested} |"
+    lines = ["| wheel | MB | built | checked | untested |", "|---|---|---|---|---|"]
+    return "\n".join([*lines, *(rows[file] for file in sorted(rows)), ""])
 
 
 def summary(found: Iterable[Found], out: Path) -> str:
@@ -580,7 +587,8 @@ def main(arguments: list[str] | None = None) -> int:
         say(str(problem))
         return 1
     if options.page:
-        write_page(page_of(found))
+        old = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0] if options.targets else ""
+        write_page(page_of(found, old))
     sys.stdout.write(summary(found, options.out))
     return 0
 
