@@ -67,6 +67,10 @@ inline bool split_row(const PhasePlanes& taps, const uint8_t* row, __m512i fill,
     return true;
 }
 
+#else
+
+inline void copy_bytes(uint8_t* to, const uint8_t* from, int64_t count) { __builtin_memcpy(to, from, static_cast<unsigned long>(count)); }
+
 #endif
 
 using Sixteen = uint8_t __attribute__((vector_size(16), aligned(1), may_alias));
