@@ -5,8 +5,8 @@
 // with fill[g * in_channels + k], which is the zero point of the channel, outside of the input, and `end` of int8.h. Weights are packed as
 // gemm_int8.h says, for a depth of in_channels x kernel_y x kernel_x.
 // Aliasing: an out plane may be the residual plane of the same channel, and no other.
-// scratch: the variant's bytes of the calling thread, on a 64-byte border; of `any`, convolution_int8_scratch(in_channels, window).
-// A call works on pixels [first_pixel, last_pixel) of phases (int8_phases.h) and panels [first_panel, last_panel) of all groups' panels
+// scratch: scratch() bytes of the calling thread, on a 64-byte border.
+// A call works on pixels [first_pixel, last_pixel), numbered y * columns() + x, and panels [first_panel, last_panel) of all groups' panels
 // together; first_pixel is a multiple of 64, and last_pixel too unless it is all.
 #pragma once
 
@@ -16,11 +16,6 @@
 namespace shufflekit {
 
 constexpr int64_t convolution_int8_depth(int64_t in_channels, const Window& w) { return in_channels * w.kernel_y * w.kernel_x; }
-constexpr int64_t convolution_int8_scratch(int64_t in_channels, const Window& w) {
-    const Phases phases(w);
-    const int64_t depth = convolution_int8_depth(in_channels, w), table = (depth * 4 + 63) / 64 * 64;
-    return gemm_int8_scratch(depth) + in_channels * phases.count(w) * phases.bytes + table;
-}
 
 struct ConvolutionInt8 {
     ReadPlanes<uint8_t> in;
@@ -34,6 +29,23 @@ struct ConvolutionInt8 {
     bool seven_bits = false;  // as gemm_int8.h has it
 
     using Function = void(const ConvolutionInt8&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
+
+    constexpr int64_t depth() const { return convolution_int8_depth(in_channels, window); }
+    // Of 16 pixels; a pixel that is left alone is none.
+    static constexpr int64_t vectors(int64_t pixels) { return pixels / 16 + (pixels % 16 > 1); }
+    constexpr int64_t out_pixels() const { return int64_t{window.out_height} * window.out_width; }
+    // Whether every tap has a plane of its own that is as wide as the output, without the border between rows: where vectors that are not
+    // computed then weigh more than copies.
+    constexpr bool is_dense() const {
+        return window.out_width <= 16 && rows * (vectors(Phases(window).pixels) - vectors(out_pixels())) > 12 * int64_t{window.out_height};
+    }
+    constexpr int64_t columns() const { return is_dense() ? window.out_width : Phases(window).columns; }
+    constexpr int64_t pixels() const { return is_dense() ? out_pixels() : Phases(window).pixels; }
+    constexpr int64_t dense_bytes() const { return (out_pixels() + 63) / 64 * 64; }
+    // Bytes of the phases of one channel, or of those that lie there at once.
+    constexpr int64_t of_channel() const { return Phases::count(window) * Phases(window).bytes; }
+    constexpr int64_t copies() const { return is_dense() ? of_channel() + depth() * dense_bytes() : in_channels * of_channel(); }
+    constexpr int64_t scratch() const { return gemm_int8_scratch(depth()) + copies() + (depth() * 4 + 63) / 64 * 64; }
 
     // Sizes, planes and ends.
     template <class Step>
@@ -57,15 +69,16 @@ struct ConvolutionInt8 {
     template <class Step>
     void read(Step& step) {
         read_all(step);
-        step.scratch((convolution_int8_scratch(in_channels, window) + 3) / 4);
-        read_int8_weights(step, *this, groups * int8_panels(rows) * int8_panel * 4 * int8_fours(convolution_int8_depth(in_channels, window)));
+        step.product("in_channels", depth(), is_dense() ? dense_bytes() : 1);
+        step.scratch((scratch() + 3) / 4);
+        read_int8_weights(step, *this, groups * int8_panels(rows) * int8_panel * 4 * int8_fours(depth()));
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);
         if (residual.offsets) residual.at(arena);
     }
     void run(Function* kernel, void* scratch, int part, int parts) const {
-        run_int8_products(*this, kernel, Phases(window).pixels, scratch, part, parts);
+        run_int8_products(*this, kernel, pixels(), scratch, part, parts);
     }
 };
 
@@ -87,7 +100,7 @@ struct ConvolutionInt8Winograd : ConvolutionInt8 {
     }
     constexpr int64_t pairs() const { return (int64_t{in_channels} + 1) / 2; }
     constexpr int64_t chunks() const { return (int64_t{rows} + chunk - 1) / chunk; }
-    constexpr int64_t columns() const { return (int64_t{window.out_width} + tile - 1) / tile; }
+    constexpr int64_t columns() const { return (int64_t{window.out_width} + tile - 1) / tile; }  // of tiles
     constexpr int64_t tile_rows() const { return (int64_t{window.out_height} + tile - 1) / tile; }
     // Where the weight of a tap lies.
     constexpr int64_t place(int64_t group, int64_t row, int64_t channel, int64_t tap) const {

@@ -31,7 +31,7 @@ inline void convolution_int8(const ConvolutionInt8& c, int32_t first_pixel, int3
     convolve(
         c, [&](int64_t group, int64_t row, int64_t t) { return c.weights[((panel(group, row) * fours + t / 4) * int8_panel + row % int8_panel) * 4 + t % 4]; },
         [&](int64_t group, int64_t row, int64_t y, int64_t x) {
-            const int64_t number = y * Phases(c.window).columns + x;
+            const int64_t number = y * c.columns() + x;
             return first_panel <= panel(group, row) && panel(group, row) < last_panel && first_pixel <= number && number < last_pixel;
         });
 }
@@ -81,12 +81,12 @@ inline void test_convolution_int8(Report& report, ConvolutionInt8::Function* ker
         for (int32_t variant = 0; variant < 20; ++variant)
             report.run([&](Random& random, std::string& about) {
                 const Window w = any_window(random, random.between(1, 9), width, variant < 12);
-                const int32_t groups = random.of({1, 1, 2}), rows = random.between(1, 9), in_channels = random.between(1, 4);
+                const int32_t groups = random.of({1, 1, 2}), rows = random.once_in(4) ? 100 : random.between(1, 9), in_channels = random.between(1, 4);
                 return on_any_bytes<Any>(random, w, groups, rows, in_channels, [&](Bytes& arena, Any c, const Tensor& out, const std::string& sizes, auto point_at) {
                     const auto weights = packed_bytes(random, groups, rows, static_cast<int32_t>(convolution_int8_depth(in_channels, w)));
                     c.weights = weights.data(), c.seven_bits = have_seven_bits(weights.data(), static_cast<int64_t>(weights.size()));
-                    const Guarded<uint8_t> scratch(static_cast<size_t>(convolution_int8_scratch(in_channels, w)), true, 64);
-                    const Range p = any_share(random, static_cast<int32_t>(Phases(w).pixels), int8_block);
+                    const Guarded<uint8_t> scratch(static_cast<size_t>(c.scratch()), true, 64);
+                    const Range p = any_share(random, static_cast<int32_t>(c.pixels()), int8_block);
                     const Range n = any_share(random, static_cast<int32_t>(groups * int8_panels(rows)), 1);
                     about = sizes + text(", numbers [%d, %d), panels [%d, %d)", p.first, p.last, n.first, n.last);
                     return compare<Any>(
