@@ -107,6 +107,12 @@ def _show(found: Fit, out: Path | None) -> None:
         cells = (f"{one.ms:.3f}", f"{one.flops / 1e6:.1f}", f"{one.params / 1e6:.2f}", *map(str, one.values))
         table.add_row(name, *cells)
     console.print(table)
+    if found.most_flops is not None:
+        console.print(
+            f"If all of {found.budget_ms:.3f} ms passed in steps as fast as the quickest one seen here, it would be "
+            f"{found.most_flops / 1e6:.1f} M multiply-adds.",
+            soft_wrap=True,
+        )
     if found.call:
         console.print(found.call, soft_wrap=True)
     if out is not None:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from shufflekit.cost.from_graph import count_graph
 from shufflekit.errors import UsageError
+from shufflekit.fitting.chain import ChainSearch
+from shufflekit.fitting.parts import Parts
 from shufflekit.fitting.prices import Prices
 from shufflekit.fitting.record import Candidate, Fit, published_within, size
-from shufflekit.fitting.search import Search, Values, in_order
-from shufflekit.fitting.spaces import Captured, Space, space_of
+from shufflekit.fitting.search import Search, Values
+from shufflekit.fitting.spaces import Captured, Constructed, Space, has_constructor
 from shufflekit.graph import Graph
 from shufflekit.graph.from_onnx import OnnxNetwork
 from shufflekit.graph.ops.norms import BatchNorm
-from shufflekit.guidelines.loads import clock_of, graph_of, on_engine
+from shufflekit.guidelines.loads import clock_of, graph_of, of_one_image, on_engine
 from shufflekit.profiling.difference import measure_difference, measure_loaded
 from shufflekit.profiling.profile import checked_threads
-from shufflekit.shapes import Shapes, sizes
+from shufflekit.shapes import Shapes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,16 +82,10 @@ def fit(
     prices = Prices(threads)
     # What passes between steps, and what other clocks say, is the same part of all of its kind.
     pace = start.ms / prices.ms(space.graph(values))
-
-    def priced(values: Values) -> Candidate:
-        if not in_order([dial.name for dial in space.dials], values):
-            raise UsageError("stage_channels: must not fall")
-        graph = space.graph(values)
-        return counted(graph, values, pace * prices.ms(graph))
-
-    search = Search(space, budget_ms, maximise, priced, time.monotonic() + seconds, tell)
-    search.run()
-    found = [each for each in search.measured.values() if each]
+    found = [
+        replace(each, ms=pace * each.ms)
+        for each in searched(space, budget_ms / pace, maximise, prices, time.monotonic() + seconds, tell)
+    ]
     beside = published_within(budget_ms, maximise, (*published, start))
     against = next((make for each, make in space.published().values() if beside and each == beside.values), None)
     best, again, ratio = race.best(found, budget_ms, space.graph, against or (lambda: space.graph(values)), beside, tell)
@@ -113,7 +111,32 @@ def fit(
         options=options,
         graph=space.graph(best.values),
         ratio=ratio,
+        most_flops=round(budget_ms / pace * prices.fastest) or None,
     )
+
+
+def searched(
+    space: Space, budget_ms: float, maximise: str, prices: Prices, end: float, tell: Callable[[str], None]
+) -> list[Candidate]:
+    """What was priced until `time.monotonic()` is `end`, by the sum of its steps, which `budget_ms` is for too."""
+    search: Search | ChainSearch
+    if isinstance(space, Constructed):
+        parts = Parts(space.parts, space.part_of, prices, maximise)
+        search = ChainSearch(space, parts, budget_ms, maximise, partial(_learned, parts, space), end, tell)
+    else:
+        search = Search(space, budget_ms, maximise, partial(_priced, prices, space), end, tell)
+    search.run()
+    return [each for each in search.measured.values() if each]
+
+
+def _priced(prices: Prices, space: Space, values: Values) -> Candidate:
+    graph = space.graph(values)
+    return counted(graph, values, prices.ms(graph))
+
+
+def _learned(parts: Parts, space: Space, values: Values) -> Candidate:
+    graph = space.graph(values)
+    return counted(graph, values, parts.learn(values, graph))
 
 
 def counted(graph: Graph, values: Values, ms: float, label: str = "") -> Candidate:
@@ -183,7 +206,7 @@ def _check(budget_ms: float, maximise: str, seconds: float) -> None:
 
 
 def _space(model: nn.Module | OnnxNetwork | str | Path, input_shape: Shapes | None) -> tuple[str, Space]:
+    if not isinstance(model, OnnxNetwork | str | Path) and has_constructor(model):
+        return str(model.architecture), Constructed(model, of_one_image(input_shape))
     name, graph = graph_of(model, input_shape)  # which refuses what the engine cannot run
-    if isinstance(model, OnnxNetwork | str | Path):
-        return name, Captured(graph)
-    return name, space_of(model, sizes(input_shape or ()), graph)  # type: ignore[arg-type]
+    return name, Captured(graph)

@@ -49,6 +49,7 @@ class Fit:
         graph: of `best`, with random weights.
         ratio: the time of `best` over that of the largest published one within the budget, in turn; None where that takes less
             than the budget, or there is none.
+        most_flops: what the budget would be enough for if all of it passed in steps as fast as the quickest one that was seen.
     """
 
     network: str
@@ -64,6 +65,7 @@ class Fit:
     options: dict[str, Any]
     graph: Graph = field(repr=False, compare=False)
     ratio: float | None = None
+    most_flops: int | None = None
 
     @property
     def frontier(self) -> tuple[Candidate, ...]:
