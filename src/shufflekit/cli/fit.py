@@ -23,7 +23,7 @@ def fit(
     model: str,
     /,
     *,
-    budget_ms: float,
+    budget_ms: float | None = None,
     maximise: Literal["flops", "params"] = "flops",
     shape: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     threads: int = 1,
@@ -42,7 +42,7 @@ def fit(
     Args:
         model: a registry name, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable, or an ONNX
             file.
-        budget_ms: what a pass may take; on one thread of the processor's time.
+        budget_ms: what a pass may take, on one thread of the processor's time; as long as the network itself by default.
         maximise: what there is to be most of.
         shape: N C H W of the input, or NxCxHxW; the network's own channels and the size of its weights by default.
         threads: of the engine.

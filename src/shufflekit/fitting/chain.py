@@ -54,6 +54,7 @@ class ChainSearch:
     tell: Callable[[str], None] = lambda _: None
     measured: dict[Values, Candidate | None] = field(default_factory=dict)
     chance: random.Random = field(default_factory=partial(random.Random, 0))
+    _levels: list[tuple[int, ...]] = field(default_factory=list)  # of each number, from a half to four times of it
 
     def best(self) -> Candidate | None:
         """The largest within the budget so far."""
@@ -73,15 +74,22 @@ class ChainSearch:
         if not all(self.parts.steps.values()):
             return  # out of time
         count = _LEVELS // len(chain)
-        levels = [dial.levels(count if place in chain else _OTHERS) for place, dial in enumerate(dials)]
-        self._converge(levels)
+        self._levels = [dial.levels(count if place in chain else _OTHERS) for place, dial in enumerate(dials)]
+        self.refine()
+        for share in _SHARES:
+            values = self._largest(self._levels, share * self.budget_ms) if self._left() else None
+            if values and values not in self.measured:
+                self._try(values)
+
+    def refine(self) -> None:
+        """Goes on, for a budget that may be another one now."""
+        if not self._levels:
+            return
+        self._converge(self._levels)
         before = None
         while (here := self.best()) and here != before and self._left():
             before = here
-            self._converge([dial.around(value, _AROUND) for dial, value in zip(dials, here.values, strict=True)])
-        for share in _SHARES:
-            if self._left() and (values := self._largest(levels, share * self.budget_ms)) and values not in self.measured:
-                self._try(values)
+            self._converge([dial.around(value, _AROUND) for dial, value in zip(self.space.dials, here.values, strict=True)])
 
     def _left(self) -> bool:
         return time.monotonic() < self.end

@@ -113,13 +113,18 @@ class Fit:
 
 
 _CANDIDATES = ("best", "start", "published", "measured")
-_NEAR = 1.005  # of the budget: what was given as the time of a network is the budget of that network
+_SAME = 0.02  # of the budget
 
 
 def published_within(budget_ms: float, maximise: str, networks: Sequence[Candidate]) -> Candidate | None:
     """The largest within the budget of those that have a name."""
-    inside = [each for each in networks if each.ms <= budget_ms * _NEAR and each.name]
+    inside = [each for each in networks if each.ms <= budget_ms * (1 + _SAME) and each.name]
     return max(inside, key=lambda each: size(each, maximise), default=None)
+
+
+def is_budget_of(network: Candidate, budget_ms: float) -> bool:
+    """Whether a budget is what a network takes, as two measurements of it go."""
+    return abs(network.ms / budget_ms - 1) <= _SAME
 
 
 def size(one: Candidate, maximise: str) -> int:

@@ -52,6 +52,10 @@ class Search:
         start = tuple(dial.value for dial in self.space.dials)
         self._try(start)
         self._scale(start)
+        self.refine()
+
+    def refine(self) -> None:
+        """Goes on, for a budget that may be another one now."""
         while self._left() and self._exchange():
             pass
 
