@@ -86,7 +86,8 @@ def audit(
     changed = rebuilt(models[0], what_if) if what_if else None
     for one in dict.fromkeys(engine or ()):
         TARGETS[one].require()
-        notice(f"{TARGETS[one].title}: {TARGETS[one].takes} for a network, and up to {seconds:g} s to compile changes and race them")
+        takes = f"{TARGETS[one].takes} for a network, and up to {seconds:g} s to compile changes and race them"
+        notice(f"{TARGETS[one].title}: {takes}")
     subjects: list[Subject] = []
     trial = None
     with stderr().status("measuring") as status:
