@@ -72,7 +72,13 @@ def graph_of(model: nn.Module | OnnxNetwork | str | Path, input_shape: Shapes | 
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
         return model.name, model.graph
+    shape = of_one_image(input_shape)
+    return getattr(model, "architecture", "") or type(model).__name__, capture(model, shape)  # type: ignore[arg-type]
+
+
+def of_one_image(input_shape: Shapes | None) -> tuple[int, ...]:
+    """A shape, where its batch is 1."""
     shape = sizes(input_shape or ())  # type: ignore[arg-type]  # which refuses others
     if shape[0] != 1:
         raise UsageError(f"it is timed on one image, found a batch of {shape[0]}")
-    return getattr(model, "architecture", "") or type(model).__name__, capture(model, shape)  # type: ignore[arg-type]
+    return shape
