@@ -48,6 +48,7 @@ Price = Callable[[Kernel, str], float]  # of arguments and a variant
 Precision = Literal["float32", "bfloat16"]
 
 _LANES = 16  # of the widest vector
+_MOST_ACROSS = 12  # pixels beyond whole vectors for which the GEMM takes vectors of rows
 _BYTES_A_PRODUCT = 0.21  # bytes that come from memory while a core multiplies and adds once
 _CACHE = 1 << 21  # bytes: a map of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
 
@@ -137,7 +138,7 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
         assert isinstance(arguments, Convolution)
         tiles = math.prod(-(-size // tile) for size in arguments.window.out_plane)
         whole, rest = divmod(tiles, _LANES)
-        vectors = whole + (rest / _LANES if rest <= _LANES // 4 else 1)
+        vectors = whole + (rest / _LANES if rest <= _MOST_ACROSS else 1)
         moves = (whole + (rest > 0) + 1) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
         return _LANES * arguments.groups * (products * arguments.rows * arguments.in_channels * vectors + moves)
 
@@ -233,8 +234,8 @@ VARIANTS: Mapping[str, Sequence[Variant]] = {
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 1, 210, 120),
         _winograd(4, 1, 450, 270),
-        _winograd(2, 2, 280, 220),
-        _winograd(4, 2, 1200, 700),
+        _winograd(2, 2, 190, 150),
+        _winograd(4, 2, 1080, 630),
         Variant("patches", pack=in_panels, copies=_patches, work=_gathered),
         Variant(pack=in_panels, work=_flat),
     ),
