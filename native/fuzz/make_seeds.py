@@ -179,7 +179,8 @@ def programs() -> Iterator[Program]:
     for name, (network, shape) in networks().items():
         with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
             yield build(simplify(capture(network.eval(), shape)), name)
-    yield build(in_bytes(), "bytes")
+    for variant in ("any", "winograd4"):
+        yield build(in_bytes(), f"bytes_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
     yield from of_photos()
     yield build(suppressed(), "suppressed")
     by_stride = [

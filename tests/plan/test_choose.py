@@ -11,7 +11,7 @@ from shufflekit.graph import Graph, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
 from shufflekit.plan.choose import Precision, Price, choose, estimate, packed, variants_of
-from shufflekit.plan.kernels import Convolution, Depthwise, Gemm, Kernel, Window
+from shufflekit.plan.kernels import Convolution, ConvolutionInt8, Depthwise, Gemm, Kernel, Window
 from shufflekit.plan.lower import lower
 
 PAIR = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1, groups=8))
@@ -140,6 +140,16 @@ def test_tiles_are_taken_where_they_pay(channels: int, out: int, side: int, vari
     step = Convolution(out, channels, Window(side, side, side, side, 3, 3, pad_y=1, pad_x=1), "none", 0.0, 0.0)
     fit = [each.name for each in variants_of("convolution") if each.takes(step, False)]
     assert min(fit, key=lambda name: estimate(step, name)) == variant
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "variant"),
+    [(64, 56, "winograd4"), (128, 28, "winograd4"), (256, 14, "winograd4"), (512, 7, "any"), (128, 10, "any"), (8, 28, "any")],
+)
+def test_tiles_of_bytes_are_taken_where_they_pay(channels: int, side: int, variant: str) -> None:
+    """Many channels, and tiles enough for what their weights take."""
+    step = ConvolutionInt8(channels, channels, Window(side, side, side, side, 3, 3, pad_y=1, pad_x=1))
+    assert min(("winograd4", "any"), key=lambda name: estimate(step, name)) == variant
 
 
 @pytest.mark.parametrize("number", [1.0, float("nan"), float("inf")])

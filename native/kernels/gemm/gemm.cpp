@@ -3,8 +3,10 @@
 // outside so that a tile's operands stay in the L1 cache while weights stream.
 //
 // Up to four pixels beyond whole vectors are vectors over a panel's rows instead: at 7x7 that is one narrow multiply-add in
-// place of a whole vector for each row (49 = 3 x 16 + 1).
+// place of a whole vector for each row (49 = 3 x 16 + 1). With AVX-512 five to twelve are vectors over the rows of two panels: nine
+// take nine multiply-adds there, where a whole vector of each row is sixteen.
 #include "kernels/gemm/panels.h"
+#include "kernels/lanes.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -93,7 +95,7 @@ void rows_of(const Gemm& gemm, const Panel& panel, int64_t pixel) {
 template <int S, int P>
 void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
     const Panel& first = *walk;
-    const int64_t stride = int64_t{gemm.depth} * gemm_panel;
+    const int64_t stride = walk.stride();
     rows_vector sum[P][S];
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p)
@@ -127,10 +129,97 @@ void tails(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
     }
 }
 
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+constexpr int most_pixels_across = 12;
+// From this depth on the multiply-adds that are spared take longer than turning the sums.
+constexpr int64_t least_depth_across = 16;
+
+[[gnu::always_inline]] inline rows_vector rows_of(const float* a) { return *reinterpret_cast<const rows_vector*>(a); }
+[[gnu::always_inline]] inline vector rows_of(const float* a, const float* b) {
+    return (vector)_mm512_insertf32x8(_mm512_castps256_ps512((__m256)rows_of(a)), (__m256)rows_of(b), 1);
+}
+
+// S pixels of one panel, or of it and another one of its group.
+template <Bounds B, int S, class... Other>
+void across_rows(const Gemm& gemm, int64_t pixel, const Panel& one, const Other&... other) {
+    decltype(rows_of(one.weights, other.weights...)) sum[S];
+#pragma GCC unroll 12
+    for (int s = 0; s < S; ++s) sum[s] = {};
+    const float* in = gemm.in.base + pixel;
+    for (int64_t k = 0; k < gemm.depth; ++k) {
+        const float* operand = in + one.operands[k];
+        const int64_t at = k * gemm_panel;
+        const auto weight = rows_of(one.weights + at, (other.weights + at)...);
+        __builtin_prefetch(one.weights + at + weights_ahead, 0, 2), (__builtin_prefetch(other.weights + at + weights_ahead, 0, 2), ...);
+#pragma GCC unroll 12
+        for (int s = 0; s < S; ++s) sum[s] += weight * operand[s];
+    }
+    vector row[vector_lanes];
+    const auto bias = rows_of(one.bias, other.bias...);
+#pragma GCC unroll 12
+    for (int s = 0; s < S; ++s) sum[s] += bias;
+#pragma GCC unroll 16
+    for (int s = 0; s < vector_lanes; ++s) {
+        if constexpr (sizeof...(other) == 0) row[s] = s < S ? (vector)_mm512_castps256_ps512((__m256)sum[s]) : vector{};
+        if constexpr (sizeof...(other) == 1) row[s] = s < S ? sum[s] : vector{};
+    }
+    transpose(row);
+    const SomeLanes lanes(0, S);
+    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+    const vector* from = row;
+    const Panel* const panels[] = {&one, &other...};
+    for (const Panel* panel : panels) {
+        for (int r = 0; r < panel->rows; ++r) {
+            const int64_t channel = panel->first_row + r;
+            vector x = from[r];
+            if (gemm.residual.base) x += lanes.load(gemm.residual[channel] + pixel);
+            lanes.store(gemm.out[channel] + pixel, bounded<B>(x, low, high));
+        }
+        from += gemm_panel;
+    }
+}
+
+template <Bounds B, int S>
+void panels_across(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
+    PanelWalk walk(gemm, number);
+    while (number < last) {
+        const Panel one = *walk;
+        const bool is_last = walk.left_in_group() == 1 || last - number == 1;
+        ++walk, ++number;
+        if (is_last) {
+            across_rows<B, S>(gemm, pixel, one);
+        } else {
+            across_rows<B, S>(gemm, pixel, one, *walk);
+            ++walk, ++number;
+        }
+    }
+}
+
+template <Bounds B>
+void panels_across(const Gemm& gemm, int64_t pixels, int32_t number, int32_t last, int64_t pixel) {
+    switch (pixels) {
+        case 5: return panels_across<B, 5>(gemm, number, last, pixel);
+        case 6: return panels_across<B, 6>(gemm, number, last, pixel);
+        case 7: return panels_across<B, 7>(gemm, number, last, pixel);
+        case 8: return panels_across<B, 8>(gemm, number, last, pixel);
+        case 9: return panels_across<B, 9>(gemm, number, last, pixel);
+        case 10: return panels_across<B, 10>(gemm, number, last, pixel);
+        case 11: return panels_across<B, 11>(gemm, number, last, pixel);
+        default: return panels_across<B, 12>(gemm, number, last, pixel);
+    }
+}
+#endif
+
 template <Bounds B>
 void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     const int64_t pixels = last_pixel - first_pixel;
     int64_t rest = pixels % vector_lanes, vectors = pixels / vector_lanes;
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    if (rest > most_tail_pixels && rest <= most_pixels_across && gemm.depth >= least_depth_across) {
+        panels_across<B>(gemm, rest, first_panel, last_panel, last_pixel - rest);
+        rest = 0;
+    }
+#endif
     if (rest > most_tail_pixels) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
     for (int64_t v = 0; v < vectors;) {
         const int64_t left = vectors - v;

@@ -6,7 +6,7 @@
 //
 // Weights are packed in panels of up to 8 rows. A group has panels = ceil(rows / 8); panel i has the next
 // gemm_panel_rows(rows, i) rows (58 rows: 7 7 7 7 7 7 8 8), and is stored as depth x 8 floats: weight k of its row r at k * 8 + r,
-// absent rows 0. Panel i of group g starts at ((g * panels) + i) * depth * 8; its bias (8 floats, absent ones 0) at
+// absent rows 0. Panel i of group g starts at ((g * panels) + i) * (depth * 8 + apart); its bias (8 floats, absent ones 0) at
 // ((g * panels) + i) * 8.
 //
 // The table of operands is readable for gemm_operands_ahead entries behind its last: what they name may be prefetched.
@@ -59,6 +59,7 @@ struct Gemm {
     const float* bias;
     int32_t groups, rows, depth, pixels;
     Epilogue epilogue;
+    int64_t apart = 0;  // floats between the weights of two panels that belong to neither
 
     using Function = void(const Gemm&, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 

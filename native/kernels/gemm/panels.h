@@ -74,7 +74,7 @@ class PanelWalk {
     PanelWalk(const Gemm& gemm, int32_t number) : PanelWalk(gemm, number, gemm.depth) {}
     // Of weights with so many floats a row.
     PanelWalk(const Gemm& gemm, int32_t number, int64_t floats)
-        : gemm_(gemm), stride_(floats * gemm_panel), panels_(gemm_panels(gemm.rows)), fewest_(gemm.rows / panels_), more_(gemm.rows % panels_),
+        : gemm_(gemm), stride_(floats * gemm_panel + gemm.apart), panels_(gemm_panels(gemm.rows)), fewest_(gemm.rows / panels_), more_(gemm.rows % panels_),
           of_group_(number % panels_),
           part_(static_cast<int32_t>(int64_t{more_} * of_group_ % panels_)) {
         const int32_t group = number / panels_;
@@ -86,6 +86,7 @@ class PanelWalk {
     const Panel& operator*() const { return at_; }
     const Panel* operator->() const { return &at_; }
     int32_t left_in_group() const { return panels_ - of_group_; }
+    int64_t stride() const { return stride_; }  // of weights
 
     void operator++() {
         at_.first_row += at_.rows;

@@ -70,6 +70,16 @@ def in_fours(arguments: Kernel, weights: Arrays) -> Arrays:
     return {**weights, "weights": packed}
 
 
+def for_winograd_int8(arguments: Kernel, weights: Arrays) -> Arrays:
+    """3x3 `weights` of bytes as (groups, chunks of 16 rows, pairs of input channels, 9, 16, 2); absent channels are 0."""
+    assert isinstance(arguments, ConvolutionInt8)
+    groups, rows, channels = arguments.groups, arguments.rows, arguments.in_channels
+    packed = np.zeros((groups, rows + -rows % WINOGRAD_ROWS, channels + channels % 2, 9), np.int8)
+    packed[:, :rows, :channels] = weights["weights"].reshape(groups, rows, channels, 9)
+    packed = packed.reshape(groups, -1, WINOGRAD_ROWS, (channels + 1) // 2, 2, 9).transpose(0, 1, 3, 5, 2, 4)
+    return {**weights, "weights": packed}
+
+
 def in_lanes(arguments: Kernel, weights: Arrays) -> Arrays:
     """Depthwise `weights` (channels, taps) and `bias` in blocks of 16 channels, side by side: (blocks, taps, 16)."""
     assert isinstance(arguments, Depthwise)
