@@ -60,7 +60,7 @@ bool runs_here(std::string_view isa) {
     if (isa == "avx2") return avx2;
     const bool avx512 = avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");  // CMakeLists.txt's flags
     if (isa == "avx512") return avx512;
-    if (isa == "avx512vnni" || isa == "avx512vbmi") return avx512 && has(isa);
+    if (isa == "avx512vnni" || isa == "avx512bf16" || isa == "avx512vbmi") return avx512 && has(isa);
 #endif
     // Every aarch64 has NEON, and a WebAssembly file is not loaded where its set is missing; elsewhere nothing is compiled for them.
     return isa == "scalar" || isa == "neon" || isa == "simd128" || isa == "relaxed";

@@ -189,6 +189,8 @@ def programs() -> Iterator[Program]:
     for variant in [each.name for each in choose.variants_of("convolution")]:
         graph = by_stride[variant.endswith("_stride2")]
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
+    pointwise = simplify(capture(nn.Sequential(nn.Conv2d(3, 9, 1), nn.SiLU()).eval(), (1, 3, 7, 7)))
+    yield build(pointwise, "gemm_bfloat16", price=lambda _, name: float(name != "bfloat16"), precision="bfloat16")
     depthwise = simplify(capture(nn.Sequential(nn.Conv2d(18, 18, (2, 5), 2, 2, groups=18), nn.SiLU()).eval(), (1, 18, 5, 9)))
     yield build(depthwise, "depthwise_channels", price=lambda _, name: float(name != "channels"))
 

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -38,13 +39,16 @@ from shufflekit.plan.pack import (
     for_winograd_stride2,
     in_fours,
     in_lanes,
+    in_pairs,
     in_panels,
 )
 from shufflekit.plan.views import Space
 
 Price = Callable[[Kernel, str], float]  # of arguments and a variant
+Precision = Literal["float32", "bfloat16"]
 
 _LANES = 16  # of the widest vector
+_MOST_ACROSS = 12  # pixels beyond whole vectors for which the GEMM takes vectors of rows
 _BYTES_A_PRODUCT = 0.21  # bytes that come from memory while a core multiplies and adds once
 _CACHE = 1 << 21  # bytes: a map of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
 
@@ -61,6 +65,7 @@ class Variant:
         work: multiply-adds that take as long.
         mixes: it takes sums of weights, or leaves out those that see a border: one that is no number would spoil its
             neighbours, or spare the border.
+        precision: of its products: bfloat16 is taken by who asked for it alone.
         holds: whether its sums hold what these weights make of bytes.
     """
 
@@ -71,6 +76,7 @@ class Variant:
     weights: Callable[[Kernel], float] = lambda arguments: arguments.params
     work: Callable[[Kernel], float] = lambda arguments: arguments.flops
     mixes: bool = False
+    precision: Precision = "float32"
     holds: Callable[[Arrays], bool] = lambda _weights: True
 
 
@@ -132,7 +138,7 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
         assert isinstance(arguments, Convolution)
         tiles = math.prod(-(-size // tile) for size in arguments.window.out_plane)
         whole, rest = divmod(tiles, _LANES)
-        vectors = whole + (rest / _LANES if rest <= _LANES // 4 else 1)
+        vectors = whole + (rest / _LANES if rest <= _MOST_ACROSS else 1)
         moves = (whole + (rest > 0) + 1) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
         return _LANES * arguments.groups * (products * arguments.rows * arguments.in_channels * vectors + moves)
 
@@ -201,9 +207,16 @@ def _windows(arguments: Kernel) -> float:
     return (cycles * vectors * w.taps + call) * arguments.channels * _LANES
 
 
+def _halves(arguments: Kernel) -> float:
+    """Two products at a time; an operand that is rounded takes as long as 1.4 products of float32."""
+    assert isinstance(arguments, Gemm)
+    return arguments.flops / 2 + 1.4 * arguments.groups * arguments.depth * arguments.pixels
+
+
+_BFLOAT16 = Variant("bfloat16", pack=in_pairs, weights=lambda a: a.params / 2, work=_halves, precision="bfloat16")
 _ONE = (Variant(),)
 VARIANTS: Mapping[str, Sequence[Variant]] = {
-    "gemm": (Variant(pack=in_panels),),
+    "gemm": (_BFLOAT16, Variant(pack=in_panels)),
     "affine_gemm": (Variant(pack=in_panels),),
     "gemm_int8": (Variant(pack=in_fours),),
     "gemm_int8_float": (Variant(pack=in_fours),),
@@ -221,8 +234,8 @@ VARIANTS: Mapping[str, Sequence[Variant]] = {
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 1, 210, 120),
         _winograd(4, 1, 450, 270),
-        _winograd(2, 2, 280, 220),
-        _winograd(4, 2, 1200, 700),
+        _winograd(2, 2, 190, 150),
+        _winograd(4, 2, 1080, 630),
         Variant("patches", pack=in_panels, copies=_patches, work=_gathered),
         Variant(pack=in_panels, work=_flat),
     ),
@@ -266,21 +279,22 @@ def estimate(arguments: Kernel, variant: str) -> float:
     return bytes_moved(arguments, variant) + max(_BYTES_A_PRODUCT * chosen.work(arguments), weights)
 
 
-def choose(lowered: Lowered, price: Price = estimate) -> Lowered:
+def choose(lowered: Lowered, price: Price = estimate, precision: Precision = "float32") -> Lowered:
     """The same steps, neighbours together where that is cheaper, each with the cheapest variant that takes it.
 
     Args:
         lowered: what lowering emitted.
         price: of a step's arguments and the name of a variant.
+        precision: bfloat16 for variants whose products are rounded to it, too.
     """
     readers = _readers(lowered)
     chosen: list[tuple[float, Draft]] = []
     for draft in lowered.drafts:
-        cost, draft = _cheapest(draft, price)
+        cost, draft = _cheapest(draft, price, precision)
         if chosen and _reads_all_of(draft, chosen[-1][1], lowered.space, readers):
             apart = chosen[-1][0] + cost
             both = [
-                _cheapest(one, price)
+                _cheapest(one, price, precision)
                 for fuse in FUSIONS
                 if (one := fuse(chosen[-1][1], draft)) and _lies_together(one, lowered)
             ]
@@ -300,11 +314,12 @@ def _variant(arguments: Kernel, name: str) -> Variant:
     return next(each for each in variants_of(arguments.kernel) if each.name == name)
 
 
-def _cheapest(draft: Draft, price: Price) -> tuple[float, Draft]:
+def _cheapest(draft: Draft, price: Price, precision: Precision) -> tuple[float, Draft]:
     fit = [
         each.name
         for each in variants_of(draft.arguments.kernel)
-        if each.takes(draft.arguments, "residual" in draft.reads)
+        if each.precision in ("float32", precision)
+        and each.takes(draft.arguments, "residual" in draft.reads)
         and not (each.mixes and not all(np.isfinite(array).all() for array in draft.weights.values()))
         and each.holds(draft.weights)
     ]

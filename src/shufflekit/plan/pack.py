@@ -39,6 +39,26 @@ def in_panels(arguments: Kernel, weights: Arrays) -> Arrays:
     return {**weights, "weights": panels, "bias": bias}
 
 
+def in_pairs(arguments: Kernel, weights: Arrays) -> Arrays:
+    """`weights` and `bias` of a GEMM in panels, weights in bfloat16: two of the depth a word, the first in its lower half."""
+    assert isinstance(arguments, Gemm)
+    panels, bias = pack_panels(weights["weights"], weights["bias"], arguments.groups)
+    whole = np.pad(to_bfloat16(panels).astype(np.uint32), ((0, 0), (0, 0), (0, panels.shape[2] % 2), (0, 0)))
+    return {**weights, "weights": whole[:, :, ::2] | whole[:, :, 1::2] << 16, "bias": bias}
+
+
+def to_bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The bits of the nearest bfloat16s, of halves of the even one; what is no number stays none.
+
+    Example:
+        >>> [hex(bits) for bits in to_bfloat16(np.array([1, 1 + 2**-8, 1 + 3 * 2**-8], np.float32))]
+        ['0x3f80', '0x3f80', '0x3f82']
+    """
+    bits = numbers.view(np.uint32)
+    nearest = np.where(np.isnan(numbers), bits | 0x400000, bits + 0x7FFF + (bits >> 16 & 1))
+    return (nearest >> 16).astype(np.uint16)
+
+
 def in_fours(arguments: Kernel, weights: Arrays) -> Arrays:
     """`weights` (out_channels, depth) of a GEMM of bytes in panels of four rows by four of the depth, filled up with zeros."""
     assert isinstance(arguments, GemmInt8 | GemmInt8Float | ConvolutionInt8)
