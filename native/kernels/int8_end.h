@@ -145,10 +145,13 @@ struct Sums {
 
 #if defined(__AVX512VNNI__)
 
-[[gnu::always_inline]] inline __m512i int8_whole(__m512 x) { return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(32767), x)); }
+template <bool Plain = false>
+[[gnu::always_inline]] inline __m512i int8_whole(__m512 x) {
+    return _mm512_cvtps_epi32(Plain ? x : _mm512_min_ps(_mm512_set1_ps(32767), x));
+}
 
-// Sums of 16 pixels, or of 64 of which vector v has pixels 4 v to 4 v + 3 of each 16: the packs undo that order.
-template <int V>
+// Sums of 16 pixels, or of 64 of which vector v has pixels 4 v to 4 v + 3 of each 16: the packs undo that order. Plain: as is_plain says.
+template <bool Plain, int V>
 [[gnu::always_inline]] inline void int8_end(uint8_t* to, const __m512i (&sum)[V], const Int8End& end, const uint8_t* residual) {
     __m512 x[V];
     const __m512 multiplier = _mm512_set1_ps(end.multiplier);
@@ -172,15 +175,19 @@ template <int V>
     const auto low = static_cast<char>(end.low), high = static_cast<char>(end.high);
     if constexpr (V == 4) {
         const __m512i zero = _mm512_set1_epi16(static_cast<short>(end.zero_point));
-        const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole(x[0]), int8_whole(x[1])), zero);
-        const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole(x[2]), int8_whole(x[3])), zero);
+        const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole<Plain>(x[0]), int8_whole<Plain>(x[1])), zero);
+        const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole<Plain>(x[2]), int8_whole<Plain>(x[3])), zero);
         const __m512i bytes = _mm512_packus_epi16(first, second);
-        _mm512_storeu_si512(to, _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(low)), _mm512_set1_epi8(high)));
+        _mm512_storeu_si512(to, Plain ? bytes : _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(low)), _mm512_set1_epi8(high)));
     } else {
-        const __m512i whole = int8_whole(x[0]);
+        const __m512i whole = int8_whole<Plain>(x[0]);
         const __m128i bytes = int8_packed(_mm512_castsi512_si256(whole), _mm512_extracti64x4_epi64(whole, 1), end.zero_point);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, _mm_set1_epi8(low)), _mm_set1_epi8(high)));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), Plain ? bytes : _mm_min_epu8(_mm_max_epu8(bytes, _mm_set1_epi8(low)), _mm_set1_epi8(high)));
     }
+}
+template <int V>
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const __m512i (&sum)[V], const Int8End& end, const uint8_t* residual, bool is_plain) {
+    is_plain ? int8_end<true>(to, sum, end, residual) : int8_end<false>(to, sum, end, residual);
 }
 
 #endif

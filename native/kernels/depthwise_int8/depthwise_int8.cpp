@@ -93,7 +93,7 @@ void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
 #pragma GCC unroll 4
             for (int v = 0; v < 4; ++v) {
                 const __m512i one[1] = {sum[v]};
-                int8_end(taps.result + first + p + 16 * v, one, end, nullptr);
+                int8_end(taps.result + first + p + 16 * v, one, end, nullptr, false);
             }
         }
     }
@@ -122,7 +122,7 @@ class Flat {
         }
     }
 
-    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual, bool is_plain) const {
         const __m512i fill = _mm512_set1_epi8(static_cast<char>(fill_byte));
         const __m512i weights[] = {four(w[0], w[3], w[6], 0), four(w[1], w[4], w[7], 0), four(w[2], w[5], w[8], 0)};
         __m512i before = fill, x[4], next[4];
@@ -144,7 +144,7 @@ class Flat {
                 sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_blend_epi32(block.left[v], fill, left[v]), weights[0]);
                 sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_blend_epi32(block.right[v], fill, right[v]), weights[2]);
             }
-            int8_end(out + first, sum, end, residual ? residual + first : nullptr);
+            int8_end(out + first, sum, end, residual ? residual + first : nullptr, is_plain);
             before = x[3];
         }
     }
@@ -193,7 +193,7 @@ class FlatFives {
         }
     }
 
-    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual, bool is_plain) const {
         const __m512i fill = _mm512_set1_epi8(static_cast<char>(fill_byte));
         const Fives fives(w);
         for (int64_t first = 0; first < pixels_; first += 64) {
@@ -219,7 +219,7 @@ class FlatFives {
             }
             add(last[0], last[1], last[2], last[3], fives.column);
             add(last[4], last[4], last[4], last[4], fives.last);
-            int8_end(out + first, sum, end, residual ? residual + first : nullptr);
+            int8_end(out + first, sum, end, residual ? residual + first : nullptr, is_plain);
         }
     }
 
@@ -314,7 +314,7 @@ bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_ch
     const auto convolve_flat = [&](const auto& flat) {
         for (int64_t channel = first_channel; channel < last_channel; ++channel)
             flat.convolve(d.in[channel], d.weights + w.kernel_y * w.kernel_x * channel, d.fill[channel], d.ends[channel], d.out[channel],
-                          d.residual.base ? d.residual[channel] : nullptr);
+                          d.residual.base ? d.residual[channel] : nullptr, d.has_plain_ends);
         return true;
     };
     if (Flat::fits(w)) return convolve_flat(Flat(w, scratch));

@@ -49,6 +49,7 @@ struct DepthwiseInt8 {
     const Int8End* ends;
     int32_t channels;
     Window window;
+    bool has_plain_ends = false;  // of all: whether they need no bounds; the results are the same
 
     using Function = void(const DepthwiseInt8&, uint8_t* scratch, int32_t first_channel, int32_t last_channel);
 
@@ -67,6 +68,7 @@ struct DepthwiseInt8 {
         step.weights("weights", weights, step.product("window", channels, int64_t{window.kernel_y} * window.kernel_x));
         step.weights("fill", fill, channels);
         read_ends(step, ends, channels);
+        has_plain_ends = are_plain(ends, channels);
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);
