@@ -244,8 +244,9 @@ struct WinogradStride2 : ConvolutionTiles<M, 2> {
     constexpr int64_t out_slice() const { return this->slice(chunk * gemm_panel); }
 
     int64_t scratch() const {
-        const int64_t tables = inputs * inputs * this->in_channels + gemm_operands_ahead + chunk * gemm_panel;
-        return inputs * inputs * this->in_slice() + sums * sums * out_slice() + this->moved() + tables;
+        const int64_t tables = inputs * inputs * this->in_channels + gemm_operands_ahead + this->rows;
+        const int64_t no_bias = gemm_panels(this->rows) * gemm_panel;
+        return inputs * inputs * this->in_slice() + sums * sums * out_slice() + no_bias + this->moved() + tables;
     }
     template <class Step>
     void read(Step& step) {

@@ -9,7 +9,8 @@ void convolution_rows(const Convolution& c, float* scratch, int32_t first_pixel,
         const Range share = panels_of(c, group, first_panel, last_panel);
         InputRows rows(c, group, scratch);
         for (int64_t y = first_pixel / width; y < last_pixel / width; ++y)
-            convolve_row(c, group, rows, y, {c.out.base + y * width, c.out.offsets + int64_t{group} * c.rows}, share.first, share.last);
+            convolve_row(c, group, rows, y, {c.out.base + y * width, c.out.offsets + int64_t{group} * c.rows}, c.window.out_height * width,
+                         share.first, share.last);
     }
 }
 

@@ -98,17 +98,17 @@ class InputRows {
     int64_t copied_ = -1;  // the last row in the ring, counted from the padding's first
 };
 
-// One row of output, one group. `out` is where each channel's row starts; its last vector ends with the row, since the next row may
-// be another thread's or hold something else: some pixels are computed twice.
-inline void convolve_row(const Convolution& c, int32_t group, InputRows& rows, int64_t y, const MutablePlanes& out, int32_t first_panel,
-                         int32_t last_panel) {
+// One row of output, one group. `out` is where each channel's row starts, of planes of so many pixels; its last vector ends with the
+// row, since the next row may be another thread's or hold something else: some pixels are computed twice.
+inline void convolve_row(const Convolution& c, int32_t group, InputRows& rows, int64_t y, const MutablePlanes& out, int32_t pixels,
+                         int32_t first_panel, int32_t last_panel) {
     const int64_t depth = int64_t{c.in_channels} * c.window.kernel_y * c.window.kernel_x, first = int64_t{group} * gemm_panels(c.rows);
     const int32_t width = c.window.out_width, whole = width - width % vector_lanes, last = width - vector_lanes;
     Gemm row{{rows.base(), rows.operands(y)}, out, {nullptr, nullptr}, c.weights + first * depth * gemm_panel,
-             c.bias + first * gemm_panel, 1, c.rows, static_cast<int32_t>(depth), whole, c.epilogue.from(int64_t{group} * c.rows)};
+             c.bias + first * gemm_panel, 1, c.rows, static_cast<int32_t>(depth), pixels, c.epilogue.from(int64_t{group} * c.rows)};
     gemm(row, 0, whole, first_panel, last_panel);
     if (whole == width) return;
-    row.in.base += last, row.out.base += last, row.pixels = vector_lanes;
+    row.in.base += last, row.out.base += last;
     gemm(row, 0, vector_lanes, first_panel, last_panel);
 }
 

@@ -44,12 +44,12 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
 
     WinogradStride2Group(const WinogradStride2<M>& c, int32_t group, float* scratch)
         : Tiles<WinogradStride2<M>>(c, group, scratch), in_(scratch + c.moved()), out_(in_ + inputs * inputs * c.in_slice()),
-          ins_(reinterpret_cast<int32_t*>(out_ + sums * sums * c.out_slice())),
+          nothing_(out_ + sums * sums * c.out_slice()), ins_(reinterpret_cast<int32_t*>(nothing_ + gemm_panels(c.rows) * gemm_panel)),
           outs_(ins_ + inputs * inputs * c.in_channels + gemm_operands_ahead) {
         for (int64_t k = 0; k < inputs * inputs; ++k)
             for (int64_t channel = 0; channel < c.in_channels; ++channel)
                 ins_[k * c.in_channels + channel] = static_cast<int32_t>(k * c.in_slice() + channel * lanes_);
-        for (int64_t n = 0; n < c.chunk * gemm_panel; ++n) outs_[n] = static_cast<int32_t>(n * lanes_);
+        for (int64_t n = 0; n < gemm_panels(c.rows) * gemm_panel; ++n) nothing_[n] = 0;
     }
 
     void run(int64_t first_tile, int64_t last_tile, Range panels) {
@@ -62,8 +62,10 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
             }
             for (int32_t first = panels.first; first < panels.last; first += c_.chunk) {
                 const int32_t last = first + c_.chunk < panels.last ? first + c_.chunk : panels.last;
+                const int32_t begin = gemm_first_row(c_.rows, first), end = gemm_first_row(c_.rows, last);
+                for (int32_t n = begin; n < end; ++n) outs_[n] = static_cast<int32_t>((n - begin) * lanes_);
                 for (int y = 0; y < sums; ++y)
-                    for (int x = 0; x < sums; ++x) add_up(y, x, first, last, count);
+                    for (int x = 0; x < sums; ++x) add_up(y, x, first, last, static_cast<int32_t>(count));
                 for (int32_t panel = first; panel < last; ++panel) put_panel(first, panel, tile, count);
             }
         }
@@ -105,28 +107,26 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
     }
 
     // Sum (y, x) of some panels' rows. Those of outputs begin with the bias.
-    void add_up(int y, int x, int32_t first, int32_t last, int64_t count) const {
-        static constexpr float nothing[gemm_panel] = {};
+    void add_up(int y, int x, int32_t first, int32_t last, int32_t count) const {
         float* out = out_ + (y * sums + x) * out_slice_;
-        for (int v = 0; v < inputs_of(y); ++v)
-            for (int32_t panel = first; panel < last; ++panel) {
-                const int32_t begin = gemm_first_row(c_.rows, panel), rows = gemm_panel_rows(c_.rows, panel);
-                const int32_t* outs = outs_ + begin - gemm_first_row(c_.rows, first);
-                const float* weights = c_.weights + panel_of(panel) * c_.packed_depth() * gemm_panel;
-                const int64_t piece = (piece_of(y) + v) * pieces + piece_of(x), input = (input_of(y) + v) * inputs + input_of(x);
-                const bool has_bias = v == 0 && y < M && x < M;
-                const Gemm gemm{{in_, ins_ + input * c_.in_channels},
-                                {out, outs},
-                                {v ? out : nullptr, outs},
-                                weights + piece * c_.in_channels * gemm_panel,
-                                has_bias ? c_.bias + panel_of(panel) * gemm_panel : nothing,
-                                1,
-                                rows,
-                                inputs_of(x) * c_.in_channels,
-                                static_cast<int32_t>(count),
-                                {}};
-                SHUFFLEKIT_ISA::gemm(gemm, 0, static_cast<int32_t>(count), 0, 1);
-            }
+        const float* weights = c_.weights + panel_of(0) * c_.packed_depth() * gemm_panel;
+        for (int v = 0; v < inputs_of(y); ++v) {
+            const int64_t piece = (piece_of(y) + v) * pieces + piece_of(x), input = (input_of(y) + v) * inputs + input_of(x);
+            const bool has_bias = v == 0 && y < M && x < M;
+            const int32_t depth = inputs_of(x) * c_.in_channels;
+            const Gemm gemm{{in_, ins_ + input * c_.in_channels},
+                            {out, outs_},
+                            {v ? out : nullptr, outs_},
+                            weights + piece * c_.in_channels * gemm_panel,
+                            has_bias ? c_.bias + panel_of(0) * gemm_panel : nothing_,
+                            1,
+                            c_.rows,
+                            depth,
+                            count,
+                            {},
+                            (c_.packed_depth() - depth) * gemm_panel};
+            SHUFFLEKIT_ISA::gemm(gemm, 0, count, first, last);
+        }
     }
 
     void put_panel(int32_t first, int32_t panel, int64_t tile, int64_t count) {
@@ -169,7 +169,7 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
         return this->is_finite(all);
     }
 
-    float *const in_, *const out_;
+    float *const in_, *const out_, *const nothing_;  // nothing_: what sums that are no outputs begin with
     int32_t *const ins_, *const outs_;
 };
 

@@ -84,7 +84,7 @@ void convolution_pool(const ConvolutionPool& c, float* scratch, int32_t first_ro
                 fill_row(to, conv.rows, conv.window.out_width);
                 operands[number % 3] = Operand::finite;
             } else {
-                convolve_row(conv, 0, rows, row, to, 0, gemm_panels(conv.rows));
+                convolve_row(conv, 0, rows, row, to, conv.window.out_width, 0, gemm_panels(conv.rows));
                 operands[number % 3] = operands_of_row(to, conv.rows, conv.window.out_width);
             }
         }
