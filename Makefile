@@ -11,10 +11,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 demo: $(READY)
 	$(BIN)/shufflekit demo
 
-test: lint browser $(RUNTIMES)
+test: lint $(RUNTIMES) browser
 	$(PYTEST) -m "not slow"
 
-test-all: lint browser $(RUNTIMES)
+test-all: lint $(RUNTIMES) browser
 	$(PYTEST)
 
 lint: $(READY)

@@ -1,7 +1,8 @@
 """Races plans against onnxruntime-web and LiteRT.js by the page web/demo/race.html, in a headless Chromium or elsewhere.
 
 It needs what the tests of web/ need, and fetches the others from the npm registry into build/web-race. LiteRT's files are
-written where its converter is installed (the extra [litert]), and raced where they lie there already.
+written where its converter is installed (the extra [litert]), and raced where they lie there already. `--first N` shows how
+soon a page has its first result instead.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import importlib.util
 import math
 import shutil
+import statistics
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from json import dumps
 from pathlib import Path
@@ -21,6 +24,7 @@ import cyclopts
 import numpy as np
 from networks import NETWORKS as FORMS
 from networks import Form
+from torch import nn
 
 import shufflekit as sk
 from shufflekit.detect.create import create_detector
@@ -30,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "web-race"
 PACKAGES = ("onnxruntime-web@1.30.0", "@litertjs/core@2.5.3")
 OTHERS = ("onnxruntime-web", "LiteRT.js")
+FIRST = "shufflenet_v2_x1_0_uint8.plan"
 NETWORKS = {
     "shufflenet_v2_x0_5": 224,
     "shufflenet_v2_x1_0": 224,
@@ -40,12 +45,16 @@ NETWORKS = {
 }
 
 
-def prepare(name: str, side: int) -> None:
-    """The network as a plan, as two in int8, and as a file of each of the others."""
+def network_of(name: str, side: int) -> nn.Module:
     make = FORMS.get(name) or Form(
         partial(create_detector if name.startswith("nanodet") else sk.create_model, name), (1, 3, side, side)
     )
-    network = make().eval()
+    return make().eval()
+
+
+def prepare(name: str, side: int) -> None:
+    """The network as a plan, as two in int8, and as a file of each of the others."""
+    network = network_of(name, side)
     for kind, ending in {"onnx": "onnx", **({"litert": "tflite"} if importlib.util.find_spec("litert_torch") else {})}.items():
         if not (FOLDER / f"{name}.{ending}").exists():
             export(network, (1, 3, side, side), kind, FOLDER, name=name, verify=False)
@@ -85,6 +94,7 @@ def main(
     *,
     networks: Annotated[list[str] | None, cyclopts.Parameter(consume_multiple=True)] = None,
     rounds: int = 10,
+    first: int = 0,
     serve: bool = False,
     json: bool = False,
 ) -> None:
@@ -93,6 +103,7 @@ def main(
     Args:
         networks: names; all by default.
         rounds: of calls in turn.
+        first: of so many browsers that are started anew, instead: ms until one has its first result.
         serve: the page for a browser of yours, instead.
         json: print one object in place of the table.
     """
@@ -101,30 +112,76 @@ def main(
         raise SystemExit(f"networks: must be of {', '.join(NETWORKS)}, found {', '.join(unknown)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     subprocess.run([ROOT / "scripts" / "build_web.sh"], check=True, stdout=sys.stderr)
-    fetch()
-    for name in networks:
-        prepare(name, NETWORKS[name])
-    (FOLDER / "race.json").write_text(dumps([described(name) for name in networks]))
+    if first:
+        prepare_first()
+    else:
+        fetch()
+        for name in networks:
+            prepare(name, NETWORKS[name])
+        (FOLDER / "race.json").write_text(dumps([described(name) for name in networks]))
     spec = importlib.util.spec_from_file_location("serve_web", ROOT / "scripts" / "serve_web.py")
     assert spec
     assert spec.loader
     serve_web = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(serve_web)
     with serve_web.server(FOLDER) as running:
-        address = f"http://localhost:{running.server_port}/demo/race.html"
+        host = f"http://localhost:{running.server_port}"
         if serve:
-            print(address, flush=True)
+            print(f"{host}/demo/race.html", flush=True)
             running.serve_forever()
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        results = raced(address, networks, rounds)
+        found = first_results(host, first) if first else raced(f"{host}/demo/race.html", networks, rounds)
         running.shutdown()
     if json:
-        print(dumps(results))
-        return
+        print(dumps(found))
+    elif first:
+        print(f"first result of {FIRST}: {statistics.median(found):.0f} ms, most {max(found):.0f}; median of {first} browsers")
+    else:
+        show(found)
+
+
+def show(results: dict[str, Any]) -> None:
     for name, found in results.items():
         print(line(name, found))
     mean = math.exp(sum(math.log(ratio(found)) for found in results.values()) / len(results))
     print(f"geometric mean of the ratios: {mean:.2f}")
+
+
+def prepare_first() -> None:
+    if not (FOLDER / FIRST).exists():
+        sk.compile(network_of("shufflenet_v2_x1_0", 224), (1, 3, 224, 224), input="uint8").save(FOLDER / FIRST)
+
+
+# The plan and the engine's file are in memory before the clock starts.
+FIRST_RESULT = """
+const [name, done] = arguments;
+(async () => {
+  const bytes = async (address) => (await fetch(address)).arrayBuffer();
+  const [plan, wasm] = await Promise.all([bytes(`/plans/${name}`), bytes("/wasm/relaxed.wasm")]);
+  const { load } = await import("/src/index.js"), { fetch: others } = globalThis;
+  const headers = { "Content-Type": "application/wasm" };
+  globalThis.fetch = async (address) => (`${address}`.endsWith(".wasm") ? new Response(wasm, { headers }) : others(address));
+  const begin = performance.now(), net = await load(plan);
+  net.run(new Uint8Array(net.inputs[0].size));
+  return performance.now() - begin;
+})().then(done, (error) => done(String(error)));
+"""
+
+
+def first_results(host: str, count: int) -> list[float]:
+    """Ms from a plan's bytes and the engine's to the first result, each in a browser of its own."""
+    found = []
+    for _ in range(count):
+        page = browser()
+        try:
+            page.get(f"{host}/test/blank.html")
+            time.sleep(1)  # a browser that has just started is busy with itself
+            found.append(page.execute_async_script(FIRST_RESULT, FIRST))
+        finally:
+            page.quit()
+        if isinstance(found[-1], str):
+            raise SystemExit(found[-1])
+    return found
 
 
 def described(name: str) -> dict[str, Any]:

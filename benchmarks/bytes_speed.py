@@ -1,7 +1,7 @@
 """Plans in bytes against plans in float32, in turn: `python benchmarks/bytes_speed.py` prints a table of ten networks.
 
-Random weights of a size by which what flows through keeps its size; ranges of four images of noise. Of each plan the quickest
-of many calls, in ms.
+`--bfloat16` has plans in bfloat16 in the place of bytes. Random weights of a size by which what flows through keeps its size;
+ranges of four images of noise. Of each plan the quickest of many calls, in ms.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def main(
     networks: Annotated[tuple[str, ...], cyclopts.Parameter(consume_multiple=True)] = NETWORKS,
     threads: int = 1,
     rounds: int = 20,
+    bfloat16: Annotated[bool, cyclopts.Parameter(negative="")] = False,
 ) -> None:
     """Time both in turn.
 
@@ -31,16 +32,20 @@ def main(
         networks: registry names.
         threads: of each call.
         rounds: turns of each, of ten calls.
+        bfloat16: in place of bytes.
     """
     settle_allocator()
-    warnings.simplefilter("ignore")  # of noise in random weights, which no one deploys
-    print("| network | float32, ms | bytes, ms | ratio | plan, MB | in bytes, MB |\n|---|--:|--:|--:|--:|--:|")
+    if not bfloat16:
+        warnings.simplefilter("ignore")  # of noise in random weights, which no one deploys
+    other = "bfloat16" if bfloat16 else "bytes"
+    print(f"| network | float32, ms | {other}, ms | ratio | plan, MB | in {other}, MB |\n|---|--:|--:|--:|--:|--:|")
     ratios = []
     for name in networks:
         shape = (4, 3, 224, 224)
         network = spread_weights(build_model(name), (1, *shape[1:])).eval()
         images = np.random.default_rng(0).standard_normal(shape, np.float32)
-        engines = [sk.compile(network, shape, threads), sk.compile(network, shape, threads, int8=images)]
+        how = {"precision": "bfloat16"} if bfloat16 else {"int8": images}
+        engines = [sk.compile(network, shape, threads), sk.compile(network, shape, threads, **how)]
         exact, rounded = in_turn(engines, images[:1], rounds)
         ratios.append(exact / rounded)
         sizes = " | ".join(f"{len(engine.program.to_bytes()) / 1e6:.1f}" for engine in engines)

@@ -31,7 +31,7 @@ constexpr Feature features[] = {
     {"sse2", 1, 0, edx, 26, 0},          {"sse4.2", 1, 0, ecx, 20, 0},        {"avx", 1, 0, ecx, 28, ymm},
     {"avx2", 7, 0, ebx, 5, ymm},         {"fma", 1, 0, ecx, 12, ymm},         {"avx512f", 7, 0, ebx, 16, zmm},
     {"avx512bw", 7, 0, ebx, 30, zmm},    {"avx512dq", 7, 0, ebx, 17, zmm},    {"avx512vl", 7, 0, ebx, 31, zmm},
-    {"avx512vnni", 7, 0, ecx, 11, zmm},  {"avx512bf16", 7, 1, eax, 5, zmm},
+    {"avx512vnni", 7, 0, ecx, 11, zmm},  {"avx512vbmi", 7, 0, ecx, 1, zmm},   {"avx512bf16", 7, 1, eax, 5, zmm},
 };
 
 // Asked of the processor itself: in programs that zig links, __builtin_cpu_supports always says no (0.17).
@@ -60,7 +60,7 @@ bool runs_here(std::string_view isa) {
     if (isa == "avx2") return avx2;
     const bool avx512 = avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");  // CMakeLists.txt's flags
     if (isa == "avx512") return avx512;
-    if (isa == "avx512vnni") return avx512 && has("avx512vnni");
+    if (isa == "avx512vnni" || isa == "avx512bf16" || isa == "avx512vbmi") return avx512 && has(isa);
 #endif
     // Every aarch64 has NEON, and a WebAssembly file is not loaded where its set is missing; elsewhere nothing is compiled for them.
     return isa == "scalar" || isa == "neon" || isa == "simd128" || isa == "relaxed";

@@ -52,6 +52,7 @@ bare python -c 'import json, sys
 device = json.load(open(sys.argv[1]))
 best = next(peak for peak in device["peaks"] if peak["instruction_set"] == device["fastest"])
 print("device:", device["cpu"], device["fastest"], round(best["one_core"]["best"] / 1e9, 1), "G multiply-adds/s, one core")' "$work/device.json"
+bare shufflekit predict docs/detection/chelsea.jpg --topk 1 2>"$work/stderr" | grep -q ' cat$' || fail "predict: $(cat "$work/stderr")"
 code=0
 bare shufflekit models >"$work/stdout" 2>"$work/stderr" || code=$?
 [ "$code" = 2 ] && [ ! -s "$work/stdout" ] && [ "$(wc -l <"$work/stderr")" = 1 ] && grep -q "shufflekit\[torch\]" "$work/stderr" ||

@@ -2,13 +2,15 @@
 
     scripts/wheels.sh [TARGET...] [--out FOLDER] [--page]
 
-`--page` writes what was found into docs/install.md. Without targets the source archive is made too.
+`--page` writes what was found into docs/install.md, where the rows of other targets stay. Without targets the source archive is
+made too, and no row stays.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import datetime as dt
 import hashlib
 import json
 import os
@@ -19,7 +21,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +31,7 @@ BUILD = ROOT / "build" / "wheels"
 PAGE = ROOT / "docs" / "install.md"
 BEGIN, END = "<!-- what scripts/wheels.sh found -->\n", "<!-- until here -->\n"
 PHOTO = ROOT / "docs" / "detection" / "chelsea.jpg"
-NETWORK = "shufflenet_v2_x0_5"
+PLAN = ROOT / "src" / "shufflekit" / "classify" / "files" / "shufflenet_v2_x0_5.cifar10.plan"  # what predict takes by default
 SAME = 1e-4  # of the largest output
 
 
@@ -293,23 +295,54 @@ def check_binary(module: Path, name: str) -> str:
     ]
     if strange := strangers(family, libraries):
         raise WheelError(f"{module.name}: asks for {', '.join(strange)}, which {name} need not have")
-    if family == "macos":
-        return f"Mach-O, {_of_macos(module, binary, processor)}"
-    versions = (
-        {str(each.name) for library in binary.symbols_version_requirement for each in library.get_auxiliary_symbols()}
-        if family.endswith("linux")
-        else set()
-    )
     if family == "manylinux":
-        newest = max(tuple(map(int, version.removeprefix("GLIBC_").split("."))) for version in versions)
-        if newest > (2, 17):
-            raise WheelError(f"{module.name}: asks for glibc {'.'.join(map(str, newest))}, above 2.17")
-        return f"ELF, glibc {'.'.join(map(str, newest))}"
+        return _of_manylinux(module, binary)
     if family == "musllinux":
-        if missing := sorted(functions_asked(binary) - musl_functions(processor)):
-            raise WheelError(f"{module.name}: asks for {', '.join(missing)}, which musl does not have")
-        return "ELF, functions of musl alone"
-    return f"PE, imports of {len(libraries)} libraries"
+        return _of_musl(module, binary, processor)
+    return _of_macos(module, binary, processor) if family == "macos" else _of_windows(module, binary)
+
+
+def _of_manylinux(module: Path, binary: Any) -> str:
+    versions = {str(each.name) for library in binary.symbols_version_requirement for each in library.get_auxiliary_symbols()}
+    newest = max(tuple(map(int, version.removeprefix("GLIBC_").split("."))) for version in versions)
+    if newest > (2, 17):
+        raise WheelError(f"{module.name}: asks for glibc {'.'.join(map(str, newest))}, above 2.17")
+    return f"ELF, glibc {'.'.join(map(str, newest))}"
+
+
+def _of_musl(module: Path, binary: Any, processor: str) -> str:
+    if missing := sorted(functions_asked(binary) - musl_functions(processor)):
+        raise WheelError(f"{module.name}: asks for {', '.join(missing)}, which musl does not have")
+    return "ELF, functions of musl alone"
+
+
+def _of_windows(module: Path, binary: Any) -> str:
+    asked = {library.name.lower(): {entry.name for entry in library.entries} for library in binary.imports}
+    if missing := lacking(asked, wine_functions):
+        raise WheelError(f"{module.name}: asks for {', '.join(missing)}, which Wine does not have")
+    return f"PE, functions of Wine's {len(asked) - 1} libraries and Python's"
+
+
+def lacking(asked: Mapping[str, set[str]], has: Callable[[str], set[str]]) -> list[str]:
+    """What a module asks of libraries of Windows, Python's aside, and they do not have.
+
+    Args:
+        asked: names of functions by the library's name.
+        has: those of a library.
+    """
+    of_windows = {library: names for library, names in asked.items() if not library.startswith("python")}
+    return sorted(f"{library}: {name}" for library, names in of_windows.items() for name in names - has(library))
+
+
+def wine_functions(library: str) -> set[str]:
+    """Those of a DLL as Wine has it, where the parts of the C library are one."""
+    import lief
+
+    name = "ucrtbase.dll" if library.startswith("api-ms-win-crt-") else library
+    tool("wine")
+    binary = lief.PE.parse(str(next(Path("/usr/lib").glob(f"*/wine/x86_64-windows/{name}"))))
+    assert binary is not None
+    return {str(function.name) for function in binary.exported_functions}
 
 
 def functions_asked(binary: Any) -> set[str]:
@@ -336,7 +369,7 @@ def _of_macos(module: Path, binary: Any, processor: str) -> str:
         raise WheelError(f"{module.name}: asks for macOS {least}, above 11.0")
     if processor == "arm64" and not binary.has_code_signature:
         raise WheelError(f"{module.name}: has no code signature, which arm64 needs")
-    return f"macOS {'.'.join(map(str, tuple(least)[:2]))}"
+    return f"Mach-O, macOS {'.'.join(map(str, tuple(least)[:2]))}"
 
 
 def check_abi(wheel: Path) -> str:
@@ -352,12 +385,9 @@ def check_manylinux(wheel: Path, target: Target) -> str:
     return "auditwheel"
 
 
-def make_plan(folder: Path) -> tuple[Path, list[Any]]:
-    """A plan of the network whose weights come with the package, and what a photo is by it here."""
-    plan = folder / "net.plan"
-    command = (sys.executable, "-m", "shufflekit")
-    run(*command, "compile", NETWORK, "--weights", "cifar10", "-o", plan)
-    return plan, json.loads(run(*command, "predict", PHOTO, "--model", plan, "--json"))
+def photo_here() -> list[Any]:
+    """What a photo is here, by the plan that comes with the package."""
+    return json.loads(run(sys.executable, "-m", "shufflekit", "predict", PHOTO, "--json"))
 
 
 def same(found: str, needed: list[Any], who: str) -> None:
@@ -368,14 +398,14 @@ def same(found: str, needed: list[Any], who: str) -> None:
         raise WheelError(f"{who}: a photo must be {lists[1]}, found {lists[0]}")
 
 
-def check_fresh(wheel: Path, interpreter: Path, plan: Path, needed: list[Any]) -> str:
+def check_fresh(wheel: Path, interpreter: Path, needed: list[Any]) -> str:
     """In a fresh environment, with nothing on the PATH but its own commands, and every compiler set to one that fails."""
     with tempfile.TemporaryDirectory() as work:
         run(interpreter, "-m", "venv", f"{work}/fresh")
         commands = Path(work, "fresh", "bin")
         pip_install(commands / "python", wheel)
         bare = {"HOME": work, "PATH": str(commands), "CC": "/bin/false", "CXX": "/bin/false", "PYTHONWARNINGS": "error"}
-        same(run(commands / "shufflekit", "predict", PHOTO, "--model", plan, "--json", env=bare), needed, wheel.name)
+        same(run(commands / "shufflekit", "predict", PHOTO, "--json", env=bare), needed, wheel.name)
     return f"predict in a fresh environment of {interpreter.name.replace('python', 'Python ')} without a compiler"
 
 
@@ -389,7 +419,7 @@ def interpreter_for(python: str) -> Path | None:
     return None
 
 
-def check_debian(wheel: Path, python: str, processor: str, plan: Path, needed: list[Any]) -> str:
+def check_debian(wheel: Path, python: str, processor: str, needed: list[Any]) -> str:
     """By Debian's own Python for that processor, under qemu where it is another one."""
     architecture = DEBIAN[processor]
     root, site = debian(python, architecture, "run"), BUILD / f"site-{python}-{architecture}"
@@ -399,7 +429,7 @@ def check_debian(wheel: Path, python: str, processor: str, plan: Path, needed: l
     environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(site)}
     program = "from shufflekit.cli.main import main; raise SystemExit(main())"
     start = (*emulator, *in_root(root), root / "usr" / "bin" / f"python{release}")
-    said = run(*start, "-c", program, "predict", PHOTO, "--model", plan, "--json", env=environment)
+    said = run(*start, "-c", program, "predict", PHOTO, "--json", env=environment)
     same(said, needed, wheel.name)
     return f"predict in Debian's Python {release}{where}"
 
@@ -428,17 +458,17 @@ def pip_install(python: Path | str, *arguments: object) -> None:
     run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", *arguments)
 
 
-def check_skrun(skrun: Path, name: str, plan: Path) -> str:
+def check_skrun(skrun: Path, name: str) -> str:
     """The runner, of the module's objects, gives what the engine gives here, from a plan whose name no one code page has."""
     import numpy as np
 
     import shufflekit as sk
 
-    engine = sk.load(plan)
+    engine = sk.load(PLAN)
     x = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
     start, where = runner(name)
     with tempfile.TemporaryDirectory() as work:
-        named = Path(shutil.copy(plan, Path(work, "Ἑρμῆς ñ.plan")))
+        named = Path(shutil.copy(PLAN, Path(work, "Ἑρμῆς ñ.plan")))
         x.tofile(Path(work, "x.f32"))
         environment = {**os.environ, "WINEPREFIX": str(BUILD / "wine"), "WINEDEBUG": "-all"}
         files = ("--input", f"{work}/x.f32", "--output", f"{work}/y.f32")
@@ -466,10 +496,11 @@ def tool(name: str) -> str:
 
 @dataclass
 class Found:
-    """A wheel, what was checked of it, and what was not."""
+    """A wheel, when and from which commit it was built, what was checked of it, and what was not."""
 
     file: str
     bytes: int
+    built: str
     checked: list[str]
     untested: str
 
@@ -481,7 +512,7 @@ UNTESTED = {
 }
 
 
-def make(name: str, pure: Path, plan: Path, needed: list[Any], out: Path, jobs: int) -> list[Found]:
+def make(name: str, pure: Path, needed: list[Any], out: Path, jobs: int) -> list[Found]:
     """Both wheels of a target, built and checked."""
     found = []
     for python, tag in PYTHONS.items():
@@ -495,20 +526,24 @@ def make(name: str, pure: Path, plan: Path, needed: list[Any], out: Path, jobs: 
             checked.append(check_abi(wheel))
         if family == "manylinux":
             checked.append(check_manylinux(wheel, target))
-            checked.append(check_debian(wheel, python, processor, plan, needed))
+            checked.append(check_debian(wheel, python, processor, needed))
             if processor == os.uname().machine and (interpreter := interpreter_for(python)):
-                checked.append(check_fresh(wheel, interpreter, plan, needed))
+                checked.append(check_fresh(wheel, interpreter, needed))
         if family in ("musllinux", "windows"):
-            checked.append(check_skrun(skrun, name, plan))
-        found.append(Found(wheel.name, wheel.stat().st_size, checked, UNTESTED.get(family, "")))
+            checked.append(check_skrun(skrun, name))
+        commit = run("git", "describe", "--always", "--abbrev=7", "--dirty").strip()
+        found.append(Found(wheel.name, wheel.stat().st_size, f"{dt.date.today()}, {commit}", checked, UNTESTED.get(family, "")))
     return found
 
 
-def page_of(found: Iterable[Found]) -> str:
-    """The table for docs/install.md."""
-    lines = ["| wheel | MB | checked | untested |", "|---|---|---|---|"]
-    lines += [f"| `{each.file}` | {each.bytes / 1e6:.2f} | {'; '.join(each.checked)} | {each.untested} |" for each in found]
-    return "\n".join([*lines, ""])
+def page_of(found: Iterable[Found], old: str = "") -> str:
+    """The table for docs/install.md; rows of `old` for other wheels stay."""
+    rows = {row.split("`")[1]: row for row in old.splitlines() if row.startswith("| `")}
+    for each in found:
+        size = f"{each.bytes / 1e6:.2f}"
+        rows[each.file] = f"| `{each.file}` | {size} | {each.built} | {'; '.join(each.checked)} | {each.untested} |"
+    lines = ["| wheel | MB | built | checked | untested |", "|---|---|---|---|---|"]
+    return "\n".join([*lines, *(rows[file] for file in sorted(rows)), ""])
 
 
 def summary(found: Iterable[Found], out: Path) -> str:
@@ -544,17 +579,16 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"TARGET: must be of {', '.join(TARGETS)}, found {', '.join(unknown)}")
     try:
         pure = pure_wheel(BUILD / "pure")
-        plan, needed = make_plan(BUILD)
-        found = [
-            each for name in options.targets or TARGETS for each in make(name, pure, plan, needed, options.out, options.jobs)
-        ]
+        needed = photo_here()
+        found = [each for name in options.targets or TARGETS for each in make(name, pure, needed, options.out, options.jobs)]
         if not options.targets:
             run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", options.out, ".")
     except WheelError as problem:
         say(str(problem))
         return 1
     if options.page:
-        write_page(page_of(found))
+        old = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0] if options.targets else ""
+        write_page(page_of(found, old))
     sys.stdout.write(summary(found, options.out))
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import shufflekit as sk
+from shufflekit import compiling
 from shufflekit.data.preprocess import Preprocessing
 from shufflekit.errors import InputError, UsageError
+from shufflekit.runtime import Engine
 from tests.graph.from_onnx.files import TensorProto, helper, numpy_helper, onnx, runtime
 from tests.plan.replay import assert_memory_holds
 
+native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
 RANDOM = np.random.default_rng(0)
 
 
@@ -294,6 +298,56 @@ def padded(channels: int = 3) -> nn.Module:
 
 def photos(channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (6, 10, 7, channels), np.uint8)
+
+
+class Products(nn.Module):
+    """Pointwise, in groups, of an odd depth, with a residual, and linear: what is multiplied, rounded where it is told."""
+
+    def __init__(self, rounds: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rounds = rounds
+        self.first, self.second, self.third = nn.Conv2d(16, 63, 1), nn.Conv2d(63, 60, 1, groups=3), nn.Conv2d(60, 63, 1)
+        self.linear = nn.Linear(63, 40)
+        if rounds:
+            for layer in (self.first, self.second, self.third, self.linear):
+                layer.weight.data = self.rounded(layer.weight.data)
+
+    def rounded(self, x: Tensor) -> Tensor:
+        return x.bfloat16().float() if self.rounds else x
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(self.rounded(x)).relu()
+        y = self.third(self.rounded(self.second(self.rounded(y)).clamp(0, 6))) + y
+        return self.linear(self.rounded(y.mean((2, 3))))
+
+
+def test_bfloat16_rounds_what_is_multiplied_and_nothing_else() -> None:
+    x = numbers(2, 16, 9, 11)
+    x[:, ::2] = 1 + (2 * RANDOM.integers(0, 128, x[:, ::2].shape) + 1) / 256  # in the middle between two
+    engine = sk.compile(Products(False).eval(), x.shape, precision="bfloat16")
+    assert engine.program.info["precision"] == "bfloat16"
+    assert [step.variant for step in engine.program.steps if step.kernel == "gemm"] == 4 * ["bfloat16"]
+    with torch.inference_mode():
+        exact, rounded = (Products(rounds).eval()(torch.from_numpy(x)).numpy() for rounds in (False, True))
+    largest = np.abs(exact).max()
+    for threads, instruction_set in itertools.product((1, 2), native.instruction_sets()):
+        found = Engine(engine.program.to_bytes(), threads, instruction_set)(x[:1])
+        # A sum that is rounded the other way before the next product is a unit of bfloat16 there.
+        assert np.abs(found - rounded[:1]).max() < 1e-3 * largest
+        assert 1e-4 * largest < np.abs(found - exact[:1]).max() < 1e-2 * largest
+    assert np.abs(sk.compile(Products(False).eval(), x.shape)(x) - exact).max() < 1e-5 * largest
+
+
+def test_bfloat16_that_is_no_faster_here_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "multiplies_bfloat16", lambda: False)
+    with pytest.warns(UserWarning, match=r"^precision: this processor has no AVX512_BF16: .*, no faster$"):
+        sk.compile(nn.Conv2d(3, 4, 1), (1, 3, 5, 5), precision="bfloat16")
+
+
+def test_a_precision_that_there_is_not_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^precision: must be float32 or bfloat16, found 'float16'$"):
+        sk.compile(nn.Conv2d(3, 4, 1), (1, 3, 5, 5), precision="float16")
 
 
 @pytest.mark.parametrize("layout", [None, "NHWC", "NCHW"])

@@ -31,6 +31,7 @@ from shufflekit.export.to_openvino import OpenVino
 from shufflekit.outputs import Array
 
 STEM = "net"
+_PATIENCE = 10  # minutes, with a quantiser that takes seconds for small networks
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class Contestant:
         return self.runtime.load(folder / f"{STEM}{self.suffix}", threads)
 
 
-def _plan(weight_bits: int | None) -> Write:
+def _plan(weight_bits: int | None, precision: str = "float32", suffix: str = "") -> Write:
     def write(source: Source) -> None:
         if weight_bits is None:
-            sk.compile(source.onnx).save(source.folder / f"{STEM}.plan")
+            sk.compile(source.onnx, precision=precision).save(source.folder / f"{STEM}{suffix}.plan")
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of noise in random weights, which no one deploys
@@ -150,7 +151,11 @@ def _quantized_mnn(source: Source) -> None:
         exact, target = (folder / f"{STEM}{suffix}.mnn" for suffix in ("", SUFFIX))
         # In a process of its own, which it takes along when it crashes.
         command = "import _tools, sys; _tools.mnnquant(['mnnquant', *sys.argv[1:]])"
-        done = subprocess.run([sys.executable, "-c", command, exact, target, config], capture_output=True, check=False)
+        command_line = [sys.executable, "-c", command, exact, target, config]
+        try:
+            done = subprocess.run(command_line, capture_output=True, check=False, timeout=60 * _PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise InputError(f"MNN: its quantiser took more than {_PATIENCE} minutes for {len(images)} images") from None
     if done.returncode or not target.exists():
         raise InputError(f"MNN: its quantiser ended with exit code {done.returncode}")
 
@@ -164,6 +169,7 @@ def _write_picture(path: Path, pixels: Array) -> None:
 _ONNX, _OPENVINO, _MNN = (RUNTIMES[name] for name in ("onnxruntime", "openvino", "mnn"))
 _CONTESTANTS = (
     Contestant(RUNTIMES["engine"], "float32", _plan(None)),
+    Contestant(RUNTIMES["engine"], "bfloat16", _plan(None, "bfloat16", ".bfloat16"), ".bfloat16"),
     Contestant(RUNTIMES["engine"], "int8", _plan(8), SUFFIX),
     Contestant(RUNTIMES["engine"], "int8, weights of 7 bits", _plan(7), ".int7", timed=False),
     Contestant(_ONNX, "float32"),
@@ -180,4 +186,4 @@ _CONTESTANTS = (
     Contestant(RUNTIMES["executorch"], "float32", _converted(RUNTIMES["executorch"])),
 )
 CONTESTANTS: Mapping[str, Contestant] = {one.name: one for one in _CONTESTANTS}
-OURS = ("shufflekit float32", "shufflekit int8")
+OURS = ("shufflekit float32", "shufflekit bfloat16", "shufflekit int8")

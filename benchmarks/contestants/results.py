@@ -163,7 +163,7 @@ def _means(units: Sequence[Unit]) -> list[str]:
     found = []
     ten = [one for one in units if one.network in TEN]
     ratios = [one.ratio for one in ten if one.ratio is not None]
-    own = [exact / rounded for one in ten if (exact := one.ms(OURS[0])) and (rounded := one.ms(OURS[1]))]
+    own = [exact / rounded for one in ten if (exact := one.ms(OURS[0])) and (rounded := one.ms(OURS[-1]))]
     if len(ratios) == len(own) == len(TEN):
         found.append(
             f"The ten networks' geometric mean is {geometric_mean(ratios):.2f} of the best peer's best over our best, "

@@ -179,7 +179,8 @@ def programs() -> Iterator[Program]:
     for name, (network, shape) in networks().items():
         with patch.object(choose, "_CACHE", 0 if name == "fused" else choose._CACHE):  # else only large planes are
             yield build(simplify(capture(network.eval(), shape)), name)
-    yield build(in_bytes(), "bytes")
+    for variant in ("any", "winograd4"):
+        yield build(in_bytes(), f"bytes_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
     yield from of_photos()
     yield build(suppressed(), "suppressed")
     by_stride = [
@@ -188,6 +189,8 @@ def programs() -> Iterator[Program]:
     for variant in [each.name for each in choose.variants_of("convolution")]:
         graph = by_stride[variant.endswith("_stride2")]
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
+    pointwise = simplify(capture(nn.Sequential(nn.Conv2d(3, 9, 1), nn.SiLU()).eval(), (1, 3, 7, 7)))
+    yield build(pointwise, "gemm_bfloat16", price=lambda _, name: float(name != "bfloat16"), precision="bfloat16")
     depthwise = simplify(capture(nn.Sequential(nn.Conv2d(18, 18, (2, 5), 2, 2, groups=18), nn.SiLU()).eval(), (1, 18, 5, 9)))
     yield build(depthwise, "depthwise_channels", price=lambda _, name: float(name != "channels"))
 

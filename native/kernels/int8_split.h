@@ -62,10 +62,14 @@ inline bool split_row(const PhasePlanes& taps, const uint8_t* row, __m512i fill,
     for (int64_t x = 0; x < taps.phases.columns; x += 32) {
         const __m512i both = columns(row, 2 * x - w.pad_x, w.in_width, fill);
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(taps.phase(phase_y, 0) + at + x), _mm512_cvtepi16_epi8(both));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(taps.phase(phase_y, 1) + at + x), _mm512_cvtepi16_epi8(_mm512_srli_epi16(both, 8)));
+        if (w.kernel_x > 1) _mm256_storeu_si256(reinterpret_cast<__m256i*>(taps.phase(phase_y, 1) + at + x), _mm512_cvtepi16_epi8(_mm512_srli_epi16(both, 8)));
     }
     return true;
 }
+
+#else
+
+inline void copy_bytes(uint8_t* to, const uint8_t* from, int64_t count) { __builtin_memcpy(to, from, static_cast<unsigned long>(count)); }
 
 #endif
 
@@ -91,15 +95,16 @@ inline constexpr int64_t within(int64_t x, int64_t least, int64_t most) { return
 
 inline void split(const PhasePlanes& taps, const uint8_t* plane, uint8_t fill) {
     const Window& w = taps.w;
+    const int64_t phases_y = w.kernel_y > 1 ? w.stride_y : 1, phases_x = w.kernel_x > 1 ? w.stride_x : 1;  // that a tap sees
     for (int64_t y = 0; y < taps.phases.rows; ++y)
-        for (int64_t phase_y = 0; phase_y < w.stride_y; ++phase_y) {
+        for (int64_t phase_y = 0; phase_y < phases_y; ++phase_y) {
             const int64_t from = y * w.stride_y + phase_y - w.pad_y, at = y * taps.phases.columns;
             const bool is_inside = from >= 0 && from < w.in_height;
             const uint8_t* row = plane + from * w.in_width;
 #if defined(__AVX512VNNI__)
             if (is_inside && split_row(taps, row, _mm512_set1_epi8(static_cast<char>(fill)), phase_y, at)) continue;
 #endif
-            for (int64_t phase_x = 0; phase_x < w.stride_x; ++phase_x) {
+            for (int64_t phase_x = 0; phase_x < phases_x; ++phase_x) {
                 uint8_t* to = taps.phase(phase_y, phase_x) + at;
                 const int64_t columns = is_inside ? taps.phases.columns : 0, shift = phase_x - w.pad_x;  // column x is x * stride + shift of the row
                 const int64_t first = within((w.stride_x - 1 - shift) / w.stride_x, 0, columns);

@@ -10,7 +10,11 @@
 #if defined(__x86_64__)
 #define SHUFFLEKIT_INT8_ISA(X, ...) \
     X(avx512vnni __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
-#define SHUFFLEKIT_ANY_ISA(X) X(avx512) X(avx512vnni) X(avx2) X(scalar)
+#define SHUFFLEKIT_BFLOAT16_ISA(X, ...) \
+    X(avx512bf16 __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_TABLE_ISA(X, ...) \
+    X(avx512vbmi __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_ANY_ISA(X) X(avx512) X(avx512vnni) X(avx512bf16) X(avx512vbmi) X(avx2) X(scalar)
 #define SHUFFLEKIT_EACH_ISA(X, ...) \
     X(avx512 __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #elif defined(__aarch64__)
@@ -24,6 +28,8 @@
 #endif
 #ifndef SHUFFLEKIT_INT8_ISA
 #define SHUFFLEKIT_INT8_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_BFLOAT16_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_TABLE_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
 #define SHUFFLEKIT_ANY_ISA(X) SHUFFLEKIT_EACH_ISA(X)
 #endif
 

@@ -37,7 +37,8 @@ extern "C" void* aligned_alloc(size_t border, size_t bytes) {
     huge_blocks += border == 2 << 20;
     return take(border, bytes);
 }
-extern "C" int madvise(void* start, size_t bytes, int advice) noexcept {
+// As the C library declares it: glibc says noexcept, musl does not.
+extern "C" int madvise(void* start, size_t bytes, int advice) noexcept(noexcept(madvise(nullptr, 0, 0))) {
     given_back += advice == MADV_DONTNEED;
     return static_cast<int>(syscall(SYS_madvise, start, bytes, advice));
 }

@@ -19,6 +19,7 @@ from shufflekit.plan.build import build
 from shufflekit.plan.lower import lacks
 from shufflekit.plan.program import Program
 from shufflekit.runtime import Engine
+from shufflekit.runtime.engine import multiplies_bfloat16
 from shufflekit.shapes import PHOTO_CHANNELS, Shapes, is_channels_last
 from shufflekit.tuning import Progress
 from shufflekit.tuning import tune as by_stopwatch
@@ -46,6 +47,7 @@ def compile(  # noqa: A001  # the word that torch uses too
     weight_bits: int = 8,
     keep: Sequence[str] = (),
     only: Sequence[str] = (),
+    precision: str = "float32",
     tune: bool = False,
     progress: Progress | None = None,
 ) -> Engine:
@@ -68,6 +70,8 @@ def compile(  # noqa: A001  # the word that torch uses too
         weight_bits: 8, or 7 for processors and browsers whose sums of 8 would not fit in 16 bits.
         keep: names of steps or modules that stay in float32 all the same.
         only: likewise, that alone are rounded.
+        precision: float32, or bfloat16: what pointwise convolutions and linear layers multiply is rounded to that where it
+            pays, unless it is bytes, and summed in float32. Quicker on processors with AVX512_BF16; others warn.
         tune: choose how each step is computed by a stopwatch on this machine: some seconds more for a plan that runs
             everywhere, and is quickest here.
         progress: told of `tune` how many of its trials are done, and how many there are.
@@ -86,7 +90,7 @@ def compile(  # noqa: A001  # the word that torch uses too
     """
     photos = _Photos(input, layout)
     rounding = _Rounding(int8, weight_bits, keep, only, threads)
-    plan = partial(by_stopwatch, threads=threads, progress=progress) if tune else build
+    plan = _planner(precision, partial(by_stopwatch, threads=threads, progress=progress) if tune else build)
     if isinstance(model, Path) or (isinstance(model, str) and model.endswith(".onnx")):
         model = load_onnx(model, input_shape)
     if isinstance(model, OnnxNetwork):
@@ -282,6 +286,20 @@ def _compile_file(
         if str(error).startswith("compile: "):
             raise InputError(f"{network.name}: {str(error).removeprefix('compile: ')}") from None
         raise
+
+
+def _planner(precision: str, plan: Callable[..., Program]) -> _Planner:
+    """What plans in this precision, and says so in the plan."""
+    if precision == "float32":
+        return plan
+    if precision != "bfloat16":
+        raise UsageError(f"precision: must be float32 or bfloat16, found {precision!r}")
+    if not multiplies_bfloat16():
+        warnings.warn(
+            "precision: this processor has no AVX512_BF16: products are rounded to bfloat16 and computed in float32, no faster",
+            stacklevel=3,
+        )
+    return lambda graph, name, info: plan(graph, name, {**info, "precision": precision}, precision="bfloat16")
 
 
 def _engine(graph: Graph, name: str, info: Mapping[str, Any], threads: int, rounding: _Rounding, plan: _Planner) -> Engine:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from shufflekit.device.host import cpu_name
 from shufflekit.graph import Graph
 from shufflekit.plan.build import build
-from shufflekit.plan.choose import FUSIONS, VARIANTS, Price, choose, estimate
+from shufflekit.plan.choose import FUSIONS, VARIANTS, Precision, Price, choose, estimate
 from shufflekit.plan.kernels import Kernel
 from shufflekit.plan.lower import lower
 from shufflekit.plan.program import Program
@@ -23,7 +24,12 @@ Progress = Callable[[int, int], None]  # trials that are done, and all of them
 
 
 def tune(
-    graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, threads: int = 1, progress: Progress | None = None
+    graph: Graph,
+    name: str = "",
+    info: Mapping[str, Any] | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+    precision: Precision = "float32",
 ) -> Program:
     """Plans a simplified graph as `build` does, by the quickest way of computing each step on this machine.
 
@@ -33,20 +39,22 @@ def tune(
     Args:
         threads: that it will run on.
         progress: told how many trials are done, and how many there are.
+        precision: of products, as `build` takes it.
 
     Raises:
         UsageError: the graph has an operator, or a use of one, that the engine cannot compute.
     """
     trials = list(_trials())
     seconds: dict[tuple[Kernel, str], float] = {}
-    usual = build(graph, name, info)
+    plan = partial(build, graph, name, info, precision=precision)
+    usual = plan()
     _time(usual, threads, seconds)
     of_price = dict(seconds)
     for done, price in enumerate(trials):
         if progress:
             progress(done, len(trials) + 1)
-        if _choices(graph, price) - seconds.keys():
-            _time(build(graph, name, info, price), threads, seconds)
+        if _choices(graph, price, precision) - seconds.keys():
+            _time(plan(price=price), threads, seconds)
 
     def measured(arguments: Kernel, variant: str) -> float:
         found = seconds.get((arguments, variant), math.inf)
@@ -54,7 +62,7 @@ def tune(
 
     if progress:
         progress(len(trials), len(trials) + 1)
-    tuned = build(graph, name, info, measured)
+    tuned = plan(price=measured)
     before, after = _in_turn(usual, tuned, threads)
     if _ways(usual) == _ways(tuned):
         before = after = min(before, after)
@@ -83,8 +91,8 @@ def _ways(program: Program) -> list[tuple[Kernel, str]]:
     return [(step.arguments, step.variant) for step in program.steps]
 
 
-def _choices(graph: Graph, price: Price) -> set[tuple[Kernel, str]]:
-    return {(draft.arguments, draft.variant) for draft in choose(lower(graph), price).drafts}
+def _choices(graph: Graph, price: Price, precision: Precision) -> set[tuple[Kernel, str]]:
+    return {(draft.arguments, draft.variant) for draft in choose(lower(graph), price, precision).drafts}
 
 
 def _time(program: Program, threads: int, seconds: dict[tuple[Kernel, str], float]) -> None:

@@ -116,7 +116,7 @@ def test_several_engines_stand_side_by_side(capsys, monkeypatch, tmp_path):
     assert costs.startswith("G1 costs")
     assert gains.split() == ["G1", "best", "change", "gains", "+20.0%", "+20.0%"]
     assert [line for line in out.splitlines() if line.startswith("On ONNX Runtime equal widths")]
-    assert "ONNX Runtime: a few seconds for a network, and up to 20 s of races" in err
+    assert "ONNX Runtime: a few seconds for a network, and up to 20 s to compile changes and race them" in err
     assert "<caption>mobilenet_v2_x0_15</caption>" in page.read_text()
     assert main([*arguments, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

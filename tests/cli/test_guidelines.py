@@ -39,6 +39,37 @@ def test_tables_and_a_sentence_for_each(capsys):
         assert f"- {note}" in out
 
 
+def test_what_was_measured_stands_on_the_page_of_an_audit(tmp_path):
+    pytest.importorskip("jinja2")
+    from shufflekit.cli._report import write_report
+    from tests.report.subjects import a_subject
+
+    page = tmp_path / "page.html"
+    assert main(["guidelines", "--table", "3", "--seconds", "0.001"]) == 0
+    assert main(["guidelines", "--table", "1", "--seconds", "0.001"]) == 0
+    assert main(["guidelines", "--table", "2", "--engine", "native", "--seconds", "0.001"]) == 0  # not as on the others
+    assert main(["guidelines", "--table", "4", "--threads", "2", "--seconds", "0.001"]) == 0
+    write_report([a_subject()], {}, 1, page, None)
+    text = page.read_text()
+    places = [text.find(f"<summary>Table {number}, {TABLES[number].guideline}: ") for number in (1, 2, 3, 4)]
+    assert [place >= 0 for place in places] == [True, False, True, False]
+    assert places[0] < places[2]
+
+
+def test_what_is_kept_and_unsound_is_said_and_left(tmp_path, capsys):
+    from shufflekit.reproduce.guidelines.kept import kept_path, kept_tables
+
+    kept_path(1).parent.mkdir(parents=True)
+    for content in ("{", "{}", '[{"number": "one"}]'):
+        kept_path(1).write_text(content)
+        warned: list[str] = []
+        assert kept_tables(1, warned.append) == ()
+        assert len(warned) == 1
+        assert warned[0].endswith("`shufflekit guidelines` measures them anew")
+    assert main(["guidelines", "--table", "3", "--seconds", "0.001"]) == 0
+    assert [table.number for table in kept_tables(1)] == [3]
+
+
 def test_json_and_plots(capsys, tmp_path):
     pytest.importorskip("altair")
     command = ["guidelines", "--table", "3", "--table", "1", "--engine", "native", "--threads", "2", "--seconds", "0.001"]

@@ -156,9 +156,24 @@ def test_a_quantised_file_is_compared_with_both_of_the_runtimes_ways(data, tmp_p
     assert sk.load(tmp_path / "net.plan").quantization is None
 
 
+def test_a_plan_in_bfloat16_says_what_it_loses(data, tmp_path, capsys) -> None:
+    out = str(tmp_path / "net.plan")
+    arguments = ["compile", "tests.cli.test_int8:two", "--precision", "bfloat16", "-o", out, "--verify", "--data", str(data)]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4] == "bfloat16: 100 % of the multiply-adds"
+    assert lines[-3] == "top1 100.00 % in float32, 100.00 % in bfloat16, of 20 images"
+    assert float(lines[-2].split()[4]) < 1e-5  # before anything is rounded
+    engine = sk.load(tmp_path / "net.plan")
+    assert [step.variant for step in engine.program.steps if step.kernel == "gemm"] == ["bfloat16", "bfloat16"]
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["top1_bfloat16"] == 100
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--data", "."], "int8: is needed for --data or --precision bfloat16"),
         (["--int8"], "int8: needs --calib, and --calib needs --int8"),
         (["--calib", "."], "int8: needs --calib, and --calib needs --int8"),
         (["--keep", "head", "--explain"], "int8: is needed for --keep, --explain"),

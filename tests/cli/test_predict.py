@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import shufflekit as sk
+from shufflekit.classify.bundled import BUNDLED_PLAN
 from shufflekit.cli.main import main
 from shufflekit.models import build_model
 
@@ -243,10 +244,10 @@ def test_wrong_usage_is_one_line(arguments, message, capsys):
     assert err.count("\n") == 1
 
 
-def test_without_network_the_default_says_so_in_one_line(monkeypatch, tmp_path, capsys):
+def test_the_network_of_another_tag_is_fetched_or_that_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SHUFFLEKIT_OFFLINE", "1")
     monkeypatch.setenv("SHUFFLEKIT_CACHE", str(tmp_path))
-    assert main(["predict", "a.jpg"]) == 1
+    assert main(["predict", "a.jpg", "--weights", "imagenet"]) == 1
     err = capsys.readouterr().err
     assert "shufflenet_v2_x1_0" in err
     assert "cannot fetch https://" in err
@@ -259,3 +260,44 @@ def test_bundled_weights_see_a_cat_in_a_real_photo(capsys):
     code, found, err = predict(capsys, photo, "--weights", "cifar10", "--topk", "1")
     assert (code, err) == (0, [])
     assert found[0]["predictions"][0]["label"] == "cat"
+
+
+CAT = Path(__file__).parents[2] / "docs" / "detection" / "chelsea.jpg"
+TAKEN = (
+    "shufflekit: model: shufflenet_v2_x0_5.cifar10 of the package, which knows airplane, automobile, bird, cat, deer, dog, "
+    "frog, horse, ship, truck; --weights imagenet or --model takes another"
+)
+
+
+def test_by_default_the_network_of_the_package_is_taken_and_named_without_torch():
+    code = "import sys; sys.modules['torch'] = None; from shufflekit.cli.main import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", "--json", str(CAT)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, f"{TAKEN}\n")
+    assert json.loads(done.stdout)[0]["predictions"][0]["label"] == "cat"
+
+
+def test_the_plan_of_the_package_is_the_network_of_its_weights(capsys):
+    """Else compile it anew, as classify/bundled.py says."""
+    _, expected, no_line = predict(capsys, CAT, "--weights", "cifar10")
+    assert no_line == []
+    for arguments in ([], ["--engine", "native"], ["--engine", "torch"]):
+        code, found, err = predict(capsys, CAT, *arguments)
+        assert (code, err) == (0, [TAKEN])
+        assert same(found[0]["predictions"], expected[0]["predictions"])
+    program = sk.compile(sk.create_model("shufflenet_v2_x0_5", "cifar10"), (1, 3, 32, 32)).program
+    bundled = sk.load(BUNDLED_PLAN).program
+    assert (bundled.info, [step.kernel for step in bundled.steps]) == (program.info, [step.kernel for step in program.steps])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mean", "0.5,0.5,0.5"], "mean: is for an ONNX file, others say how photos go in, found no model"),
+        (["--shape", "1x3x32x32"], "shape: is for an ONNX file, others have their own, found no model"),
+    ],
+)
+def test_what_the_network_of_the_package_says_itself_is_refused(arguments, message, capsys):
+    assert main(["predict", str(CAT), *arguments]) == 2
+    assert capsys.readouterr().err == f"shufflekit: {message}\n"

@@ -24,7 +24,7 @@ from tests.report.subjects import RULES, a_subject
 
 
 def test_page_and_charts_are_written_and_named_on_stderr(tmp_path, capsys):
-    write_report([a_subject()], RULES, tmp_path / "report.html", tmp_path / "plots")
+    write_report([a_subject()], RULES, 1, tmp_path / "report.html", tmp_path / "plots")
     assert "What G4 says" in (tmp_path / "report.html").read_text(encoding="utf-8")
     out, err = capsys.readouterr()
     assert out == ""
@@ -62,7 +62,7 @@ def test_what_cannot_be_written_is_one_line(option, tmp_path):
     (tmp_path / "file").write_text("")
     target = {"report": None, "plots": None, option: tmp_path / "file" / "x"}
     with pytest.raises(InputError, match=r"file.x: cannot be written: Not a directory"):
-        write_report([a_subject()], {}, **target)
+        write_report([a_subject()], {}, 1, **target)
 
 
 def test_without_what_draws_the_text_is_still_there_and_the_extra_is_named():
@@ -75,7 +75,7 @@ from shufflekit.report import render_text
 from shufflekit.cli._report import write_report
 for report, plots in ((Path("x.html"), None), (None, Path("x"))):
     try:
-        write_report([], {}, report, plots)
+        write_report([], {}, 1, report, plots)
     except ImportError as error:
         print(missing_extra(error))
 """

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from shufflekit.cli import _streams
 from shufflekit.cli._output import print_json, printable
+from shufflekit.errors import InputError
 
 SHUFFLEKIT = f"'{sys.executable}' -m shufflekit"
 
@@ -35,6 +40,22 @@ def shell(command: str) -> tuple[int, str, str]:
 )
 def test_a_stream_that_fails_is_a_line_and_an_exit_code(command: str, code: int, line: str) -> None:
     assert shell(f"{SHUFFLEKIT} {command}") == (code, "", f"shufflekit: {line}\n" if line else "")
+
+
+@pytest.mark.parametrize(
+    ("system", "number", "raised"),
+    [("nt", errno.EINVAL, BrokenPipeError), ("posix", errno.EINVAL, InputError), ("nt", errno.ENOSPC, InputError)],
+)
+def test_a_reader_who_left_is_known_by_what_windows_calls_it(
+    monkeypatch: pytest.MonkeyPatch, system: str, number: int, raised: type[Exception]
+) -> None:
+    def write(text: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(_streams, "os", SimpleNamespace(name=system))
+    monkeypatch.setattr(_streams, "drop", lambda _: None)
+    with pytest.raises(raised):
+        _streams._Results(SimpleNamespace(write=write)).write("text")
 
 
 def test_what_was_closed_is_not_taken_for_a_file_that_is_opened_later(tmp_path: Path) -> None:

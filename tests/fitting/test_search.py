@@ -7,7 +7,7 @@ import pytest
 from shufflekit.errors import UsageError
 from shufflekit.fitting import search
 from shufflekit.fitting.record import Candidate
-from shufflekit.fitting.search import Search, in_order
+from shufflekit.fitting.search import Search
 from shufflekit.fitting.spaces import Dial
 
 
@@ -65,10 +65,5 @@ def test_numbers_stay_multiples_within_a_half_and_four_times() -> None:
     dial = Dial("width", 58, 16, True)
     assert [dial.moved(58, steps) for steps in (-4, -1, 0, 1, 40)] == [32, 48, 64, 80, 232]
     assert [Dial("units", 4, 1, False).moved(4, steps) for steps in (-9, -1, 1, 99)] == [2, 3, 5, 16]
-
-
-def test_widths_of_stages_never_fall() -> None:
-    names = ["stage_channels[0]", "stage_channels[1]", "stage_units[0]"]
-    assert in_order(names, (8, 16, 4))
-    assert in_order(names, (8, 8, 4))
-    assert not in_order(names, (16, 8, 4))
+    assert dial.levels(4) == (32, 58, 64, 112, 224)
+    assert dial.around(64, 1) == (48, 64, 80)

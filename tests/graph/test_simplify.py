@@ -74,6 +74,7 @@ def all_sorts(x, a, b, c, norm, linear, wide):
     return [
         F.hardswish(linear(y.mean((2, 3))) * 2),
         y.transpose(2, 3).relu(),
+        linear(y.transpose(1, 3)) * torch.arange(3.0),
         a(F.pad(y, (0, 1, 0, 1))).softmax(3),
         F.avg_pool2d(b(y), 2),
     ]

@@ -10,8 +10,8 @@ from torch import nn
 from shufflekit.graph import Graph, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
-from shufflekit.plan.choose import Price, choose, estimate, packed, variants_of
-from shufflekit.plan.kernels import Convolution, Depthwise, Gemm, Kernel, Window
+from shufflekit.plan.choose import Precision, Price, choose, estimate, packed, variants_of
+from shufflekit.plan.kernels import Convolution, ConvolutionInt8, Depthwise, Gemm, Kernel, Window
 from shufflekit.plan.lower import lower
 
 PAIR = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 1, 1, groups=8))
@@ -23,9 +23,9 @@ def graph_of(network: nn.Module, side: int = 32) -> Graph:
     return simplify(capture(network.eval(), (1, 3, side, side)))
 
 
-def chosen(graph: Graph, price: Price = estimate) -> list[tuple[str, str]]:
+def chosen(graph: Graph, price: Price = estimate, precision: Precision = "float32") -> list[tuple[str, str]]:
     """Kernels and variants, without those that only move data."""
-    drafts = choose(lower(graph), price).drafts
+    drafts = choose(lower(graph), price, precision).drafts
     return [(draft.arguments.kernel, draft.variant) for draft in drafts if draft.arguments.kernel != "gather"]
 
 
@@ -142,6 +142,16 @@ def test_tiles_are_taken_where_they_pay(channels: int, out: int, side: int, vari
     assert min(fit, key=lambda name: estimate(step, name)) == variant
 
 
+@pytest.mark.parametrize(
+    ("channels", "side", "variant"),
+    [(64, 56, "winograd4"), (128, 28, "winograd4"), (256, 14, "winograd4"), (512, 7, "any"), (128, 10, "any"), (8, 28, "any")],
+)
+def test_tiles_of_bytes_are_taken_where_they_pay(channels: int, side: int, variant: str) -> None:
+    """Many channels, and tiles enough for what their weights take."""
+    step = ConvolutionInt8(channels, channels, Window(side, side, side, side, 3, 3, pad_y=1, pad_x=1))
+    assert min(("winograd4", "any"), key=lambda name: estimate(step, name)) == variant
+
+
 @pytest.mark.parametrize("number", [1.0, float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_not_mixed_with_others(number: float) -> None:
     conv = nn.Conv2d(3, 8, 3, padding=1)
@@ -175,6 +185,14 @@ def test_the_price_is_asked_of_what_can_run_alone() -> None:
     chosen(graph_of(nn.Conv2d(3, 8, 3), 10), price)
     priced = [variant for arguments, variant in seen if isinstance(arguments, Convolution)]
     assert priced == ["winograd2", "winograd4", "patches", "any"]
+
+
+def test_bfloat16_is_taken_by_who_asks_for_it_where_it_pays() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(), nn.Conv2d(64, 64, 1), nn.ReLU(), nn.Conv2d(64, 2, 1))
+    graph = graph_of(network)
+    assert chosen(graph, only("bfloat16")) == 3 * [("gemm", "any")]
+    # Rounding 64 planes for two rows would take longer than they do.
+    assert chosen(graph, precision="bfloat16") == [("gemm", "bfloat16"), ("gemm", "bfloat16"), ("gemm", "any")]
 
 
 def test_weights_are_packed_as_the_variant_reads_them() -> None:

@@ -259,28 +259,31 @@ def test_every_kernel_has_a_record_here() -> None:
     assert {kernel.kernel for kernel, *_ in RECORDS} == set(KERNELS)
 
 
-def refusal(arguments: Kernel, variant: str = "any", has_residual: bool = False) -> str:
-    """Why the engine does not take a step with these arguments, planes one behind another; nothing where it takes it."""
+def refusal(arguments: Kernel, variant: str = "any", has_residual: bool = False, weight: int = 0) -> str:
+    """Why the engine does not take a step with these arguments, planes one behind another; nothing where it takes it.
+
+    Weights are bytes of this number, but for the first, which are 0.
+    """
     (channels, *_), pixels_read = arguments.in_shape, arguments.pixels_read("in")
-    read = plane_bytes(pixels_read) // 4
-    out = [channels * read + number * plane_bytes(arguments.pixels_written) // 4 for number in range(arguments.planes_written)]
+    read, written = (plane_bytes(pixels) // arguments.element for pixels in (pixels_read, arguments.pixels_written))
+    out = [channels * read + number * written for number in range(arguments.planes_written)]
     tables = {"in": np.arange(channels) * read, "out": np.array(out)} | ({"residual": np.array(out)} if has_residual else {})
     places = dict(zip(tables, np.cumsum([0, *map(len, tables.values())]).tolist()))
-    end = out[-1] + plane_bytes(arguments.pixels_written) // 4
+    end = arguments.element * (out[-1] + written)
     shape = arguments.planes_written, arguments.pixels_written
     hand_out = Gather.of_planes(*shape)
-    starts = np.arange(shape[0]) * shape[1]
+    starts, handed = np.arange(shape[0]) * shape[1], sum(map(len, tables.values()))
     program = Program(
         name="one step",
         inputs=(Tensor("x", (1,)),),
         outputs=(Tensor("y", shape),),
-        arena=4 * end,
+        arena=end,
         steps=(
             Step(arguments, "it", places, dict.fromkeys(arguments.own_weights, 0), variant=variant),
-            Step(hand_out, "y", {"in": places["out"], "out": sum(map(len, tables.values()))}, out_buffer=1),
+            Step(hand_out, "y", {"in": handed, "out": handed + len(out)}, out_buffer=1),
         ),
-        tables=np.concatenate([*tables.values(), starts]).astype(np.int32),
-        weights=np.zeros(1 << 16, np.uint8),
+        tables=np.concatenate([*tables.values(), np.array(out) * arguments.element // 4, starts]).astype(np.int32),
+        weights=np.where(np.arange(1 << 16) < 128, 0, weight).astype(np.uint8),
     )
     try:
         Engine(program.to_bytes())
@@ -356,6 +359,22 @@ def test_both_agree_on_what_each_variant_of_a_convolution_computes(window: Windo
         refused = refusal(arguments, variant.name, has_residual)
         assert variant.takes(arguments, has_residual) == (refused == "")
         assert not refused or "variant must be any" in refused
+
+
+@given(windows(), st.booleans())
+def test_both_agree_on_what_each_variant_of_a_convolution_of_bytes_computes(window: Window, has_residual: bool) -> None:
+    arguments = ConvolutionInt8(2, 3, window, groups=2)
+    for variant in variants_of("convolution_int8"):
+        refused = refusal(arguments, variant.name, has_residual)
+        assert variant.takes(arguments, has_residual) == (refused == "")
+        assert not refused or "variant must be any" in refused
+
+
+@pytest.mark.parametrize(("weight", "is_refused"), [(113, False), (120, True), (256 - 113, False), (256 - 120, True)])
+def test_tiles_of_bytes_are_refused_where_their_sums_would_not_fit(weight: int, is_refused: bool) -> None:
+    arguments = ConvolutionInt8(2, 128, Window(4, 4, 4, 4, 3, 3, pad_y=1, pad_x=1))
+    refused = refusal(arguments, "winograd4", weight=weight)
+    assert ("variant must be any for weights whose sums have more than 26 bits" in refused) == is_refused
 
 
 def test_a_kernel_or_variant_that_the_engine_has_not_is_refused() -> None:

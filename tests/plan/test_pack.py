@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from shufflekit.plan.kernels import Convolution, Window
-from shufflekit.plan.pack import for_winograd, for_winograd_stride2, pack_panels
+from shufflekit.plan.kernels import Convolution, Gemm, Window
+from shufflekit.plan.pack import for_winograd, for_winograd_stride2, in_pairs, pack_panels, to_bfloat16
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -32,6 +33,28 @@ def test_every_weight_lies_where_the_kernel_reads_it(rows: int, groups: int) -> 
 def test_58_channels_lie_in_panels_of_seven_and_eight() -> None:
     packed, _ = pack_panels(np.ones((58, 1), np.float32), np.zeros(58, np.float32), 1)
     assert packed[0, :, 0].sum(axis=1).tolist() == [7, 7, 7, 8, 7, 7, 7, 8]
+
+
+def test_bfloat16_is_rounded_as_in_pytorch() -> None:
+    random = np.random.default_rng(0)
+    anything = random.integers(0, 1 << 32, 100_000, dtype=np.uint32).view(np.float32)
+    halves = (random.integers(0, 1 << 16, 1000).astype(np.uint32) << 16 | 0x8000).view(np.float32)
+    numbers = np.concatenate([anything, halves, np.float32([0, -0.0, np.inf, -np.inf, np.nan, 3.4e38, 1e-45])])
+    found = (to_bfloat16(numbers).astype(np.uint32) << 16).view(np.float32)
+    np.testing.assert_array_equal(found, torch.from_numpy(numbers).bfloat16().float().numpy())
+
+
+@pytest.mark.parametrize("depth", [4, 5])
+def test_words_have_two_of_the_depth(depth: int) -> None:
+    rows, groups = 9, 2
+    weights = np.random.default_rng(0).standard_normal((groups * rows, depth), np.float32)
+    bias = np.zeros(len(weights), np.float32)
+    words = in_pairs(Gemm(groups, rows, depth, 1, "none", 0.0, 0.0), {"weights": weights, "bias": bias})["weights"]
+    assert words.shape == (groups, 2, 3 if depth == 5 else 2, 8)
+    panels, _ = pack_panels(weights, bias, groups)
+    for k in range(2 * words.shape[2]):
+        half = words[:, :, k // 2] >> 16 if k % 2 else words[:, :, k // 2] & 0xFFFF
+        np.testing.assert_array_equal(half, to_bfloat16(panels[:, :, k]) if k < depth else 0)
 
 
 # F(2, 3) and F(4, 3) as Lavin & Gray print them: B^T takes a row of inputs apart, A^T puts a row of outputs together.

@@ -14,6 +14,7 @@ from shufflekit.data.loader import evaluation_loader
 from shufflekit.graph import Graph, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.plan.build import build
+from shufflekit.plan.choose import Precision
 from shufflekit.quantize import quantize
 from shufflekit.quantize.balance import balanced
 from shufflekit.quantize.rounding import Study, corrected_biases, quantized_graph, round_weights, study
@@ -50,9 +51,9 @@ class TenClasses:
         self.calibration = np.concatenate([batch.images.numpy() for batch in islice(batches("train", True), 3)])
         self.test = [(batch.images.numpy(), batch.labels.numpy()) for batch in batches("test", False)]
 
-    def top1(self, graph: Graph) -> float:
+    def top1(self, graph: Graph, precision: Precision = "float32") -> float:
         """Points of a hundred."""
-        engine = Engine(build(graph).to_bytes())
+        engine = Engine(build(graph, precision=precision).to_bytes())
         return 100 * sum((engine(x).argmax(1) == labels).sum() for x, labels in self.test) / 10_000
 
 
@@ -69,6 +70,14 @@ def test_ten_classes_lose_a_third_of_a_point_at_most(ten, weight_bits) -> None:
     graph, found = quantize(ten.graph, ten.calibration, weight_bits)
     assert not any(step.kept for step in found.steps)
     assert ten.top1(graph) >= ten.top1(ten.graph) - 0.3
+
+
+@pytest.mark.slow
+def test_ten_classes_lose_a_third_of_a_point_at_most_in_bfloat16(ten) -> None:
+    assert ten.top1(ten.graph, "bfloat16") >= ten.top1(ten.graph) - 0.3
+    x = ten.test[0][0]
+    exact, rounded = (Engine(build(ten.graph, precision=each).to_bytes())(x) for each in ("float32", "bfloat16"))
+    assert 35 < decibels(exact, rounded) < 60  # sums of products, each of which is off by 2^-9 at most
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("jinja2")
 
-from shufflekit.report import render_html
+from shufflekit.report import PaperTable, render_html
 from tests.guidelines.test_record import a_finding
 from tests.report.subjects import RULES, a_subject, an_answer
 
@@ -56,6 +56,16 @@ def test_the_answer_stands_first_and_what_does_not_gain_is_folded():
     places = [text.find(each) for each in order]
     assert -1 not in places, text
     assert places == sorted(places)
+
+
+def test_tables_of_the_paper_are_folded_and_where_there_are_none_it_says_how_to_get_them():
+    table = PaperTable("Table 2, G2: groups", ("networks", "g"), (("x1", "1"), ("x1", "<8>")), ("The engine follows G2.",))
+    text = " ".join(Page(page := render_html([a_subject()], tables=[table])).words)
+    assert "Table 2, G2: groups The engine follows G2. networks g x1 1 x1 <8>" in text
+    assert "<details><summary>Table 2, G2: groups</summary>" in page
+    assert "`" not in text
+    assert "shufflekit guidelines" not in text
+    assert "shufflekit guidelines" in " ".join(Page(render_html([a_subject()])).words)
 
 
 def test_all_that_was_promised_is_there():

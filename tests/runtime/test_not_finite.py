@@ -241,6 +241,19 @@ def test_tiles_keep_to_themselves_what_is_not_finite(variant: str) -> None:
     compare(program.to_bytes(), network, x)
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_what_is_not_finite_stays_so_in_bfloat16(side: str) -> None:
+    torch.manual_seed(0)
+    x, network = images(*SIDES[side]), nn.Conv2d(4, 11, 1, groups=1)
+    with torch.no_grad():
+        network.weight[2, 1], network.weight[9, 0] = float("inf"), float("nan")
+        network.weight[:] = network.weight.bfloat16().float()
+    graph = simplify(capture(network.eval(), (1, *x.shape[1:])))
+    program = build(graph, price=lambda _arguments, name: float(name != "bfloat16"), precision="bfloat16")
+    assert "bfloat16" in [step.variant for step in program.steps]
+    compare(program.to_bytes(), network, x.bfloat16().float())
+
+
 def compare(content: bytes, network: nn.Module, x: Tensor) -> None:
     """What a plan gives, with PyTorch."""
     with torch.inference_mode():

@@ -120,6 +120,14 @@ def test_libraries_of_a_system(script: ModuleType, family: str, has: list[str], 
     assert script.strangers(family, [*has, *lacks]) == lacks
 
 
+def test_a_function_that_windows_lacks_is_named_with_its_library(script: ModuleType) -> None:
+    has = {"kernel32.dll": {"CreateFileW"}, "api-ms-win-crt-heap-l1-1-0.dll": {"free", "malloc"}}
+    asked = {"kernel32.dll": {"CreateFileW"}, "api-ms-win-crt-heap-l1-1-0.dll": {"free"}, "python3.dll": {"PyList_New"}}
+    assert script.lacking(asked, has.__getitem__) == []
+    asked["api-ms-win-crt-heap-l1-1-0.dll"] = {"free", "aligned_alloc"}
+    assert script.lacking(asked, has.__getitem__) == ["api-ms-win-crt-heap-l1-1-0.dll: aligned_alloc"]
+
+
 def test_the_module_here_is_no_module_of_another_system(script: ModuleType) -> None:
     pytest.importorskip("lief", reason="needs lief: scripts/set_up.sh all,dev,wheels")
     native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
@@ -177,12 +185,14 @@ def test_a_photo_must_get_the_same_classes_and_scores(script: ModuleType) -> Non
 
 
 def test_the_page_and_the_summary_say_what_was_not_tested(script: ModuleType, tmp_path: Path) -> None:
-    found = [script.Found("a.whl", 1_250_000, ["content", "abi3audit"], "not loaded")]
+    found = [script.Found("a.whl", 1_250_000, "2026-11-30, 1234567", ["content", "abi3audit"], "not loaded")]
     page = tmp_path / "install.md"
     page.write_text(f"before\n{script.BEGIN}old\n{script.END}after\n")
     for _ in range(2):
         script.write_page(script.page_of(found), page)
-    row = "| `a.whl` | 1.25 | content; abi3audit | not loaded |"
+    row = "| `a.whl` | 1.25 | 2026-11-30, 1234567 | content; abi3audit | not loaded |"
+    other = row.replace("a.whl", "b.whl")
+    assert script.page_of(found, f"head\n| `a.whl` | 1.00 |\n{other}\n").splitlines()[2:] == [row, other]
     assert row in page.read_text()
     assert page.read_text().startswith("before\n")
     assert page.read_text().endswith("after\n")

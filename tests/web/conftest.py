@@ -94,15 +94,41 @@ def _in_node(program: str, plans: Path, body: str) -> list[Any]:
     return json.loads(done.stdout)
 
 
+def _of_page(body: str) -> str:
+    """An expression for the page blank.html."""
+    return f"""(async () => {{
+            const plans = "/plans", bytes = async (name) => (await fetch(`${{plans}}/${{name}}`)).arrayBuffer();
+            const sk = await import("/src/index.js");
+            {_GUARDED % body}
+        }})()"""
+
+
 def _in_page(browser: Any, server: str, body: str) -> list[Any]:
     blank = f"{server}/test/blank.html"
     if browser.current_url != blank:
         browser.get(blank)
-    code = f"""const done = arguments[0], plans = "/plans";
-        const bytes = async (name) => (await fetch(`${{plans}}/${{name}}`)).arrayBuffer();
-        (async () => {{ const sk = await import("/src/index.js"); {_GUARDED % body} }})()
-            .then((found) => done(JSON.stringify(found)));"""
+    code = f"const done = arguments[0]; {_of_page(body)}.then((found) => done(JSON.stringify(found)))"
     return json.loads(browser.execute_async_script(code))
+
+
+@pytest.fixture(scope="module")
+def firefox(node: str, server: str) -> Iterator[Callable[[str], list[Any]]]:
+    """As `javascript`, in a page of a headless Firefox."""
+    program = shutil.which("firefox-esr") or shutil.which("firefox")
+    if not program or not (ROOT / "web" / "node_modules" / "puppeteer-core").exists():
+        pytest.skip("needs Firefox and puppeteer-core: scripts/set_up_browser.sh")
+    command = [node, ROOT / "web" / "test" / "firefox.js", program, f"{server}/test/blank.html"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+
+        def run(body: str) -> list[Any]:
+            running.stdin.write(json.dumps(_of_page(body)) + "\n")  # type: ignore[union-attr]
+            running.stdin.flush()  # type: ignore[union-attr]
+            return json.loads(running.stdout.readline())  # type: ignore[union-attr]
+
+        yield run
+        running.stdin.close()
 
 
 @pytest.fixture(scope="module", params=["node", "chromium"])
@@ -114,6 +140,8 @@ def javascript(request: pytest.FixtureRequest, engine: None, plans: Path) -> Cal
     if request.param == "node":
         program = request.getfixturevalue("node")
         return lambda body: _in_node(program, plans, body)
+    if request.param == "firefox":
+        return request.getfixturevalue("firefox")
     browser, server = request.getfixturevalue("chromium"), request.getfixturevalue("server")
     browser.set_script_timeout(120)
     return lambda body: _in_page(browser, server, body)

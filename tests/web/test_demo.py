@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
 import shufflekit as sk
 from shufflekit.classify.classifier import engine_classifier
@@ -83,3 +85,46 @@ def test_what_is_no_plan_is_refused_in_one_line(page: Any, tmp_path: Path) -> No
     page.find_element("id", "plan").send_keys(str(tmp_path / "text.plan"))
     WebDriverWait(page, 30).until(lambda b: b.find_element("id", "error").text)
     assert page.find_element("id", "error").text == "plan: the file is no safetensors file, or cut off"
+
+
+def test_the_page_works_without_its_server(
+    chromium: Any, engine: None, plans: Path, serve_web: ModuleType, tmp_path: Path
+) -> None:
+    """Also what was opened after it was loaded, and on two threads, whose engine is another file."""
+    networks = {name: nn.Sequential(nn.Flatten(), nn.Linear(48, 10)).eval() for name in ("first", "second")}
+    folder = tmp_path / "plans"
+    folder.mkdir()
+    for name, network in networks.items():
+        sk.compile(network, (1, 3, 4, 4), name=name).save(folder / f"{name}.plan")
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(tmp_path / "photo.png")
+
+    def choose(what: str, value: str) -> None:
+        chromium.execute_script(
+            "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.onchange()", what, value
+        )
+
+    def until(text: str) -> None:
+        WebDriverWait(chromium, 30).until(lambda b: text in b.find_element("tag name", "body").text)
+
+    with serve_web.server(folder) as running:
+        address = f"http://localhost:{running.server_port}/demo/"
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        chromium.get(address)
+        until("Works without a network now")
+        choose("plans", "second.plan")
+        until("second: 3 x 4 x 4")
+        running.shutdown()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address, timeout=10)
+    chromium.get("about:blank")
+    chromium.get(address)
+    until("Works without a network now")
+    until("first: 3 x 4 x 4")
+    assert chromium.execute_script("return crossOriginIsolated")
+    chromium.find_element("id", "photo").send_keys(str(tmp_path / "photo.png"))
+    WebDriverWait(chromium, 30).until(lambda _: len(texts(chromium)) == 5)
+    choose("plans", "second.plan")
+    until("second: 3 x 4 x 4 float32, relaxed")
+    choose("threads", "2")
+    WebDriverWait(chromium, 30).until(lambda b: "second, 2 threads" in b.find_element("id", "times").text)
+    assert chromium.find_element("id", "error").text == ""

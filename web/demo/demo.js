@@ -1,6 +1,7 @@
 /** Photos and the camera through a plan, in a worker, drawn as they come. */
 
 import { loadInWorker } from "../src/index.js";
+import { keep } from "./keep.js";
 
 const at = (id) => document.getElementById(id);
 const view = at("view").getContext("2d", { willReadFrequently: true });
@@ -129,7 +130,8 @@ async function use(source, name) {
   if (picture && !stream) await look(picture, picture.width, picture.height);
 }
 
-const choose = () => use(`../plans/${at("plans").value}`, at("plans").value.replace(/\.plan$/, ""));
+const address = () => `../plans/${at("plans").value}`;
+const choose = () => use(address(), at("plans").value.replace(/\.plan$/, ""));
 
 at("camera").onclick = () => told(camera);
 at("plans").onchange = () => told(choose);
@@ -158,3 +160,5 @@ await told(async () => {
   else at("network").textContent = "no plan yet: open one";
 });
 document.body.dataset.ready = "true";
+
+at("kept").textContent = await keep(...(at("plans").value ? [address()] : []));

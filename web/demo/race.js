@@ -1,6 +1,7 @@
 /** Plans raced with the same networks on other runtimes, in turn in this tab: ../plans/race.json says which files there are. */
 
 import { load } from "../src/index.js";
+import { keep } from "./keep.js";
 
 const at = (id) => document.getElementById(id);
 const modules = "../plans/node_modules";
@@ -96,6 +97,8 @@ async function all(networks, rounds) {
   at("race").tFoot.replaceChildren(row("geometric mean", ...columns.map(() => ""), mean.toFixed(2)));
   at("state").textContent = "done";
   at("start").disabled = false;
+  const fetched = performance.getEntriesByType("resource").map(({ name }) => name);
+  keep(location.href, ...fetched).then((text) => (at("kept").textContent = text));
   return results;
 }
 

@@ -13,8 +13,16 @@ const RELAXED = new Uint8Array([
 
 export const isNode = typeof process === "object" && Boolean(process.versions?.node);
 
-const modules = {};
-let lists;
+const kept = {};
+
+/** What `make` promises, once for each name; where that failed, the next call tries again. */
+function once(name, make) {
+  kept[name] ??= make().catch((error) => {
+    delete kept[name];
+    throw error;
+  });
+  return kept[name];
+}
 
 /** The best instruction set that runs here. */
 export function bestSet() {
@@ -25,20 +33,23 @@ export function bestSet() {
 export function moduleFor(set, threads) {
   if (!SETS.includes(set)) throw refusal(`instructionSet: must be one of ${SETS.join(", ")}, found ${set}`);
   const name = threads > 1 ? `${set}-threads.wasm` : `${set}.wasm`;
-  modules[name] ??= built(name).then((bytes) => WebAssembly.compile(bytes));
-  return modules[name];
+  return once(name, () => compiled(name));
 }
 
-/** A file of ../wasm. */
-async function built(name) {
-  return read(new URL(`../wasm/${name}`, import.meta.url));
+const built = (name) => new URL(`../wasm/${name}`, import.meta.url);
+
+/** Compiled as it arrives where it is fetched, so that the browser can keep the result for the next visit. */
+async function compiled(name) {
+  const whole = async () => WebAssembly.compile(await bytesOf(built(name)));
+  if (isNode) return whole();
+  return WebAssembly.compileStreaming(fetch(built(name))).catch(whole); // a server may call the file by another type
 }
 
 /** What classes are called that a plan names, or refers to as a list of ours; none where nobody said. */
 export async function namesOf(classes) {
   if (typeof classes !== "string") return (classes ?? []).map(String);
-  lists ??= built("names.json").then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
-  return (await lists)[classes] ?? [];
+  const lists = await once("names.json", async () => JSON.parse(new TextDecoder().decode(await bytesOf(built("names.json")))));
+  return lists[classes] ?? [];
 }
 
 /** A plan's bytes: those given, or those of an address. */

@@ -1,4 +1,5 @@
-// Groups > planes, which are copied into phases; then the GEMM of bytes over a table of taps. What it makes of the border is dropped.
+// Groups > planes, which are copied into phases; then the GEMM of bytes over a table of taps. What it makes of the border is dropped. Of
+// narrow outputs each tap's pixels are copied once more, without the border.
 #include "kernels/convolution_int8/convolution_int8.h"
 
 #include "kernels/int8_end.h"
@@ -18,6 +19,22 @@ struct OfGroup {
     bool seven_bits;
 };
 
+// What each tap sees, one plane behind another, of at most 16 columns: whole vectors, of which the next row overwrites what is too much.
+void gather(const PhasePlanes& planes, uint8_t* to, int64_t bytes) {
+    const Window& w = planes.w;
+    for (int64_t i = 0; i < w.kernel_y; ++i)
+        for (int64_t j = 0; j < w.kernel_x; ++j, to += bytes) {
+            const uint8_t* from = planes.tap(i, j);
+            uint8_t* row = to;
+            for (int64_t y = 1; y < w.out_height; ++y, row += w.out_width, from += planes.phases.columns)
+                if (row + 16 <= to + bytes)
+                    *reinterpret_cast<Sixteen*>(row) = *reinterpret_cast<const Sixteen*>(from);
+                else
+                    copy_few(row, from, w.out_width);
+            copy_few(row, from, w.out_width);
+        }
+}
+
 // task(from, to, count) for the pixels of some numbers: `from` counts from the first number, `to` in the plane.
 template <class Task>
 [[gnu::always_inline]] inline void each_row(const OfGroup& g, int64_t first, int64_t count, Task task) {
@@ -31,14 +48,38 @@ template <class Task>
     }
 }
 
-// At most Most bytes.
+// At most Most bytes, and one at least.
 template <int Most>
 [[gnu::always_inline]] inline void copy(uint8_t* to, const uint8_t* from, int64_t count) {
-    if constexpr (Most <= 16)
+    if constexpr (Most == 1)
+        *to = *from;
+    else if constexpr (Most <= 16)
         copy_few(to, from, count);
     else
         __builtin_memcpy(to, from, static_cast<unsigned long>(count));
 }
+
+#if defined(__AVX512VNNI__)
+// 64 bytes at once, where they lie: a vector that begins before its first byte.
+template <class Task>
+[[gnu::always_inline]] inline void put_rows(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
+    const ConvolutionInt8& c = g.convolution;
+    const bool has_residual = c.residual.base;
+    __m512i vector = _mm512_setzero_si512();
+    alignas(64) uint8_t bytes[64], added[64];
+    if (has_residual) {
+        each_row(g, pixel, 64, [&](int64_t from, int64_t to, int64_t count) {
+            vector = _mm512_mask_loadu_epi8(vector, some_bytes(from, from + count), c.residual[channel] + to - from);
+        });
+        _mm512_store_si512(added, vector);
+    }
+    end(bytes, has_residual ? added : nullptr);
+    vector = _mm512_load_si512(bytes);
+    each_row(g, pixel, 64, [&](int64_t from, int64_t to, int64_t count) {
+        _mm512_mask_storeu_epi8(c.out[channel] + to - from, some_bytes(from, from + count), vector);
+    });
+}
+#endif
 
 template <int Count, class Task>
 [[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
@@ -48,6 +89,9 @@ template <int Count, class Task>
     const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
     const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
     if (x + Count <= c.window.out_width && pixel + Count <= g.pixels) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
+#if defined(__AVX512VNNI__)
+    if constexpr (Count == 64) return put_rows(g, channel, pixel, end);
+#endif
     alignas(64) uint8_t bytes[Count], added[Count] = {};
     if (has_residual) each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(added + from, c.residual[channel] + to, count); });
     end(bytes, has_residual ? added : nullptr);
@@ -78,23 +122,27 @@ namespace shufflekit::SHUFFLEKIT_ISA {
 
 void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     const Window& w = c.window;
-    const Phases phases(w);
-    const auto depth = static_cast<int32_t>(convolution_int8_depth(c.in_channels, w)), panels = static_cast<int32_t>(int8_panels(c.rows));
-    const int64_t of_channel = phases.count(w) * phases.bytes;
+    const bool is_dense = c.is_dense();
+    const auto depth = static_cast<int32_t>(c.depth()), panels = static_cast<int32_t>(int8_panels(c.rows));
+    const int64_t of_channel = c.of_channel();
     uint8_t* const copies = scratch + gemm_int8_scratch(depth);
-    auto* const table = reinterpret_cast<int32_t*>(copies + c.in_channels * of_channel);
+    auto* const table = reinterpret_cast<int32_t*>(copies + c.copies());
     int64_t number = 0;
     for (int64_t channel = 0; channel < c.in_channels; ++channel) {
         const PhasePlanes planes(w, copies + channel * of_channel);
         for (int64_t i = 0; i < w.kernel_y; ++i)
-            for (int64_t j = 0; j < w.kernel_x; ++j) table[number++] = static_cast<int32_t>(planes.tap(i, j) - copies);
+            for (int64_t j = 0; j < w.kernel_x; ++j, ++number)
+                table[number] = static_cast<int32_t>(is_dense ? of_channel + number * c.dense_bytes() : planes.tap(i, j) - copies);
     }
     for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
         const int64_t first_channel = int64_t{group} * c.in_channels;
-        for (int64_t channel = 0; channel < c.in_channels; ++channel)
-            split(PhasePlanes(w, copies + channel * of_channel), c.in[first_channel + channel], c.fill[first_channel + channel]);
+        for (int64_t channel = 0; channel < c.in_channels; ++channel) {
+            const PhasePlanes planes(w, is_dense ? copies : copies + channel * of_channel);
+            split(planes, c.in[first_channel + channel], c.fill[first_channel + channel]);
+            if (is_dense) gather(planes, copies + table[channel * w.kernel_y * w.kernel_x], c.dense_bytes());
+        }
         const OfGroup gemm{{copies, table}, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
-                           static_cast<int32_t>(phases.pixels), c, int64_t{group} * c.rows, phases.columns, c.seven_bits};
+                           static_cast<int32_t>(c.pixels()), c, int64_t{group} * c.rows, c.columns(), c.seven_bits};
         const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
         multiply(gemm, scratch, first_pixel, last_pixel, first > 0 ? first : 0, last < panels ? last : panels);
     }

@@ -36,16 +36,32 @@ struct Taps : PhasePlanes {
 }
 
 // Four taps of a filter as they are multiplied; absent ones are 0.
-[[gnu::always_inline]] inline __m512i four(int8_t a, int8_t b, int8_t c, int8_t d) {
+[[gnu::always_inline]] inline int32_t joined(int8_t a, int8_t b, int8_t c, int8_t d) {
     const auto byte = [](int8_t x) { return uint32_t{static_cast<uint8_t>(x)}; };
-    return _mm512_set1_epi32(static_cast<int32_t>(byte(a) | byte(b) << 8 | byte(c) << 16 | byte(d) << 24));
+    return static_cast<int32_t>(byte(a) | byte(b) << 8 | byte(c) << 16 | byte(d) << 24);
 }
+[[gnu::always_inline]] inline __m512i four(int8_t a, int8_t b, int8_t c, int8_t d) { return _mm512_set1_epi32(joined(a, b, c, d)); }
+
+// The taps of a 5x5 window, as they are multiplied: columns 0 to 3 of each row, column 4 of rows 0 to 3, and the last one.
+struct Fives {
+    __m512i rows[5], column, last;
+
+    explicit Fives(const int8_t* w) : column(four(w[4], w[9], w[14], w[19])), last(four(w[24], 0, 0, 0)) {
+        for (int i = 0; i < 5; ++i) rows[i] = four(w[5 * i], w[5 * i + 1], w[5 * i + 2], w[5 * i + 3]);
+    }
+};
 
 // Any window, without a residual: `taps.result` gets the pixels of phases.
 void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
     const Window& w = taps.w;
     const int64_t groups = (int64_t{w.kernel_y} + 3) / 4, beyond = (int64_t{w.kernel_x} - 1) * w.dilation_x / w.stride_x;
     const int64_t length = 4 * (depthwise_int8_chunk + beyond + 128);  // of the fours of one group of rows of one column phase
+    int32_t filter[depthwise_int8_taps];
+    for (int64_t group = 0; group < groups; ++group)
+        for (int64_t j = 0; j < w.kernel_x; ++j) {
+            const auto weight = [&](int64_t i) { return 4 * group + i < w.kernel_y ? weights[(4 * group + i) * w.kernel_x + j] : int8_t{0}; };
+            filter[group * w.kernel_x + j] = joined(weight(0), weight(1), weight(2), weight(3));
+        }
     for (int64_t first = 0; first < taps.phases.pixels; first += depthwise_int8_chunk) {
         const int64_t left = taps.phases.pixels - first, count = left < depthwise_int8_chunk ? left : depthwise_int8_chunk;
         for (int64_t x = 0; x < w.stride_x; ++x)
@@ -61,8 +77,7 @@ void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
             for (int v = 0; v < 4; ++v) sum[v] = _mm512_set1_epi32(end.bias);
             for (int64_t group = 0; group < groups; ++group)
                 for (int64_t j = 0; j < w.kernel_x; ++j) {
-                    const auto weight = [&](int64_t i) { return 4 * group + i < w.kernel_y ? weights[(4 * group + i) * w.kernel_x + j] : int8_t{0}; };
-                    const __m512i four_weights = four(weight(0), weight(1), weight(2), weight(3));
+                    const __m512i four_weights = _mm512_set1_epi32(filter[group * w.kernel_x + j]);
                     const int64_t across = j * w.dilation_x;
                     const uint8_t* fours = taps.joined + (across % w.stride_x * groups + group) * length + 4 * (p + across / w.stride_x);
 #pragma GCC unroll 4
@@ -148,6 +163,111 @@ class Flat {
     Block* blocks_;
 };
 
+// 5x5 windows at stride 1, likewise: four columns of a row are loaded one by one and become the lanes of a pixel.
+class FlatFives {
+  public:
+    static bool fits(const Window& w) {
+        return w.kernel_y == 5 && w.kernel_x == 5 && w.stride_y == 1 && w.stride_x == 1 && w.dilation_y == 1 && w.dilation_x == 1 && w.pad_y == 2 && w.pad_x == 2 &&
+               w.out_height == w.in_height && w.out_width == w.in_width && int64_t{w.in_height} * w.in_width > 1;
+    }
+
+    FlatFives(const Window& w, uint8_t* scratch) : width_(w.in_width), pixels_(int64_t{w.in_height} * w.in_width), blocks_(reinterpret_cast<Block*>(scratch)) {
+        int32_t column = 0;
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            Block& block = blocks_[first / 64];
+            block = {};
+            for (int64_t p = 0; p < 64; ++p) {
+                for (int64_t i = 0; i < 5; ++i) {
+                    const int64_t pixel = first + p + (i - 2) * width_, x = column + i - 2;
+                    block.rows[i] |= uint64_t{pixel >= 0 && pixel < pixels_} << p, block.columns[i] |= uint64_t{x >= 0 && x < width_} << p;
+                }
+                if (++column == width_) column = 0;
+            }
+        }
+    }
+
+    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+        const __m512i fill = _mm512_set1_epi8(static_cast<char>(fill_byte));
+        const Fives fives(w);
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            const Block& block = blocks_[first / 64];
+            __m512i sum[4], last[5];
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; ++v) sum[v] = _mm512_set1_epi32(end.bias);
+            const auto add = [&](__m512i a, __m512i b, __m512i c, __m512i d, __m512i weights) __attribute__((always_inline)) {
+                const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b), cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
+                sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_unpacklo_epi16(ab0, cd0), weights);
+                sum[1] = _mm512_dpbusd_epi32(sum[1], _mm512_unpackhi_epi16(ab0, cd0), weights);
+                sum[2] = _mm512_dpbusd_epi32(sum[2], _mm512_unpacklo_epi16(ab1, cd1), weights);
+                sum[3] = _mm512_dpbusd_epi32(sum[3], _mm512_unpackhi_epi16(ab1, cd1), weights);
+            };
+#pragma GCC unroll 5
+            for (int i = 0; i < 5; ++i) {
+                __m512i x[5];
+#pragma GCC unroll 5
+                for (int j = 0; j < 5; ++j)
+                    x[j] = _mm512_mask_loadu_epi8(fill, block.rows[i] & block.columns[j], plane + first + (i - 2) * int64_t{width_} + j - 2);
+                add(x[0], x[1], x[2], x[3], fives.rows[i]);
+                last[i] = x[4];
+            }
+            add(last[0], last[1], last[2], last[3], fives.column);
+            add(last[4], last[4], last[4], last[4], fives.last);
+            int8_end(out + first, sum, end, residual ? residual + first : nullptr);
+        }
+    }
+
+  private:
+    struct Block {
+        uint64_t rows[5], columns[5];  // bytes that have a pixel in that row and in that column of the window
+    };
+
+    const int32_t width_;
+    const int64_t pixels_;
+    Block* blocks_;
+};
+
+// 32 sums of a row, the first and the last four of each eight apart as unpacking leaves them, to `put` bytes.
+[[gnu::always_inline]] inline void end_halves(uint8_t* to, __mmask32 put, const __m512i (&sum)[2], const Int8End& end) {
+    const __m512 multiplier = _mm512_set1_ps(end.multiplier);
+    const auto whole = [&](__m512i s) { return int8_whole(_mm512_mul_ps(_mm512_cvtepi32_ps(s), multiplier)); };
+    const __m512i words = _mm512_adds_epi16(_mm512_packs_epi32(whole(sum[0]), whole(sum[1])), _mm512_set1_epi16(static_cast<short>(end.zero_point)));
+    const __m512i low = _mm512_set1_epi16(static_cast<short>(end.low)), high = _mm512_set1_epi16(static_cast<short>(end.high));
+    _mm256_mask_storeu_epi8(to, put, _mm512_cvtepi16_epi8(_mm512_min_epi16(_mm512_max_epi16(words, low), high)));
+}
+
+// 5x5 windows at stride 2: columns 0 and 1 of an output are neighbours in memory, 2 and 3 too, and both are a lane.
+void convolve_half_fives(const DepthwiseInt8& d, int64_t channel) {
+    const Window& w = d.window;
+    const uint8_t* plane = d.in[channel];
+    const Int8End& end = d.ends[channel];
+    const __m512i fill = _mm512_set1_epi8(static_cast<char>(d.fill[channel]));
+    const Fives fives(d.weights + 25 * channel);
+    for (int64_t x = 0; x < w.out_width; x += 32) {
+        const int64_t first = 2 * x - w.pad_x;
+        __mmask64 inside[3];
+        for (int64_t j = 0; j < 3; ++j) inside[j] = some_bytes(-first - 2 * j, w.in_width - first - 2 * j);
+        const auto put = static_cast<__mmask32>(some_bytes(0, w.out_width - x));
+        for (int64_t y = 0; y < w.out_height; ++y) {
+            __m512i sum[2] = {_mm512_set1_epi32(end.bias), _mm512_set1_epi32(end.bias)}, last[5];
+            const auto add = [&](__m512i a, __m512i b, __m512i weights) __attribute__((always_inline)) {
+                sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_unpacklo_epi16(a, b), weights);
+                sum[1] = _mm512_dpbusd_epi32(sum[1], _mm512_unpackhi_epi16(a, b), weights);
+            };
+#pragma GCC unroll 5
+            for (int64_t i = 0; i < 5; ++i) {
+                const int64_t row = 2 * y - w.pad_y + i;
+                const bool is_inside = row >= 0 && row < w.in_height;
+                const uint8_t* at = plane + row * w.in_width + first;
+                add(_mm512_mask_loadu_epi8(fill, is_inside ? inside[0] : 0, at), _mm512_mask_loadu_epi8(fill, is_inside ? inside[1] : 0, at + 2), fives.rows[i]);
+                last[i] = _mm512_mask_loadu_epi8(fill, is_inside ? inside[2] : 0, at + 4);
+            }
+            const auto pair = [](__m512i a, __m512i b) { return _mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaa, a, _mm512_slli_epi16(b, 8)); };
+            add(pair(last[0], last[1]), pair(last[2], last[3]), fives.column), add(last[4], last[4], fives.last);
+            end_halves(d.out[channel] + y * w.out_width + x, put, sum, end);
+        }
+    }
+}
+
 // 3x3 windows at stride 2: the two columns of an output that are neighbours in memory are words, and words of two rows are fours.
 void convolve_halves(const DepthwiseInt8& d, int64_t channel) {
     const Window& w = d.window;
@@ -156,9 +276,6 @@ void convolve_halves(const DepthwiseInt8& d, int64_t channel) {
     const Int8End& end = d.ends[channel];
     const __m512i fill = _mm512_set1_epi8(static_cast<char>(d.fill[channel]));
     const __m512i weights[] = {four(taps[1], taps[2], taps[4], taps[5]), four(taps[7], taps[8], taps[0], 0), four(taps[3], 0, taps[6], 0)};
-    const __m512 multiplier = _mm512_set1_ps(end.multiplier);
-    const __m512i zero = _mm512_set1_epi16(static_cast<short>(end.zero_point)), low = _mm512_set1_epi16(static_cast<short>(end.low)),
-                  high = _mm512_set1_epi16(static_cast<short>(end.high));
     for (int64_t x = 0; x < w.out_width; x += 32) {
         const int64_t first = 2 * x - w.pad_x;
         const __mmask64 inside = some_bytes(-first, w.in_width - first), inside_next = some_bytes(-first - 1, w.in_width - first - 1);
@@ -179,10 +296,7 @@ void convolve_halves(const DepthwiseInt8& d, int64_t channel) {
                 sum[1] = _mm512_dpbusd_epi32(sum[1], _mm512_unpackhi_epi16(a, b), weight);
             };
             add(middle[0], middle[1], weights[0]), add(middle[2], left[0], weights[1]), add(left[1], left[2], weights[2]);
-            const auto whole = [&](__m512i s) { return int8_whole(_mm512_mul_ps(_mm512_cvtepi32_ps(s), multiplier)); };
-            const __m512i words = _mm512_adds_epi16(_mm512_packs_epi32(whole(sum[0]), whole(sum[1])), zero);
-            const __m256i bytes = _mm512_cvtepi16_epi8(_mm512_min_epi16(_mm512_max_epi16(words, low), high));
-            _mm256_mask_storeu_epi8(d.out[channel] + y * w.out_width + x, put, bytes);
+            end_halves(d.out[channel] + y * w.out_width + x, put, sum, end);
         }
     }
 }
@@ -190,19 +304,24 @@ void convolve_halves(const DepthwiseInt8& d, int64_t channel) {
 // The ways of vectors for all windows but those with a residual that is not flat.
 bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
     const Window& w = d.window;
-    if (Flat::fits(w)) {
-        const Flat flat(w, scratch);
+    const auto convolve_flat = [&](const auto& flat) {
         for (int64_t channel = first_channel; channel < last_channel; ++channel)
-            flat.convolve(d.in[channel], d.weights + 9 * channel, d.fill[channel], d.ends[channel], d.out[channel],
+            flat.convolve(d.in[channel], d.weights + w.kernel_y * w.kernel_x * channel, d.fill[channel], d.ends[channel], d.out[channel],
                           d.residual.base ? d.residual[channel] : nullptr);
         return true;
-    }
+    };
+    if (Flat::fits(w)) return convolve_flat(Flat(w, scratch));
+    if (FlatFives::fits(w)) return convolve_flat(FlatFives(w, scratch));
     if (d.residual.base) return false;
-    const bool halves = w.kernel_y == 3 && w.kernel_x == 3 && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
+    const bool halves = w.kernel_y == w.kernel_x && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
     const Taps taps(d, scratch);
     for (int64_t channel = first_channel; channel < last_channel; ++channel) {
-        if (halves) {
+        if (halves && w.kernel_y == 3) {
             convolve_halves(d, channel);
+            continue;
+        }
+        if (halves && w.kernel_y == 5) {
+            convolve_half_fives(d, channel);
             continue;
         }
         split(taps, d.in[channel], d.fill[channel]);

@@ -5,24 +5,14 @@
 // Up to four pixels beyond whole vectors are vectors over a panel's rows instead: at 7x7 that is one narrow multiply-add in
 // place of a whole vector for each row (49 = 3 x 16 + 1). With AVX-512 five to twelve are vectors over the rows of two panels: nine
 // take nine multiply-adds there, where a whole vector of each row is sixteen.
-#include "kernels/gemm/gemm.h"
-
-#include "kernels/epilogue.h"
+#include "kernels/gemm/panels.h"
 #include "kernels/lanes.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-using rows_vector = float __attribute__((vector_size(gemm_panel * sizeof(float)), aligned(4), may_alias));
-
 constexpr int tile_vectors = SHUFFLEKIT_VECTOR_BYTES == 16 && vector_registers < 32 ? 2 : 3;
 constexpr int tile_rows = vector_registers >= 32 ? 8 : 4;
-// 4 KiB, into the L2 cache: 1.5 % (ShuffleNet V2 1x) to 4 % (2x) of a network; 1 to 8 KiB are alike.
-constexpr int weights_ahead = 1024;
-// Planes of more pixels lie beyond the L2 cache, too many of them at once for the hardware to follow: what the next block of pixels
-// reads and writes is prefetched. ShuffleNet V1 1x at 720x1280: 73.2 ms without, 64.7 with the outputs, 58.4 with the operands too.
-// 40 x 160 in 3 groups, residual: 3600 pixels 57 % of the peak without and 83 % with, 1200 pixels 87 and 91 %, 784 alike.
-constexpr int64_t large_plane = 800;
 // The operands of a deeper tile, three lines each, do not stay in the L1 cache, and a core with two multiply-add units waits for
 // them. Prefetched, on such a core: 1024 x 464, 49 pixels, 83 to 89 % of the peak; 512 x 512, 196 pixels, 82 to 89 %. Shallower
 // tiles lose by it.
@@ -32,33 +22,16 @@ constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
 // What a tile prefetches besides weights.
 enum class Ahead { none, pixels, operands };
 
-struct Panel {
-    const int32_t* operands;  // of the group, depth offsets
-    const float* weights;
-    const float* bias;
-    int32_t first_row;  // of the first of its rows among all groups' rows
-    int32_t rows;
-};
-
-void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
-    for (int r = 0; r < panel.rows; ++r) {
-        const int64_t channel = panel.first_row + r;
-        float value = sum[r];
-        if (gemm.residual.base) value += gemm.residual[channel][pixel];
-        gemm.out[channel][pixel] = between(value, gemm.epilogue.low(), gemm.epilogue.high());
-    }
-}
-
 // Every loop over sums is unrolled: one that is not would put them all on the stack.
 // With Tail, the one pixel behind the tile's is done too, as a vector over the panel's rows.
 template <Bounds B, int R, int V, bool Tail>
 [[gnu::always_inline]] inline void tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel) {
     vector sum[R][V];
-    rows_vector tail = *reinterpret_cast<const rows_vector*>(panel.bias);
+    rows_vector tail{};
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[r][v] = broadcast<vector>(panel.bias[row + r]);
+        for (int v = 0; v < V; ++v) sum[r][v] = vector{};
     const bool is_large = gemm.pixels > large_plane;
     // Three panels bring three vectors.
     const int64_t pixels_ahead = (V + panel.first_row / gemm_panel % tile_vectors) * vector_lanes;
@@ -91,27 +64,7 @@ template <Bounds B, int R, int V, bool Tail>
     : gemm.depth > deep ? multiply.template operator()<Ahead::operands>()
                         : multiply.template operator()<Ahead::none>();
     if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
-    if (gemm.residual.base) {
-        const int32_t* from = gemm.residual.offsets + panel.first_row + row;
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) sum[r][v] += load(gemm.residual.base + from[r] + pixel + v * vector_lanes);
-    }
-    float* to[R];  // all of them before the first store, which could change the table for all that the compiler knows
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) to[r] = gemm.out[panel.first_row + row + r] + pixel;
-    if (is_large) {
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
-    }
-    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
+    put_tile<B>(gemm, panel, row, pixel, sum);
 }
 
 template <Bounds B, int V, bool Tail = false>
@@ -138,40 +91,6 @@ void rows_of(const Gemm& gemm, const Panel& panel, int64_t pixel) {
     pass<B, V>(gemm, panel, half, panel.rows - half, pixel);
 }
 
-// Walks all groups' panels in order without a division a panel (gemm.h says which rows each has).
-class PanelWalk {
-  public:
-    PanelWalk(const Gemm& gemm, int32_t number)
-        : gemm_(gemm), stride_(gemm.depth * gemm_panel + gemm.apart), panels_(gemm_panels(gemm.rows)), fewest_(gemm.rows / panels_), more_(gemm.rows % panels_), of_group_(number % panels_),
-          part_(static_cast<int32_t>(int64_t{more_} * of_group_ % panels_)) {
-        const int32_t group = number / panels_;
-        at_ = {gemm.in.offsets + int64_t{group} * gemm.depth, gemm.weights + number * stride_,
-               gemm.bias + int64_t{number} * gemm_panel, group * gemm.rows + gemm_first_row(gemm.rows, of_group_), 0};
-        at_.rows = fewest_ + (part_ + more_ >= panels_);
-    }
-
-    const Panel& operator*() const { return at_; }
-    const Panel* operator->() const { return &at_; }
-    int32_t left_in_group() const { return panels_ - of_group_; }
-    int64_t stride() const { return stride_; }  // of weights
-
-    void operator++() {
-        at_.first_row += at_.rows;
-        at_.weights += stride_, at_.bias += gemm_panel;
-        part_ += more_;
-        if (part_ >= panels_) part_ -= panels_;
-        if (++of_group_ == panels_) of_group_ = 0, at_.operands += gemm_.depth;
-        at_.rows = fewest_ + (part_ + more_ >= panels_);
-    }
-
-  private:
-    const Gemm& gemm_;
-    const int64_t stride_;
-    const int32_t panels_, fewest_, more_;  // of a group; rows of its thinnest panels, and how many have one more
-    int32_t of_group_, part_;               // part_: more_ * of_group_ % panels_
-    Panel at_;
-};
-
 // S pixels of P panels of one group, a vector of sums each: one sum alone would wait for its own multiply-adds.
 template <int S, int P>
 void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
@@ -181,7 +100,7 @@ void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-        for (int s = 0; s < S; ++s) sum[p][s] = *reinterpret_cast<const rows_vector*>(first.bias + p * gemm_panel);
+        for (int s = 0; s < S; ++s) sum[p][s] = rows_vector{};
     const float* in = gemm.in.base + pixel;
     const float* weights = first.weights;
     const int32_t* operands = first.operands;
@@ -225,7 +144,7 @@ template <Bounds B, int S, class... Other>
 void across_rows(const Gemm& gemm, int64_t pixel, const Panel& one, const Other&... other) {
     decltype(rows_of(one.weights, other.weights...)) sum[S];
 #pragma GCC unroll 12
-    for (int s = 0; s < S; ++s) sum[s] = rows_of(one.bias, other.bias...);
+    for (int s = 0; s < S; ++s) sum[s] = {};
     const float* in = gemm.in.base + pixel;
     for (int64_t k = 0; k < gemm.depth; ++k) {
         const float* operand = in + one.operands[k];
@@ -236,6 +155,9 @@ void across_rows(const Gemm& gemm, int64_t pixel, const Panel& one, const Other&
         for (int s = 0; s < S; ++s) sum[s] += weight * operand[s];
     }
     vector row[vector_lanes];
+    const auto bias = rows_of(one.bias, other.bias...);
+#pragma GCC unroll 12
+    for (int s = 0; s < S; ++s) sum[s] += bias;
 #pragma GCC unroll 16
     for (int s = 0; s < vector_lanes; ++s) {
         if constexpr (sizeof...(other) == 0) row[s] = s < S ? (vector)_mm512_castps256_ps512((__m256)sum[s]) : vector{};
@@ -324,33 +246,11 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
     }
 }
 
-// The results of one pixel, together: each by itself would be a call and a few floats.
-void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channel, int32_t last_channel) {
-    constexpr int32_t most = 256;
-    float some[most];
-    for (int32_t channel = first_channel; channel < last_channel; channel += most) {
-        const int32_t count = last_channel - channel < most ? last_channel - channel : most;
-        for (int32_t i = 0; i < count; ++i) some[i] = gemm.out[channel + i][pixel];
-        activate_stretch(some, count, gemm.epilogue);
-        for (int32_t i = 0; i < count; ++i) gemm.out[channel + i][pixel] = some[i];
-    }
-}
-
 }  // namespace
 
 void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     with_bounds(gemm.epilogue.activation, [&]<Bounds B>() { multiply<B>(gemm, first_pixel, last_pixel, first_panel, last_panel); });
-    if (gemm.epilogue.is_bounds()) return;
-    PanelWalk panel(gemm, first_panel);
-    if (last_pixel - first_pixel == 1 && !gemm.epilogue.slopes) {
-        const int32_t panels = gemm_panels(gemm.rows), behind = last_panel / panels * gemm.rows;
-        const int32_t last = last_panel % panels ? behind + gemm_first_row(gemm.rows, last_panel % panels) : behind;
-        return activate_pixel(gemm, first_pixel, panel->first_row, last);
-    }
-    for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
-        for (int32_t r = 0; r < panel->rows; ++r)
-            activate_stretch(gemm.out[panel->first_row + r] + first_pixel, last_pixel - first_pixel,
-                             gemm.epilogue.of(panel->first_row + r));
+    activate_share(gemm, first_pixel, last_pixel, first_panel, last_panel);
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

@@ -68,15 +68,21 @@ struct Gemm {
 
     template <class Step>
     void read_as(Step& step, Reach reach) {
+        const int64_t panels = read_but_weights(step, reach);
+        step.weights("weights", weights, step.product("depth", panels * gemm_panel, depth));
+    }
+    // Returns the panels of all groups.
+    template <class Step>
+    int64_t read_but_weights(Step& step, Reach reach) {
         step.count("groups", groups), step.count("rows", rows), step.count("depth", depth), step.pixels("pixels", pixels);
         const int64_t channels = step.product("rows", groups, rows), in_channels = step.product("depth", groups, depth);
         const int64_t panels = step.product("rows", groups, gemm_panels(rows));
         step.written(out, channels, pixels);
         step.read("in", in, in_channels, pixels, Overlap::never, reach);
         step.residual(residual, channels, pixels);
-        step.weights("weights", weights, step.product("depth", panels * gemm_panel, depth));
         step.weights("bias", bias, panels * gemm_panel);
         step.epilogue(epilogue, channels);
+        return panels;
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);
@@ -85,6 +91,36 @@ struct Gemm {
     void run(Function* kernel, void*, int part, int parts) const {
         const auto [own_pixels, own_panels] = share_gemm(pixels, int64_t{groups} * gemm_panels(rows), plane_alignment, part, parts);
         if (own_pixels.first < own_pixels.last) run_share(own_panels, kernel, *this, own_pixels.first, own_pixels.last);
+    }
+};
+
+// Variant `bfloat16`: operands and weights are rounded to bfloat16, to the nearest, halves to the even one; what they are multiplied and
+// summed in is float32, where numbers below the smallest normal one may be 0.
+//
+// Weights are rounded already. Each float of `weights` is a word of two of the depth, the first in its lower half; behind an odd depth the
+// other one is 0. Panels are as above, of gemm_pairs(depth) x 8 words: that of row r for pair k at k * 8 + r.
+//
+// scratch: scratch() words of the calling thread, on a 64-byte border.
+constexpr int64_t gemm_pairs(int64_t depth) { return (depth + 1) / 2; }
+
+struct GemmBfloat16 : Gemm {
+    static constexpr int64_t block = 48, behind = 4;  // pixels whose operands lie in scratch together, and those beyond whole vectors
+
+    using Function = void(const GemmBfloat16&, uint32_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
+
+    int64_t scratch() const { return gemm_pairs(depth) * (block + behind); }
+
+    template <class Step>
+    void read(Step& step) {
+        const int64_t panels = read_but_weights(step, Reach::whole_vectors);
+        step.weights("weights", weights, step.product("depth", panels * gemm_panel, gemm_pairs(depth)));
+        step.product("depth", gemm_pairs(depth), block + behind);
+        step.scratch(scratch());
+    }
+    void run(Function* kernel, void* scratch, int part, int parts) const {
+        const auto [own_pixels, own_panels] = share_gemm(pixels, int64_t{groups} * gemm_panels(rows), plane_alignment, part, parts);
+        if (own_pixels.first < own_pixels.last)
+            run_share(own_panels, kernel, *this, static_cast<uint32_t*>(scratch), own_pixels.first, own_pixels.last);
     }
 };
 

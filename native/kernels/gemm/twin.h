@@ -1,6 +1,8 @@
 // The twin and the cases of the GEMM, and what a step takes.
 #pragma once
 
+#include <bit>
+
 #include "kernels/gemm/gemm.h"
 #include "tests/cases.h"
 #include "tests/reference.h"
@@ -44,6 +46,38 @@ inline void gemm(const Gemm& g, int32_t first_pixel, int32_t last_pixel, int32_t
     });
 }
 
+// To the nearest bfloat16, halves to the even one.
+inline float to_bfloat16(float x) {
+    const auto bits = std::bit_cast<uint32_t>(x);
+    return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
+
+// Panels of words as floats.
+inline std::vector<float> unpacked(const GemmBfloat16& g) {
+    const int64_t pairs = gemm_pairs(g.depth), panels = int64_t{g.groups} * gemm_panels(g.rows);
+    std::vector<float> panel(static_cast<size_t>(panels * g.depth * gemm_panel));
+    for (int64_t i = 0; i < panels * g.depth * gemm_panel; ++i) {
+        const int64_t k = i / gemm_panel % g.depth, word = (i / gemm_panel / g.depth * pairs + k / 2) * gemm_panel + i % gemm_panel;
+        const auto two = std::bit_cast<uint32_t>(g.weights[word]);
+        panel[i] = std::bit_cast<float>(k % 2 ? two & 0xffff0000 : two << 16);
+    }
+    return panel;
+}
+
+// The GEMM of rounded weights, and of rounded copies of what it reads.
+inline void gemm_bfloat16(const GemmBfloat16& g, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+    const auto weights = unpacked(g);
+    std::vector<float> in(static_cast<size_t>(int64_t{g.groups} * g.depth * g.pixels));
+    std::vector<int32_t> offsets;
+    for (int64_t k = 0; k < int64_t{g.groups} * g.depth; ++k) {
+        offsets.push_back(static_cast<int32_t>(k * g.pixels));
+        for (int64_t p = 0; p < g.pixels; ++p) in[k * g.pixels + p] = to_bfloat16(g.in[k][p]);
+    }
+    Gemm rounded = g;
+    rounded.in = {in.data(), offsets.data()}, rounded.weights = weights.data();
+    gemm(rounded, first_pixel, last_pixel, first_panel, last_panel);
+}
+
 }  // namespace shufflekit::reference
 
 namespace shufflekit::testing {
@@ -73,7 +107,9 @@ inline double work(const Gemm& g) { return double(g.groups) * g.rows * g.depth *
 // Elements.
 inline double written(const Gemm& g) { return double(g.groups) * g.rows * g.pixels; }
 
-inline void test_gemm(Report& report, Gemm::Function* kernel) {
+// Cases of a variant. pack(random, gemm) makes its weights, and returns what holds them; kernel and twin get a part of a call.
+template <class G, class Pack, class Kernel, class Twin>
+void test_gemms(Report& report, Pack pack, Kernel kernel, Twin twin) {
     constexpr int32_t more_rows[] = {24, 25, 58, 61};
     for (const int32_t pixels : pixel_edges)
         for (int32_t variant = 0; variant < 2 * 21; ++variant)
@@ -90,18 +126,60 @@ inline void test_gemm(Report& report, Gemm::Function* kernel) {
                 if (residual != Residual::none) arena.fill(added);
                 repeat_some(random, in);
                 const auto ins = table(in.offsets, gemm_operands_ahead), outs = table(out.offsets), addeds = table(added.offsets);
-                const Packed packed(random, groups, rows, depth);
-                const Gemm gemm{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, packed.weights, packed.bias,
-                                groups, rows, depth, pixels, any_epilogue(random)};
+                G gemm{};
+                static_cast<Gemm&>(gemm) = {{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, nullptr, nullptr,
+                                            groups, rows, depth, pixels, {}};
+                const auto packed = pack(random, gemm);
+                gemm.epilogue = any_epilogue(random);
                 const Range p = any_share(random, pixels, 16), n = any_share(random, groups * gemm_panels(rows), 1);
                 about = text("%d pixels [%d, %d), %d groups x %d rows, panels [%d, %d), depth %d, %s, activation %d", pixels, p.first, p.last, groups, rows,
                              n.first, n.last, depth, residual_words[static_cast<int>(residual)], static_cast<int>(gemm.epilogue.activation));
-                return compare<Gemm>(
+                return compare<G>(
                     arena, gemm, out, tolerance(depth),
-                    [&](Gemm& g, float* base) { g.in.base = g.out.base = base, g.residual.base = residual == Residual::none ? nullptr : base; },
-                    [&](const Gemm& g) { kernel(g, p.first, p.last, n.first, n.last); },
-                    [&](const Gemm& g) { reference::gemm(g, p.first, p.last, n.first, n.last); });
+                    [&](G& g, float* base) { g.in.base = g.out.base = base, g.residual.base = residual == Residual::none ? nullptr : base; },
+                    [&](const G& g) { kernel(g, p, n); }, [&](const G& g) { twin(g, p, n); });
             });
+}
+
+inline void test_gemm(Report& report, Gemm::Function* kernel) {
+    const auto pack = [](Random& random, Gemm& g) {
+        Packed packed(random, g.groups, g.rows, g.depth);
+        g.weights = packed.weights, g.bias = packed.bias;
+        return packed;
+    };
+    test_gemms<Gemm>(
+        report, pack, [&](const Gemm& g, Range p, Range n) { kernel(g, p.first, p.last, n.first, n.last); },
+        [&](const Gemm& g, Range p, Range n) { reference::gemm(g, p.first, p.last, n.first, n.last); });
+}
+
+// The same in words of bfloat16, against the end of their memory.
+inline Guarded<float> in_words(const Packed& packed, const GemmBfloat16& g) {
+    const int64_t pairs = gemm_pairs(g.depth), panels = int64_t{g.groups} * gemm_panels(g.rows);
+    Guarded<float> words(static_cast<size_t>(panels * pairs * gemm_panel), true);
+    for (int64_t panel = 0; panel < panels; ++panel)
+        for (int64_t k = 0; k < g.depth; ++k)
+            for (int64_t row = 0; row < gemm_panel; ++row) {
+                const auto bits = std::bit_cast<uint32_t>(reference::to_bfloat16(packed.weights[(panel * g.depth + k) * gemm_panel + row]));
+                float& word = words[(panel * pairs + k / 2) * gemm_panel + row];
+                word = std::bit_cast<float>(std::bit_cast<uint32_t>(word) | (k % 2 ? bits : bits >> 16));
+            }
+    return words;
+}
+
+inline void test_gemm_bfloat16(Report& report, GemmBfloat16::Function* kernel) {
+    const auto pack = [](Random& random, GemmBfloat16& g) {
+        Packed packed(random, g.groups, g.rows, g.depth);
+        auto words = in_words(packed, g);
+        g.weights = words.data(), g.bias = packed.bias;
+        return std::pair(std::move(packed), std::move(words));
+    };
+    test_gemms<GemmBfloat16>(
+        report, pack,
+        [&](const GemmBfloat16& g, Range p, Range n) {
+            const Guarded<uint32_t> scratch(static_cast<size_t>(g.scratch()), true, 64);
+            kernel(g, scratch.data(), p.first, p.last, n.first, n.last);
+        },
+        [&](const GemmBfloat16& g, Range p, Range n) { reference::gemm_bfloat16(g, p.first, p.last, n.first, n.last); });
 }
 
 }  // namespace shufflekit::testing

@@ -1,7 +1,8 @@
 // Pixels (blocks) > groups > panels > depth; a tile of 4 rows x a block's pixels of sums stays in registers. Operands of a block are
 // interleaved once for all panels of a group, so that what is multiplied together lies together, in scratch that stays in the L1 cache.
 // With VNNI a block is 64 pixels: 16 sums + 4 operands + 1 weight = 21 of 32 registers. The packs that end a tile undo the order in
-// which unpacking left the pixels. The last 16 pixels or less are a block of one vector.
+// which unpacking left the pixels. The last pixels are a block of fewer vectors, each in the order of pixels; if only one is behind these, it
+// is computed as linear layers are, so that 49 pixels are 3 vectors.
 // Without it, operands and weights are widened to words, and products of pairs summed in 32 bits: nothing saturates. Where all weights
 // of a step have 7 bits, products of pairs of bytes fit into 16.
 //
@@ -40,15 +41,15 @@ template <class G, class Task>
     }
 }
 
-// Each four of the operands four times, for the one pixel of a linear layer.
+// Each four of the operands four times, for one pixel, as that of a linear layer.
 template <class G>
-void spread(const G& g, int64_t group, uint8_t* to) {
+void spread(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
     const int64_t fours = int8_fours(g.depth);
-    for (int64_t k = 0; k < fours; ++k)
-        for (int64_t i = 0; i < 4; ++i) {
-            const uint8_t value = *operand(g, group, 4 * k + i);
-            for (int64_t row = 0; row < 4; ++row) to[k * 16 + row * 4 + i] = value;
-        }
+    for (int64_t k = 0; k < fours; ++k) {
+        uint8_t four[4];
+        for (int64_t i = 0; i < 4; ++i) four[i] = operand(g, group, 4 * k + i)[pixel];
+        for (int64_t row = 0; row < 4; ++row) __builtin_memcpy(to + k * 16 + row * 4, four, sizeof(four));
+    }
 }
 
 #if defined(__AVX512VNNI__)
@@ -68,13 +69,16 @@ template <int V, class G>
             _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab1, cd1));
             _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab1, cd1));
         } else {
-            const auto load = [](const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
-            const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
-            const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B);
-            const __m128i cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
-            auto* out = reinterpret_cast<__m128i*>(to);
-            _mm_store_si128(out, _mm_unpacklo_epi16(ab0, cd0)), _mm_store_si128(out + 1, _mm_unpackhi_epi16(ab0, cd0));
-            _mm_store_si128(out + 2, _mm_unpacklo_epi16(ab1, cd1)), _mm_store_si128(out + 3, _mm_unpackhi_epi16(ab1, cd1));
+#pragma GCC unroll 3
+            for (int v = 0; v < V; ++v) {
+                const auto load = [&](const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + v); };
+                const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
+                const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B);
+                const __m128i cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
+                auto* out = reinterpret_cast<__m128i*>(to) + 4 * v;
+                _mm_store_si128(out, _mm_unpacklo_epi16(ab0, cd0)), _mm_store_si128(out + 1, _mm_unpackhi_epi16(ab0, cd0));
+                _mm_store_si128(out + 2, _mm_unpacklo_epi16(ab1, cd1)), _mm_store_si128(out + 3, _mm_unpackhi_epi16(ab1, cd1));
+            }
         }
     }
 }
@@ -100,7 +104,17 @@ template <int R, int V, class G>
         }
     }
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) end(g, panel.channel + r, pixel, sum[r]);
+    for (int r = 0; r < R; ++r) {
+        if constexpr (V == 4) {
+            end(g, panel.channel + r, pixel, sum[r]);
+        } else {
+#pragma GCC unroll 3
+            for (int v = 0; v < V; ++v) {
+                const __m512i one[1] = {sum[r][v]};
+                end(g, panel.channel + r, pixel + 16 * v, one);
+            }
+        }
+    }
 }
 
 template <int V, class G>
@@ -115,7 +129,7 @@ void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
 
 // One pixel: a vector has four of the depth for four rows.
 template <class G>
-void linear(const G& g, const Panel& panel, const uint8_t* x) {
+[[gnu::always_inline]] inline void linear(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
     __m512i sum[2] = {};
     const int64_t fours = int8_fours(g.depth);
     int64_t k = 0;
@@ -132,24 +146,35 @@ void linear(const G& g, const Panel& panel, const uint8_t* x) {
     alignas(16) int32_t of_rows[4];
     _mm_store_si128(reinterpret_cast<__m128i*>(of_rows), _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
     for (int32_t r = 0; r < panel.rows; ++r) {
-        end(g, panel.channel + r, 0, int8_plus(of_rows[r], panel.ends[r].bias));
+        end(g, panel.channel + r, pixel, int8_plus(of_rows[r], panel.ends[r].bias));
     }
+}
+
+// V vectors of pixels, and one more pixel where there is one.
+template <int V, class G>
+void vectors(const G& g, uint8_t* scratch, int64_t group, int64_t pixel, bool has_one_more, int64_t first, int64_t last) {
+    uint8_t* const one = scratch + int8_fours(g.depth) * 4 * int8_block;
+    if constexpr (V > 0) interleave<V>(g, group, pixel, scratch);
+    if (has_one_more) spread(g, group, pixel + 16 * V, one);
+    each_panel(g, group, first, last, [&](const Panel& panel) {
+        if constexpr (V > 0) block<V>(g, panel, scratch, pixel);
+        if (has_one_more) linear(g, panel, one, pixel + 16 * V);
+    });
 }
 
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
-    if (g.pixels == 1) {
-        spread(g, group, scratch);
-        return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
+    for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
+        const int64_t left = last_pixel - pixel, rest = left % 16;
+        const bool has_one_more = left < int8_block && rest == 1;
+        switch (left < int8_block ? left / 16 + (rest > 1) : 4) {
+            case 0: vectors<0>(g, scratch, group, pixel, has_one_more, first, last); break;
+            case 1: vectors<1>(g, scratch, group, pixel, has_one_more, first, last); break;
+            case 2: vectors<2>(g, scratch, group, pixel, has_one_more, first, last); break;
+            case 3: vectors<3>(g, scratch, group, pixel, has_one_more, first, last); break;
+            default: vectors<4>(g, scratch, group, pixel, has_one_more, first, last);
+        }
     }
-    int64_t pixel = first_pixel;
-    for (; last_pixel - pixel > 16; pixel += int8_block) {
-        interleave<4>(g, group, pixel, scratch);
-        each_panel(g, group, first, last, [&](const Panel& panel) { block<4>(g, panel, scratch, pixel); });
-    }
-    if (pixel >= last_pixel) return;
-    interleave<1>(g, group, pixel, scratch);
-    each_panel(g, group, first, last, [&](const Panel& panel) { block<1>(g, panel, scratch, pixel); });
 }
 
 #else
@@ -250,7 +275,7 @@ void linear(const G& g, const Panel& panel, const uint8_t* x) {
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
     if (g.pixels == 1) {
-        spread(g, group, scratch);
+        spread(g, group, 0, scratch);
         return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
     }
     const int64_t fours = int8_fours(g.depth), tile_bytes = fours * four_bytes(g);
@@ -411,7 +436,7 @@ void blocks(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, in
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
     if (g.pixels == 1) {
-        spread(g, group, scratch);
+        spread(g, group, 0, scratch);
         return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
     }
 #if defined(__wasm_relaxed_simd__)

@@ -65,7 +65,7 @@ def peak_kb() -> int:
     Not getrusage: a child's peak there starts at its parent's.
     """
     status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
+    lines = status.read_text(encoding="utf-8").splitlines() if status.is_file() else []
     return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 

@@ -63,6 +63,6 @@ class Machine:
     def __str__(self) -> str:
         return (
             f"peak {self.peak / 1e9:.1f} G multiply-adds/s (median {median(self.multiply_adds) / 1e9:.1f}), "
-            f"memory {max(self.copies) / 1e9:.1f} GB/s (median {median(self.copies) / 1e9:.1f}), "
-            f"load average {os.getloadavg()[0]:.1f}"
+            f"memory {max(self.copies) / 1e9:.1f} GB/s (median {median(self.copies) / 1e9:.1f})"
+            + (f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "")  # which Windows has not
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +43,8 @@ class Photos:
         if (often := arguments.count("-")) > 1:
             raise UsageError(f"photos: standard input (-) can be read once, found {often} times")
         self.failed = 0
-        self._found = [entry for text in arguments for entry in _named(text)]  # now: who reads them may write into a folder
+        # Now: who reads them may write into a folder.
+        self._found = [entry for text in _matching(arguments) for entry in _named(text)]
         self._huge_reduced = huge_reduced
 
     @property
@@ -67,6 +70,17 @@ class Photos:
         """Says what is wrong with a photo, and counts it."""
         self.failed += 1
         notice(str(error))
+
+
+def _matching(arguments: Sequence[str]) -> list[str]:
+    """What patterns stand for on Windows, whose shells hand them on as they are."""
+    if os.name != "nt":
+        return list(arguments)
+    found = []
+    for text in arguments:
+        names = [] if Path(text).exists() else glob(text)  # noqa: PTH207  # Path.glob takes none from another folder
+        found += sorted(names, key=_natural) or [text]
+    return found
 
 
 def _shown(name: str) -> str:

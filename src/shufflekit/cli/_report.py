@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from shufflekit.files import write_atomic
 from shufflekit.records import read_text
 
 if TYPE_CHECKING:
-    from shufflekit.report import Subject
+    from shufflekit.report import PaperTable, Subject
 
 
 def read_run(path: Path) -> list[Subject]:
@@ -32,12 +33,15 @@ def read_run(path: Path) -> list[Subject]:
         raise InputError(f"{path}: {error}") from None
 
 
-def write_report(subjects: Sequence[Subject], rules: Mapping[str, str], report: Path | None, plots: Path | None) -> None:
+def write_report(
+    subjects: Sequence[Subject], rules: Mapping[str, str], threads: int, report: Path | None, plots: Path | None
+) -> None:
     """Writes the page and the charts that were asked for, and says so on stderr.
 
     Args:
         subjects: the networks, of unlike labels.
         rules: the text of each rule in Markdown, by its code.
+        threads: of the paper's tables on the page.
         report: the page, or None.
         plots: a folder for the charts, or None.
 
@@ -48,7 +52,7 @@ def write_report(subjects: Sequence[Subject], rules: Mapping[str, str], report: 
     if report is not None:
         from shufflekit.report import render_html
 
-        page = render_html(subjects, rules).encode()
+        page = render_html(subjects, rules, _tables(threads)).encode()
         with _told(report):
             write_atomic(report, page)
         notice(str(report))
@@ -59,6 +63,24 @@ def write_report(subjects: Sequence[Subject], rules: Mapping[str, str], report: 
             files = save_charts(runs_of(subjects), plots)
         for file in files:
             notice(str(file))
+
+
+def _tables(threads: int) -> list[PaperTable]:
+    """Tables 1 to 4 of the paper as they were last measured here, for which PyTorch is needed."""
+    if find_spec("torch") is None:
+        return []
+    from shufflekit.report import PaperTable
+    from shufflekit.reproduce.guidelines import judge
+    from shufflekit.reproduce.guidelines.cells import header, rows
+    from shufflekit.reproduce.guidelines.kept import kept_tables
+
+    found = []
+    for table in kept_tables(threads, warn=notice):
+        title = f"Table {table.number}, {table.guideline}: {table.title}; threads: {table.threads}"
+        verdicts = (judge(table, engine) for engine in (*table.engines, "gpu", "arm"))
+        cells = tuple(tuple(row) for block in rows(table) for row in block)
+        found.append(PaperTable(title, tuple(header(table)), cells, tuple(str(each) for each in verdicts if each is not None)))
+    return found
 
 
 @contextmanager

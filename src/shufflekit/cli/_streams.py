@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -92,6 +93,8 @@ class _Results(_Stream):
         except BrokenPipeError:
             raise
         except OSError as error:
+            if os.name == "nt" and error.errno == errno.EINVAL:  # so Windows calls a reader who left
+                raise BrokenPipeError from None
             drop(self._stream)
             raise InputError(f"standard output: cannot be written: {error.strerror or error}") from None
 

@@ -60,7 +60,8 @@ def audit(
         what_if: numbers of a registered network's constructor, as in --what-if groups=1 --what-if stage_channels=200,400,800;
             the network is built with them too, and both are timed in turn in PyTorch.
         out: a file for the JSON, which this command takes in place of a network.
-        report: a file for a page with charts, tables, findings and the text of their rules.
+        report: a file for a page with charts, tables, findings and the text of their rules, and Tables 1 to 4 of the paper as
+            `shufflekit guidelines` measured them here.
         plots: a folder for the charts, as SVG and PNG.
         json: print one object, or a list of them for several networks.
     """
@@ -85,7 +86,8 @@ def audit(
     changed = rebuilt(models[0], what_if) if what_if else None
     for one in dict.fromkeys(engine or ()):
         TARGETS[one].require()
-        notice(f"{TARGETS[one].title}: {TARGETS[one].takes} for a network, and up to {seconds:g} s of races")
+        takes = f"{TARGETS[one].takes} for a network, and up to {seconds:g} s to compile changes and race them"
+        notice(f"{TARGETS[one].title}: {takes}")
     subjects: list[Subject] = []
     trial = None
     with stderr().status("measuring") as status:
@@ -135,7 +137,7 @@ def audit(
             notice(
                 warning if len(subjects) == 1 else f"{subject.label}, {TARGETS[subject.audit.profile.engine].title}: {warning}"
             )
-    write_report(subjects, {rule.code: rule.page for rule in RULES}, report, plots)
+    write_report(subjects, {rule.code: rule.page for rule in RULES}, threads, report, plots)
     return 1 if any(subject.audit.over_budget or subject.audit.gaining for subject in subjects) else 0
 
 

@@ -23,7 +23,7 @@ def fit(
     model: str,
     /,
     *,
-    budget_ms: float,
+    budget_ms: float | None = None,
     maximise: Literal["flops", "params"] = "flops",
     shape: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     threads: int = 1,
@@ -42,7 +42,7 @@ def fit(
     Args:
         model: a registry name, a folder of save_pretrained or train, hf-hub:owner/name, package.module:callable, or an ONNX
             file.
-        budget_ms: what a pass may take; on one thread of the processor's time.
+        budget_ms: what a pass may take, on one thread of the processor's time; as long as the network itself by default.
         maximise: what there is to be most of.
         shape: N C H W of the input, or NxCxHxW; the network's own channels and the size of its weights by default.
         threads: of the engine.
@@ -107,6 +107,12 @@ def _show(found: Fit, out: Path | None) -> None:
         cells = (f"{one.ms:.3f}", f"{one.flops / 1e6:.1f}", f"{one.params / 1e6:.2f}", *map(str, one.values))
         table.add_row(name, *cells)
     console.print(table)
+    if found.most_flops is not None:
+        console.print(
+            f"If all of {found.budget_ms:.3f} ms passed in steps as fast as the quickest one seen here, it would be "
+            f"{found.most_flops / 1e6:.1f} M multiply-adds.",
+            soft_wrap=True,
+        )
     if found.call:
         console.print(found.call, soft_wrap=True)
     if out is not None:

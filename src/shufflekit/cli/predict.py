@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from shufflekit.cli._model import NETWORK, read_model
 from shufflekit.cli._onnx import given_preparation
-from shufflekit.cli._output import print_json, printable, stdout
+from shufflekit.cli._output import notice, print_json, printable, stdout
 from shufflekit.cli._photos import Photos
 from shufflekit.cli._shapes import word_of_shape
 from shufflekit.errors import UsageError
@@ -34,14 +34,16 @@ def predict(
 ) -> int:
     """Classify photos.
 
-    Without --weights a network of the registry gets its ImageNet weights, which are downloaded once; a saved model has its
-    own. A photo that cannot be read is a line on stderr, the others still run, and the exit code is 1.
+    Without --model and --weights the network that comes with the package tells the ten classes of CIFAR-10 apart, and says so;
+    it needs neither PyTorch nor a download. A network of the registry gets its ImageNet weights, which are downloaded once,
+    where --weights says nothing else; a saved model has its own. A photo that cannot be read is a line on stderr, the others
+    still run, and the exit code is 1.
 
     Args:
         photos: files, folders (the images directly inside, in natural order), or - for standard input.
-        model: a registry name (shufflenet_v2_x1_0 by default), a folder of save_pretrained or train, hf-hub:owner/name,
-            package.module:callable, or what needs no PyTorch: a plan that `shufflekit compile` wrote, or an ONNX file. It gives
-            one vector of scores for a photo, and takes 3 channels, or 1: then photos are made grey.
+        model: a registry name (shufflenet_v2_x1_0 with --weights imagenet), a folder of save_pretrained or train,
+            hf-hub:owner/name, package.module:callable, or what needs no PyTorch: a plan that `shufflekit compile` wrote, or an
+            ONNX file. It gives one vector of scores for a photo, and takes 3 channels, or 1: then photos are made grey.
         weights: a tag ("imagenet", "cifar10"), a file of any layout that load_weights knows, or "random".
         engine: what runs the network: torch, or native, which compiles it first; a plan is native.
         topk: how many classes to give for each photo.
@@ -71,11 +73,22 @@ def predict(
 def _classifier(
     model: str | None, weights: str | None, engine: str | None, given: dict[str, Any], shape: tuple[int, ...] | None
 ) -> Classifier:
-    source = read_model(model, "predict", (*NETWORK, "plan", "onnx"), weights, engine)
+    from shufflekit.classify.bundled import BUNDLED_PLAN, BUNDLED_TAG
+    from shufflekit.data.classes import class_names
+
+    is_bundled = model is None and weights is None
+    if is_bundled:
+        text, tag = (None, BUNDLED_TAG) if engine == "torch" else (str(BUNDLED_PLAN), None)
+    else:
+        text, tag = model, weights
+    source = read_model(text, "predict", (*NETWORK, "plan", "onnx"), tag, engine)
     if shape is not None and source.kind != "onnx":
         raise UsageError(f"shape: is for an ONNX file, others have their own, found {model or 'no model'}")
     if given and source.kind != "onnx":
         raise UsageError(f"{next(iter(given))}: is for an ONNX file, others say how photos go in, found {model or 'no model'}")
+    if is_bundled:
+        knows = ", ".join(class_names(BUNDLED_TAG))
+        notice(f"model: {BUNDLED_PLAN.stem} of the package, which knows {knows}; --weights imagenet or --model takes another")
     if not source.is_network:
         from shufflekit.classify.classifier import engine_classifier
 

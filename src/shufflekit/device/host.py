@@ -18,7 +18,7 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """The processor's model; on ARM, where Linux gives none, its implementer and part numbers."""
     fields: dict[str, str] = {}
     if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
             fields.setdefault(key.strip(), value.strip())
     if "model name" in fields:
@@ -50,7 +50,7 @@ def caches(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tuple[C
     for entry in sorted(folder.glob("index*")):
         try:
             kind, level, size, shared = (
-                (entry / name).read_text().strip() for name in ("type", "level", "size", "shared_cpu_list")
+                (entry / name).read_text(encoding="utf-8").strip() for name in ("type", "level", "size", "shared_cpu_list")
             )
         except OSError:
             continue

@@ -49,6 +49,7 @@ class Fit:
         graph: of `best`, with random weights.
         ratio: the time of `best` over that of the largest published one within the budget, in turn; None where that takes less
             than the budget, or there is none.
+        most_flops: what the budget would be enough for if all of it passed in steps as fast as the quickest one that was seen.
     """
 
     network: str
@@ -64,6 +65,7 @@ class Fit:
     options: dict[str, Any]
     graph: Graph = field(repr=False, compare=False)
     ratio: float | None = None
+    most_flops: int | None = None
 
     @property
     def frontier(self) -> tuple[Candidate, ...]:
@@ -111,13 +113,18 @@ class Fit:
 
 
 _CANDIDATES = ("best", "start", "published", "measured")
-_NEAR = 1.005  # of the budget: what was given as the time of a network is the budget of that network
+_SAME = 0.02  # of the budget
 
 
 def published_within(budget_ms: float, maximise: str, networks: Sequence[Candidate]) -> Candidate | None:
     """The largest within the budget of those that have a name."""
-    inside = [each for each in networks if each.ms <= budget_ms * _NEAR and each.name]
+    inside = [each for each in networks if each.ms <= budget_ms * (1 + _SAME) and each.name]
     return max(inside, key=lambda each: size(each, maximise), default=None)
+
+
+def is_budget_of(network: Candidate, budget_ms: float) -> bool:
+    """Whether a budget is what a network takes, as two measurements of it go."""
+    return abs(network.ms / budget_ms - 1) <= _SAME
 
 
 def size(one: Candidate, maximise: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from shufflekit.errors import UsageError
@@ -52,11 +52,12 @@ class Search:
         start = tuple(dial.value for dial in self.space.dials)
         self._try(start)
         self._scale(start)
-        # Another depth takes seconds to capture: widths are tried for each other first.
-        widths = [place for place, dial in enumerate(self.space.dials) if dial.is_width]
-        for places in (widths, range(len(self.space.dials))):
-            while self._left() and self._exchange(places):
-                pass
+        self.refine()
+
+    def refine(self) -> None:
+        """Goes on, for a budget that may be another one now."""
+        while self._left() and self._exchange():
+            pass
 
     def _left(self) -> bool:
         return time.monotonic() < self.end
@@ -79,16 +80,16 @@ class Search:
 
     def _scaled(self, start: Values, factor: float) -> Values:
         return tuple(
-            dial.moved(round(value * factor), 0) if dial.is_width and not dial.is_factor else value
+            dial.moved(round(value * factor), 0) if dial.is_width else value
             for dial, value in zip(self.space.dials, start, strict=True)
         )
 
-    def _exchange(self, places: Sequence[int]) -> bool:
+    def _exchange(self) -> bool:
         """One number up and another down, or one alone, which the prices promise most of; whether one did."""
         here = self.best()
         if here is None:
             return False
-        for failed, values in enumerate(self._promising(here, places)):
+        for failed, values in enumerate(self._promising(here)):
             if failed == (_FAILED_OLD if self.moved else _FAILED) or not self._left():
                 break
             found = self._try(values)
@@ -102,8 +103,9 @@ class Search:
             self.prices.clear()
         return again
 
-    def _promising(self, here: Candidate, places: Sequence[int]) -> Iterator[Values]:
+    def _promising(self, here: Candidate) -> Iterator[Values]:
         """Those that should be within the budget and larger, the largest first."""
+        places = range(len(self.space.dials))
         for place in places:
             if place not in self.prices:
                 self.prices[place] = self._price(here, place)
@@ -134,9 +136,3 @@ class Search:
     def _moved(self, values: Values, place: int, steps: int) -> Values:
         dial = self.space.dials[place]
         return (*values[:place], dial.moved(values[place], steps) if steps else values[place], *values[place + 1 :])
-
-
-def in_order(dials: Sequence[str], values: Values) -> bool:
-    """Whether the widths of stages never fall."""
-    widths = [value for name, value in zip(dials, values, strict=True) if name.startswith("stage_channels")]
-    return widths == sorted(widths)

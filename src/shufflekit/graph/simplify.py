@@ -8,6 +8,7 @@ from shufflekit.graph.graph import Graph
 from shufflekit.graph.rewrites.clamp_to_relu import clamp_to_relu
 from shufflekit.graph.rewrites.constants_to_affine import constants_to_affine
 from shufflekit.graph.rewrites.fold_affine import fold_affine
+from shufflekit.graph.rewrites.fold_features import fold_features
 from shufflekit.graph.rewrites.fuse_activations import fuse_activations
 from shufflekit.graph.rewrites.fuse_residuals import fuse_residuals
 from shufflekit.graph.rewrites.halving_to_pool import halving_to_pool
@@ -24,7 +25,7 @@ from shufflekit.graph.rewrites.trim_windows import trim_windows
 REWRITES: tuple[Callable[[Graph], Graph], ...] = (
     *(constants_to_affine, clamp_to_relu, statistics_to_norms, mean_to_pool, halving_to_pool, norms_to_affine),
     *(products_to_activations, pads_to_windows, trim_windows, spread_by_arithmetic, pool_before_pointwise),  # normal forms
-    *(fold_affine, sink_activations, fuse_residuals, fuse_activations),
+    *(fold_affine, fold_features, sink_activations, fuse_residuals, fuse_activations),
 )
 
 

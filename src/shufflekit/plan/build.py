@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shufflekit.graph import Graph
 from shufflekit.plan.arena import Lifetimes, place
-from shufflekit.plan.choose import Price, choose, estimate, packed
+from shufflekit.plan.choose import Precision, Price, choose, estimate, packed
 from shufflekit.plan.kernels import Gather
 from shufflekit.plan.lower import lower
 from shufflekit.plan.lowering.frame import Draft, Lowered
@@ -20,18 +20,25 @@ from shufflekit.plan.program import BORDER, Program, Step, Tensor
 from shufflekit.plan.views import Addresses
 
 
-def build(graph: Graph, name: str = "", info: Mapping[str, Any] | None = None, price: Price = estimate) -> Program:
+def build(
+    graph: Graph,
+    name: str = "",
+    info: Mapping[str, Any] | None = None,
+    price: Price = estimate,
+    precision: Precision = "float32",
+) -> Program:
     """Plans a simplified graph.
 
     Args:
         name: of the network.
         info: kept in the program for its users.
         price: by which kernels and their variants are chosen.
+        precision: of products, as `choose` takes it.
 
     Raises:
         UsageError: the graph has an operator, or a use of one, that the engine cannot compute.
     """
-    lowered = choose(lower(graph), price)
+    lowered = choose(lower(graph), price, precision)
     one = (1,) * graph.takes_one  # whose sizes are of all there is
     inputs = tuple(
         Tensor(name, (*one, *graph.values[name].sizes), graph.values[name].type, not graph.takes_one) for name in graph.inputs

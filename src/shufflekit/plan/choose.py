@@ -11,15 +11,18 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from shufflekit.plan.kernels import (
     PANEL,
     WIDE,
+    WINOGRAD_ROWS,
     Affine,
     AffineGemm,
     Convolution,
+    ConvolutionInt8,
     ConvolutionPool,
     Depthwise,
     Gemm,
@@ -28,10 +31,21 @@ from shufflekit.plan.kernels import (
     Pool,
 )
 from shufflekit.plan.lowering.frame import Draft, Lowered
-from shufflekit.plan.pack import Arrays, as_they_are, for_winograd, for_winograd_stride2, in_fours, in_lanes, in_panels
+from shufflekit.plan.pack import (
+    Arrays,
+    as_they_are,
+    for_winograd,
+    for_winograd_int8,
+    for_winograd_stride2,
+    in_fours,
+    in_lanes,
+    in_pairs,
+    in_panels,
+)
 from shufflekit.plan.views import Space
 
 Price = Callable[[Kernel, str], float]  # of arguments and a variant
+Precision = Literal["float32", "bfloat16"]
 
 _LANES = 16  # of the widest vector
 _MOST_ACROSS = 12  # pixels beyond whole vectors for which the GEMM takes vectors of rows
@@ -51,6 +65,8 @@ class Variant:
         work: multiply-adds that take as long.
         mixes: it takes sums of weights, or leaves out those that see a border: one that is no number would spoil its
             neighbours, or spare the border.
+        precision: of its products: bfloat16 is taken by who asked for it alone.
+        holds: whether its sums hold what these weights make of bytes.
     """
 
     name: str = "any"
@@ -60,6 +76,8 @@ class Variant:
     weights: Callable[[Kernel], float] = lambda arguments: arguments.params
     work: Callable[[Kernel], float] = lambda arguments: arguments.flops
     mixes: bool = False
+    precision: Precision = "float32"
+    holds: Callable[[Arrays], bool] = lambda _weights: True
 
 
 def _has_wide_rows(arguments: Kernel, has_residual: bool) -> bool:
@@ -96,6 +114,12 @@ def _flat(arguments: Kernel) -> float:
     return made * arguments.in_channels * w.taps / 0.95 + 6 * (copied + made)
 
 
+def _is_3x3(arguments: Kernel, stride: int) -> bool:
+    assert isinstance(arguments, Convolution | ConvolutionInt8)
+    w = arguments.window
+    return w.kernel == (3, 3) and w.stride == (stride, stride) and w.dilation == (1, 1)
+
+
 def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Variant:
     """The cycles are those in which a vector of tiles is transformed, there and back; each is worth a vector of products.
 
@@ -104,9 +128,7 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
     products = (tile + 2) ** 2 if stride == 1 else (2 * tile + 1) ** 2
 
     def takes(arguments: Kernel, _has_residual: bool) -> bool:
-        assert isinstance(arguments, Convolution)
-        w = arguments.window
-        return w.kernel == (3, 3) and w.stride == (stride, stride) and w.dilation == (1, 1)
+        return _is_3x3(arguments, stride)
 
     def leads(arguments: Convolution) -> bool:
         """Of 4 x 4 tiles the first row and column have one output, and of it two products (convolution/tiles.h)."""
@@ -130,6 +152,38 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
 
     name, pack = (f"winograd{tile}", for_winograd) if stride == 1 else (f"winograd{tile}_stride2", for_winograd_stride2)
     return Variant(name, takes, pack(tile), weights=weights, work=work, mixes=True)
+
+
+# Of bytes: multiply-adds that one instruction of VNNI makes in a cycle.
+_FOURS = 64
+
+
+def _int8_flat(arguments: Kernel) -> float:
+    """Blocks of 64 pixels, the border's among them, by four operands; a row of them ends in 100 cycles."""
+    assert isinstance(arguments, ConvolutionInt8)
+    w = arguments.window
+    pitch = w.out_width + (w.kernel_x - 1) * w.dilation_x // w.stride_x
+    blocks = -(-(pitch * (w.out_height - 1) + w.out_width) // _FOURS)
+    fours = -(-arguments.in_channels * w.taps // 4)
+    return _FOURS * arguments.groups * arguments.rows * blocks * (4 * fours + 100)
+
+
+def _int8_winograd(arguments: Kernel) -> float:
+    """36 products of two operands by 16 tiles; other cycles are those in which vectors, rows and weights are transformed."""
+    assert isinstance(arguments, ConvolutionInt8)
+    w = arguments.window
+    pairs, chunks = -(-arguments.in_channels // 2), -(-arguments.rows // WINOGRAD_ROWS)
+    tiles = math.prod(-(-size // 4) for size in w.out_plane)
+    vectors, blocks = -(-tiles // _LANES), -(-tiles * pairs // 4000)
+    products = 36 * 8 * -(-arguments.rows // 8) * pairs * (tiles + 2) / _LANES
+    moves = pairs * (240 * vectors + 70 * w.out_height) + 260 * arguments.rows * vectors + 150 * pairs * chunks * blocks
+    return _FOURS * arguments.groups * (products + moves)
+
+
+def _int8_sums_fit(weights: Arrays) -> bool:
+    """Sums of bytes by weights of one sign have 25 bits (native/kernels/convolution_int8/convolution_int8.h)."""
+    whole = weights["weights"].astype(np.int64).reshape(len(weights["weights"]), -1)
+    return bool((255 * np.maximum(whole, 0).sum(1) < 1 << 25).all() and (255 * np.minimum(whole, 0).sum(1) >= -1 << 25).all())
 
 
 def _has_channels(arguments: Kernel, _has_residual: bool) -> bool:
@@ -161,13 +215,29 @@ def _windows(arguments: Kernel) -> float:
     return (cycles * vectors * w.taps + call) * arguments.channels * _LANES
 
 
+def _halves(arguments: Kernel) -> float:
+    """Two products at a time; an operand that is rounded takes as long as 1.4 products of float32."""
+    assert isinstance(arguments, Gemm)
+    return arguments.flops / 2 + 1.4 * arguments.groups * arguments.depth * arguments.pixels
+
+
+_BFLOAT16 = Variant("bfloat16", pack=in_pairs, weights=lambda a: a.params / 2, work=_halves, precision="bfloat16")
 _ONE = (Variant(),)
 VARIANTS: Mapping[str, Sequence[Variant]] = {
-    "gemm": (Variant(pack=in_panels),),
+    "gemm": (_BFLOAT16, Variant(pack=in_panels)),
     "affine_gemm": (Variant(pack=in_panels),),
     "gemm_int8": (Variant(pack=in_fours),),
     "gemm_int8_float": (Variant(pack=in_fours),),
-    "convolution_int8": (Variant(pack=in_fours),),
+    "convolution_int8": (
+        Variant(
+            "winograd4",
+            takes=lambda arguments, _has_residual: _is_3x3(arguments, 1),
+            pack=for_winograd_int8,
+            work=_int8_winograd,
+            holds=_int8_sums_fit,
+        ),
+        Variant(pack=in_fours, work=_int8_flat),
+    ),
     "convolution": (
         Variant("rows", takes=_has_wide_rows, pack=in_panels, work=_whole_rows),
         _winograd(2, 1, 210, 120),
@@ -217,21 +287,22 @@ def estimate(arguments: Kernel, variant: str) -> float:
     return bytes_moved(arguments, variant) + max(_BYTES_A_PRODUCT * chosen.work(arguments), weights)
 
 
-def choose(lowered: Lowered, price: Price = estimate) -> Lowered:
+def choose(lowered: Lowered, price: Price = estimate, precision: Precision = "float32") -> Lowered:
     """The same steps, neighbours together where that is cheaper, each with the cheapest variant that takes it.
 
     Args:
         lowered: what lowering emitted.
         price: of a step's arguments and the name of a variant.
+        precision: bfloat16 for variants whose products are rounded to it, too.
     """
     readers = _readers(lowered)
     chosen: list[tuple[float, Draft]] = []
     for draft in lowered.drafts:
-        cost, draft = _cheapest(draft, price)
+        cost, draft = _cheapest(draft, price, precision)
         if chosen and _reads_all_of(draft, chosen[-1][1], lowered.space, readers):
             apart = chosen[-1][0] + cost
             both = [
-                _cheapest(one, price)
+                _cheapest(one, price, precision)
                 for fuse in FUSIONS
                 if (one := fuse(chosen[-1][1], draft)) and _lies_together(one, lowered)
             ]
@@ -251,12 +322,14 @@ def _variant(arguments: Kernel, name: str) -> Variant:
     return next(each for each in variants_of(arguments.kernel) if each.name == name)
 
 
-def _cheapest(draft: Draft, price: Price) -> tuple[float, Draft]:
+def _cheapest(draft: Draft, price: Price, precision: Precision) -> tuple[float, Draft]:
     fit = [
         each.name
         for each in variants_of(draft.arguments.kernel)
-        if each.takes(draft.arguments, "residual" in draft.reads)
+        if each.precision in ("float32", precision)
+        and each.takes(draft.arguments, "residual" in draft.reads)
         and not (each.mixes and not all(np.isfinite(array).all() for array in draft.weights.values()))
+        and each.holds(draft.weights)
     ]
     cost, name = min(((price(draft.arguments, name), name) for name in fit), key=lambda pair: pair[0])
     return cost, replace(draft, variant=name)

@@ -39,6 +39,26 @@ def in_panels(arguments: Kernel, weights: Arrays) -> Arrays:
     return {**weights, "weights": panels, "bias": bias}
 
 
+def in_pairs(arguments: Kernel, weights: Arrays) -> Arrays:
+    """`weights` and `bias` of a GEMM in panels, weights in bfloat16: two of the depth a word, the first in its lower half."""
+    assert isinstance(arguments, Gemm)
+    panels, bias = pack_panels(weights["weights"], weights["bias"], arguments.groups)
+    whole = np.pad(to_bfloat16(panels).astype(np.uint32), ((0, 0), (0, 0), (0, panels.shape[2] % 2), (0, 0)))
+    return {**weights, "weights": whole[:, :, ::2] | whole[:, :, 1::2] << 16, "bias": bias}
+
+
+def to_bfloat16(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The bits of the nearest bfloat16s, of halves of the even one; what is no number stays none.
+
+    Example:
+        >>> [hex(bits) for bits in to_bfloat16(np.array([1, 1 + 2**-8, 1 + 3 * 2**-8], np.float32))]
+        ['0x3f80', '0x3f80', '0x3f82']
+    """
+    bits = numbers.view(np.uint32)
+    nearest = np.where(np.isnan(numbers), bits | 0x400000, bits + 0x7FFF + (bits >> 16 & 1))
+    return (nearest >> 16).astype(np.uint16)
+
+
 def in_fours(arguments: Kernel, weights: Arrays) -> Arrays:
     """`weights` (out_channels, depth) of a GEMM of bytes in panels of four rows by four of the depth, filled up with zeros."""
     assert isinstance(arguments, GemmInt8 | GemmInt8Float | ConvolutionInt8)
@@ -47,6 +67,16 @@ def in_fours(arguments: Kernel, weights: Arrays) -> Arrays:
     packed = np.zeros((groups, panels * INT8_PANEL, fours * INT8_PANEL), np.int8)
     packed[:, :rows, :depth] = weights["weights"].reshape(groups, rows, depth)
     packed = packed.reshape(groups, panels, INT8_PANEL, fours, INT8_PANEL).transpose(0, 1, 3, 2, 4)
+    return {**weights, "weights": packed}
+
+
+def for_winograd_int8(arguments: Kernel, weights: Arrays) -> Arrays:
+    """3x3 `weights` of bytes as (groups, chunks of 16 rows, pairs of input channels, 9, 16, 2); absent channels are 0."""
+    assert isinstance(arguments, ConvolutionInt8)
+    groups, rows, channels = arguments.groups, arguments.rows, arguments.in_channels
+    packed = np.zeros((groups, rows + -rows % WINOGRAD_ROWS, channels + channels % 2, 9), np.int8)
+    packed[:, :rows, :channels] = weights["weights"].reshape(groups, rows, channels, 9)
+    packed = packed.reshape(groups, -1, WINOGRAD_ROWS, (channels + 1) // 2, 2, 9).transpose(0, 1, 3, 5, 2, 4)
     return {**weights, "weights": packed}
 
 

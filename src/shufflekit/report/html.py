@@ -14,18 +14,19 @@ from shufflekit.guidelines.record import Audit
 from shufflekit.profiling.record import ENGINES as TITLES
 from shufflekit.profiling.record import MeasuredProfile
 from shufflekit.report import charts
-from shufflekit.report.subject import Subject, runs_of
+from shufflekit.report.subject import PaperTable, Subject, runs_of
 from shufflekit.report.text import by_network, changes, comparison, gain, widths
 
 _FOLDER = Path(__file__).parent / "page"
 
 
-def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = None) -> str:
+def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = None, tables: Sequence[PaperTable] = ()) -> str:
     """One page about one network, or about several side by side.
 
     Args:
         subjects: the networks.
         rules: the text of each rule in Markdown, by its code ("G1"); shown with the findings.
+        tables: of the paper, measured here.
     """
     runs = runs_of(subjects)
     taking_time = {name for profile in runs.values() for name, ms in profile.by_category.items() if ms}
@@ -49,6 +50,7 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
         subjects=subjects,
         runs=runs,
         rules={code: Markup(MarkdownIt("commonmark", {"html": False}).render(text)) for code, text in (rules or {}).items()},
+        tables=tables,
         category_names=[name for name in charts.COLOURS if name in taking_time],
         colours=charts.COLOURS,
         devices=list({profile.device.to_json(): profile.device for profile in runs.values()}.values()),

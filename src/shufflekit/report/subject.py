@@ -32,6 +32,23 @@ class Subject:
         return (self.audit.profile,) if self.against is None else (self.audit.profile, self.against)
 
 
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of the paper, measured here, as words.
+
+    Args:
+        title: its number, and what it is about.
+        header: names of its columns.
+        rows: cells under them.
+        verdicts: a sentence for each engine.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    verdicts: tuple[str, ...]
+
+
 def runs_of(subjects: Sequence[Subject]) -> dict[str, MeasuredProfile]:
     """All profiles by name: the engine's where there is one network, else with the network's label before it."""
     if len(subjects) == 1:

@@ -259,6 +259,15 @@ def _instruction_sets() -> list[str]:
     return _native.instruction_sets()
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for it that kernels use."""
+    try:
+        from shufflekit import _native
+    except ImportError:
+        raise NotBuiltError from None
+    return "avx512bf16" in _native.vector_features()
+
+
 def _is_whole(number: Any) -> bool:
     return isinstance(number, Integral) and not isinstance(number, bool)
 

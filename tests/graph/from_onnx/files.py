@@ -63,6 +63,11 @@ def check(case: Case, opset: int, folder: Path, by_runtime: bool = False, rtol: 
         np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol * max(1e-6, float(np.abs(wanted).max(initial=0))))
 
 
+def computed(case: Case, opset: int) -> NDArray[Any]:
+    """What the reference gives of one image of zeros."""
+    return _by_reference(model(case, opset, 1), np.zeros((1, *case.sizes), np.float32))
+
+
 def _by_reference(content: Any, x: NDArray[Any]) -> NDArray[Any]:
     return reference.ReferenceEvaluator(content).run(None, {"x": x})[0]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shufflekit.graph.from_onnx.translations import TRANSLATIONS
-from tests.graph.from_onnx.files import Case, TensorProto, check, node, versions
+from tests.graph.from_onnx.files import Case, TensorProto, check, computed, node, versions
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 side = st.integers(1, 7)
@@ -770,6 +770,22 @@ def cast_like(draw: Draw, opset: int) -> Case:
     return Case(image(draw), [node("CastLike", ["x", "c"])], {"c": floats(draw, 1)})
 
 
+def of_windows(case: Callable[[Draw, int], Case]) -> Callable[[Draw, int], Case]:
+    """The same of several maps of an image, (N, windows, ...), that the file counts with the images."""
+
+    def windowed(draw: Draw, opset: int) -> Case:
+        one, windows = case(draw, opset), draw(st.integers(2, 3))
+        out = computed(one, opset).shape[1:]
+        names = {"x": "maps", "y": "results"}
+        for each in one.nodes:
+            each.input[:], each.output[:] = ([names.get(name, name) for name in part] for part in (each.input, each.output))
+        nodes = [node("Reshape", ["x", "apart"], ["maps"]), *one.nodes, node("Reshape", ["results", "together"])]
+        sizes = {"apart": np.array([-1, *one.sizes]), "together": np.array([-1, windows, *out])}
+        return Case((windows, *one.sizes), nodes, {**one.constants, **sizes})
+
+    return windowed
+
+
 CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     *((name, elementwise(name)) for name in ("Relu", "Sigmoid", "HardSwish", "Neg", "Identity", "Dropout")),
     ("LeakyRelu", elementwise("LeakyRelu", alpha=slopes)),
@@ -795,6 +811,16 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
     ("Crop", crop),
     ("Conv", conv),
     ("Conv", conv_of_three_sides),
+    *(
+        (name, of_windows(case))
+        for name, case in (
+            *(("Conv", conv), ("ConvTranspose", conv_transpose), ("BatchNormalization", batch_norm), ("Gemm", gemm)),
+            *(("InstanceNormalization", instance_norm), ("GroupNormalization", group_norm), ("Pad", pad)),
+            *((name, pool(name)) for name in ("MaxPool", "AveragePool")),
+            *((name, elementwise(name)) for name in ("GlobalAveragePool", "GlobalMaxPool")),
+            *(("Resize", resize), ("Resize", resize_by_weights), ("Upsample", upsample), ("Mul", arithmetic("Mul"))),
+        )
+    ),
     ("MaxUnpool", unpool),
     ("ConvTranspose", conv_transpose),
     ("Gemm", gemm),

@@ -69,8 +69,19 @@ def unbound_shuffle(x: Tensor) -> Tensor:
         lambda _, x: x.permute(1, 0, 2, 3).reshape(4, -1).view(4, x.shape[0], 6, 5).permute(1, 0, 2, 3),
         lambda _, x: x.mean((2, 3), keepdim=True).squeeze(-1).squeeze(-1),
         lambda _, x: x[:, :, None].squeeze(2)[:, 1:],
+        lambda _, x: x[:, :2].contiguous() * 2,
     ],
-    ids=["authors' shuffle", "unbound", "stacked", "stacked alone", "folded", "behind the channels", "squeezed", "indexed"],
+    ids=[
+        "authors' shuffle",
+        "unbound",
+        "stacked",
+        "stacked alone",
+        "folded",
+        "behind the channels",
+        "squeezed",
+        "indexed",
+        "a copy",
+    ],
 )
 def test_images_that_stay_apart_are_followed(function: Callable[[Any, Tensor], Tensor]) -> None:
     check(function)
@@ -92,6 +103,10 @@ def with_gradients(function: Callable[[], Tensor]) -> Tensor:
         (lambda _, x: x * torch.arange(x.shape[0]).view(-1, 1, 1, 1), "depends on the batch size"),
         (lambda _, x: x * 2 if x.shape[0] == 1 else x, "is another one for a single image"),
         (lambda _, x: with_gradients(lambda: x * 2 if x.shape[0] == 1 else x * 3), "is another one for a single image"),
+        (
+            lambda _, x: torch.cat([x[:, :2].contiguous().mul_(2), x], 1),
+            "is another one for a single image, from aten.contiguous on",
+        ),
         (lambda _, x: x.mean((2, 3), keepdim=True).squeeze(), "squeeze .* without a dimension it drops a batch of one"),
         (
             lambda _, x: x * 2 if x.shape[0] > 16 else x.relu(),
@@ -106,7 +121,7 @@ def with_gradients(function: Callable[[], Tensor]) -> Tensor:
             lambda _, x: x.reshape(-1, 2, 6, 5),
             r"output 0: dimension 0 must count the images of the batch, found \(2N, 2, 6, 5\)",
         ),
-        (lambda _, x: F.max_pool2d(x.reshape(-1, 2, 6, 5), 2).reshape(-1, 4, 3, 2), r"and nothing else, found \(2N, 2, 6, 5\)"),
+        (lambda _, x: F.pixel_shuffle(x.reshape(-1, 4, 3, 5), 2).reshape(x.shape), r"and nothing else, found \(2N, 1, 6, 10\)"),
         (lambda _, x: x[0:1], "dimension 0 counts the images of the batch, which must stay apart"),
         (lambda _, x: torch.cat([x, x]), "dimension 0 counts the images of the batch, which must stay apart"),
         (

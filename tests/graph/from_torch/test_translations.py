@@ -59,6 +59,17 @@ def other_halves(x: Tensor) -> Tensor:
     return torch.stack([x[:, :2], x[:, 2:]]).reshape(-1, 2, 30)
 
 
+def of_halves(x: Tensor, *functions: Callable[[Tensor], Tensor]) -> Tensor:
+    """What functions of (2 N, 2, 6, 5) give of halves of images, and of images in each half."""
+    halves = x.reshape(-1, 2, 6, 5), other_halves(x).reshape(-1, 2, 6, 5)
+    whole = [torch.cat([f(each).flatten(1) for f in functions], 1) for each in halves]
+    return torch.cat([whole[0].reshape(x.shape[0], -1), whole[1].reshape(2, x.shape[0], -1).transpose(0, 1).flatten(1)], 1)
+
+
+def normed(x: Tensor) -> Tensor:
+    return F.batch_norm(x, ROW[: x.shape[1]], ROW[: x.shape[1]] + 1, ROW[: x.shape[1]] + 2, ROW[: x.shape[1]] - 3, eps=0.5)
+
+
 def written(*places) -> Callable[[Tensor], Tensor]:
     """A copy, into some of which twice the same of another copy is written."""
 
@@ -246,6 +257,32 @@ TRANSLATED = {
     "a product for each channel": lambda x: (x @ CUBES.reshape(4, 3, 6).mT.repeat(1, 1, 2)[:, :5]).sum(3) + (MAPS @ x).sum(3),
     "halves of images": lambda x: windows(x).softmax(1).reshape(x.shape) + F.layer_norm(windows(x), (2,)).reshape(x.shape),
     "halves and constants": lambda x: (windows(x) * torch.arange(60.0).reshape(1, 30, 2) - ROW[:2]).reshape(x.shape),
+    "windows over each other": lambda x: (
+        F.fold(F.unfold(x, 3, padding=1), (6, 5), 3, padding=1)
+        + F.fold(F.unfold(x, (3, 2), stride=(2, 2)), (6, 5), (3, 2), stride=2)
+        + F.fold(F.unfold(x, 2, dilation=(2, 3)), (6, 5), 2, dilation=(2, 3))
+    ),
+    "halves, pooled": lambda x: of_halves(
+        x,
+        lambda x: F.max_pool2d(x, 2),
+        lambda x: F.avg_pool2d(x, 3, 2, 1),
+        lambda x: F.adaptive_avg_pool2d(x, 1),
+        lambda x: F.adaptive_max_pool2d(x, (2, 1)),
+        lambda x: F.max_pool1d(x.flatten(2), 4),
+    ),
+    "halves, resized": lambda x: of_halves(
+        x,
+        lambda x: F.interpolate(x, scale_factor=2),
+        lambda x: F.interpolate(x, (4, 7), mode="bilinear"),
+        lambda x: F.interpolate(x, (9, 3), mode="bicubic", align_corners=True),
+    ),
+    "halves, normed": lambda x: of_halves(
+        x, lambda x: F.group_norm(x, 1, ROW[:2], ROW[2:4]), lambda x: F.instance_norm(x), normed
+    ),
+    "halves, padded": lambda x: of_halves(
+        x, lambda x: F.pad(x, (1, 2, 3, 0, 0, 1), value=2.0), lambda x: x.mean((2, 3), keepdim=True) * MAP + ROW
+    ),
+    "rows, normed": lambda x: normed(x.reshape(-1, 5)).reshape(x.shape),
     "halves, reduced": lambda x: (windows(x) / (windows(x).amax(1, True) + 9) + windows(x).mean(2, True)).reshape(x.shape),
 }
 
@@ -306,7 +343,6 @@ def test_an_operator_is_torchs(name: str) -> None:
             r"of \(2N, 2, 30\), \(2N, 2, 30\): all must count the images of the batch in the same way",
         ),
         (lambda x: x[:, [0, 1], :, [2, 3]].transpose(0, 1), r"must be of dimensions next to each other, found \[1, 3\]"),
-        (lambda x: F.fold(F.unfold(x, 3), (6, 5), 3), "windows must lie side by side and cover the map"),
         (lambda x: torch.add(x, x.mean(1, True), alpha=2), "alpha must be 1 unless both are computed and of the same size"),
         (lambda x: x.clone().copy_(x[:, :1]), r"src must be \(N, 4, 6, 5\), found \(N, 1, 6, 5\)"),
         (lambda x: x @ torch.linalg.inv(torch.zeros(5, 5)), r"aten.linalg_inv \(in the network itself\): .*singular"),
@@ -322,7 +358,11 @@ def test_an_operator_is_torchs(name: str) -> None:
             lambda x: F.conv3d(x.reshape(-1, 1, 4, 6, 5), torch.ones(1, 1, 3, 1, 1), padding=(32, 0, 0)),
             "a result of at most 64 maps is supported, found 66",
         ),
-        (lambda x: windows(x)[:, :1] * torch.ones(30, 2), r"a constant of shape \(30, 2\) does not meet what each image has"),
+        (
+            lambda x: windows(x)[:, 0] * torch.ones(3, 1, 2),
+            r"a constant of shape \(3, 1, 2\) does not meet what each image has",
+        ),
+        (lambda x: F.pad(x, (0, 0, 0, 0, 0, 0, 1, 0)), "dimension 0 counts the images of the batch, which must stay apart"),
     ],
 )
 def test_what_cannot_be_is_refused(function, message: str) -> None:

@@ -48,6 +48,24 @@ def test_a_branch_of_one_convolution_grows_on_both_sides() -> None:
     check(found)
 
 
+def test_branches_that_read_the_sum_of_others_are_merged_too() -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.branches = nn.ModuleList(nn.Conv2d(32, 32, 1, bias=False) for _ in range(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            found = [branch(x) for branch in self.branches]
+            return sum(found[1:], found[0])
+
+    net = nn.Sequential(nn.Conv2d(3, 32, 1), Sum(), Sum(), Sum(), nn.Conv2d(32, 8, 1))
+    graph, edits = edits_of(net, (1, 3, 56, 56), "G3")
+    assert [len(convs(edit.apply(graph))) for edit in edits] == [5, 11, 11, 11]
+    found = edits[0].apply(graph)
+    assert_as_many(graph, found, near=0.2)
+    check(found)
+
+
 def test_g3_takes_nothing_that_no_convolution_computes() -> None:
     graph, (edit,) = edits_of(Branches(lambda: nn.AvgPool2d(3, 1, 1), 4, False), (1, 3, 28, 28), "G3")
     with pytest.raises(RefusedError, match="concat in .* joins nothing that convolutions compute"):

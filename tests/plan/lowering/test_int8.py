@@ -74,10 +74,11 @@ class Net(Builder):
         return self.graph([y])
 
 
-def assert_exact(graph: Graph, kernels: set[str], seed: int = 1, scale: float = 4) -> None:
-    """Every instruction set gives the oracle's bits, by these kernels and what changes over."""
+def assert_exact(graph: Graph, kernels: set[str], seed: int = 1, scale: float = 4, variant: str = "any") -> None:
+    """Every instruction set gives the oracle's bits, by these kernels, a variant where there are some, and changes over."""
     x = scale * np.random.default_rng(seed).standard_normal((2, *graph.values["x"].sizes)).astype(np.float32)
-    program = build(graph)
+    program = build(graph, price=lambda _arguments, name: float(name != variant))
+    assert variant in {step.variant for step in program.steps}
     assert {step.kernel for step in program.steps} - {"gather", "dequantize"} == {"quantize", *kernels}
     (expected,) = in_bytes(graph, x)
     assert len(np.unique(expected)) > 12
@@ -124,6 +125,26 @@ def test_a_dense_convolution(activation, kernel, stride, groups, padding) -> Non
     net = Net(6, 12, 17)
     y = net.product(net.x, 10, kernel, groups, stride=(stride, stride), padding=padding, activation=activation)
     assert_exact(net.done(net.grid(y, 0.02)), {"convolution_int8"})
+
+
+@pytest.mark.parametrize(("channels", "groups", "sides"), [(5, 1, (12, 17)), (6, 3, (9, 33)), (20, 1, (7, 7))])
+def test_tiles_of_a_3x3_convolution_give_the_same_bits(channels, groups, sides) -> None:
+    """Odd numbers of channels, a residual, sides that are no whole tiles."""
+    net = Net(channels, *sides)
+    rows = 17 * groups
+    first = net.grid(net.product(net.x, rows, groups=groups, activation=Relu()), 0.02)
+    y = net.product(net.x, rows, 3, groups, padding=(1, 1, 1, 1), residual=first)
+    assert_exact(net.done(net.grid(y, 0.05)), {"gemm_int8", "convolution_int8"}, variant="winograd4")
+
+
+@pytest.mark.parametrize(("weight", "variant"), [(113, "winograd4"), (-114, "winograd4"), (115, "any"), (-115, "any")])
+def test_tiles_are_left_where_their_sums_would_not_fit(weight: int, variant: str) -> None:
+    """Of 128 channels: 9 x 128 x 114 x 255 is just below 2^25, and all bytes may be 255."""
+    net = Net(128, 4, 4)
+    net.range = (weight, weight + 1)
+    graph = net.done(net.grid(net.product(net.x, 2, 3, padding=(1, 1, 1, 1)), 1.5))
+    program = build(graph, price=lambda _arguments, name: float(name == "any"))
+    assert [step.variant for step in program.steps if step.kernel == "convolution_int8"] == [variant]
 
 
 @pytest.mark.parametrize(("groups", "kernel"), [(1, "convolution_int8"), (8, "depthwise_int8"), (0, "gemm_int8")])

@@ -147,6 +147,17 @@ class Call:
             raise RefusedError(f"dimension 0 must count the images of the batch and nothing else, found {found}")
         return found
 
+    def put(self, name: str, x: Operand) -> None:
+        """Another operand in the place of an input."""
+        self._inputs[name] = [x if isinstance(x, Tensor) else Known((x,))]
+
+    def counted(self, *names: str) -> Operand:
+        """An operand whose dimension 0 counts the images, and maybe windows of each: its value has these in dimension 1."""
+        found = self.operand(*names)
+        if isinstance(found, Tensor) and found.images.axis != 0:
+            raise RefusedError(f"dimension 0 must count the images of the batch, found {found}")
+        return found
+
     # What it becomes.
 
     def emit(self, operator: Operator, *inputs: Operand, images: Images | None = None, inner: int = 0) -> Operand:

@@ -21,7 +21,7 @@ from shufflekit.graph.from_onnx.call import Call, Operand, dimension
 from shufflekit.graph.from_onnx.recurrent import recurrent
 from shufflekit.graph.from_onnx.tensor import Known, Tensor, known
 from shufflekit.graph.images import Images
-from shufflekit.graph.operator import Array, Operator, RefusedError
+from shufflekit.graph.operator import BATCH, Array, Operator, RefusedError
 from shufflekit.graph.ops.activations import (
     Abs,
     Ceil,
@@ -209,8 +209,22 @@ def of_two(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
         return call.emit(operator, a, b)
     if isinstance(y, Tensor) and x.rank == y.rank and x.images.is_first and y.images.is_first:
         return call.emit(operator, a, b)
+    met = None if isinstance(y, Tensor) else _met(x, y)
+    if met is not None:
+        constant, images = met
+        return call.emit(operator, *((a, constant) if x is a else (constant, b)), images=images)
     shown = " and ".join(str(each) if isinstance(each, Tensor) else str(each.shape) for each in (a, b))
     raise RefusedError(f"of {shown}: dimension 0 of both must count the images of the batch")
+
+
+def _met(x: Tensor, constant: Array) -> tuple[Array, Images] | None:
+    """A constant that meets the dimensions behind the one that counts images, and where these lie in what both give."""
+    ahead, behind = x.sizes[: x.images.axis + 1], x.sizes[x.images.axis + 1 :]
+    while constant.ndim > len(behind) and constant.shape[0] == 1:
+        constant = constant[0]
+    if constant.ndim > len(behind):
+        return None
+    return constant, Images((*ahead, *np.broadcast_shapes(behind, constant.shape)), x.images.axis, x.images.outer)
 
 
 def _spread(call: Call, operator: Operator, a: Operand, b: Operand) -> Operand:
@@ -278,6 +292,63 @@ def _crop(call: Call) -> Operand:
 # Layers.
 
 
+_MOST_PARTS = 64  # convolutions that one becomes
+
+
+def _windows(x: Operand) -> int:
+    """Of a tensor whose dimension 0 counts them with the images, how many each has; 1 where it counts nothing else."""
+    counts = isinstance(x, Tensor) and x.images.axis == 0 and (x.inner or not x.images.is_first)
+    return x.sizes[0] if counts and isinstance(x, Tensor) and x.rank > 1 else 1
+
+
+def _plane_by_plane(name: str, translate: Callable[[Call], Result]) -> Callable[[Call], Result]:
+    """Of maps that are counted with the images, (windows * N, C, ...): as the channels of one, (N, windows * C, ...)."""
+
+    def of_planes(call: Call) -> Result:
+        x = call.operand(name)
+        windows = _windows(x)
+        if windows > 1 and isinstance(x, Tensor):
+            call.put(name, _with_channels(call, x, windows * x.sizes[1]))
+        y = translate(call)
+        if windows == 1 or not isinstance(x, Tensor):
+            return y
+        if not isinstance(y, Tensor):
+            raise RefusedError("places in maps that are counted with the images are not supported")
+        sizes = (windows, y.sizes[1] // windows, *y.sizes[2:])
+        return call.emit(Reshape((BATCH, *sizes)), y, images=x.with_sizes(sizes), inner=x.inner)
+
+    return of_planes
+
+
+def _with_channels(call: Call, x: Tensor, channels: int) -> Operand:
+    images = Images((1, channels, *x.sizes[2:]), 0)
+    return call.emit(Reshape(images.stored), x, images=images)
+
+
+def _by_window(translate: Callable[[Call], Operand]) -> Callable[[Call], Operand]:
+    """The same for each window by itself."""
+
+    def windowed(call: Call) -> Operand:
+        x = call.operand("X")
+        windows = _windows(x)
+        if not 1 < windows <= _MOST_PARTS or not isinstance(x, Tensor):
+            return translate(call)
+        parts = []
+        for number in range(windows):
+            one = Images((1, 1, *x.sizes[1:]), 0)
+            part = call.emit(Slice(1, number, number + 1), x, images=one, inner=1)
+            assert isinstance(part, Tensor)
+            call.put("X", _with_channels(call, part, x.sizes[1]))
+            y = translate(call)
+            assert isinstance(y, Tensor)
+            sizes = y.sizes[1:]
+            one = Images((1, 1, *sizes), 0)
+            parts.append(call.emit(Reshape(one.stored), y, images=one, inner=1))
+        return call.emit(Concat(1), *parts, images=x.with_sizes((windows, *sizes)), inner=x.inner)
+
+    return windowed
+
+
 def _conv(call: Call) -> Operand:
     return conv_of(call, call.images("X"), call.needed("W"), call.constant("B"))
 
@@ -320,12 +391,12 @@ def _padding(call: Call, x: Operand, kernel: Sizes, strides: Sizes, dilations: S
 
 
 def _gemm(call: Call) -> Operand:
-    x, weight, bias = call.images("A"), call.needed("B"), call.constant("C")
+    x, weight, bias = call.counted("A"), call.needed("B"), call.constant("C")
     if call["transA"]:
         raise RefusedError("transA must be 0")
     weight = weight if call["transB"] else weight.T
     scaled = weight if call["alpha"] == 1 else weight * np.float32(call["alpha"])
-    y = call.emit(Linear(), x, scaled)
+    y = _times(call, x, scaled.T)
     if bias is None or call["beta"] == 0:
         return y
     return of_two(call, Add(), y, bias if call["beta"] == 1 else bias * np.float32(call["beta"]))
@@ -474,7 +545,15 @@ def _batch_norm(call: Call) -> Operand:
     if call["training_mode"] or call["spatial"] == 0:
         raise RefusedError("it must normalise each channel by running statistics")
     constants = [call.needed(*names) for names in (("scale",), ("B",), ("mean", "input_mean"), ("var", "input_var"))]
-    return call.emit(BatchNorm(float(call["epsilon"])), call.images("X"), *constants)
+    x = call.counted("X")
+    if _windows(x) == 1:
+        return call.emit(BatchNorm(float(call["epsilon"])), call.images("X"), *constants)
+    scale, bias, mean, variance = (
+        each.astype(np.float64).reshape(-1, *(1,) * (len(call.shapes(x)[0]) - 2)) for each in constants
+    )
+    factor = scale / np.sqrt(variance + float(call["epsilon"]))
+    scaled = call.like(x, Mul(), factor.astype(np.float32))
+    return call.like(scaled, Add(), (bias - mean * factor).astype(np.float32))
 
 
 def _local_response_norm(call: Call) -> Operand:
@@ -502,13 +581,13 @@ def _softmax(kind: type[Softmax | LogSoftmax]) -> Callable[[Call], Operand]:
 
 
 def _instance_norm(call: Call) -> Operand:
-    x = call.images("input")
+    x = call.counted("input")
     return _by_groups(call, x, call.shapes(x)[0][1], call.needed("scale"), call.needed("B"))
 
 
 def _group_norm(call: Call) -> Operand:
     """Scale and bias are one a channel, or before opset 21 one a group."""
-    x, groups = call.images("X"), int(call["num_groups"])
+    x, groups = call.counted("X"), int(call["num_groups"])
     each = call.shapes(x)[0][1] // groups if call.opset < 21 else 1
     return _by_groups(call, x, groups, call.needed("scale").repeat(each), call.needed("bias").repeat(each))
 
@@ -519,11 +598,18 @@ def _by_groups(call: Call, x: Operand, groups: int, scale: Array, bias: Array) -
     channels = shapes[0][1]
     if channels % groups or {scale.size, bias.size} != {channels}:
         raise RefusedError(f"{channels} channels must be a multiple of {groups} groups, and have a scale and bias each")
-    apart = call.reshaped(x, [(shape[0], groups, channels // groups, *shape[2:]) for shape in shapes])
-    rank = len(shapes[0]) + 1
-    values = [each.reshape(1, groups, -1, *(1,) * (rank - 3)) for each in (scale, bias)]
-    norm = Normalize(tuple(range(2, rank)), float(call["epsilon"]))
-    return call.reshaped(call.like(apart, norm, *values), shapes)
+    windows, sides = _windows(x), shapes[0][2:]
+    sizes = (windows * groups, channels // groups, *sides)
+    values = (
+        np.tile(each.reshape(1, groups, -1, *(1,) * len(sides)), (1, windows, *(1,) * (len(sides) + 1)))
+        for each in (scale, bias)
+    )
+    norm = Normalize(tuple(range(2, len(sizes) + 1)), float(call["epsilon"]))
+    if windows == 1 or not isinstance(x, Tensor):
+        apart = call.reshaped(x, [(shape[0], *sizes) for shape in shapes])
+        return call.reshaped(call.like(apart, norm, *values), shapes)
+    apart = call.emit(Reshape((BATCH, *sizes)), x, images=Images((1, *sizes), 0))
+    return call.emit(Reshape(call.stored(x)), call.like(apart, norm, *values), images=x.images, inner=x.inner)
 
 
 def _layer_norm(call: Call) -> Operand:
@@ -824,7 +910,7 @@ def nearest(size: int, out: int, factor: float, places: str, mode: str) -> Array
 
 def _pad(call: Call) -> Operand:
     """By a number; less than nothing cuts off."""
-    x = call.images("data")
+    x = call.operand("data")
     rank = len(call.shapes(x)[0])
     mode = call["mode"] or "constant"
     if mode not in ("constant", "reflect", "edge", "wrap"):
@@ -844,8 +930,21 @@ def _pad(call: Call) -> Operand:
     if mode != "constant":
         return x
     value = call["value"] if "value" in call.node.attributes else call.constant("constant_value")
-    pad = Pad(tuple(max(0, n) for n in before), tuple(max(0, n) for n in behind), float(np.asarray(value or 0)))
-    return x if not any((*pad.before, *pad.behind)) else call.emit(pad, x)
+    ends = {dim: (max(0, a), max(0, b)) for dim, (a, b) in enumerate(zip(before, behind)) if max(a, b) > 0}
+    return _padded(call, x, ends, float(np.asarray(value or 0))) if ends else x
+
+
+def _padded(call: Call, x: Operand, ends: Mapping[int, tuple[int, int]], value: float) -> Operand:
+    """By a number, before and behind some of the file's dimensions."""
+    x, dims = call.along(x, *ends)
+    rank = len(call.stored(x))
+    around = dict(zip(dims, ends.values()))
+    before, behind = (tuple(around.get(dim, (0, 0))[side] for dim in range(rank)) for side in (0, 1))
+    pad = Pad(before, behind, value)
+    if not isinstance(x, Tensor):
+        return call.emit(pad, x)
+    sizes = [size + sum(ends.get(dim, (0, 0))) for dim, size in enumerate(x.sizes)]
+    return call.closed(call.emit(pad, x, images=x.with_sizes(sizes), inner=x.inner))
 
 
 # Moves.
@@ -1127,8 +1226,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "Affine": _affine,
     "ImageScaler": _image_scaler,
     "Crop": _crop,
-    "Conv": _conv,
-    "ConvTranspose": _conv_transpose,
+    "Conv": _by_window(_conv),
+    "ConvTranspose": _by_window(_conv_transpose),
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Einsum": _einsum,
@@ -1143,11 +1242,11 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     "MeanVarianceNormalization": _mean_variance_norm,
     "LpNormalization": _lp_norm,
     "LpPool": _lp_pool,
-    "MaxPool": _max_pool,
+    "MaxPool": _plane_by_plane("X", _max_pool),
     "MaxUnpool": _max_unpool,
-    "AveragePool": _avg_pool,
-    "GlobalAveragePool": _global_pool(AdaptiveAvgPool),
-    "GlobalMaxPool": _global_pool(AdaptiveMaxPool),
+    "AveragePool": _plane_by_plane("X", _avg_pool),
+    "GlobalAveragePool": _plane_by_plane("X", _global_pool(AdaptiveAvgPool)),
+    "GlobalMaxPool": _plane_by_plane("X", _global_pool(AdaptiveMaxPool)),
     "ReduceMean": _reduce(lambda dims: Mean(dims, True)),
     "ReduceSum": _reduce(lambda dims: Sum(dims, True)),
     "ReduceMax": _reduce(lambda dims: Amax(dims, True)),
@@ -1162,8 +1261,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Result]] = {
     **picking.TRANSLATIONS,
     **placing.TRANSLATIONS,
     **composed.translations(of_two, _product),
-    "Resize": _resize,
-    "Upsample": _resize,
+    "Resize": _plane_by_plane("X", _resize),
+    "Upsample": _plane_by_plane("X", _resize),
     "Pad": _pad,
     "Concat": _concat,
     "Split": _split,

@@ -143,7 +143,7 @@ class Call:
         value = self.node.meta["val"]
         sizes, axis = sizes_of(value[0] if isinstance(value, tuple | list) else value)
         images = None if axis is None else Images(sizes, axis)
-        if images is None or not images.is_first:
+        if images is None or not (images.is_first or self.any_images):
             raise RefusedError(f"dimension 0 of its result must count the images of the batch and nothing else, found {images}")
         return images
 

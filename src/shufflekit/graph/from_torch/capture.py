@@ -211,7 +211,8 @@ class _Capture:
             _check_type(node)
             found = translate(Call(node, self))
             if isinstance(found, Same):
-                self.places[node] = self.places[found.node]
+                name, images = self.places[found.node]
+                self.places[node] = (name, found.images or images)
                 return
             name = self._add_all(node, found.steps)
             images = found.images or Call(node, self).output

@@ -28,6 +28,11 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Same:
-    """The value of another node of torch's graph."""
+    """The value of another node of torch's graph.
+
+    Args:
+        images: where its images lie now, if not as before.
+    """
 
     node: fx.Node
+    images: Images | None = None

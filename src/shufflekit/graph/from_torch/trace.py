@@ -242,9 +242,27 @@ def _operators(program: ExportedProgram) -> list[fx.Node]:
 
 
 def _is_whole(node: fx.Node) -> bool:
-    """A slice of all images, which torch writes down in other ways where it knows how many there are."""
+    """What gives all of a tensor, which torch writes down in other ways where it knows how many images there are.
+
+    A contiguous tensor may be a copy for several images and the tensor itself for one, which only what writes into it can tell.
+    """
     is_slice = node.target is torch.ops.aten.slice.Tensor and node.args[1:] == (0, 0, sys.maxsize)
-    return is_slice or node.target is torch.ops.aten.alias.default
+    is_copy = node.target is torch.ops.aten.contiguous.default
+    return is_slice or node.target is torch.ops.aten.alias.default or (is_copy and not _is_written(node))
+
+
+def _is_written(node: fx.Node) -> bool:
+    """Whether something writes into a tensor, or into one that may share its memory."""
+    while node.all_input_nodes and (_writes(node) or operator_of(node) not in FRESH):
+        node = node.all_input_nodes[0]
+    sharing = [node]
+    for each in sharing:
+        sharing += [user for user in each.users if (_writes(user) or operator_of(user) not in FRESH) and user not in sharing]
+    return any(map(_writes, sharing))
+
+
+def _writes(node: fx.Node) -> bool:
+    return node.op == "call_function" and is_in_place(node)
 
 
 def _described(node: fx.Node, names: dict[fx.Node, Any], batch: int) -> Any:
@@ -283,7 +301,7 @@ def _is_functional(graph: fx.Graph) -> bool:
     place = {node: number for number, node in enumerate(graph.nodes)}
     plain: set[fx.Node] = set()
     for node in graph.nodes:
-        if node.op != "call_function" or not is_in_place(node):
+        if not _writes(node):
             continue
         x = node.args[0]
         others = [user for user in x.users if user is not node]

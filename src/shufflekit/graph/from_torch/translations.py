@@ -20,7 +20,7 @@ from shufflekit.graph.from_torch import masks, picking, placing, recurrent, whol
 from shufflekit.graph.from_torch.call import Call, operator_of, sizes_of
 from shufflekit.graph.from_torch.nodes import Nodes, Same, Step
 from shufflekit.graph.images import Images
-from shufflekit.graph.operator import BATCH, Array, Operator, RefusedError
+from shufflekit.graph.operator import BATCH, Array, Operator, RefusedError, Shape
 from shufflekit.graph.ops.activations import (
     Abs,
     Ceil,
@@ -123,7 +123,7 @@ def _by_window(translate: Callable[[Call], Nodes]) -> Callable[[Call], Nodes]:
     def windowed(call: Call) -> Nodes:
         name, x = call.place("input")
         count = x.sizes[0]
-        if x.axis != 0 or x.outer != 1 or not 1 < count <= _MOST_PARTS:
+        if x.axis != 0 or x.outer != 1 or not 1 < count <= _MOST_PARTS or len(x.sizes) == 2:  # rows of features are one map
             return translate(call)
         call.any_images = True
         ((operator, (_, *weights)),) = translate(call).steps
@@ -138,6 +138,25 @@ def _by_window(translate: Callable[[Call], Nodes]) -> Callable[[Call], Nodes]:
         return Nodes(steps, Images(sizes, 0))
 
     return windowed
+
+
+def _plane_by_plane(translate: Callable[[Call], Nodes]) -> Callable[[Call], Nodes]:
+    """Of maps that are counted with the images, (windows * N, C, ...): as the channels of one, (N, windows * C, ...)."""
+
+    def of_planes(call: Call) -> Nodes:
+        name, x = call.place("self" if call.has("self") else "input")
+        if x.axis != 0 or x.sizes[0] == 1:
+            return translate(call)
+        call.any_images = True
+        found, (_, *sizes) = translate(call).steps, call.output.sizes
+        steps: list[Step] = [(Reshape((BATCH, x.sizes[0] * x.sizes[1], *x.sizes[2:])), (name,))]
+        for operator, inputs in found:
+            behind = (0 if each is name else each + 1 if isinstance(each, int) else each for each in inputs)
+            steps.append((operator, tuple(behind)))
+        steps.append((Reshape((BATCH, x.sizes[0], *sizes)), (len(found),)))
+        return Nodes(steps, Images((x.sizes[0], *sizes), 0, x.outer))
+
+    return of_planes
 
 
 def _conv3d(call: Call) -> Nodes:
@@ -162,13 +181,26 @@ def _conv_transpose(call: Call) -> Nodes:
 
 
 def _batch_norm(call: Call) -> Nodes:
-    name, channels = call.name("input"), call.sizes("input")[1]
     if (call.has("training") and call["training"]) or call["running_mean"] is None:
         raise RefusedError("it must normalise by running statistics, not by those of the batch")
+    place, x = call.place("input")
+    if x.axis == 0 and x.sizes[0] > 1 and not call.any_images:
+        return _batch_norm_of_windows(call, place, x)
+    name, channels = call.name("input"), x.sizes[1]
     weight = call.weights("weight") or (np.ones(channels, np.float32),)
     bias = call.weights("bias") or (np.zeros(channels, np.float32),)
     inputs = (name, *weight, *bias, *call.weights("running_mean", "running_var"))
     return Nodes([(BatchNorm(float(call["eps"])), inputs)])
+
+
+def _batch_norm_of_windows(call: Call, name: str, x: Images) -> Nodes:
+    """Of maps that are counted with the images: a factor and a sum for each channel."""
+    shape = (x.sizes[1], *(1,) * len(x.sizes[2:]))
+    weight, bias = (each.astype(np.float64) for each in _scale_and_shift(call, shape))
+    mean, variance = (call[each].double().cpu().numpy().reshape(shape) for each in ("running_mean", "running_var"))
+    scale = weight / np.sqrt(variance + float(call["eps"]))
+    values = (scale.astype(np.float32), (bias - mean * scale).astype(np.float32))
+    return Nodes([(Mul(), (name, values[0])), (Add(), (0, values[1]))], x)
 
 
 _CHUNKS = ("chunk", "split.Tensor", "split.sizes", "split_with_sizes", "unsafe_chunk", "unsafe_split.Tensor", "unbind.int")
@@ -350,14 +382,17 @@ def _instance_norm(call: Call) -> Nodes:
 
 def _by_groups(call: Call, groups: int) -> Nodes:
     """Of (N, C, ...) as (N, groups, C / groups, ...)."""
-    x, (_, channels, *sides) = call.name("input"), call.sizes("input")
+    name, x = call.place("input")
+    windows, channels, *sides = x.sizes
+    if x.axis != 0:
+        raise RefusedError(f"dimension 0 must count the images of the batch, found {x}")
     if channels % groups:
         raise RefusedError(f"{channels} channels must be a multiple of {groups} groups")
-    whole = call.output.stored
-    apart = (whole[0], groups, channels // groups, *sides)
+    apart: Shape = (BATCH, windows * groups, channels // groups, *sides)
     values = _scale_and_shift(call, (1, groups, channels // groups, *(1,) * len(sides)))
     norm = Normalize(tuple(range(2, len(apart))), float(call["eps"]))
-    return Nodes([(Reshape(apart), (x,)), (norm, (0, *values)), (Reshape(whole), (1,))])
+    scaled = tuple(np.tile(each, (1, windows if each.size > 1 else 1, *(1,) * (each.ndim - 2))) for each in values)
+    return Nodes([(Reshape(apart), (name,)), (norm, (0, *scaled)), (Reshape(x.stored), (1,))], x)
 
 
 def _scale_and_shift(call: Call, shape: tuple[int, ...]) -> tuple[Array, Array]:
@@ -391,7 +426,7 @@ def _of_two(call: Call, operator: Operator, first: str, second: str) -> Nodes:
         return _of_tensors(call, operator, first, second)
     name, x = call.place(second if b is None else first)
     constant = _meeting(x, a if b is None else b)
-    images = x if constant.size == 1 or not x.is_first else None
+    images = None if x.is_first and constant.size > 1 else _met(x, constant)
     return Nodes([(operator, (constant, name) if b is None else (name, constant))], images)
 
 
@@ -411,7 +446,9 @@ def _addcmul(call: Call) -> Nodes:
     product, summand = _of_two(call, Mul(), "tensor1", "tensor2"), call.number("self")
     images = product.images or call.output
     added = call.place("self")[0] if summand is None else _meeting(images, summand)
-    return Nodes([*product.steps, (Add(), (0, added))], images if summand is None or not images.is_first else None)
+    if isinstance(added, np.ndarray):
+        return Nodes([*product.steps, (Add(), (0, added))], None if images.is_first else _met(images, added))
+    return Nodes([*product.steps, (Add(), (0, added))], images)
 
 
 def _of_tensors(call: Call, operator: Operator, first: str, second: str) -> Nodes:
@@ -435,9 +472,15 @@ def _meeting(x: Images, constant: Any) -> Array:
     behind = x.sizes[x.axis + 1 :]
     while array.ndim > len(behind) and array.shape[0] == 1:
         array = array[0]
-    if array.ndim > len(behind) or np.broadcast_shapes(array.shape, behind) != behind:
+    if array.ndim > len(behind):
         raise RefusedError(f"a constant of shape {array.shape} does not meet what each image has of {x}")
     return array
+
+
+def _met(x: Images, constant: Array) -> Images:
+    """What is computed of `x` and a constant that meets it, which may be wider."""
+    behind = x.axis + 1
+    return Images((*x.sizes[:behind], *np.broadcast_shapes(x.sizes[behind:], constant.shape)), x.axis, x.outer)
 
 
 def _clamp(call: Call) -> Nodes:
@@ -558,11 +601,22 @@ def _pad(call: Call) -> Nodes | Same:
     before, behind = ([*rest, *reversed(sides[first::2])] for first in (0, 1))
     if mode == "constant" and min(sides, default=0) >= 0:
         value = call["value"] if call.has("value") else 0
-        return Nodes([(Pad(tuple(before), tuple(behind), float(value or 0)), (call.name(),))])
+        return _padded(call, before, behind, float(value or 0))
     if mode == "constant" and max(sides, default=0) > 0:
         raise RefusedError(f"padding some sides and cutting others is not supported, found pad={sides}")
     sizes = call.sizes("self")
     return _of_numbers(call, {dim: padded(sizes[dim], a, b, mode) for dim, (a, b) in enumerate(zip(before, behind)) if a or b})
+
+
+def _padded(call: Call, before: Sequence[int], behind: Sequence[int], value: float) -> Nodes:
+    name, x = call.place()
+    ends = [[0] * len(x.stored) for _ in range(2)]
+    for dim, around in enumerate(zip(before, behind)):
+        if any(around):
+            at = x.stored_dim(dim)
+            ends[0][at], ends[1][at] = around
+    sizes = tuple(size + a + b for size, a, b in zip(x.sizes, before, behind))
+    return Nodes([(Pad(tuple(ends[0]), tuple(ends[1]), value), (name,))], Images(sizes, x.axis, x.outer))
 
 
 def _mirrored_pad(mode: str) -> Callable[[Call], Nodes | Same]:
@@ -910,12 +964,14 @@ def _taken(place: tuple[str | int, Images], dim: int, numbers: Array, count: int
     return Nodes(steps, images(*numbers.shape))
 
 
-def _reshape(call: Call) -> Nodes:
+def _reshape(call: Call) -> Nodes | Same:
     name, x = call.place()
     sizes, axis = sizes_of(call.node.meta["val"])
     if axis is None:
         raise RefusedError("its result has no dimension that counts the images of the batch")
     images = x.reshaped(sizes, axis)
+    if images.stored == x.stored:
+        return Same(call.nodes("self")[0], images)
     return Nodes([(Reshape(images.stored), (name,))], images)
 
 
@@ -1034,21 +1090,21 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.batch_norm": _by_window(_batch_norm),
     "aten._native_batch_norm_legit_no_training": _by_window(_batch_norm),
     "<built-in function getitem>": _getitem,
-    "aten.max_pool2d": _max_pool,
-    _POOL_AND_PLACES: _max_pool,
+    "aten.max_pool2d": _plane_by_plane(_max_pool),
+    _POOL_AND_PLACES: _plane_by_plane(_max_pool),
     _UNPOOL: _unpool,
-    "aten.avg_pool2d": _avg_pool,
-    "aten.adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
-    "aten._adaptive_avg_pool2d": _adaptive(AdaptiveAvgPool),
-    "aten.adaptive_max_pool2d": _adaptive(AdaptiveMaxPool),
+    "aten.avg_pool2d": _plane_by_plane(_avg_pool),
+    "aten.adaptive_avg_pool2d": _plane_by_plane(_adaptive(AdaptiveAvgPool)),
+    "aten._adaptive_avg_pool2d": _plane_by_plane(_adaptive(AdaptiveAvgPool)),
+    "aten.adaptive_max_pool2d": _plane_by_plane(_adaptive(AdaptiveMaxPool)),
     **dict.fromkeys(("aten.max_pool3d", "aten.max_pool3d_with_indices"), _max_pool),
     "aten.avg_pool3d": _avg_pool,
     **dict.fromkeys(("aten.adaptive_avg_pool3d", "aten._adaptive_avg_pool3d"), _adaptive(AdaptiveAvgPool)),
     "aten.adaptive_max_pool3d": _adaptive(AdaptiveMaxPool),
-    "aten.max_pool1d": _max_pool,
-    "aten.avg_pool1d": _avg_pool,
-    "aten.adaptive_avg_pool1d": _adaptive(AdaptiveAvgPool),
-    "aten.adaptive_max_pool1d": _adaptive(AdaptiveMaxPool),
+    "aten.max_pool1d": _plane_by_plane(_max_pool),
+    "aten.avg_pool1d": _plane_by_plane(_avg_pool),
+    "aten.adaptive_avg_pool1d": _plane_by_plane(_adaptive(AdaptiveAvgPool)),
+    "aten.adaptive_max_pool1d": _plane_by_plane(_adaptive(AdaptiveMaxPool)),
     **{f"aten.{op}": _reduction(Mean) for op in ("mean", "mean.dim")},
     **{f"aten.{op}": _reduction(Sum) for op in ("sum", "sum.dim_IntList")},
     **{f"aten.{op}": _reduction(Amax) for op in ("amax", "max", "max.dim")},
@@ -1127,9 +1183,11 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     "aten.transpose.int": _transpose,
     "aten.channel_shuffle": _channel_shuffle,
     "aten.native_channel_shuffle": _channel_shuffle,
-    "aten.upsample_nearest2d": _resize("nearest"),
-    "aten.upsample_nearest2d.vec": _resize("nearest"),
-    **dict.fromkeys(("aten.upsample_bicubic2d", "aten.upsample_bicubic2d.vec"), _resample("cubic", "scales_h", "scales_w")),
+    "aten.upsample_nearest2d": _plane_by_plane(_resize("nearest")),
+    "aten.upsample_nearest2d.vec": _plane_by_plane(_resize("nearest")),
+    **dict.fromkeys(
+        ("aten.upsample_bicubic2d", "aten.upsample_bicubic2d.vec"), _plane_by_plane(_resample("cubic", "scales_h", "scales_w"))
+    ),
     **{
         f"aten._upsample_{name}2d_aa{end}": _resample(kernel, "scales_h", "scales_w", smooth=True)
         for name, kernel in (("bilinear", "linear"), ("bicubic", "cubic"))
@@ -1144,8 +1202,8 @@ TRANSLATIONS: Mapping[str, Callable[[Call], Nodes | Same]] = {
     **dict.fromkeys(
         ("aten.upsample_trilinear3d", "aten.upsample_trilinear3d.vec"), _resample("linear", "scales_d", "scales_h", "scales_w")
     ),
-    "aten.upsample_bilinear2d": _resize("bilinear"),
-    "aten.upsample_bilinear2d.vec": _resize("bilinear"),
+    "aten.upsample_bilinear2d": _plane_by_plane(_resize("bilinear")),
+    "aten.upsample_bilinear2d.vec": _plane_by_plane(_resize("bilinear")),
     **dict.fromkeys(_SPLITS, _same()),
     **{f"aten.{op}": _same() for op in ("clone", "contiguous", "alias", "detach", "lift_fresh_copy")},
     "aten.to.device": _same(),

@@ -9,7 +9,8 @@ import numpy as np
 from shufflekit.graph.from_torch.call import Call
 from shufflekit.graph.from_torch.nodes import Nodes, Step
 from shufflekit.graph.images import Images
-from shufflekit.graph.operator import BATCH, RefusedError
+from shufflekit.graph.operator import BATCH
+from shufflekit.graph.ops.conv_transpose import ConvTranspose
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice, Take
 from shufflekit.graph.ops.pad import Pad
 
@@ -44,14 +45,19 @@ def _columns(call: Call) -> Nodes:
 
 
 def _of_columns(call: Call) -> Nodes:
-    """The other way, of windows that lie side by side and cover the map."""
+    """The other way: a pixel is the sum of what the windows over it have there."""
     name, (_, rows, _) = call.name(), call.sizes("self")
     kernel, dilation, padding, stride, sides = _pairs(call, "kernel_size", "dilation", "padding", "stride", "output_size")
-    if kernel != stride or any(padding) or dilation != (1, 1) or any(side % size for side, size in zip(sides, kernel)):
-        raise RefusedError("windows must lie side by side and cover the map")
-    channels, counts = rows // (kernel[0] * kernel[1]), [side // size for side, size in zip(sides, kernel)]
-    steps: list[Step] = [(Reshape((BATCH, channels, *kernel, *counts)), (name,)), (Permute((0, 1, 4, 2, 5, 3)), (0,))]
-    return Nodes([*steps, (Reshape((BATCH, channels, *sides)), (1,))])
+    channels = rows // (kernel[0] * kernel[1])
+    extents = [step * (size - 1) + 1 for step, size in zip(dilation, kernel)]
+    counts = [(side + 2 * pad - size) // apart + 1 for side, pad, size, apart in zip(sides, padding, extents, stride)]
+    if kernel == stride and extents == [*kernel] and not any(padding) and not any(a % b for a, b in zip(sides, kernel)):
+        steps: list[Step] = [(Reshape((BATCH, channels, *kernel, *counts)), (name,)), (Permute((0, 1, 4, 2, 5, 3)), (0,))]
+        return Nodes([*steps, (Reshape((BATCH, channels, *sides)), (1,))])
+    more = tuple((side + 2 * pad - size) % apart for side, pad, size, apart in zip(sides, padding, extents, stride))
+    conv = ConvTranspose(stride, padding * 2, more, dilation, channels)
+    taps = np.eye(kernel[0] * kernel[1], dtype=np.float32).reshape(-1, 1, *kernel)
+    return Nodes([(Reshape((BATCH, rows, *counts)), (name,)), (conv, (0, np.tile(taps, (channels, 1, 1, 1))))])
 
 
 def _windows(call: Call) -> Nodes:

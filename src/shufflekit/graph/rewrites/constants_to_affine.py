@@ -16,7 +16,7 @@ from shufflekit.graph.rewriting import Rewriting, rewritten
 
 # Scale and shift of c, by operator and by whether c is the second operand. A number divided by x is no scale.
 _Pair = tuple[Array, Array]
-_SCALES: Mapping[tuple[type[Operator], bool], Callable[[Array], _Pair]] = {
+SCALES: Mapping[tuple[type[Operator], bool], Callable[[Array], _Pair]] = {
     (Add, True): lambda c: (np.ones_like(c), c),
     (Add, False): lambda c: (np.ones_like(c), c),
     (Sub, True): lambda c: (np.ones_like(c), -c),
@@ -34,7 +34,7 @@ def constants_to_affine(graph: Graph) -> Graph:
 
 def _scale(node: Node, walk: Rewriting) -> Sequence[Node]:
     constants = [number for number, name in enumerate(node.inputs) if name in walk.constants]
-    pair = _SCALES.get((type(node.operator), constants == [1])) if len(constants) == 1 else None
+    pair = SCALES.get((type(node.operator), constants == [1])) if len(constants) == 1 else None
     if pair is None:
         return ()
     (number,) = constants

@@ -48,7 +48,8 @@ def _merge(graph: Graph, joins: Sequence[str]) -> Graph:
         inner += convs or [last.inputs[0], last.output]  # of one convolution only what it reads and writes can be wider
     made = refit(graph, instead=instead, widths=widths)
     solver = Widths(made)
-    free = {writer: 1.0 for name in inner if name in made.values and (writer := solver.group_of(name))}
+    inner = [instead.get(name, name) for name in inner]  # what a branch reads may be a join itself
+    free = {writer: 1.0 for name in inner if name in solver.dims and (writer := solver.group_of(name))}
     return scaled(solver, free, flops) if free else made
 
 

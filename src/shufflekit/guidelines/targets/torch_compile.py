@@ -20,7 +20,7 @@ class TorchCompile(Torch):
     """What `torch.compile` makes of the graph, for one shape; it does not say what each operator takes."""
 
     name = "torch-compile"
-    takes = "half a minute or more to compile the network, and each change"
+    takes = "half a minute or more"
 
     def prepare(self, graph: Graph, threads: int) -> Load:
         import torch
