@@ -68,7 +68,7 @@ LAYERS: dict[str, set[str]] = {
         "graph.from_onnx",
         "compiling",
     }
-    | {"profiling", "cost", "export", "graph.to_torch"},
+    | {"profiling", "cost", "export", "graph.to_torch", "quantize"},
     "report": {"errors", "files", "records", "guidelines", "profiling"},
 }
 LAYERS["fitting"] = {"errors", "files", "shapes", "models", "graph", "graph.from_onnx", "cost", "compiling"}

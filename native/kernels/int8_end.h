@@ -83,18 +83,26 @@ struct Sums {
     wasm_v128_store(to, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(whole[0], whole[1]), wasm_i16x8_narrow_i32x4(whole[2], whole[3])));
 }
 
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) {
+// Of sums that are floats already.
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const v128_t (&sums)[4], const Int8End& end, const uint8_t* residual) {
     v128_t x[4];
     const v128_t multiplier = wasm_f32x4_splat(end.multiplier), factor = wasm_f32x4_splat(end.residual_multiplier);
     const v128_t zero = wasm_i32x4_splat(end.residual_zero_point);
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-        x[v] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sum.of[v]), multiplier);
+        x[v] = wasm_f32x4_mul(sums[v], multiplier);
         if (!residual) continue;
         const v128_t added = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(residual + 4 * v)));
         x[v] = wasm_f32x4_add(x[v], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_sub(added, zero)), factor));
     }
     int8_packed(to, x, end.zero_point, end.low, end.high);
+}
+
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) {
+    v128_t floats[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) floats[v] = wasm_f32x4_convert_i32x4(sum.of[v]);
+    int8_end(to, floats, end, residual);
 }
 
 [[gnu::always_inline]] inline void int8_round(uint8_t* to, const float* x, float scale, int32_t zero_point) {
@@ -199,7 +207,8 @@ template <int V>
 }
 
 // Of `count` of 16 sums, where no more bytes are there to be read or written.
-[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual, int64_t count) {
+template <class S>
+[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const S& sum, const Int8End& end, const uint8_t* residual, int64_t count) {
     if (count >= int8_lanes) return int8_end(to, sum, end, residual);
     uint8_t bytes[int8_lanes], added[int8_lanes] = {};
     if (residual) copy_few(added, residual, count);

@@ -77,6 +77,15 @@ def test_what_time_does_not_reach_and_what_is_refused_says_so(graph, monkeypatch
     ]
 
 
+def test_what_multiplies_much_more_or_less_is_not_scaled(graph, monkeypatch):
+    """A sixth of the time of a larger network says nothing of one of this size."""
+    watch = Stopwatch(monkeypatch, {(8, 12): 0.1})
+    edits = [widened("conv2d_1", 64), widened("conv2d_1", 12)]
+    found, untried = measure_remedies(graph, edits, watch.prepare, 20.0)
+    assert [each.text for each in found] == ["conv2d_1 of 12"]
+    assert [each.why for each in untried] == ["it multiplies 6.6 times as often as before: other widths must stay"]
+
+
 def test_time_is_kept_for_the_combination(graph, monkeypatch):
     watch = Stopwatch(monkeypatch, {(16, 8): 0.3, (8, 16): 0.5, (16, 16): 0.7}, takes=3.0)
     edits = [widened("conv2d", 16), widened("conv2d_1", 16, 1), widened("conv2d", 24)]

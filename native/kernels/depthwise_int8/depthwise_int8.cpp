@@ -1,11 +1,18 @@
 // Channels > pixels > taps. With VNNI rows of taps of a pixel are one lane, made once for all columns of taps: a 3x3 window is 3 products
-// of vectors for 16 pixels. With AVX2 alone pairs of rows are words: a 3x3 window is 6 products of vectors for 8 pixels.
+// of vectors for 16 pixels. With AVX2 alone pairs of rows are words: a 3x3 window is 6 products of vectors for 8 pixels. In WebAssembly, where
+// each pair takes 17 instructions of a browser, the kernel of floats computes 3x3 windows.
 #include "kernels/depthwise_int8/depthwise_int8.h"
 
+#include "kernels/depthwise/depthwise.h"
 #include "kernels/int8_end.h"
 #include "kernels/int8_split.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
+
+#if defined(__wasm_simd128__)
+Depthwise::Function depthwise;
+#endif
+
 namespace {
 
 struct Taps : PhasePlanes {
@@ -517,6 +524,61 @@ struct Offsets {
     int8_end_some(taps.d.out[channel] + pixel, sum, end, nullptr, pixel + int8_lanes <= owned ? int8_lanes : count);  // the next row overwrites
 }
 
+#if defined(__wasm_simd128__)
+
+// One channel after another as floats, exactly: operands less what is outside of them, weights and sums are whole numbers below 2^24.
+class AsFloats {
+  public:
+    AsFloats(const DepthwiseInt8& d, uint8_t* scratch)
+        : d_(d), in_pixels_(int64_t{d.window.in_height} * d.window.in_width), out_pixels_(int64_t{d.window.out_height} * d.window.out_width),
+          in_(reinterpret_cast<float*>(scratch) + window_slack), out_(in_ + depthwise_int8_plane(in_pixels_) + window_slack) {}
+
+    // False where the sums may be too large.
+    bool convolve(int64_t channel) const {
+        if (!slides_3x3(d_.window)) return false;
+        const int8_t* weights = d_.weights + 9 * channel;
+        float filter[9];
+        int64_t bias = d_.ends[channel].bias;
+        for (int t = 0; t < 9; ++t) filter[t] = weights[t], bias += int64_t{weights[t]} * d_.fill[channel];
+        constexpr int64_t most = (1 << 24) - 9 * 255 * 128;
+        if (bias < -most || bias > most) return false;
+        convert(d_.in[channel], d_.fill[channel]);
+        const int32_t offset = 0;
+        const float first = static_cast<float>(bias);
+        depthwise({{in_, &offset}, {out_, &offset}, {nullptr, nullptr}, filter, &first, 1, d_.window, {}}, nullptr, 0, 1);
+        end(d_.ends[channel], d_.out[channel], d_.residual.base ? d_.residual[channel] : nullptr);
+        return true;
+    }
+
+  private:
+    void convert(const uint8_t* plane, uint8_t fill) const {
+        const v128_t less = wasm_i16x8_splat(fill);
+        for (int64_t p = 0; p < in_pixels_; p += int8_lanes) {
+            const v128_t bytes = wasm_v128_load(plane + p);
+            const v128_t words[2] = {wasm_i16x8_sub(wasm_u16x8_extend_low_u8x16(bytes), less), wasm_i16x8_sub(wasm_u16x8_extend_high_u8x16(bytes), less)};
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half) {
+                wasm_v128_store(in_ + p + 8 * half, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(words[half])));
+                wasm_v128_store(in_ + p + 8 * half + 4, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(words[half])));
+            }
+        }
+    }
+
+    void end(const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+        const int64_t owned = residual ? out_pixels_ : plane_bytes(out_pixels_, 1);
+        for (int64_t p = 0; p < out_pixels_; p += int8_lanes) {
+            const v128_t sums[4] = {wasm_v128_load(out_ + p), wasm_v128_load(out_ + p + 4), wasm_v128_load(out_ + p + 8), wasm_v128_load(out_ + p + 12)};
+            int8_end_some(out + p, sums, end, residual ? residual + p : nullptr, owned - p);
+        }
+    }
+
+    const DepthwiseInt8& d_;
+    const int64_t in_pixels_, out_pixels_;
+    float *const in_, *const out_;
+};
+
+#endif
+
 }  // namespace
 
 void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
@@ -526,7 +588,13 @@ void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_chan
     const Taps taps(d, scratch);
     const Offsets offsets(taps);
     const Window& w = d.window;
+#if defined(__wasm_simd128__)
+    const AsFloats floats(d, scratch);
+#endif
     for (int64_t channel = first_channel; channel < last_channel; ++channel) {
+#if defined(__wasm_simd128__)
+        if (floats.convolve(channel)) continue;
+#endif
         split(taps, d.in[channel], d.fill[channel]);
         for (int64_t y = 0; y < w.out_height; ++y)
             for (int64_t x = 0; x < w.out_width; x += int8_lanes) convolve_some(taps, offsets, channel, y, x, w.out_width - x);

@@ -142,9 +142,10 @@ constexpr int64_t least_depth_across = 16;
 // S pixels of one panel, or of it and another one of its group.
 template <Bounds B, int S, class... Other>
 void across_rows(const Gemm& gemm, int64_t pixel, const Panel& one, const Other&... other) {
-    decltype(rows_of(one.weights, other.weights...)) sum[S];
+    using Rows = decltype(rows_of(one.weights, other.weights...));
+    Rows sum[S];
 #pragma GCC unroll 12
-    for (int s = 0; s < S; ++s) sum[s] = {};
+    for (int s = 0; s < S; ++s) sum[s] = Rows{};
     const float* in = gemm.in.base + pixel;
     for (int64_t k = 0; k < gemm.depth; ++k) {
         const float* operand = in + one.operands[k];
@@ -155,7 +156,7 @@ void across_rows(const Gemm& gemm, int64_t pixel, const Panel& one, const Other&
         for (int s = 0; s < S; ++s) sum[s] += weight * operand[s];
     }
     vector row[vector_lanes];
-    const auto bias = rows_of(one.bias, other.bias...);
+    const Rows bias = rows_of(one.bias, other.bias...);
 #pragma GCC unroll 12
     for (int s = 0; s < S; ++s) sum[s] += bias;
 #pragma GCC unroll 16

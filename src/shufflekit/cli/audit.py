@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from shufflekit.profiling import MeasuredProfile
 
-EngineName = Literal["native", "torch", "torch-compile", "onnxruntime", "openvino"]
+EngineName = Literal["native", "native-int8", "torch", "torch-compile", "onnxruntime", "openvino"]
 
 
 def audit(
@@ -49,8 +49,8 @@ def audit(
             an ONNX file, or the JSON of an earlier audit or profile; several to compare them.
         shape: N C H W of the input, or NxCxHxW; the network's own channels and the size of its weights by default. An ONNX file
             needs it only for sizes that it leaves open.
-        engine: what runs it, several side by side: native, torch, torch-compile, onnxruntime, openvino; native where the
-            engine has all of its operators, else torch, by default.
+        engine: what runs it, several side by side: native, native-int8, torch, torch-compile, onnxruntime, openvino; native
+            where the engine has all of its operators, else torch, by default.
         budget: ms that one finding may cost; any by default.
         select: rules, as in G1,G4; all by default.
         threads: of the engine and of PyTorch.

@@ -108,8 +108,8 @@ def audit(
         model: any module that takes one tensor, which is left as it was; or an ONNX file, for which no torch is loaded.
         input_shape: (N, C, H, W); an ONNX file needs it only for sizes that it leaves open, of several inputs one for each in
             order or by name.
-        engine: what runs the network: "native", "torch", "torch-compile", "onnxruntime" or "openvino", or several of them; the
-            engine where it has all operators, else PyTorch, by default.
+        engine: what runs the network: "native", "native-int8", "torch", "torch-compile", "onnxruntime" or "openvino", or
+            several of them; the engine where it has all operators, else PyTorch, by default.
         budget_ms: what one finding may cost before it is over budget; by default anything.
         select: codes of rules, "G1" to "G5"; all by default.
         threads: of the engine, 1 by default; of PyTorch the cost model's where one is given, else as many as it is set to.

@@ -18,6 +18,7 @@ Prepare = Callable[[Graph], Load]
 
 _RACE_SECONDS = 3.0  # of one race at most
 _LEAST_SECONDS = 1.0  # in less no race can be had
+_MOST_TIMES = 4.0  # the multiply-adds of before (32 channels in place of 17): a time scaled by more says nothing
 _COMBINED = 3  # of the best remedies together
 
 
@@ -99,11 +100,15 @@ class _Trying:
                     self._leave(edit, "nothing can change at as many multiply-adds: other widths must stay")
                 return
             self.seen.add(changed)
+            counts = count_graph(graph)
+            times = counts.flops / self.counts.flops if self.counts.flops else 1.0
+            if not 1 / _MOST_TIMES <= times <= _MOST_TIMES:
+                self._leave(edit, f"it multiplies {times:.2g} times as often as before: other widths must stay")
+                return
             after = self.prepare(graph)
         except UsageError as error:  # an operator that cannot be, or that the engine has not
             self._leave(edit, str(error).removeprefix("compile: "))
             return
-        counts = count_graph(graph)
         share = self.counts.flops / counts.flops if counts.flops else 1.0
         left = max(_LEAST_SECONDS, self.end - time.perf_counter() - kept)
         most = min(_RACE_SECONDS, left)

@@ -13,9 +13,10 @@ from shufflekit.device import Device
 from shufflekit.profiling.latency import Latency
 from shufflekit.records import parsed, record
 
-EngineName = Literal["native", "torch", "torch-compile", "onnxruntime", "openvino"]
+EngineName = Literal["native", "native-int8", "torch", "torch-compile", "onnxruntime", "openvino"]
 ENGINES: Mapping[EngineName, str] = {
     "native": "the engine",
+    "native-int8": "the engine in int8",
     "torch": "PyTorch eager",
     "torch-compile": "PyTorch compiled",
     "onnxruntime": "ONNX Runtime",

@@ -55,11 +55,12 @@ class Study:
         return self.planes.of[value]
 
 
-def study(graph: Graph, batches: Batches, threads: int = 1) -> Study:
+def study(graph: Graph, batches: Batches, threads: int = 1, learn: bool = True) -> Study:
     """Runs a simplified graph on images and learns its ranges.
 
     Args:
         batches: for each batch one array an input.
+        learn: by what each weight is met too, which takes most of the time, and which only the rounding's quality needs.
     """
     graph = opened(graph)
     planes = planes_of(graph)
@@ -68,7 +69,7 @@ def study(graph: Graph, batches: Batches, threads: int = 1) -> Study:
     bounds = [least_squares(found[name]) for name in names]
     squares = np.concatenate([found[name].mean_squares for name in names])
     products = [node for node in graph.nodes if is_product(node, graph)]
-    seen = moments(graph, products, batches, threads)
+    seen = moments(graph, products, batches, threads) if learn else {}
     each = [scales_of(low, high) for low, high in bounds]
     scales = Scales(np.concatenate([one.scale for one in each]), np.concatenate([one.zero_point for one in each]))
     fixed = np.zeros(planes.count, bool)

@@ -35,3 +35,15 @@ def test_a_row_that_ends_the_network_keeps_the_name_of_what_it_gives() -> None:
     found = edit.apply(graph)
     assert (len(found.nodes), found.outputs) == (2, graph.outputs)
     check(found)
+
+
+def test_what_reads_the_photo_stays_before_the_row() -> None:
+    """It has three channels on one side, and could multiply as often as all with very many on the other alone."""
+    net = nn.Sequential(*(nn.Conv2d(3 if not i else 45, 45, 1, bias=False) for i in range(9)), nn.Conv2d(45, 8, 3))
+    graph, (edit,) = edits_of(net, (1, 3, 56, 56), "G3")
+    found = edit.apply(graph)
+    (_, stem, _), one, (last, _, _) = convs(found)
+    assert one == (stem, stem, 1)
+    assert last == stem > 45
+    assert_as_many(graph, found, 0.2)
+    check(found)

@@ -44,7 +44,7 @@ def profile_on(name: str, graph: Graph) -> tuple[MeasuredProfile, dict[str, floa
     return found, {node.output: layer.ms for (node, _), layer in zip(operators, found.layers, strict=True)}
 
 
-@pytest.mark.parametrize("name", ["native", "torch", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ["native", "native-int8", "torch", "onnxruntime", "openvino"])
 def test_every_convolution_has_its_time(name: str, shuffled: Graph) -> None:
     found, _ = profile_on(name, shuffled)
     convs = [layer for layer in found.layers if layer.category == "convolution"]
@@ -93,3 +93,21 @@ def test_what_a_runtime_cannot_run_is_refused_in_one_line(monkeypatch: pytest.Mo
         monkeypatch.setattr(f"shufflekit.guidelines.targets.{name}.written", lambda _: type("File", (), {"content": b"none"}))
         with pytest.raises(UsageError, match=f"^{title}: [^\n]+$"):
             TARGETS[name].prepare(shuffled, 1)()  # type: ignore[index]
+
+
+def test_in_int8_the_engine_computes_on_bytes() -> None:
+    graph = capture(
+        nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 8, 1)).eval(), (1, 3, 16, 16)
+    )
+    engine = TARGETS["native-int8"].prepare(graph, 1)().func  # type: ignore[attr-defined]
+    kernels = {step.kernel for step in engine.program.steps}
+    assert "quantize" in kernels
+    assert any("int8" in kernel for kernel in kernels)
+
+
+def test_what_cannot_be_rounded_is_refused() -> None:
+    graph = capture(nn.Sequential(nn.ReLU(), nn.AvgPool2d(2)).eval(), (1, 3, 16, 16))
+    with pytest.raises(
+        UsageError, match="int8: must have a convolution or linear layer whose weights are constants, found none"
+    ):
+        TARGETS["native-int8"].prepare(graph, 1)

@@ -17,8 +17,12 @@ def shortened(subject: Subject, numbers: Sequence[int]) -> Iterator[Edit]:
     rows: dict[int, tuple[str, str]] = {}
     for number in numbers:
         nodes = [subject.nodes[place] for place in subject.findings[number].layers]
-        if isinstance(nodes[-1].operator, Conv):  # a join otherwise
-            rows[number] = nodes[0].output, nodes[-1].output
+        if not isinstance(nodes[-1].operator, Conv):
+            continue  # a join
+        convs = [node for node in nodes if isinstance(node.operator, Conv)]
+        convs = convs[convs[0].inputs[0] in subject.graph.inputs :]  # what reads a photo stays as thin on that side
+        if len(convs) > 1:
+            rows[number] = convs[0].output, convs[-1].output
     for chosen in [[*rows], *([number] for number in rows if len(rows) > 1)] if rows else []:
         yield Edit(
             rule="G3",

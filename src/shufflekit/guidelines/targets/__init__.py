@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from shufflekit.guidelines.targets.native import Native
+from shufflekit.guidelines.targets.native_int8 import NativeInt8
 from shufflekit.guidelines.targets.onnxruntime import OnnxRuntime
 from shufflekit.guidelines.targets.openvino import OpenVino
 from shufflekit.guidelines.targets.target import Target
@@ -11,5 +12,5 @@ from shufflekit.guidelines.targets.torch_compile import TorchCompile
 from shufflekit.profiling.record import EngineName
 
 TARGETS: Mapping[EngineName, Target] = {
-    target.name: target for target in (Native(), Torch(), TorchCompile(), OnnxRuntime(), OpenVino())
+    target.name: target for target in (Native(), NativeInt8(), Torch(), TorchCompile(), OnnxRuntime(), OpenVino())
 }
