@@ -15,6 +15,8 @@ namespace {
 using Winograd = ConvolutionInt8Winograd;
 
 constexpr int lanes = vector_lanes;
+// Tiles that are no vector of their own; with four lanes few are lost otherwise, and WebAssembly's file is small.
+constexpr int64_t few = lanes >= 8 ? Winograd::few * lanes / Winograd::lanes : 0;
 // Sums wrap around.
 using Sum = uint32_t __attribute__((vector_size(4 * lanes), may_alias));
 using Int = int32_t __attribute__((vector_size(4 * lanes), may_alias));
@@ -119,14 +121,14 @@ class Group {
         for (int64_t row = first_row; row < last_row; row += block) {
             const int64_t rows = last_row - row < block ? last_row - row : block;
             tiles_ = rows * columns_;
-            vectors_ = tiles_ / lanes + (tiles_ % lanes > Winograd::few * lanes / Winograd::lanes);
+            vectors_ = tiles_ / lanes + (tiles_ % lanes > few);
             for (int64_t pair = 0; pair < c_.pairs(); ++pair) {
                 take_apart(pair, row, rows);
                 for (int64_t t = 0; t < tiles_; t += lanes) transform_in<0>(pair, t), transform_in<1>(pair, t);
             }
             for (int64_t chunk = first_chunk; chunk < last_chunk; ++chunk) {
                 transform_weights(chunk);
-                multiply_few();
+                if constexpr (few > 0) multiply_few();
                 for (int64_t first = 0; first < Winograd::chunk && chunk * Winograd::chunk + first < c_.rows; first += Winograd::rows_at_once) {
                     multiply(first);
                     for (int64_t n = 0; n < Winograd::rows_at_once && chunk * Winograd::chunk + first + n < c_.rows; ++n)
