@@ -2,6 +2,7 @@
 
     python benchmarks/compile_time.py                                  # MobileNets and a ResNet-50 at 224x224
     python benchmarks/compile_time.py --networks resnet50 unet
+    python benchmarks/compile_time.py --networks resnet50 --tune --runs 1  # kernels chosen by a stopwatch
 
 Files are written by our own export of `benchmarks/networks`. A fresh process imports numpy and onnx besides, once.
 """
@@ -30,12 +31,14 @@ def main(
         *("mobilenet_v3_small", "mobilenet_v3_large", "mobilenet_v4_small", "resnet50"),
     ),
     runs: int = 3,
+    tune: bool = False,
 ) -> None:
     """Print a table.
 
     Args:
         networks: names of `benchmarks/networks`.
         runs: of each.
+        tune: plan with a stopwatch (`sk.compile(..., tune=True)`).
     """
     if unknown := set(networks) - NETWORKS.keys():
         raise UsageError(f"networks: must be of {', '.join(NETWORKS)}, found {', '.join(sorted(unknown))}")
@@ -43,17 +46,17 @@ def main(
     for name in networks:
         with TemporaryDirectory() as folder:
             (path,) = export(NETWORKS[name](), NETWORKS[name].shape, "onnx", folder, name=name, verify=False)
-            reading, planning = min((timed(path) for _ in range(runs)), key=sum)
+            reading, planning = min((timed(path, tune) for _ in range(runs)), key=sum)
             size = path.stat().st_size / 1e6
             print(f"| {name} | {size:.1f} | {reading:.2f} | {planning:.2f} | {reading + planning:.2f} |", flush=True)
 
 
-def timed(path: Path) -> tuple[float, float]:
+def timed(path: Path, tune: bool) -> tuple[float, float]:
     """Seconds of reading a file, and of making an engine of it."""
     start = time.process_time()
     network = sk.load_onnx(path)
     middle = time.process_time()
-    sk.compile(network)
+    sk.compile(network, tune=tune)
     return middle - start, time.process_time() - middle
 
 

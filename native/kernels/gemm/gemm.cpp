@@ -129,19 +129,21 @@ void tails(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
     }
 }
 
-#if SHUFFLEKIT_VECTOR_BYTES == 64
-constexpr int most_pixels_across = 12;
-// From this depth on the multiply-adds that are spared take longer than turning the sums.
-constexpr int64_t least_depth_across = 16;
+// Whether so many pixels beyond whole vectors are vectors over the rows of two panels. From that depth on the multiply-adds that are spared
+// take longer than turning the sums.
+bool goes_across(const Gemm& gemm, int64_t pixels) {
+    return vector_lanes == 16 && pixels > most_tail_pixels && pixels <= 12 && gemm.depth >= 16;
+}
 
+#if SHUFFLEKIT_VECTOR_BYTES == 64
 [[gnu::always_inline]] inline rows_vector rows_of(const float* a) { return *reinterpret_cast<const rows_vector*>(a); }
 [[gnu::always_inline]] inline vector rows_of(const float* a, const float* b) {
     return (vector)_mm512_insertf32x8(_mm512_castps256_ps512((__m256)rows_of(a)), (__m256)rows_of(b), 1);
 }
 
-// S pixels of one panel, or of it and another one of its group.
+// S pixels of one panel, or of it and another one of its group. The weights of those that follow are so many floats ahead.
 template <Bounds B, int S, class... Other>
-void across_rows(const Gemm& gemm, int64_t pixel, const Panel& one, const Other&... other) {
+void across_rows(const Gemm& gemm, int64_t pixel, int64_t ahead, const Panel& one, const Other&... other) {
     using Rows = decltype(rows_of(one.weights, other.weights...));
     Rows sum[S];
 #pragma GCC unroll 12
@@ -151,7 +153,7 @@ void across_rows(const Gemm& gemm, int64_t pixel, const Panel& one, const Other&
         const float* operand = in + one.operands[k];
         const int64_t at = k * gemm_panel;
         const auto weight = rows_of(one.weights + at, (other.weights + at)...);
-        __builtin_prefetch(one.weights + at + weights_ahead, 0, 2), (__builtin_prefetch(other.weights + at + weights_ahead, 0, 2), ...);
+        __builtin_prefetch(one.weights + at + ahead, 0, 2), (__builtin_prefetch(other.weights + at + ahead, 0, 2), ...);
 #pragma GCC unroll 12
         for (int s = 0; s < S; ++s) sum[s] += weight * operand[s];
     }
@@ -188,9 +190,9 @@ void panels_across(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel
         const bool is_last = walk.left_in_group() == 1 || last - number == 1;
         ++walk, ++number;
         if (is_last) {
-            across_rows<B, S>(gemm, pixel, one);
+            across_rows<B, S>(gemm, pixel, 2 * walk.stride(), one);
         } else {
-            across_rows<B, S>(gemm, pixel, one, *walk);
+            across_rows<B, S>(gemm, pixel, 2 * walk.stride(), one, *walk);
             ++walk, ++number;
         }
     }
@@ -215,13 +217,7 @@ template <Bounds B>
 void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     const int64_t pixels = last_pixel - first_pixel;
     int64_t rest = pixels % vector_lanes, vectors = pixels / vector_lanes;
-#if SHUFFLEKIT_VECTOR_BYTES == 64
-    if (rest > most_tail_pixels && rest <= most_pixels_across && gemm.depth >= least_depth_across) {
-        panels_across<B>(gemm, rest, first_panel, last_panel, last_pixel - rest);
-        rest = 0;
-    }
-#endif
-    if (rest > most_tail_pixels) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
+    if (rest > most_tail_pixels && !goes_across(gemm, rest)) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
     for (int64_t v = 0; v < vectors;) {
         const int64_t left = vectors - v;
         const int64_t now = left == 4 ? 2 : left < tile_vectors ? left : tile_vectors;  // 4 as 2 + 2, not 3 + 1
@@ -245,6 +241,10 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
         case 3: tails<3>(gemm, first_panel, last_panel, pixel); break;
         case 4: tails<4>(gemm, first_panel, last_panel, pixel); break;
     }
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    // After the tiles, which bring weights better.
+    if (rest > most_tail_pixels) panels_across<B>(gemm, rest, first_panel, last_panel, pixel);
+#endif
 }
 
 }  // namespace
