@@ -26,6 +26,7 @@ RESULTS = ROOT / "results" / "int8"
 PAGE = ROOT / "docs" / "int8.md"
 PICTURE = ROOT / "docs" / "int8" / "accuracy.svg"
 TRAINED = (TEN_CLASSES, *DETECTORS)
+_COLOURS = ["#0072b2", "#e69f00", "#cc79a7", "#56b4e9", "#009e73", "#d55e00", "#000000"]  # Okabe and Ito's
 Kind = TypeVar("Kind")
 
 
@@ -259,7 +260,7 @@ def picture(units: Sequence[Unit], scores: Sequence[Score]) -> alt.TopLevelMixin
             points.encode(
                 x=alt.X("ms:Q", title="median latency, one thread, ms", scale=alt.Scale(type="log", nice=False, padding=20)),
                 y=alt.Y("score:Q", title=title, scale=alt.Scale(zero=False, padding=15)),
-                color=alt.Color("runtime:N", title=None),
+                color=alt.Color("runtime:N", title=None, scale=alt.Scale(range=_COLOURS)),
                 shape=alt.Shape("precision:N", title=None),
             ).properties(width=300, height=220, title=network)
         )
