@@ -213,10 +213,7 @@ def race(
 
 
 def _raced(name: str, place: Path, threads: int, rounds: int, calls: int) -> Unit:
-    if not (place / _INPUT).exists():
-        raise InputError(f"{name}: not prepared in {place.parent}; run `int8_race.py prepare` first")
-    stored = np.load(place / _INPUT)
-    x, *expected = (stored[key] for key in stored.files)
+    x, expected = _example(place)
     machine = Machine(threads)
     with stdout_to_stderr():
         runs, entries = _runs(place, threads, timed=True)
@@ -234,6 +231,15 @@ def _raced(name: str, place: Path, threads: int, rounds: int, calls: int) -> Uni
     order = list(CONTESTANTS)
     ordered = sorted([*timed, *entries], key=lambda one: order.index(one.contestant))
     return Unit(name, threads, cpu_name(), _today(), tuple(machine.complaints([share])), tuple(ordered))
+
+
+def _example(place: Path) -> tuple[Array, list[Array]]:
+    """An image, and what PyTorch computes of it."""
+    if not (place / _INPUT).exists():
+        raise InputError(f"{place.name}: not prepared in {place.parent}; run `int8_race.py prepare` first")
+    stored = np.load(place / _INPUT)
+    x, *expected = (stored[key] for key in stored.files)
+    return x, expected
 
 
 def _checked(name: str, run: Callable[[Array], list[Array]], x: Array, expected: Sequence[Array]) -> Entry:
@@ -290,17 +296,22 @@ def score(
             runs, others = _runs(folder / name, 1, timed=False)
         for one in others:
             kept[name, one.contestant] = Score(name, one.contestant, None, one.note)
+        _, expected = _example(folder / name)
         for one in [each for each in wanted if each in runs]:
-            with stdout_to_stderr():
-                kept[name, one] = Score(name, one, round(task.score(partial(_one_by_one, runs[one])), 2))
-            tell(f"{name}, {one}: {kept[name, one].score}")
+            try:
+                with stdout_to_stderr():
+                    kept[name, one] = Score(name, one, round(task.score(partial(_one_by_one, runs[one], expected)), 2))
+            except ShufflekitError as refused:
+                kept[name, one] = Score(name, one, None, str(refused))
+            tell(f"{name}, {one}: {kept[name, one].score or kept[name, one].note}")
             order = [(network, contestant) for network in TRAINED for contestant in CONTESTANTS]
             keep(results / "scores.json", [kept[key] for key in order if key in kept])
     write_page(results, page)
 
 
-def _one_by_one(run: Callable[[Array], list[Array]], x: Array) -> list[Array]:
-    singles = [[y.copy() for y in run(x[i : i + 1])] for i in range(len(x))]  # OpenVINO writes into the same memory again
+def _one_by_one(run: Callable[[Array], list[Array]], expected: Sequence[Array], x: Array) -> list[Array]:
+    # OpenVINO writes into the same memory again.
+    singles = [_in_order([y.copy() for y in run(x[i : i + 1])], expected) for i in range(len(x))]
     return [np.concatenate(each) for each in zip(*singles)]
 
 

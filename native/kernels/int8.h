@@ -26,7 +26,18 @@ struct Int8End {
         return is_byte(zero_point) && is_byte(low) && is_byte(high) && low <= high && is_byte(residual_zero_point) && is_finite(multiplier) &&
                is_finite(residual_multiplier);
     }
+    // Whether all bounds are those of bytes, which packing brings, and what any sum gives is less than 2^31.
+    constexpr bool is_plain() const {
+        const auto is_below = [](float x, float most) { return -most < x && x < most; };
+        return low == 0 && high == 255 && is_below(multiplier, 0.5f) && is_below(residual_multiplier, 1 << 20);
+    }
 };
+
+constexpr bool are_plain(const Int8End* ends, int64_t channels) {
+    bool all = true;
+    for (int64_t c = 0; c < channels; ++c) all &= ends[c].is_plain();
+    return all;
+}
 
 template <class Step>
 void read_ends(Step& step, const Int8End*& ends, int64_t channels) {

@@ -83,18 +83,26 @@ struct Sums {
     wasm_v128_store(to, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(whole[0], whole[1]), wasm_i16x8_narrow_i32x4(whole[2], whole[3])));
 }
 
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) {
+// Of sums that are floats already.
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const v128_t (&sums)[4], const Int8End& end, const uint8_t* residual) {
     v128_t x[4];
     const v128_t multiplier = wasm_f32x4_splat(end.multiplier), factor = wasm_f32x4_splat(end.residual_multiplier);
     const v128_t zero = wasm_i32x4_splat(end.residual_zero_point);
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-        x[v] = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sum.of[v]), multiplier);
+        x[v] = wasm_f32x4_mul(sums[v], multiplier);
         if (!residual) continue;
         const v128_t added = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(residual + 4 * v)));
         x[v] = wasm_f32x4_add(x[v], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_sub(added, zero)), factor));
     }
     int8_packed(to, x, end.zero_point, end.low, end.high);
+}
+
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) {
+    v128_t floats[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) floats[v] = wasm_f32x4_convert_i32x4(sum.of[v]);
+    int8_end(to, floats, end, residual);
 }
 
 [[gnu::always_inline]] inline void int8_round(uint8_t* to, const float* x, float scale, int32_t zero_point) {
@@ -137,10 +145,13 @@ struct Sums {
 
 #if defined(__AVX512VNNI__)
 
-[[gnu::always_inline]] inline __m512i int8_whole(__m512 x) { return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(32767), x)); }
+template <bool Plain = false>
+[[gnu::always_inline]] inline __m512i int8_whole(__m512 x) {
+    return _mm512_cvtps_epi32(Plain ? x : _mm512_min_ps(_mm512_set1_ps(32767), x));
+}
 
-// Sums of 16 pixels, or of 64 of which vector v has pixels 4 v to 4 v + 3 of each 16: the packs undo that order.
-template <int V>
+// Sums of 16 pixels, or of 64 of which vector v has pixels 4 v to 4 v + 3 of each 16: the packs undo that order. Plain: as is_plain says.
+template <bool Plain, int V>
 [[gnu::always_inline]] inline void int8_end(uint8_t* to, const __m512i (&sum)[V], const Int8End& end, const uint8_t* residual) {
     __m512 x[V];
     const __m512 multiplier = _mm512_set1_ps(end.multiplier);
@@ -164,15 +175,19 @@ template <int V>
     const auto low = static_cast<char>(end.low), high = static_cast<char>(end.high);
     if constexpr (V == 4) {
         const __m512i zero = _mm512_set1_epi16(static_cast<short>(end.zero_point));
-        const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole(x[0]), int8_whole(x[1])), zero);
-        const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole(x[2]), int8_whole(x[3])), zero);
+        const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole<Plain>(x[0]), int8_whole<Plain>(x[1])), zero);
+        const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(int8_whole<Plain>(x[2]), int8_whole<Plain>(x[3])), zero);
         const __m512i bytes = _mm512_packus_epi16(first, second);
-        _mm512_storeu_si512(to, _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(low)), _mm512_set1_epi8(high)));
+        _mm512_storeu_si512(to, Plain ? bytes : _mm512_min_epu8(_mm512_max_epu8(bytes, _mm512_set1_epi8(low)), _mm512_set1_epi8(high)));
     } else {
-        const __m512i whole = int8_whole(x[0]);
+        const __m512i whole = int8_whole<Plain>(x[0]);
         const __m128i bytes = int8_packed(_mm512_castsi512_si256(whole), _mm512_extracti64x4_epi64(whole, 1), end.zero_point);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, _mm_set1_epi8(low)), _mm_set1_epi8(high)));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), Plain ? bytes : _mm_min_epu8(_mm_max_epu8(bytes, _mm_set1_epi8(low)), _mm_set1_epi8(high)));
     }
+}
+template <int V>
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const __m512i (&sum)[V], const Int8End& end, const uint8_t* residual, bool is_plain) {
+    is_plain ? int8_end<true>(to, sum, end, residual) : int8_end<false>(to, sum, end, residual);
 }
 
 #endif
@@ -192,7 +207,8 @@ template <int V>
 }
 
 // Of `count` of 16 sums, where no more bytes are there to be read or written.
-[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual, int64_t count) {
+template <class S>
+[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const S& sum, const Int8End& end, const uint8_t* residual, int64_t count) {
     if (count >= int8_lanes) return int8_end(to, sum, end, residual);
     uint8_t bytes[int8_lanes], added[int8_lanes] = {};
     if (residual) copy_few(added, residual, count);

@@ -41,11 +41,14 @@ Guarded<T> bytes(Random& random, int64_t count) {
 // Multipliers that make bytes of sums of `count` products, now and then such that all are bounded.
 inline Guarded<Int8End> ends(Random& random, int64_t channels, int64_t count) {
     Guarded<Int8End> result(static_cast<size_t>(channels), random.once_in(2));
+    const bool are_plain = random.once_in(3);  // all of them, as far as multipliers go
     for (int64_t c = 0; c < channels; ++c) {
         const float usual = 2 / (127 * std::sqrt(static_cast<float>(count)));
-        const int32_t low = random.once_in(2) ? 0 : random.below(100);
-        result[c] = {random.between(-20000, 20000), random.once_in(10) ? 1e6f * random.number() : usual * (0.3f + std::fabs(random.number())),
-                     random.below(256), low, random.once_in(2) ? 255 : random.between(low, 255), random.below(256), 2 * random.number()};
+        const int32_t low = are_plain || random.once_in(2) ? 0 : random.below(100);
+        const bool is_wild = random.once_in(10);
+        result[c] = {random.between(-20000, 20000), !is_wild || are_plain ? usual * (0.3f + std::fabs(random.number())) : 1e6f * random.number(),
+                     random.below(256), low, are_plain || random.once_in(2) ? 255 : random.between(low, 255), random.below(256), 2 * random.number()};
+        if (are_plain && is_wild) result[c].multiplier = random.once_in(2) ? 0.499f : -0.499f;
     }
     return result;
 }

@@ -187,3 +187,6 @@ def test_outputs_in_another_order_are_put_right(race: ModuleType) -> None:
     assert [y.size for y in race._in_order([b, a], [a, b])] == [3, 4]
     same = np.full((1, 3), 2.0)
     assert race._in_order([same, a], [a, same])[0] is same, "which is which cannot be told"
+    images = np.arange(2.0).reshape(2, 1)
+    found = race._one_by_one(lambda x: [b + x, a + x], [a, b], images)
+    assert [y.tolist() for y in found] == [[[0.0] * 3, [1.0] * 3], [[1.0] * 4, [2.0] * 4]]

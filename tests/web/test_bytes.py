@@ -11,6 +11,7 @@ import pytest
 
 from shufflekit.graph import Graph
 from shufflekit.graph.ops.activations import Relu
+from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from tests.plan.lowering.test_int8 import Net
 
@@ -41,6 +42,16 @@ def networks(weights: tuple[int, int]) -> Iterator[Graph]:
         net.range = weights
         y = net.product(net.x, rows, kernel, groups, stride=(stride, stride), padding=(kernel // 2,) * 4)
         yield net.done(net.grid(y, 0.3))
+    for height, width in ((1, 1), (7, 7), (4, 16), (2, 33)):  # whole planes of windows of 3x3
+        net = Net(12, height, width)
+        net.range = weights
+        y = net.grid(net.product(net.x, 12, 3, 12, padding=(1,) * 4), 0.3)
+        yield net.done(net.grid(net.product(y, 12, 3, 12, padding=(1,) * 4, residual=y), 0.3))
+    net = Net(6, 9, 9)  # sums beyond those that float32 has exactly
+    net.range = weights
+    bias = net.constant("bias", 2500 * net.random.standard_normal(6))
+    y = net.node(Conv(groups=6, padding=(1,) * 4), net.x, net.weights(net.x, (6, 1, 3, 3), 6), bias)
+    yield net.done(net.grid(y, 20))
     net = Net(37)
     net.range = weights
     bias = net.constant("bias", net.random.standard_normal(21))

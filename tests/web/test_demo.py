@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import urllib.request
@@ -17,6 +18,7 @@ from torch import nn
 
 import shufflekit as sk
 from shufflekit.classify.classifier import engine_classifier
+from tests.web.conftest import ROOT
 
 pytest.importorskip("selenium")
 pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
@@ -128,3 +130,19 @@ def test_the_page_works_without_its_server(
     choose("threads", "2")
     WebDriverWait(chromium, 30).until(lambda b: "second, 2 threads" in b.find_element("id", "times").text)
     assert chromium.find_element("id", "error").text == ""
+
+
+def test_the_first_page_of_the_docs_names_a_photo(
+    chromium: Any, engine: None, server: str, plans: Path, tmp_path: Path
+) -> None:
+    (page,) = re.findall(r"^```html\n(.*?)^```$", (ROOT / "docs" / "browser.md").read_text(), re.M | re.S)
+    assert len(page.splitlines()) == 10
+    (plans / "page.html").write_text(page)
+    network = sk.create_model("shufflenet_v2_x0_5", pretrained="cifar10")
+    sk.compile(network, (1, 3, 32, 32), input="uint8").save(plans / "net.plan")
+    pixels = np.kron(np.random.default_rng(0).integers(0, 256, (8, 10, 3), np.uint8), np.ones((9, 9, 1), np.uint8))
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    chromium.get(f"{server}/plans/page.html")
+    chromium.find_element("id", "file").send_keys(str(tmp_path / "photo.png"))
+    WebDriverWait(chromium, 30).until(lambda b: b.find_element("id", "found").text != "Choose a photo")
+    assert chromium.find_element("id", "found").text == engine_classifier(sk.load(plans / "net.plan"))(pixels)[0].label

@@ -13,6 +13,9 @@ const RUNTIMES = {
   "float32, no relaxed SIMD": [".plan", (address) => ours(address, { instructionSet: "simd128" })],
   "int8, weights of 7 bits": ["_int7.plan", (address) => ours(address)],
   "int8": ["_int8.plan", (address) => ours(address)],
+  ...(crossOriginIsolated && navigator.hardwareConcurrency > 1 && {
+    "float32, two threads": [".plan", (address) => ours(address, { threads: 2 })],
+  }),
   "onnxruntime-web": [".onnx", onnxruntime],
   "LiteRT.js": [".tflite", litert],
 };

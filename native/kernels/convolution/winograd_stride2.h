@@ -50,6 +50,7 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
             for (int64_t channel = 0; channel < c.in_channels; ++channel)
                 ins_[k * c.in_channels + channel] = static_cast<int32_t>(k * c.in_slice() + channel * lanes_);
         for (int64_t n = 0; n < gemm_panels(c.rows) * gemm_panel; ++n) nothing_[n] = 0;
+        for (int64_t i = 0; lead_ && i < sums * sums * out_slice_; ++i) out_[i] = 0;  // those that are not made
     }
 
     void run(int64_t first_tile, int64_t last_tile, Range panels) {
@@ -58,7 +59,8 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
             count = last_tile - tile <= block + c_.few ? last_tile - tile : block;
             for (int64_t channel = 0; channel < c_.in_channels; ++channel) {
                 this->take_apart(c_.in[int64_t{group_} * c_.in_channels + channel], tile, count);
-                transform_in(in_ + channel * lanes_, tile, count);
+                float* const to = in_ + channel * lanes_;
+                lead_ ? transform_in<true>(to, tile, count) : transform_in<false>(to, tile, count);
             }
             for (int32_t first = panels.first; first < panels.last; first += c_.chunk) {
                 const int32_t last = first + c_.chunk < panels.last ? first + c_.chunk : panels.last;
@@ -78,6 +80,7 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
     using Tiles<WinogradStride2<M>>::columns_;
     using Tiles<WinogradStride2<M>>::in_slice_;
     using Tiles<WinogradStride2<M>>::out_slice_;
+    using Tiles<WinogradStride2<M>>::lead_;
 
     static constexpr int input_of(int sum) { return sum == 0 ? 0 : sum < M ? sum + 1 : sum + 2; }
     static constexpr int piece_of(int sum) { return sum == 0 ? 0 : sum < M ? 1 : sum - M + 3; }
@@ -85,6 +88,7 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
 
     int64_t panel_of(int32_t panel) const { return int64_t{group_} * gemm_panels(c_.rows) + panel; }
 
+    template <bool Leads>
     void transform_in(float* to, int64_t tile, int64_t count) const {
         for (int64_t t = 0; t < count; t += vector_lanes) {
             vector half[inputs][inputs];
@@ -101,20 +105,31 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
                 vector line[inputs];
                 LineOfTwo<M>::in(half[y], line);
 #pragma GCC unroll 9
-                for (int x = 0; x < inputs; ++x) store(to + (y * inputs + x) * in_slice_ + t, line[x]);
+                for (int x = 0; x < inputs; ++x) store(to + (y * inputs + x) * in_slice_ + t, Leads ? by_edge(line[x]) : line[x]);
             }
         }
     }
 
-    // Sum (y, x) of some panels' rows. Those of outputs begin with the bias.
-    void add_up(int y, int x, int32_t first, int32_t last, int32_t count) const {
-        float* out = out_ + (y * sums + x) * out_slice_;
+    // The lanes of a grid that leads: tiles of the first column, inner ones, those of the first row, and the corner; and row by row again.
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    static vector by_edge(vector x) { return __builtin_shufflevector(x, x, 4, 8, 12, 5, 6, 7, 9, 10, 11, 13, 14, 15, 1, 2, 3, 0); }
+    static vector by_row(vector x) { return __builtin_shufflevector(x, x, 15, 12, 13, 14, 0, 3, 4, 5, 1, 6, 7, 8, 2, 9, 10, 11); }
+#else
+    static vector by_edge(vector x) { return x; }
+    static vector by_row(vector x) { return x; }
+#endif
+
+    // Sum (y, x) of some panels' rows. Those of outputs begin with the bias. A grid that leads has the first row's tiles in sums M - 1 of
+    // y alone, and the first column's in those of x.
+    void add_up(int y, int x, int32_t first, int32_t last, int32_t tiles) const {
+        const int32_t begin = lead_ && x != M - 1 ? 3 : 0, end = lead_ && y != M - 1 ? 12 : lead_ && x != M - 1 ? 15 : tiles, count = end - begin;
+        float* out = out_ + (y * sums + x) * out_slice_ + begin;
         const float* weights = c_.weights + panel_of(0) * c_.packed_depth() * gemm_panel;
         for (int v = 0; v < inputs_of(y); ++v) {
             const int64_t piece = (piece_of(y) + v) * pieces + piece_of(x), input = (input_of(y) + v) * inputs + input_of(x);
             const bool has_bias = v == 0 && y < M && x < M;
             const int32_t depth = inputs_of(x) * c_.in_channels;
-            const Gemm gemm{{in_, ins_ + input * c_.in_channels},
+            const Gemm gemm{{in_ + begin, ins_ + input * c_.in_channels},
                             {out, outs_},
                             {v ? out : nullptr, outs_},
                             weights + piece * c_.in_channels * gemm_panel,
@@ -132,7 +147,8 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
     void put_panel(int32_t first, int32_t panel, int64_t tile, int64_t count) {
         const int32_t begin = gemm_first_row(c_.rows, panel);
         for (int32_t n = 0; n < gemm_panel_rows(c_.rows, panel); ++n) {
-            if (!transform_out(begin - gemm_first_row(c_.rows, first) + n, count)) {
+            const int64_t at = begin - gemm_first_row(c_.rows, first) + n;
+            if (!(lead_ ? transform_out<true>(at, count) : transform_out<false>(at, count))) {
                 const float* weights = c_.weights + panel_of(panel) * c_.packed_depth() * gemm_panel + n;
                 this->mend(c_.bias[panel_of(panel) * gemm_panel + n], tile, count, [&](int64_t channel, int i, int j) {
                     return (i ? 1 : LineOfTwo<M>::first) * (j ? 1 : LineOfTwo<M>::first) *
@@ -144,6 +160,7 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
     }
 
     // Whether all pixels are numbers.
+    template <bool Leads>
     bool transform_out(int64_t n, int64_t count) const {
         vector all{};
         for (int64_t t = 0; t < count; t += vector_lanes) {
@@ -152,7 +169,10 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
             for (int x = 0; x < sums; ++x) {
                 vector s[sums], to[M];
 #pragma GCC unroll 7
-                for (int y = 0; y < sums; ++y) s[y] = load(out_ + (y * sums + x) * out_slice_ + n * lanes_ + t);
+                for (int y = 0; y < sums; ++y) {
+                    s[y] = load(out_ + (y * sums + x) * out_slice_ + n * lanes_ + t);
+                    if constexpr (Leads) s[y] = by_row(s[y]);
+                }
                 LineOfTwo<M>::out(s, to);
 #pragma GCC unroll 4
                 for (int y = 0; y < M; ++y) half[y][x] = to[y];

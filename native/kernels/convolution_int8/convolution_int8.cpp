@@ -8,6 +8,13 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
+// Where the pixels of a block lie in a plane, by rows. Divisions take as long as a tile's products: once a block.
+struct Places {
+    int64_t pixel = -1, count = 0;
+    int32_t to[64];     // of the block's first pixel if it lay in that row
+    uint64_t those[64];  // of the block's pixels
+};
+
 // A group's GEMM.
 struct OfGroup {
     ReadPlanes<uint8_t> in;
@@ -17,6 +24,7 @@ struct OfGroup {
     const ConvolutionInt8& convolution;
     int64_t first_channel, columns;
     bool seven_bits;
+    Places* places;
 };
 
 // What each tap sees, one plane behind another, of at most 16 columns: whole vectors, of which the next row overwrites what is too much.
@@ -60,24 +68,32 @@ template <int Most>
 }
 
 #if defined(__AVX512VNNI__)
-// 64 bytes at once, where they lie: a vector that begins before its first byte.
+[[gnu::always_inline]] inline const Places& places_of(const OfGroup& g, int64_t pixel) {
+    Places& places = *g.places;
+    if (places.pixel == pixel) return places;
+    places.pixel = pixel, places.count = 0;
+    each_row(g, pixel, 64, [&](int64_t from, int64_t to, int64_t count) {
+        places.to[places.count] = static_cast<int32_t>(to - from), places.those[places.count++] = some_bytes(from, from + count);
+    });
+    return places;
+}
+
+// 64 bytes at once, where they lie: vectors that begin before their first byte.
 template <class Task>
-[[gnu::always_inline]] inline void put_rows(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
+[[gnu::always_inline]] inline void put_block(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
     const ConvolutionInt8& c = g.convolution;
+    const Places& places = places_of(g, pixel);
     const bool has_residual = c.residual.base;
-    __m512i vector = _mm512_setzero_si512();
+    if (places.those[0] == ~uint64_t{0}) return end(c.out[channel] + places.to[0], has_residual ? c.residual[channel] + places.to[0] : nullptr);
     alignas(64) uint8_t bytes[64], added[64];
     if (has_residual) {
-        each_row(g, pixel, 64, [&](int64_t from, int64_t to, int64_t count) {
-            vector = _mm512_mask_loadu_epi8(vector, some_bytes(from, from + count), c.residual[channel] + to - from);
-        });
+        __m512i vector = _mm512_setzero_si512();
+        for (int64_t i = 0; i < places.count; ++i) vector = _mm512_mask_loadu_epi8(vector, places.those[i], c.residual[channel] + places.to[i]);
         _mm512_store_si512(added, vector);
     }
     end(bytes, has_residual ? added : nullptr);
-    vector = _mm512_load_si512(bytes);
-    each_row(g, pixel, 64, [&](int64_t from, int64_t to, int64_t count) {
-        _mm512_mask_storeu_epi8(c.out[channel] + to - from, some_bytes(from, from + count), vector);
-    });
+    const __m512i vector = _mm512_load_si512(bytes);
+    for (int64_t i = 0; i < places.count; ++i) _mm512_mask_storeu_epi8(c.out[channel] + places.to[i], places.those[i], vector);
 }
 #endif
 
@@ -85,13 +101,13 @@ template <int Count, class Task>
 [[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
     const ConvolutionInt8& c = g.convolution;
     channel += g.first_channel;
+#if defined(__AVX512VNNI__)
+    if constexpr (Count == 64) return put_block(g, channel, pixel, end);
+#endif
     const bool has_residual = c.residual.base;
     const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
     const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
     if (x + Count <= c.window.out_width && pixel + Count <= g.pixels) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
-#if defined(__AVX512VNNI__)
-    if constexpr (Count == 64) return put_rows(g, channel, pixel, end);
-#endif
     alignas(64) uint8_t bytes[Count], added[Count] = {};
     if (has_residual) each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(added + from, c.residual[channel] + to, count); });
     end(bytes, has_residual ? added : nullptr);
@@ -101,7 +117,7 @@ template <int Count, class Task>
 #if defined(__AVX512VNNI__)
 template <int V>
 [[gnu::always_inline]] inline void end(const OfGroup& g, int64_t channel, int64_t pixel, const __m512i (&sum)[V]) {
-    put<16 * V>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) __attribute__((always_inline)) { int8_end(to, sum, g.ends[channel], residual); });
+    put<16 * V>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) __attribute__((always_inline)) { int8_end(to, sum, g.ends[channel], residual, g.convolution.has_plain_ends); });
 }
 
 void end(const OfGroup& g, int64_t channel, int64_t pixel, int32_t sum) {
@@ -127,6 +143,7 @@ void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_
     const int64_t of_channel = c.of_channel();
     uint8_t* const copies = scratch + gemm_int8_scratch(depth);
     auto* const table = reinterpret_cast<int32_t*>(copies + c.copies());
+    Places places;
     int64_t number = 0;
     for (int64_t channel = 0; channel < c.in_channels; ++channel) {
         const PhasePlanes planes(w, copies + channel * of_channel);
@@ -142,7 +159,7 @@ void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_
             if (is_dense) gather(planes, copies + table[channel * w.kernel_y * w.kernel_x], c.dense_bytes());
         }
         const OfGroup gemm{{copies, table}, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
-                           static_cast<int32_t>(c.pixels()), c, int64_t{group} * c.rows, c.columns(), c.seven_bits};
+                           static_cast<int32_t>(c.pixels()), c, int64_t{group} * c.rows, c.columns(), c.seven_bits, &places};
         const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
         multiply(gemm, scratch, first_pixel, last_pixel, first > 0 ? first : 0, last < panels ? last : panels);
     }

@@ -26,7 +26,7 @@ struct ConvolutionInt8 {
     const Int8End* ends;
     int32_t groups, rows, in_channels;
     Window window;
-    bool seven_bits = false;  // as gemm_int8.h has it
+    bool seven_bits = false, has_plain_ends = false;  // as gemm_int8.h has it
 
     using Function = void(const ConvolutionInt8&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 
@@ -65,6 +65,7 @@ struct ConvolutionInt8 {
         step.residual(residual, channels, pixels);
         step.weights("fill", fill, planes);
         read_ends(step, ends, channels);
+        has_plain_ends = are_plain(ends, channels);
     }
     template <class Step>
     void read(Step& step) {

@@ -67,7 +67,7 @@ constexpr uint32_t ninth = 954437177;  // times 9 it is 1 modulo 2^32
 }
 
 // Of a vector of tiles one row of pixels: sum[j] has column j of each. Bytes are in the order of pixels.
-[[gnu::always_inline]] inline void end_row(uint8_t* to, const Int (&sum)[4], const Int8End& end, const uint8_t* residual) {
+[[gnu::always_inline]] inline void end_row(uint8_t* to, const Int (&sum)[4], const Int8End& end, const uint8_t* residual, [[maybe_unused]] bool is_plain) {
 #if defined(__AVX512VNNI__)
     // The order of int8_end is by four tiles: column 0 of each, then column 1; the same shuffle leads there and back.
     const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
@@ -75,7 +75,7 @@ constexpr uint32_t ninth = 954437177;  // times 9 it is 1 modulo 2^32
     if (residual) _mm512_store_si512(added, _mm512_shuffle_epi8(_mm512_loadu_si512(residual), turn));
     const __m512i sums[4] = {reinterpret_cast<__m512i>(sum[0]), reinterpret_cast<__m512i>(sum[1]), reinterpret_cast<__m512i>(sum[2]),
                              reinterpret_cast<__m512i>(sum[3])};
-    int8_end(bytes, sums, end, residual ? added : nullptr);
+    int8_end(bytes, sums, end, residual ? added : nullptr, is_plain);
     _mm512_storeu_si512(to, _mm512_shuffle_epi8(_mm512_load_si512(bytes), turn));
 #elif defined(__AVX2__)
     alignas(32) uint8_t bytes[32], added[32];
@@ -325,7 +325,7 @@ class Group {
                     sums[x] = reinterpret_cast<Int>(reinterpret_cast<Sum>(reinterpret_cast<Int>(whole[x] * ninth) >> (shift[y] + shift[x])) +
                                                     static_cast<uint32_t>(end.bias));
                 const int64_t at = (y * width_ + t) * 4;
-                end_row(pixels_ + at, sums, end, has_residual ? added_ + at : nullptr);
+                end_row(pixels_ + at, sums, end, has_residual ? added_ + at : nullptr, c_.has_plain_ends);
             }
         }
         each_row(first, rows, [&](int64_t y, int64_t at) { copy_bytes(c_.out[channel] + y * width, pixels_ + at, width); });

@@ -70,7 +70,8 @@ std::string on_any_bytes(Random& random, const Window& w, int32_t groups, int32_
     const auto ins = table(in.offsets), outs = table(out.offsets), addeds = table(added.offsets);
     const auto fill = bytes(random, groups * in_channels);
     const auto all_ends = ends(random, groups * rows, convolution_int8_depth(in_channels, w));
-    const Variant c{{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, nullptr, fill.data(), all_ends.data(), groups, rows, in_channels, w}};
+    const Variant c{{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, nullptr, fill.data(), all_ends.data(), groups, rows, in_channels, w, false,
+                     are_plain(all_ends.data(), groups * rows)}};
     const std::string about = text(w) + text(", %d channels -> %d rows, %d groups, %s", in_channels, rows, groups, residual_words[static_cast<int>(residual)]);
     return task(arena, c, out, about, [&](Variant& c, uint8_t* base) { c.in.base = c.out.base = base, c.residual.base = residual == Residual::none ? nullptr : base; });
 }

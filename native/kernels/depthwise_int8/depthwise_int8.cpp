@@ -1,11 +1,18 @@
 // Channels > pixels > taps. With VNNI rows of taps of a pixel are one lane, made once for all columns of taps: a 3x3 window is 3 products
-// of vectors for 16 pixels. With AVX2 alone pairs of rows are words: a 3x3 window is 6 products of vectors for 8 pixels.
+// of vectors for 16 pixels. With AVX2 alone pairs of rows are words: a 3x3 window is 6 products of vectors for 8 pixels. In WebAssembly, where
+// each pair takes 17 instructions of a browser, the kernel of floats computes 3x3 windows.
 #include "kernels/depthwise_int8/depthwise_int8.h"
 
+#include "kernels/depthwise/depthwise.h"
 #include "kernels/int8_end.h"
 #include "kernels/int8_split.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
+
+#if defined(__wasm_simd128__)
+Depthwise::Function depthwise;
+#endif
+
 namespace {
 
 struct Taps : PhasePlanes {
@@ -86,7 +93,7 @@ void convolve(const Taps& taps, const int8_t* weights, const Int8End& end) {
 #pragma GCC unroll 4
             for (int v = 0; v < 4; ++v) {
                 const __m512i one[1] = {sum[v]};
-                int8_end(taps.result + first + p + 16 * v, one, end, nullptr);
+                int8_end(taps.result + first + p + 16 * v, one, end, nullptr, false);
             }
         }
     }
@@ -115,7 +122,7 @@ class Flat {
         }
     }
 
-    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual, bool is_plain) const {
         const __m512i fill = _mm512_set1_epi8(static_cast<char>(fill_byte));
         const __m512i weights[] = {four(w[0], w[3], w[6], 0), four(w[1], w[4], w[7], 0), four(w[2], w[5], w[8], 0)};
         __m512i before = fill, x[4], next[4];
@@ -137,7 +144,7 @@ class Flat {
                 sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_blend_epi32(block.left[v], fill, left[v]), weights[0]);
                 sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_blend_epi32(block.right[v], fill, right[v]), weights[2]);
             }
-            int8_end(out + first, sum, end, residual ? residual + first : nullptr);
+            int8_end(out + first, sum, end, residual ? residual + first : nullptr, is_plain);
             before = x[3];
         }
     }
@@ -186,7 +193,7 @@ class FlatFives {
         }
     }
 
-    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual, bool is_plain) const {
         const __m512i fill = _mm512_set1_epi8(static_cast<char>(fill_byte));
         const Fives fives(w);
         for (int64_t first = 0; first < pixels_; first += 64) {
@@ -212,7 +219,7 @@ class FlatFives {
             }
             add(last[0], last[1], last[2], last[3], fives.column);
             add(last[4], last[4], last[4], last[4], fives.last);
-            int8_end(out + first, sum, end, residual ? residual + first : nullptr);
+            int8_end(out + first, sum, end, residual ? residual + first : nullptr, is_plain);
         }
     }
 
@@ -307,7 +314,7 @@ bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_ch
     const auto convolve_flat = [&](const auto& flat) {
         for (int64_t channel = first_channel; channel < last_channel; ++channel)
             flat.convolve(d.in[channel], d.weights + w.kernel_y * w.kernel_x * channel, d.fill[channel], d.ends[channel], d.out[channel],
-                          d.residual.base ? d.residual[channel] : nullptr);
+                          d.residual.base ? d.residual[channel] : nullptr, d.has_plain_ends);
         return true;
     };
     if (Flat::fits(w)) return convolve_flat(Flat(w, scratch));
@@ -517,6 +524,61 @@ struct Offsets {
     int8_end_some(taps.d.out[channel] + pixel, sum, end, nullptr, pixel + int8_lanes <= owned ? int8_lanes : count);  // the next row overwrites
 }
 
+#if defined(__wasm_simd128__)
+
+// One channel after another as floats, exactly: operands less what is outside of them, weights and sums are whole numbers below 2^24.
+class AsFloats {
+  public:
+    AsFloats(const DepthwiseInt8& d, uint8_t* scratch)
+        : d_(d), in_pixels_(int64_t{d.window.in_height} * d.window.in_width), out_pixels_(int64_t{d.window.out_height} * d.window.out_width),
+          in_(reinterpret_cast<float*>(scratch) + window_slack), out_(in_ + depthwise_int8_plane(in_pixels_) + window_slack) {}
+
+    // False where the sums may be too large.
+    bool convolve(int64_t channel) const {
+        if (!slides_3x3(d_.window)) return false;
+        const int8_t* weights = d_.weights + 9 * channel;
+        float filter[9];
+        int64_t bias = d_.ends[channel].bias;
+        for (int t = 0; t < 9; ++t) filter[t] = weights[t], bias += int64_t{weights[t]} * d_.fill[channel];
+        constexpr int64_t most = (1 << 24) - 9 * 255 * 128;
+        if (bias < -most || bias > most) return false;
+        convert(d_.in[channel], d_.fill[channel]);
+        const int32_t offset = 0;
+        const float first = static_cast<float>(bias);
+        depthwise({{in_, &offset}, {out_, &offset}, {nullptr, nullptr}, filter, &first, 1, d_.window, {}}, nullptr, 0, 1);
+        end(d_.ends[channel], d_.out[channel], d_.residual.base ? d_.residual[channel] : nullptr);
+        return true;
+    }
+
+  private:
+    void convert(const uint8_t* plane, uint8_t fill) const {
+        const v128_t less = wasm_i16x8_splat(fill);
+        for (int64_t p = 0; p < in_pixels_; p += int8_lanes) {
+            const v128_t bytes = wasm_v128_load(plane + p);
+            const v128_t words[2] = {wasm_i16x8_sub(wasm_u16x8_extend_low_u8x16(bytes), less), wasm_i16x8_sub(wasm_u16x8_extend_high_u8x16(bytes), less)};
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half) {
+                wasm_v128_store(in_ + p + 8 * half, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(words[half])));
+                wasm_v128_store(in_ + p + 8 * half + 4, wasm_f32x4_convert_i32x4(wasm_i32x4_extend_high_i16x8(words[half])));
+            }
+        }
+    }
+
+    void end(const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+        const int64_t owned = residual ? out_pixels_ : plane_bytes(out_pixels_, 1);
+        for (int64_t p = 0; p < out_pixels_; p += int8_lanes) {
+            const v128_t sums[4] = {wasm_v128_load(out_ + p), wasm_v128_load(out_ + p + 4), wasm_v128_load(out_ + p + 8), wasm_v128_load(out_ + p + 12)};
+            int8_end_some(out + p, sums, end, residual ? residual + p : nullptr, owned - p);
+        }
+    }
+
+    const DepthwiseInt8& d_;
+    const int64_t in_pixels_, out_pixels_;
+    float *const in_, *const out_;
+};
+
+#endif
+
 }  // namespace
 
 void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
@@ -526,7 +588,13 @@ void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_chan
     const Taps taps(d, scratch);
     const Offsets offsets(taps);
     const Window& w = d.window;
+#if defined(__wasm_simd128__)
+    const AsFloats floats(d, scratch);
+#endif
     for (int64_t channel = first_channel; channel < last_channel; ++channel) {
+#if defined(__wasm_simd128__)
+        if (floats.convolve(channel)) continue;
+#endif
         split(taps, d.in[channel], d.fill[channel]);
         for (int64_t y = 0; y < w.out_height; ++y)
             for (int64_t x = 0; x < w.out_width; x += int8_lanes) convolve_some(taps, offsets, channel, y, x, w.out_width - x);

@@ -28,9 +28,16 @@ constexpr int64_t depthwise_int8_joined(const Window& w) {
     const int64_t fours = depthwise_int8_fours(w), pairs = depthwise_int8_pairs(w);
     return ((fours > pairs ? fours : pairs) + 63) / 64 * 64;
 }
+// Or the planes of one channel as floats, in whole vectors, for windows that slides_3x3 takes.
+constexpr int64_t depthwise_int8_plane(int64_t pixels) { return pixels == 1 ? plane_alignment : plane_floats(pixels); }
+constexpr int64_t depthwise_int8_floats(const Window& w) {
+    return depthwise_int8_plane(int64_t{w.in_height} * w.in_width) + depthwise_int8_plane(int64_t{w.out_height} * w.out_width) + 2 * window_slack;
+}
 constexpr int64_t depthwise_int8_scratch(const Window& w) {
     const Phases phases(w);
-    return phases.count(w) * phases.bytes + depthwise_int8_joined(w) + (phases.pixels + 63) / 64 * 64 + 64;
+    const int64_t bytes = phases.count(w) * phases.bytes + depthwise_int8_joined(w) + (phases.pixels + 63) / 64 * 64 + 64;
+    const int64_t of_floats = slides_3x3(w) ? depthwise_int8_floats(w) * int64_t{sizeof(float)} : 0;
+    return bytes > of_floats ? bytes : of_floats;
 }
 
 struct DepthwiseInt8 {
@@ -42,6 +49,7 @@ struct DepthwiseInt8 {
     const Int8End* ends;
     int32_t channels;
     Window window;
+    bool has_plain_ends = false;  // of all: whether they need no bounds; the results are the same
 
     using Function = void(const DepthwiseInt8&, uint8_t* scratch, int32_t first_channel, int32_t last_channel);
 
@@ -60,6 +68,7 @@ struct DepthwiseInt8 {
         step.weights("weights", weights, step.product("window", channels, int64_t{window.kernel_y} * window.kernel_x));
         step.weights("fill", fill, channels);
         read_ends(step, ends, channels);
+        has_plain_ends = are_plain(ends, channels);
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);

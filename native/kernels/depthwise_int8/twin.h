@@ -54,7 +54,7 @@ inline void test_depthwise_int8(Report& report, DepthwiseInt8::Function* kernel)
                 const auto fill = bytes(random, channels);
                 const auto all_ends = ends(random, channels, w.kernel_y * w.kernel_x);
                 const DepthwiseInt8 d{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, weights.data(), fill.data(),
-                                      all_ends.data(), channels, w};
+                                      all_ends.data(), channels, w, are_plain(all_ends.data(), channels)};
                 const Guarded<uint8_t> scratch(static_cast<size_t>(depthwise_int8_scratch(w)), true, 64);
                 const Range c = any_share(random, channels, 1);
                 about = text(w) + text(", channels [%d, %d) of %d, %s", c.first, c.last, channels, residual_words[static_cast<int>(residual)]);

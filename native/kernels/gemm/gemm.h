@@ -104,17 +104,18 @@ struct Gemm {
 constexpr int64_t gemm_pairs(int64_t depth) { return (depth + 1) / 2; }
 
 struct GemmBfloat16 : Gemm {
-    static constexpr int64_t block = 48, behind = 4;  // pixels whose operands lie in scratch together, and those beyond whole vectors
+    static constexpr int64_t block = 48;  // pixels whose operands lie in scratch together
 
     using Function = void(const GemmBfloat16&, uint32_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 
-    int64_t scratch() const { return gemm_pairs(depth) * (block + behind); }
+    // Rounded operands, a panel's weights, and where each operand is, as floats; or pairs of operands, and of pixels beyond whole vectors.
+    int64_t scratch() const { return depth * (block + gemm_panel + 1) + gemm_operands_ahead; }
 
     template <class Step>
     void read(Step& step) {
         const int64_t panels = read_but_weights(step, Reach::whole_vectors);
         step.weights("weights", weights, step.product("depth", panels * gemm_panel, gemm_pairs(depth)));
-        step.product("depth", gemm_pairs(depth), block + behind);
+        step.product("depth", depth, block + gemm_panel + 1);
         step.scratch(scratch());
     }
     void run(Function* kernel, void* scratch, int part, int parts) const {

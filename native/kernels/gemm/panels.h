@@ -26,7 +26,7 @@ struct Panel {
 
 // Where sums end. The bias comes last: those that begin with a large one are rounded as it is, all the way.
 
-void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
+[[maybe_unused]] void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
     sum += *reinterpret_cast<const rows_vector*>(panel.bias);
     for (int r = 0; r < panel.rows; ++r) {
         const int64_t channel = panel.first_row + r;
@@ -106,7 +106,7 @@ class PanelWalk {
 };
 
 // The results of one pixel, together: each by itself would be a call and a few floats.
-void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channel, int32_t last_channel) {
+[[maybe_unused]] void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channel, int32_t last_channel) {
     constexpr int32_t most = 256;
     float some[most];
     for (int32_t channel = first_channel; channel < last_channel; channel += most) {
@@ -118,7 +118,7 @@ void activate_pixel(const Gemm& gemm, int32_t pixel, int32_t first_channel, int3
 }
 
 // Of what a call works on.
-void activate_share(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
+[[maybe_unused]] void activate_share(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     if (gemm.epilogue.is_bounds()) return;
     PanelWalk panel(gemm, first_panel);
     if (last_pixel - first_pixel == 1 && !gemm.epilogue.slopes) {

@@ -13,7 +13,7 @@ namespace {
 #if defined(__AVX512VNNI__)
 template <int V>
 [[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const __m512i (&sum)[V]) {
-    int8_end(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel));
+    int8_end(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), g.has_plain_ends);
 }
 
 void end(const GemmInt8& g, int64_t channel, int64_t pixel, int32_t sum) {

@@ -68,6 +68,7 @@ struct GemmInt8 {
     const Int8End* ends;
     int32_t groups, rows, depth, pixels;
     bool seven_bits = false;  // of all weights: which way of multiplying them is right; the results are the same
+    bool has_plain_ends = false;  // likewise: whether they need no bounds
 
     using Function = void(const GemmInt8&, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel);
 
@@ -75,6 +76,7 @@ struct GemmInt8 {
     void read(Step& step) {
         const int64_t channels = read_int8_products(step, *this);
         step.residual(residual, channels, pixels);
+        has_plain_ends = are_plain(ends, channels);
     }
     void at(const void* from, void* to, const void* arena) {
         in.at(from), out.at(to);

@@ -66,7 +66,8 @@ inline void test_gemm_int8(Report& report, GemmInt8::Function* kernel) {
                 const auto weights = packed_bytes(random, groups, rows, depth);
                 const auto all_ends = ends(random, groups * rows, depth);
                 const GemmInt8 gemm{{nullptr, ins.data()}, {nullptr, outs.data()}, {nullptr, addeds.data()}, weights.data(), all_ends.data(),
-                                    groups, rows, depth, pixels, have_seven_bits(weights.data(), static_cast<int64_t>(weights.size()))};
+                                    groups, rows, depth, pixels, have_seven_bits(weights.data(), static_cast<int64_t>(weights.size())),
+                                    are_plain(all_ends.data(), static_cast<int64_t>(all_ends.size()))};
                 const Guarded<uint8_t> scratch(static_cast<size_t>(gemm_int8_scratch(depth)), true, 64);
                 const Range p = any_share(random, pixels, int8_block), n = any_share(random, static_cast<int32_t>(groups * int8_panels(rows)), 1);
                 about = text("%d pixels [%d, %d), %d groups x %d rows, panels [%d, %d), depth %d, %s", pixels, p.first, p.last, groups, rows, n.first,

@@ -130,6 +130,12 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
     def takes(arguments: Kernel, _has_residual: bool) -> bool:
         return _is_3x3(arguments, stride)
 
+    def leads(arguments: Convolution) -> bool:
+        """Of 4 x 4 tiles the first row and column have one output, and of it two products (convolution/tiles.h)."""
+        w = arguments.window
+        is_side = w.out_plane == (3 * tile + 1, 3 * tile + 1) and w.pad_y > 0 and w.pad_x > 0
+        return stride == 2 and is_side and arguments.in_channels >= _LANES
+
     def weights(arguments: Kernel) -> float:
         assert isinstance(arguments, Convolution)
         return (tile + 2) ** 2 * arguments.groups * arguments.rows * arguments.in_channels
@@ -139,6 +145,8 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
         tiles = math.prod(-(-size // tile) for size in arguments.window.out_plane)
         whole, rest = divmod(tiles, _LANES)
         vectors = whole + (rest / _LANES if rest <= _MOST_ACROSS else 1)
+        if leads(arguments):
+            vectors = ((3 * (2 * tile + 1) + 2) / (4 * (2 * tile + 1))) ** 2
         moves = (whole + (rest > 0) + 1) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
         return _LANES * arguments.groups * (products * arguments.rows * arguments.in_channels * vectors + moves)
 

@@ -818,7 +818,7 @@ CASES: list[tuple[str, Callable[[Draw, int], Case]]] = [
             *(("InstanceNormalization", instance_norm), ("GroupNormalization", group_norm), ("Pad", pad)),
             *((name, pool(name)) for name in ("MaxPool", "AveragePool")),
             *((name, elementwise(name)) for name in ("GlobalAveragePool", "GlobalMaxPool")),
-            *(("Resize", resize), ("Resize", resize_by_weights), ("Upsample", upsample), ("Mul", arithmetic("Mul"))),
+            *(("Resize", resize), ("Resize", resize_by_weights), ("Mul", arithmetic("Mul"))),
         )
     ),
     ("MaxUnpool", unpool),

@@ -49,6 +49,7 @@ class Call:
         self.grids: list[tuple[Array, Array]] = []  # constants that are whole numbers times a scale, and that, in their shape
         self._shapes = dict(shapes)
         self._number = number
+        self._files: dict[str, Operand] = {}  # inputs in whose places others stand
         schema = _schema(node.operator, opset)
         self._attributes = {**schema.defaults, **schema.checked(node.attributes)}
         self._inputs = {name: [tensors[each] for each in given if each] for name, given in schema.named(node.inputs).items()}
@@ -147,9 +148,14 @@ class Call:
             raise RefusedError(f"dimension 0 must count the images of the batch and nothing else, found {found}")
         return found
 
-    def put(self, name: str, x: Operand) -> None:
+    def put(self, name: str, x: Tensor) -> None:
         """Another operand in the place of an input."""
-        self._inputs[name] = [x if isinstance(x, Tensor) else Known((x,))]
+        self._files.setdefault(name, self.operand(name))
+        self._inputs[name] = [x]
+
+    def file_shapes(self, name: str) -> list[tuple[int, ...]]:
+        """The file's sizes of an input for each of `batches`, whatever stands in its place."""
+        return self.shapes(self._files[name] if name in self._files else self.operand(name))
 
     def counted(self, *names: str) -> Operand:
         """An operand whose dimension 0 counts the images, and maybe windows of each: its value has these in dimension 1."""

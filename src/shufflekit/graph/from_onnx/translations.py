@@ -320,9 +320,11 @@ def _plane_by_plane(name: str, translate: Callable[[Call], Result]) -> Callable[
     return of_planes
 
 
-def _with_channels(call: Call, x: Tensor, channels: int) -> Operand:
+def _with_channels(call: Call, x: Tensor, channels: int) -> Tensor:
     images = Images((1, channels, *x.sizes[2:]), 0)
-    return call.emit(Reshape(images.stored), x, images=images)
+    found = call.emit(Reshape(images.stored), x, images=images)
+    assert isinstance(found, Tensor)
+    return found
 
 
 def _by_window(translate: Callable[[Call], Operand]) -> Callable[[Call], Operand]:
@@ -855,7 +857,7 @@ def _targets(call: Call, sides: Sizes) -> tuple[Sizes, tuple[float, ...]]:
         if factors[:2] != [1, 1] or min(factors) <= 0:
             raise RefusedError(f"only height and width can be resized, found factors {factors}")
         return tuple(math.floor(side * factor) for side, factor in zip(sides, factors[2:])), tuple(factors[2:])
-    shapes, given = call.shapes(call.operand("X")), call.each("sizes")
+    shapes, given = call.file_shapes("X"), call.each("sizes")
     targets = [[int(size[places[a]]) if a in places else shape[a] for a in range(rank)] for size, shape in zip(given, shapes)]
     if any(target[:2] != list(shape[:2]) or target[2:] != targets[0][2:] for target, shape in zip(targets, shapes)):
         raise RefusedError(f"only height and width can be resized, found sizes {targets[0]} for {shapes[0]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from shufflekit.compiling import compile_graph
 from shufflekit.cost.from_graph import operators_of
@@ -19,7 +20,7 @@ from shufflekit.quantize.rounding import quantized_graph, round_weights, study
 class NativeInt8(Target):
     """All that can be is rounded to bytes, by ranges of random numbers: times need no others."""
 
-    name: EngineName = "native-int8"
+    name: ClassVar[EngineName] = "native-int8"
 
     def prepare(self, graph: Graph, threads: int) -> Load:
         return on_engine(_in_bytes(graph, threads), threads)
