@@ -45,8 +45,11 @@ def pairs(number: int) -> Iterator[tuple[PaperColumn, PaperRow, PaperRow]]:
 
 
 def framed(row: PaperRow) -> nn.Module:
-    """With a convolution before it and a classifier behind it, so that all of its widths can change."""
-    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(row.channels, 10))
+    """With a convolution before it and a classifier behind it, so that all of its widths can change.
+
+    Without ReLU there the engine would take the mean first, and one convolution alone would cost nothing.
+    """
+    head = (nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(row.channels, 10))
     return nn.Sequential(nn.Conv2d(3, row.channels, 1, bias=False), *row.build(), *head)
 
 

@@ -1,17 +1,20 @@
 """Writes docs/audits.md: audits of five well-known networks, with pictures of their pages as a browser shows them.
 
-python scripts/audit_gallery.py [--seconds 20] [--only resnet50]
+python scripts/audit_gallery.py [--seconds 20] [--only resnet50] [--no-measure]
 
-It measures for about a minute and a half a network; chromium and chromedriver take the pictures (scripts/set_up_browser.sh).
+It measures for half a minute a network and engine, and keeps what it found in results/audits; chromium and chromedriver take
+the pictures (scripts/set_up_browser.sh).
 Two of the networks are ONNX files of ../shared/data/onnx.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,13 +42,13 @@ ONNX files. Written by `python scripts/audit_gallery.py`.
 """
 
 
-def audited(model: str, engines: tuple[str, ...], seconds: float, out: Path, page: Path) -> None:
+def audit(*words: str) -> None:
     """Runs the command, where the files are: their names alone are in what it writes."""
-    command = [sys.executable, "-m", "shufflekit", "audit", model, "--engine", *engines, "--seconds", str(seconds)]
-    command += ["-o", str(out), "--report", str(page)]
-    code = subprocess.run(command, cwd=FILES, check=False, stdout=subprocess.DEVNULL).returncode
-    if code > 1 or not page.exists():  # 1: a change gains
-        raise SystemExit(f"{model}: the audit failed")
+    code = subprocess.run(
+        [sys.executable, "-m", "shufflekit", "audit", *words], cwd=FILES, check=False, stdout=subprocess.DEVNULL
+    )
+    if code.returncode > 1:  # 1: a change gains
+        raise SystemExit(f"{words[0]}: the audit failed")
 
 
 def picture(page: Path, to: Path) -> None:
@@ -75,23 +78,29 @@ def section(name: str) -> str:
     subjects = read_json(read_text(KEPT / f"{name}.json"), label=name)
     answers = "\n".join(f"- {subject.audit.answer}" for subject in subjects)
     picture_of = f"![The page about {name}]({PICTURES.name}/{name}.png)"
-    return f"## {name}\n\n{answers}\n\n{picture_of}\n\n```text\n{render_text(subjects)}\n```\n"
+    text = f"<details><summary>What the command prints</summary>\n<pre>\n{escape(render_text(subjects))}\n</pre>\n</details>"
+    return f"## {name}\n\n{answers}\n\n{picture_of}\n\n{text}\n"
 
 
-def main(*, seconds: float = 20.0, only: str = "") -> None:
+def main(*, seconds: float = 20.0, only: str = "", measure: bool = True) -> None:
     """Audit, draw and write.
 
     Args:
         seconds: of races, on each engine.
         only: one network; the others stay as they are in results/audits.
+        measure: else all stay as they are, and are drawn and written anew.
     """
     for folder in (PICTURES, KEPT):
         folder.mkdir(exist_ok=True)
     for name, engines in NETWORKS.items():
-        if only in ("", name):
+        kept = KEPT / f"{name}.json"
+        if measure and only in ("", name):
+            audit(name, "--engine", *engines, "--seconds", str(seconds), "-o", str(kept))
+            kept.write_text(json.dumps(json.loads(kept.read_text()), separators=(",", ":")) + "\n")  # 18,000 lines otherwise
+        if kept.exists():
             with TemporaryDirectory() as folder:
                 page = Path(folder) / "page.html"
-                audited(name, engines, seconds, KEPT / f"{name}.json", page)
+                audit(str(kept), "--report", str(page))
                 picture(page, PICTURES / f"{name}.png")
     sections = [section(name) for name in NETWORKS if (KEPT / f"{name}.json").exists()]
     PAGE.write_text("\n".join([HEAD, *sections]), encoding="utf-8")

@@ -68,6 +68,16 @@ def test_tables_of_the_paper_are_folded_and_where_there_are_none_it_says_how_to_
     assert "shufflekit guidelines" in " ".join(Page(render_html([a_subject()])).words)
 
 
+def test_several_warnings_are_folded_so_that_the_answer_stands_near_the_top():
+    subject = an_answer()
+    profile = replace(subject.audit.profile, warnings=("it was busy", "it was hot"))
+    page = render_html([replace(subject, audit=replace(subject.audit, profile=profile))], RULES)
+    assert (
+        '<summary class="warning">2 warnings, engine: it was busy</summary>\n<p class="warning">engine: it was hot</p>' in page
+    )
+    assert '<p class="warning">engine: it was busy</p>' not in page
+
+
 def test_all_that_was_promised_is_there():
     page = Page(render_html([a_subject()], RULES))
     text = " ".join(" ".join(page.words).split())

@@ -51,6 +51,7 @@ def render_html(subjects: Sequence[Subject], rules: Mapping[str, str] | None = N
         runs=runs,
         rules={code: Markup(MarkdownIt("commonmark", {"html": False}).render(text)) for code, text in (rules or {}).items()},
         tables=tables,
+        warnings=[f"{run}: {warning}" for run, profile in runs.items() for warning in profile.warnings],
         category_names=[name for name in charts.COLOURS if name in taking_time],
         colours=charts.COLOURS,
         devices=list({profile.device.to_json(): profile.device for profile in runs.values()}.values()),
