@@ -125,12 +125,14 @@ def compile(  # noqa: A001
         notice(f"{out}: not written: {found.fault}")
         _print(engine, None, found, [], explain, json)
         return 1
+    scores = [right_about(engine, model, data)] if data is not None else []
     if calib is not None:
         images = calibration(engine, model, calib, calib_images)
         rounding |= {"int8": images, "weight_bits": weight_bits, "keep": keep or (), "only": only or ()}
-    engines = [engine, *([_rounded(partial(_tuned, make, tune), **rounding)] if rounding else [])]
-    scores = [right_about(each, model, data) for each in engines] if data is not None else []
-    engine = engines[-1]
+    if rounding:
+        engine = _rounded(partial(_tuned, make, tune), **rounding)
+    if data is not None:
+        scores.append(right_about(engine, model, data))
     engine.save(out)
     _print(engine, out, found, scores, explain, json)
     return 0
