@@ -29,7 +29,7 @@ def largest(
         >>> free = np.zeros(2)
         >>> cost, size = np.array([[[1.0, 2.0]], [[1.5, 9.0]]]), np.array([[[1.0, 5.0]], [[4.0, 9.0]]])
         >>> largest((free, free), [(cost, size), (cost[:1], size[:1])], 3.0), largest((free, free), [(cost, size)], 0.5)
-        ((1, [(0, 0), (0, 0)]), None)
+        ((0, [(0, 1), (0, 0)]), None)
     """
     reach = [_start(first, budget)]
     back: list[NDArray[np.int64]] = []

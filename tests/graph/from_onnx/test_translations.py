@@ -283,7 +283,9 @@ def reduction(operator: str) -> Callable[[Draw, int], Case]:
         since = 13 if operator == "ReduceSum" else 18
         attributes, constants = given_as(opset, since, "axes", axes)
         keepdims = draw(st.integers(0, 1))
-        return Case(image(draw), [node(operator, ["x", *constants], keepdims=keepdims, **attributes)], constants)
+        few = draw(st.tuples(*[st.integers(1, 3)] * 3))  # of more a product is no float any more
+        sizes = few if operator == "ReduceProd" else image(draw)
+        return Case(sizes, [node(operator, ["x", *constants], keepdims=keepdims, **attributes)], constants)
 
     return case
 
