@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from shufflekit.graph.builder import Builder
 from shufflekit.graph.graph import Graph, Node
+from shufflekit.graph.operator import Array
 from shufflekit.graph.ops.norms import Affine
 
 
@@ -51,6 +54,12 @@ def line_of(node: Node, walk: Rewriting) -> tuple[float, float] | None:
     if (scale != scale[0]).any() or (shift != shift[0]).any():
         return None
     return float(scale[0]), float(shift[0])
+
+
+def fit_float32(*arrays: Array) -> bool:
+    """Whether numbers of float64 stay finite as float32, as weights must that a factor folds into."""
+    with np.errstate(over="ignore"):
+        return all(bool(np.isfinite(each.astype(np.float32)).all()) for each in arrays)
 
 
 Rule = Callable[[Node, Rewriting], Sequence[Node]]  # what stands in the place of a node: nothing other if it is empty

@@ -51,3 +51,9 @@ def test_a_linear_layer_takes_the_scale_of_its_last_axis_only() -> None:
     graph = fold_affine(constants_to_affine(capture(maps, SHAPE)))
     assert ops(graph) == ["linear", "affine"]
     check(graph, maps)
+
+
+def test_a_factor_that_would_make_a_weight_infinite_stays() -> None:
+    network = Of(lambda x, conv: conv(x) * torch.full((4, 1, 1), 3e38), nn.Conv2d(4, 4, 1, bias=False))
+    network.layers[0].weight.data.fill_(2)
+    assert ops(fold_affine(constants_to_affine(capture(network, SHAPE)))) == ["conv", "affine"]

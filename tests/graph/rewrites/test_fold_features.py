@@ -54,3 +54,9 @@ def test_a_constant_that_is_not_one_for_each_feature_stays(constant: torch.Tenso
 def test_a_division_by_zero_stays() -> None:
     network = Of(lambda x, linear: linear(x) / torch.tensor([1.0, 0.0, 2.0, 3.0]), nn.Linear(5, 4))
     assert ops(fold_features(capture(network, SHAPE))) == ["linear", "div"]
+
+
+def test_a_factor_that_would_make_a_weight_infinite_stays() -> None:
+    network = Of(lambda x, linear: linear(x) * torch.full((4,), 3e38), nn.Linear(5, 4))
+    network.layers[0].weight.data.fill_(2)
+    assert ops(fold_features(capture(network, SHAPE))) == ["linear", "mul"]

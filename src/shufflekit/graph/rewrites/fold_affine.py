@@ -12,7 +12,7 @@ from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.norms import Affine
-from shufflekit.graph.rewriting import Rewriting, rewritten
+from shufflekit.graph.rewriting import Rewriting, fit_float32, rewritten
 
 
 def fold_affine(graph: Graph) -> Graph:
@@ -29,9 +29,12 @@ def _fold(affine: Node, walk: Rewriting) -> Sequence[Node]:
     weight, *bias = (walk.constants[name].astype(np.float64) for name in conv.inputs[1:])
     scale, shift = (walk.constants[name].astype(np.float64) for name in affine.inputs[1:])
     folded = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
+    folded_bias = bias[0] * scale + shift if bias else shift
+    if not fit_float32(folded, folded_bias):
+        return ()
     names = (
         walk.constant(f"{affine.name}.folded_weight", folded),
-        walk.constant(f"{affine.name}.folded_bias", bias[0] * scale + shift if bias else shift),
+        walk.constant(f"{affine.name}.folded_bias", folded_bias),
     )
     walk.take(conv)
     return [replace(conv, inputs=(conv.inputs[0], *names), output=affine.output, activation=affine.activation)]

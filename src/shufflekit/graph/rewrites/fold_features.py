@@ -12,7 +12,7 @@ from shufflekit.graph.graph import Graph, Node
 from shufflekit.graph.operator import Array
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.rewrites.constants_to_affine import SCALES
-from shufflekit.graph.rewriting import Rewriting, line_of, rewritten
+from shufflekit.graph.rewriting import Rewriting, fit_float32, line_of, rewritten
 
 
 def fold_features(graph: Graph) -> Graph:
@@ -34,10 +34,11 @@ def _fold(node: Node, walk: Rewriting) -> Sequence[Node]:
         return ()
     scale, shift = (each.astype(np.float64) for each in line)
     weight, *bias = (walk.constants[name].astype(np.float64) for name in linear.inputs[1:])
-    names = (
-        walk.constant(f"{node.name}.folded_weight", weight * scale.reshape(-1, 1)),
-        walk.constant(f"{node.name}.folded_bias", np.broadcast_to((bias[0] if bias else 0) * scale + shift, len(weight))),
-    )
+    folded = weight * scale.reshape(-1, 1)
+    folded_bias = np.broadcast_to((bias[0] if bias else 0) * scale + shift, len(weight))
+    if not fit_float32(folded, folded_bias):
+        return ()
+    names = (walk.constant(f"{node.name}.folded_weight", folded), walk.constant(f"{node.name}.folded_bias", folded_bias))
     walk.take(linear)
     return [replace(linear, inputs=(linear.inputs[0], *names), output=node.output, activation=node.activation)]
 
