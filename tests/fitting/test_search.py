@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shufflekit.errors import UsageError
-from shufflekit.fitting import search
+from shufflekit.fitting import tries
 from shufflekit.fitting.record import Candidate
 from shufflekit.fitting.search import Search
 from shufflekit.fitting.spaces import Dial
@@ -28,7 +28,7 @@ def measure(values: tuple[int, ...]) -> Candidate:
 def searched(budget_ms: float, monkeypatch: pytest.MonkeyPatch, maximise: str = "flops", networks: int = 400) -> Search:
     """Ends after so many networks."""
     asked = Search(Kind(), budget_ms, maximise, measure, end=float(networks))  # type: ignore[arg-type]
-    monkeypatch.setattr(search.time, "monotonic", lambda: float(len(asked.measured)))
+    monkeypatch.setattr(tries.time, "monotonic", lambda: float(len(asked.measured)))
     asked.run()
     return asked
 

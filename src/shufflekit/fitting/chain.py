@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,8 +16,7 @@ from shufflekit.fitting.knapsack import largest
 from shufflekit.fitting.parts import Parts
 from shufflekit.fitting.record import Candidate, size
 from shufflekit.fitting.spaces import Constructed
-
-Values = tuple[int, ...]
+from shufflekit.fitting.tries import Tries, Values
 
 _COUNTED = 24  # networks drawn by chance: more than the products of two widths of a part
 _SAMPLES = 4  # and those that are timed
@@ -32,7 +30,7 @@ _SHARES = (0.6, 0.75, 0.9, 1.15, 1.4)  # of the budget: what it would be worth t
 
 
 @dataclass
-class ChainSearch:
+class ChainSearch(Tries):
     """Measures some networks, works out which would be the largest within the budget, measures that, and again.
 
     Args:
@@ -55,11 +53,6 @@ class ChainSearch:
     measured: dict[Values, Candidate | None] = field(default_factory=dict)
     chance: random.Random = field(default_factory=partial(random.Random, 0))
     _levels: list[tuple[int, ...]] = field(default_factory=list)  # of each number, from a half to four times of it
-
-    def best(self) -> Candidate | None:
-        """The largest within the budget so far."""
-        inside = [each for each in self.measured.values() if each and each.ms <= self.budget_ms]
-        return max(inside, key=lambda each: size(each, self.maximise), default=None)
 
     def run(self) -> None:
         """Fills `measured`."""
@@ -90,9 +83,6 @@ class ChainSearch:
         while (here := self.best()) and here != before and self._left():
             before = here
             self._converge([dial.around(value, _AROUND) for dial, value in zip(self.space.dials, here.values, strict=True)])
-
-    def _left(self) -> bool:
-        return time.monotonic() < self.end
 
     def _count(self, values: Values) -> None:
         try:

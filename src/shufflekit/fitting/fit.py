@@ -16,8 +16,9 @@ from shufflekit.fitting.chain import ChainSearch
 from shufflekit.fitting.parts import Parts
 from shufflekit.fitting.prices import Prices
 from shufflekit.fitting.record import Candidate, Fit, is_budget_of, published_within, size
-from shufflekit.fitting.search import Search, Values
+from shufflekit.fitting.search import Search
 from shufflekit.fitting.spaces import Captured, Constructed, Space, has_constructor
+from shufflekit.fitting.tries import Values
 from shufflekit.graph import Graph
 from shufflekit.graph.from_onnx import OnnxNetwork
 from shufflekit.graph.ops.norms import BatchNorm

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from shufflekit.errors import UsageError
 from shufflekit.fitting.record import Candidate, size
 from shufflekit.fitting.spaces import Space
+from shufflekit.fitting.tries import Tries, Values
 
-Values = tuple[int, ...]
 Measure = Callable[[Values], Candidate]  # raises a UsageError where there is no such network
 
 _HALVINGS = 6
@@ -20,7 +19,7 @@ _FAILED_OLD = 6  # by prices of another place, and these are taken anew
 
 
 @dataclass
-class Search:
+class Search(Tries):
     """Tries networks of a space, for a while, by a measurement that is handed in.
 
     Args:
@@ -42,11 +41,6 @@ class Search:
     prices: dict[int, tuple[float, float]] = field(default_factory=dict)  # ms and size of a step, where it was last taken
     moved: bool = False  # since then
 
-    def best(self) -> Candidate | None:
-        """The largest within the budget so far."""
-        inside = [each for each in self.measured.values() if each and each.ms <= self.budget_ms]
-        return max(inside, key=lambda each: size(each, self.maximise), default=None)
-
     def run(self) -> None:
         """Fills `measured`."""
         start = tuple(dial.value for dial in self.space.dials)
@@ -58,9 +52,6 @@ class Search:
         """Goes on, for a budget that may be another one now."""
         while self._left() and self._exchange():
             pass
-
-    def _left(self) -> bool:
-        return time.monotonic() < self.end
 
     def _try(self, values: Values) -> Candidate | None:
         if values not in self.measured:

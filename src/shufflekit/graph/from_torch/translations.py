@@ -151,7 +151,7 @@ def _plane_by_plane(translate: Callable[[Call], Nodes]) -> Callable[[Call], Node
         found, (_, *sizes) = translate(call).steps, call.output.sizes
         steps: list[Step] = [(Reshape((BATCH, x.sizes[0] * x.sizes[1], *x.sizes[2:])), (name,))]
         for operator, inputs in found:
-            behind = (0 if each is name else each + 1 if isinstance(each, int) else each for each in inputs)
+            behind = (0 if isinstance(each, str) else each + 1 if isinstance(each, int) else each for each in inputs)
             steps.append((operator, tuple(behind)))
         steps.append((Reshape((BATCH, x.sizes[0], *sizes)), (len(found),)))
         return Nodes(steps, Images((x.sizes[0], *sizes), 0, x.outer))

@@ -50,7 +50,7 @@ def _line(node: Node, walk: Rewriting) -> tuple[Array, Array] | None:
         return np.array(uniform[0]), np.array(uniform[1])
     constants = [number for number, name in enumerate(node.inputs) if name in walk.constants]
     pair = SCALES.get((type(node.operator), constants == [1])) if len(constants) == 1 else None
-    if pair is None or node.residual:
+    if pair is None:
         return None
     constant = walk.constants[node.inputs[constants[0]]]
     features = walk.shape(node.output)[-1]
