@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from shufflekit.bench import cold_start
 from shufflekit.bench.bench import _speed_ups, bench
 from shufflekit.bench.cold_start import measure_cold_start
 from shufflekit.bench.race import Subject, converted
@@ -69,6 +71,17 @@ def test_a_fresh_process_runs_the_files(runtime: str, tmp_path: Path) -> None:
     assert found.peak_mb is None or 10 < found.peak_mb < 500  # without PyTorch
     with pytest.raises(InputError, match=f"^{runtime}: a fresh process failed: "):
         measure_cold_start(runtime, tmp_path / "nothing", (1, 3, 32, 32), 1, repeats=1)
+
+
+def test_where_the_system_tells_no_peak_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cold_start, "Path", lambda _: tmp_path / "status")  # as on macOS and Windows
+    assert cold_start.peak_kb() == 0
+    (tmp_path / "status").write_text("VmPeak:\t  900 kB\nVmHWM:\t  700 kB\n")
+    assert cold_start.peak_kb() == 700
+    said = iter(["9e9 0\n", "9e9 1000\n"])
+    monkeypatch.setattr(cold_start.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=0, stdout=next(said)))
+    assert measure_cold_start("engine", tmp_path, (1, 3, 32, 32), 1, repeats=1).peak_mb is None
+    assert measure_cold_start("engine", tmp_path, (1, 3, 32, 32), 1, repeats=1).peak_mb == 1.024
 
 
 def test_cold_starts_are_in_the_results(tmp_path: Path) -> None:

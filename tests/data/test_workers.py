@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("kornia")
@@ -79,6 +81,14 @@ def test_workers_leave_signals_to_the_trainer(photos: Path):
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(loader._worker_processes._processes[0].pid, number)
     assert len(list(batches)) == 7
+
+
+def test_workers_start_where_there_is_no_server_to_fork(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [batch.images for batch in loader_of(photos).epoch(0)]
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])  # as on Windows
+    loader = loader_of(photos)
+    assert all(torch.equal(batch.images, images) for batch, images in zip(loader.epoch(0), wanted, strict=True))
+    assert type(loader._worker_processes._processes[0]).__name__ == "SpawnProcess"
 
 
 _TRAINER = """

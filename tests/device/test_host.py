@@ -47,6 +47,14 @@ def test_cores_are_those_this_process_may_use() -> None:
     assert 1 <= host.usable_cores() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.parametrize(("there", "found"), [(6, 6), (None, 1)])
+def test_where_no_core_is_kept_from_a_process_all_are_usable(
+    monkeypatch: pytest.MonkeyPatch, there: int | None, found: int
+) -> None:
+    monkeypatch.setattr(host, "os", SimpleNamespace(cpu_count=lambda: there))  # as on macOS and Windows
+    assert host.usable_cores() == found
+
+
 def test_memory_is_that_of_psutil() -> None:
     import psutil
 

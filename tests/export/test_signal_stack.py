@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are put back on Linux only")
+from shufflekit.export import signal_stack
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are put back on Linux only")
 
 _START = """
 import ctypes, faulthandler
@@ -27,6 +30,7 @@ def _run(code: str) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+@on_linux
 def test_the_stack_before_comes_back() -> None:
     _run("""
 memory = ctypes.create_string_buffer(11568)
@@ -37,6 +41,7 @@ assert current() == before
 """)
 
 
+@on_linux
 def test_openvino_leaves_the_stack_alone() -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
     _run("""
@@ -52,3 +57,11 @@ with TemporaryDirectory() as folder:
     openvino_model(Path(folder) / "net.xml", 1)
 assert current() == before
 """)
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_elsewhere_nothing_is_called(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    monkeypatch.setattr(signal_stack, "sys", SimpleNamespace(platform=system))
+    monkeypatch.setattr(signal_stack.ctypes, "CDLL", lambda _: pytest.fail("looked for sigaltstack"))
+    with signal_stack.kept_signal_stack():
+        pass

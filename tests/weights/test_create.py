@@ -1,10 +1,13 @@
+import ntpath
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from shufflekit import files
 from shufflekit.errors import UsageError, WeightsError
 from shufflekit.models import FeatureNet
 from shufflekit.models.shufflenet_v2 import ShuffleNetV2
@@ -107,3 +110,9 @@ def test_a_callable_may_import_from_the_current_folder(tmp_path: Path, monkeypat
     (tmp_path / "layer_of_maker.py").write_text("import torch\nlayer = torch.nn.Linear(2, 3)")
     monkeypatch.chdir(tmp_path)
     assert resolve_model("maker:net").out_features == 3
+
+
+def test_a_drive_of_windows_is_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "os", SimpleNamespace(sep="\\", path=ntpath))
+    with pytest.raises(WeightsError, match=r"^C:\\nets\\small: no saved network: config\.json is missing$"):
+        resolve_model(r"C:\nets\small")
