@@ -1,8 +1,8 @@
 #include "fields.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cmath>
+#include <limits>
 
 #include "fail.h"
 
@@ -48,7 +48,7 @@ float Fields::real(std::string_view name) const {
 float Fields::bound(std::string_view name) const {
     const double found = number(name);
     if (!(std::fabs(found) <= 1e39)) refuse(name, "a number between -1e39 and 1e39");
-    return std::fabs(found) <= FLT_MAX ? static_cast<float>(found) : found < 0 ? -INFINITY : INFINITY;
+    return std::fabs(found) <= std::numeric_limits<float>::max() ? static_cast<float>(found) : found < 0 ? -INFINITY : INFINITY;
 }
 
 bool Fields::truth(std::string_view name) const {
