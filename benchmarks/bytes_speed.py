@@ -18,6 +18,7 @@ import shufflekit as sk
 from shufflekit.export.random_weights import spread_weights
 from shufflekit.models import build_model
 from shufflekit.profiling.allocator import settle_allocator
+from shufflekit.runtime.engine import Engine
 
 
 def main(
@@ -25,6 +26,7 @@ def main(
     threads: int = 1,
     rounds: int = 20,
     bfloat16: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    instruction_set: str = "",
 ) -> None:
     """Time both in turn.
 
@@ -33,6 +35,7 @@ def main(
         threads: of each call.
         rounds: turns of each, of ten calls.
         bfloat16: in place of bytes.
+        instruction_set: of both; the best by default.
     """
     settle_allocator()
     if not bfloat16:
@@ -46,6 +49,7 @@ def main(
         images = np.random.default_rng(0).standard_normal(shape, np.float32)
         how = {"precision": "bfloat16"} if bfloat16 else {"int8": images}
         engines = [sk.compile(network, shape, threads), sk.compile(network, shape, threads, **how)]
+        engines = [Engine(engine.program.to_bytes(), threads, instruction_set) for engine in engines]
         exact, rounded = in_turn(engines, images[:1], rounds)
         ratios.append(exact / rounded)
         sizes = " | ".join(f"{len(engine.program.to_bytes()) / 1e6:.1f}" for engine in engines)

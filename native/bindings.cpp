@@ -144,7 +144,8 @@ NB_MODULE(_native, m) {
     m.doc() = "The compiled part of shufflekit.";
     nb::set_leak_warnings(false);  // what a traceback still holds when Python exits is no leak
     m.def("instruction_sets", &shufflekit::instruction_sets,
-          "Instruction sets that kernels are compiled for and that run here, best first; the last is 'scalar'.");
+          "Instruction sets that all kernels are compiled for and that run here, best first; the last is 'scalar'.");
+    m.def("engine_sets", &shufflekit::engine_sets, "Those that an engine may be asked for: with them those that only some kernels have code for.");
     m.def("vector_features", &shufflekit::vector_features, "Vector instructions that the processor offers, used or not.");
     m.def("multiply_add_rates", &shufflekit::multiply_add_rates, "instruction_set"_a, "threads"_a, "window_ms"_a, "repeats"_a,
           nb::call_guard<WithoutLock>(),

@@ -32,6 +32,7 @@ constexpr Feature features[] = {
     {"avx2", 7, 0, ebx, 5, ymm},         {"fma", 1, 0, ecx, 12, ymm},         {"avx512f", 7, 0, ebx, 16, zmm},
     {"avx512bw", 7, 0, ebx, 30, zmm},    {"avx512dq", 7, 0, ebx, 17, zmm},    {"avx512vl", 7, 0, ebx, 31, zmm},
     {"avx512vnni", 7, 0, ecx, 11, zmm},  {"avx512vbmi", 7, 0, ecx, 1, zmm},   {"avx512bf16", 7, 1, eax, 5, zmm},
+    {"avxvnni", 7, 1, eax, 4, ymm},
 };
 
 // Asked of the processor itself: in programs that zig links, __builtin_cpu_supports always says no (0.17).
@@ -58,6 +59,7 @@ bool runs_here(std::string_view isa) {
 #if defined(__x86_64__)
     const bool avx2 = has("avx2") && has("fma");
     if (isa == "avx2") return avx2;
+    if (isa == "avxvnni") return avx2 && has(isa);
     const bool avx512 = avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");  // CMakeLists.txt's flags
     if (isa == "avx512") return avx512;
     if (isa == "avx512vnni" || isa == "avx512bf16" || isa == "avx512vbmi") return avx512 && has(isa);
@@ -66,14 +68,20 @@ bool runs_here(std::string_view isa) {
     return isa == "scalar" || isa == "neon" || isa == "simd128" || isa == "relaxed";
 }
 
-std::vector<std::string> instruction_sets() {
-    std::vector<std::string> names;
 #define SHUFFLEKIT_ADD(isa) \
     if (runs_here(#isa)) names.push_back(#isa);
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
     SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ADD)
-#undef SHUFFLEKIT_ADD
     return names;
 }
+
+std::vector<std::string> engine_sets() {
+    std::vector<std::string> names;
+    SHUFFLEKIT_ENGINE_ISA(SHUFFLEKIT_ADD)
+    return names;
+}
+#undef SHUFFLEKIT_ADD
 
 std::vector<std::string> vector_features() {
     std::vector<std::string> names;

@@ -16,7 +16,7 @@ inline constexpr int most_threads = 256;
 
 class Engine {
   public:
-    // instruction_set: a name of SHUFFLEKIT_EACH_ISA that runs here, or empty for the best. Throws std::invalid_argument.
+    // instruction_set: a name of SHUFFLEKIT_ENGINE_ISA that runs here, or empty for the best. Throws std::invalid_argument.
     Engine(Program program, int threads, std::string_view instruction_set);
     ~Engine();
     Engine(const Engine&) = delete;

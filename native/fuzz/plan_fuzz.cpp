@@ -310,7 +310,7 @@ bool too_large(const Program& program) {
 
 // The caller's memory is as large as it must be and no larger.
 void run(Program program, Random& random) {
-    const auto sets = instruction_sets();
+    const auto sets = engine_sets();
     const int threads = once_in(random, 50) ? 2 : 1;
     const int64_t images = program.batched() && once_in(random, 4) ? 3 : 1;
     const Engine engine(std::move(program), threads, sets[below(random, static_cast<int64_t>(sets.size()))]);

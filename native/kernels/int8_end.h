@@ -27,6 +27,15 @@ struct Sums {
 
 #if defined(__AVX2__)
 
+// Products of pairs of words are added to sums.
+[[gnu::always_inline]] inline __m256i plus_pairs(__m256i sum, __m256i a, __m256i b) {
+#if defined(__AVXVNNI__)
+    return _mm256_dpwssd_avx_epi32(sum, a, b);
+#else
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+#endif
+}
+
 // A sum's bits but for the bounds, which packing and bytes bring: what is beyond 16 bits is beyond a byte too, and NaN becomes the least
 // number, as the second operand of a minimum does.
 [[gnu::always_inline]] inline __m256i int8_whole(__m256 x) { return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(32767), x)); }

@@ -5,16 +5,16 @@
 // the linker keeps one copy of those, and it could be the one with AVX-512 instructions in it.
 #pragma once
 
-// Best first; the lists of CMakeLists.txt in C++. X(set, what follows X...) for each. A set that only some kernels have code for follows
-// the one that it extends: who asks for that gets it too, where it runs.
+// Best first; the lists of CMakeLists.txt in C++. X(set, what follows X...) for each. A set that only some kernels have code for follows the
+// one that it extends: who asks for that gets it too, where it runs. AVX-VNNI stands before AVX2, which can so be had without.
 #if defined(__x86_64__)
 #define SHUFFLEKIT_INT8_ISA(X, ...) \
-    X(avx512vnni __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
+    X(avx512vnni __VA_OPT__(,) __VA_ARGS__) X(avxvnni __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #define SHUFFLEKIT_BFLOAT16_ISA(X, ...) \
     X(avx512bf16 __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #define SHUFFLEKIT_TABLE_ISA(X, ...) \
     X(avx512vbmi __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
-#define SHUFFLEKIT_ANY_ISA(X) X(avx512) X(avx512vnni) X(avx512bf16) X(avx512vbmi) X(avx2) X(scalar)
+#define SHUFFLEKIT_ANY_ISA(X) X(avx512) X(avx512vnni) X(avx512bf16) X(avx512vbmi) X(avxvnni) X(avx2) X(scalar)
 #define SHUFFLEKIT_EACH_ISA(X, ...) \
     X(avx512 __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
 #elif defined(__aarch64__)
@@ -53,4 +53,11 @@ struct __attribute__((packed, may_alias)) Unaligned {
 [[gnu::always_inline]] inline void store(float* p, vector x) { reinterpret_cast<Unaligned*>(p)->value = x; }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA
+#endif
+
+// Which of them an engine may be asked for.
+#if defined(__x86_64__)
+#define SHUFFLEKIT_ENGINE_ISA(X) X(avx512) X(avxvnni) X(avx2) X(scalar)
+#else
+#define SHUFFLEKIT_ENGINE_ISA(X) SHUFFLEKIT_ANY_ISA(X)
 #endif

@@ -7,8 +7,10 @@ namespace {
 
 // The one that was asked for, or else the best that runs here.
 std::string_view set_of(std::string_view asked) {
-    for (const std::string_view isa : every_set)
-        if ((asked.empty() || isa == asked) && runs_here(isa)) return isa;
+#define SHUFFLEKIT_TAKE(isa) \
+    if ((asked.empty() || asked == #isa) && runs_here(#isa)) return #isa;
+    SHUFFLEKIT_ENGINE_ISA(SHUFFLEKIT_TAKE)
+#undef SHUFFLEKIT_TAKE
     fail("instruction_set: must be one that runs here, found " + std::string(asked));
 }
 

@@ -50,7 +50,7 @@ Function* best_code(const Code<Function> (&codes)[N], std::string_view best) {
 
 // For each kernel the code of one instruction set, which need not be the same for all.
 struct Kernels {
-    // The best that runs here; with `asked`, a name of SHUFFLEKIT_EACH_ISA, none that is better than that set. Throws
+    // The best that runs here; with `asked`, a name of SHUFFLEKIT_ENGINE_ISA, none that is better than that set. Throws
     // std::invalid_argument where that does not run here.
     explicit Kernels(std::string_view asked);
 

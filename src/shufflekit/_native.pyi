@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 def instruction_sets() -> list[str]:
     """
-    Instruction sets that kernels are compiled for and that run here, best first; the last is 'scalar'.
+    Instruction sets that all kernels are compiled for and that run here, best first; the last is 'scalar'.
+    """
+
+def engine_sets() -> list[str]:
+    """
+    Those that an engine may be asked for: with them those that only some kernels have code for.
     """
 
 def vector_features() -> list[str]:

@@ -58,7 +58,7 @@ def test_x86_64_build_finds_the_best_instruction_set(
     native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
     sk.compile(torch.nn.Conv2d(3, 8, 3), (1, 3, 9, 9)).save(tmp_path / "net.plan")
     said = run(cross_build("x86_64") / "skrun", tmp_path / "net.plan", "--json")
-    assert json.loads(said)["instruction_set"] == native.instruction_sets()[0]
+    assert json.loads(said)["instruction_set"] == native.engine_sets()[0]
 
 
 def test_every_neon_kernel_equals_its_twin_and_touches_nothing_else(aarch64: Path, run: Callable[..., str]) -> None:

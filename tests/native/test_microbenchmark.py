@@ -36,6 +36,12 @@ def test_sets_end_with_scalar_and_are_among_the_features() -> None:
         assert needed[name] <= set(native.vector_features())
 
 
+def test_an_engine_may_be_asked_for_a_set_of_some_kernels_and_for_the_one_that_it_extends() -> None:
+    found = native.engine_sets()
+    assert [name for name in found if name in SETS] == SETS
+    assert ("avxvnni" in found) == ("avxvnni" in native.int8_sets()) == {"avxvnni", "avx2"}.issubset(native.vector_features())
+
+
 def test_features_are_those_of_the_operating_system() -> None:
     """Linux lists the same flags; ours are a subset in the spelling of compilers."""
     try:
@@ -89,8 +95,9 @@ def test_bytes_are_multiplied_faster_than_floats() -> None:
     assert native.int8_sets()[-1] == "scalar"
     rates = {name: max(native.multiply_add_int8_rates(name, 1, 2.0, 40)) for name in native.int8_sets()}
     assert all(rate > 0 for rate in rates.values())
-    if "avx512vnni" in rates:
-        assert 2.5 * peak("avx512") < rates["avx512vnni"] < 6 * peak("avx512")
+    for of_bytes, of_floats in (("avx512vnni", "avx512"), ("avxvnni", "avx2")):
+        if of_bytes in rates:
+            assert 2.5 * peak(of_floats) < rates[of_bytes] < 6 * peak(of_floats)
 
 
 def test_the_nearest_cache_is_faster_than_memory() -> None:

@@ -228,7 +228,7 @@ def test_arguments_that_cannot_be_had_are_refused(engine: Engine, arguments: dic
 def test_every_instruction_set_computes_the_same(network: nn.Module, engine: Engine) -> None:
     from shufflekit import _native
 
-    for name in _native.instruction_sets():
+    for name in _native.engine_sets():
         other = Engine(engine._native.content, instruction_set=name)
         assert other.instruction_set == name
         np.testing.assert_allclose(other(images()), expected(network, images()), rtol=1e-4, atol=1e-5)

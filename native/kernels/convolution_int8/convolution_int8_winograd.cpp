@@ -58,7 +58,7 @@ constexpr uint32_t ninth = 954437177;  // times 9 it is 1 modulo 2^32
 #if defined(__AVX512VNNI__)
     sum = reinterpret_cast<Sum>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(sum), reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(w)));
 #elif defined(__AVX2__)
-    sum += reinterpret_cast<Sum>(_mm256_madd_epi16(reinterpret_cast<__m256i>(x), reinterpret_cast<__m256i>(w)));
+    sum = reinterpret_cast<Sum>(plus_pairs(reinterpret_cast<__m256i>(sum), reinterpret_cast<__m256i>(x), reinterpret_cast<__m256i>(w)));
 #elif defined(__wasm_simd128__)
     sum += reinterpret_cast<Sum>(wasm_i32x4_dot_i16x8(reinterpret_cast<v128_t>(x), reinterpret_cast<v128_t>(w)));
 #else

@@ -430,7 +430,7 @@ struct Pairs {
                 operand = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 4 * (places[t] + x)));
             else
                 operand = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + places[t] + 2 * x)));
-            sums = _mm256_add_epi32(sums, _mm256_madd_epi16(operand, _mm256_set1_epi32(weights[t])));
+            sums = plus_pairs(sums, operand, _mm256_set1_epi32(weights[t]));
         };
         if constexpr (Count > 0) {
 #pragma GCC unroll 16
@@ -497,8 +497,8 @@ struct Offsets {
         const __m256i pair = _mm256_set1_epi32(static_cast<int32_t>(static_cast<uint16_t>(static_cast<int16_t>(weights[t])) | uint32_t{second} << 16));
         const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + offsets.of[t]));
         const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + offsets.of[t + 1]));
-        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), pair));
-        high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), pair));
+        low = plus_pairs(low, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(a, b)), pair);
+        high = plus_pairs(high, _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(a, b)), pair);
     }
     const Sums sum{low, high};
 #elif defined(__wasm_simd128__)

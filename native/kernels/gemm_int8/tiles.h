@@ -3,8 +3,8 @@
 // With VNNI a block is 64 pixels: 16 sums + 4 operands + 1 weight = 21 of 32 registers. The packs that end a tile undo the order in
 // which unpacking left the pixels. The last pixels are a block of fewer vectors, each in the order of pixels; if only one is behind these, it
 // is computed as linear layers are, so that 49 pixels are 3 vectors.
-// Without it, operands and weights are widened to words, and products of pairs summed in 32 bits: nothing saturates. Where all weights
-// of a step have 7 bits, products of pairs of bytes fit into 16.
+// With AVX-VNNI tiles are those of AVX2, and bytes are multiplied as they are. Without either, operands and weights are widened to words,
+// and products of pairs summed in 32 bits: nothing saturates. Where all weights of a step have 7 bits, products of pairs of bytes fit into 16.
 //
 // Who includes this has said before what becomes of sums: end(gemm, channel, pixel, sums, ...).
 #pragma once
@@ -183,16 +183,35 @@ constexpr int lanes = int8_lanes;  // pixels of a block
 
 #if defined(__AVX2__)
 
-// Bytes of 16 pixels of four operands: fours of bytes where weights have 7 bits, else pairs of words.
+// Whether fours of bytes are multiplied, and not pairs of words.
 template <class G>
-[[gnu::always_inline]] inline int64_t four_bytes(const G& g) { return g.seven_bits ? 64 : 128; }
+[[gnu::always_inline]] inline bool takes_bytes([[maybe_unused]] const G& g) {
+#if defined(__AVXVNNI__)
+    return true;
+#else
+    return g.seven_bits;
+#endif
+}
+// Of 16 pixels of four operands.
+template <class G>
+[[gnu::always_inline]] inline int64_t four_bytes(const G& g) { return takes_bytes(g) ? 64 : 128; }
+
+template <bool Bytes>
+[[gnu::always_inline]] inline __m256i plus_products(__m256i sum, __m256i operands, __m256i weights) {
+    if constexpr (!Bytes) return plus_pairs(sum, operands, weights);
+#if defined(__AVXVNNI__)
+    return _mm256_dpbusd_avx_epi32(sum, operands, weights);
+#else
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(operands, weights), _mm256_set1_epi16(1)));
+#endif
+}
 
 // Up to 64 pixels, 16 of them for all of the depth before the next 16. Of each 4 of the depth the fours of 8 pixels are a vector, or
 // their first two and their last two as words.
-template <bool Seven, class G>
+template <bool Bytes, class G>
 void interleave(const G& g, int64_t group, int64_t pixel, int64_t count, uint8_t* to) {
     const int64_t tile_bytes = int8_fours(g.depth) * four_bytes(g);
-    for (int64_t k = 0; k < g.depth; k += 4, to += Seven ? 64 : 128) {
+    for (int64_t k = 0; k < g.depth; k += 4, to += Bytes ? 64 : 128) {
         const uint8_t *a = operand(g, group, k) + pixel, *b = operand(g, group, k + 1) + pixel;
         const uint8_t *c = operand(g, group, k + 2) + pixel, *d = operand(g, group, k + 3) + pixel;
         for (int64_t p = 0; p < count; p += lanes) {
@@ -200,7 +219,7 @@ void interleave(const G& g, int64_t group, int64_t pixel, int64_t count, uint8_t
             const auto load = [&](const uint8_t* plane) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(plane + p)); };
             const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
             const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B), cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
-            if constexpr (Seven) {
+            if constexpr (Bytes) {
                 vectors[0] = _mm256_set_m128i(_mm_unpackhi_epi16(ab0, cd0), _mm_unpacklo_epi16(ab0, cd0));
                 vectors[1] = _mm256_set_m128i(_mm_unpackhi_epi16(ab1, cd1), _mm_unpacklo_epi16(ab1, cd1));
             } else {
@@ -218,78 +237,91 @@ void interleave(const G& g, int64_t group, int64_t pixel, int64_t count, uint8_t
 }
 
 // 16 pixels: 8 sums + 2 operands + 1 weight + 1 product, and ones, of 16 registers.
-template <int R, bool Seven, class G>
+template <int R, bool Bytes, class G>
 [[gnu::always_inline]] inline void tile(const G& g, const Panel& panel, const uint8_t* weights, const uint8_t* x, int64_t pixel, int64_t count) {
     __m256i sum[R][2];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = _mm256_set1_epi32(panel.ends[r].bias);
-    const __m256i ones = _mm256_set1_epi16(1);
     const auto* operands = reinterpret_cast<const __m256i*>(x);
     const auto* fours = reinterpret_cast<const Four*>(weights);
     for (int64_t k = 0; k < g.depth; k += 4) {
 #pragma GCC unroll 2
-        for (int half = 0; half < (Seven ? 1 : 2); ++half, operands += 2) {
+        for (int half = 0; half < (Bytes ? 1 : 2); ++half, operands += 2) {
             const __m256i first = _mm256_load_si256(operands), second = _mm256_load_si256(operands + 1);
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) {
-                const __m256i weight = _mm256_set1_epi32(fours[Seven ? r : 2 * r + half]);
-                const auto product = [&](__m256i operand) __attribute__((always_inline)) {
-                    return Seven ? _mm256_madd_epi16(_mm256_maddubs_epi16(operand, weight), ones) : _mm256_madd_epi16(operand, weight);
-                };
-                sum[r][0] = _mm256_add_epi32(sum[r][0], product(first)), sum[r][1] = _mm256_add_epi32(sum[r][1], product(second));
+                const __m256i weight = _mm256_set1_epi32(fours[Bytes ? r : 2 * r + half]);
+                sum[r][0] = plus_products<Bytes>(sum[r][0], first, weight), sum[r][1] = plus_products<Bytes>(sum[r][1], second, weight);
             }
         }
-        fours += Seven ? 4 : 8;
+        fours += Bytes ? 4 : 8;
     }
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) end(g, panel.channel + r, pixel, Sums{sum[r][0], sum[r][1]}, count);
 }
 
-template <bool Seven, class G>
+template <bool Bytes, class G>
 void block(const G& g, const Panel& panel, const uint8_t* weights, const uint8_t* x, int64_t pixel, int64_t count) {
     switch (panel.rows) {
-        case 1: return tile<1, Seven>(g, panel, weights, x, pixel, count);
-        case 2: return tile<2, Seven>(g, panel, weights, x, pixel, count);
-        case 3: return tile<3, Seven>(g, panel, weights, x, pixel, count);
-        default: return tile<4, Seven>(g, panel, weights, x, pixel, count);
+        case 1: return tile<1, Bytes>(g, panel, weights, x, pixel, count);
+        case 2: return tile<2, Bytes>(g, panel, weights, x, pixel, count);
+        case 3: return tile<3, Bytes>(g, panel, weights, x, pixel, count);
+        default: return tile<4, Bytes>(g, panel, weights, x, pixel, count);
     }
 }
 
-// One pixel: a vector has four of the depth for four rows, and a row's sum is that of two lanes.
+// One pixel: a vector has four of the depth for four rows, and a row's sum is that of two lanes; or eight of them, and that of four.
 template <class G>
-void linear(const G& g, const Panel& panel, const uint8_t* x) {
+void linear(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
+    const int64_t fours = int8_fours(g.depth);
+    alignas(16) int32_t of_rows[4];
+#if defined(__AVXVNNI__)
+    __m256i sum[2] = {};
+    const auto pair = [&](int64_t k) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(x + 16 * k)); };
+    const auto weights = [&](int64_t k) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel.weights + 16 * k)); };
+    int64_t k = 0;
+    for (; k + 4 <= fours; k += 4)
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) sum[i] = plus_products<true>(sum[i], pair(k + 2 * i), weights(k + 2 * i));
+    const __m256i both = _mm256_add_epi32(sum[0], sum[1]);
+    __m128i whole = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    for (; k < fours; ++k)
+        whole = _mm_dpbusd_avx_epi32(whole, reinterpret_cast<const __m128i*>(x)[k], _mm_loadu_si128(reinterpret_cast<const __m128i*>(panel.weights) + k));
+    _mm_store_si128(reinterpret_cast<__m128i*>(of_rows), whole);
+#else
     __m256i sum = _mm256_setzero_si256();
-    for (int64_t k = 0; k < int8_fours(g.depth); ++k) {
+    for (int64_t k = 0; k < fours; ++k) {
         const __m256i operands = _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(x) + k));
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(operands, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(panel.weights) + k))));
+        sum = plus_pairs(sum, operands, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(panel.weights) + k)));
     }
-    alignas(32) int32_t pairs[8];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(pairs), sum);
+    const __m128i low = _mm256_castsi256_si128(sum), high = _mm256_extracti128_si256(sum, 1);
+    _mm_store_si128(reinterpret_cast<__m128i*>(of_rows), _mm_hadd_epi32(low, high));
+#endif
     for (int32_t r = 0; r < panel.rows; ++r) {
-        const int32_t whole = int8_plus(int8_plus(pairs[2 * r], pairs[2 * r + 1]), panel.ends[r].bias);
-        end(g, panel.channel + r, 0, Sums{_mm256_set1_epi32(whole), _mm256_set1_epi32(whole)}, 1);
+        const __m256i whole = _mm256_set1_epi32(int8_plus(of_rows[r], panel.ends[r].bias));
+        end(g, panel.channel + r, pixel, Sums{whole, whole}, 1);
     }
 }
 
-// Blocks of 64 pixels, so that a panel's weights are widened once for four tiles.
+// Blocks of 64 pixels, so that a panel's weights are widened once for four tiles. A pixel that is left alone is computed as a linear layer's.
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
-    if (g.pixels == 1) {
-        spread(g, group, 0, scratch);
-        return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
-    }
     const int64_t fours = int8_fours(g.depth), tile_bytes = fours * four_bytes(g);
-    uint8_t* const widened = scratch + fours * 8 * int8_block;
+    uint8_t *const widened = scratch + fours * 8 * int8_block, *const one = widened + fours * 32;
     for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
         const int64_t count = last_pixel - pixel < int8_block ? last_pixel - pixel : int8_block;
-        g.seven_bits ? interleave<true>(g, group, pixel, count, scratch) : interleave<false>(g, group, pixel, count, scratch);
+        const bool has_one_more = count % lanes == 1;
+        const int64_t in_vectors = count - has_one_more;
+        takes_bytes(g) ? interleave<true>(g, group, pixel, in_vectors, scratch) : interleave<false>(g, group, pixel, in_vectors, scratch);
+        if (has_one_more) spread(g, group, pixel + in_vectors, one);
         each_panel(g, group, first, last, [&](const Panel& panel) {
-            if (!g.seven_bits) widen(panel.weights, fours, widened);
-            for (int64_t p = 0; p < count; p += lanes) {
+            if (!takes_bytes(g) && in_vectors > 0) widen(panel.weights, fours, widened);
+            for (int64_t p = 0; p < in_vectors; p += lanes) {
                 const uint8_t* x = scratch + p / lanes * tile_bytes;
-                g.seven_bits ? block<true>(g, panel, reinterpret_cast<const uint8_t*>(panel.weights), x, pixel + p, count - p)
-                             : block<false>(g, panel, widened, x, pixel + p, count - p);
+                takes_bytes(g) ? block<true>(g, panel, reinterpret_cast<const uint8_t*>(panel.weights), x, pixel + p, in_vectors - p)
+                               : block<false>(g, panel, widened, x, pixel + p, in_vectors - p);
             }
+            if (has_one_more) linear(g, panel, one, pixel + in_vectors);
         });
     }
 }

@@ -1,5 +1,5 @@
 // Rounds > chains, the chains unrolled into registers. What is multiplied is the same each time, which the compiler must not see: it would
-// multiply once.
+// multiply once. Nor must it see what becomes of a sum: GCC 12 would keep it in memory too.
 #include "kernels/multiply_add_int8/multiply_add_int8.h"
 
 #if defined(__AVX2__)
@@ -16,6 +16,13 @@ Lanes spread(int byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
 Lanes counted(int number) { return _mm512_set1_epi32(number); }
 [[gnu::always_inline]] inline Lanes plus(Lanes sum, Lanes a, Lanes b) { return _mm512_dpbusd_epi32(sum, a, b); }
 #define SHUFFLEKIT_REGISTER "v"
+#elif defined(__AVXVNNI__)
+using Lanes = __m256i;
+constexpr int products = 4;
+Lanes spread(int byte) { return _mm256_set1_epi8(static_cast<char>(byte)); }
+Lanes counted(int number) { return _mm256_set1_epi32(number); }
+[[gnu::always_inline]] inline Lanes plus(Lanes sum, Lanes a, Lanes b) { return _mm256_dpbusd_avx_epi32(sum, a, b); }
+#define SHUFFLEKIT_REGISTER "x"
 #elif defined(__AVX2__)
 using Lanes = __m256i;
 constexpr int products = 2;  // of weights with 8 bits, as words
@@ -51,8 +58,9 @@ int64_t multiply_add_int8(int64_t rounds, int a, int b) {
     for (int64_t round = 0; round < rounds; ++round)
 #pragma GCC unroll 12
         for (int chain = 0; chain < multiply_add_int8_chains; ++chain) {
-            x[chain] = plus(x[chain], first, second);
-            asm volatile("" : "+" SHUFFLEKIT_REGISTER(first));
+            Lanes sum = plus(x[chain], first, second);
+            asm volatile("" : "+" SHUFFLEKIT_REGISTER(first), "+" SHUFFLEKIT_REGISTER(sum));
+            x[chain] = sum;
         }
     int64_t sum = 0;
     for (int chain = 0; chain < multiply_add_int8_chains; ++chain) {

@@ -256,7 +256,7 @@ def _instruction_sets() -> list[str]:
         from shufflekit import _native
     except ImportError:
         raise NotBuiltError from None
-    return _native.instruction_sets()
+    return _native.engine_sets()
 
 
 def multiplies_bfloat16() -> bool:
