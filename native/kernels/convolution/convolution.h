@@ -167,9 +167,11 @@ struct ConvolutionTiles : Convolution {
 
     // Tiles of which all channels are transformed at once; the last few may be more, so that none are left alone.
     constexpr int64_t block() const {
-        const int64_t fit = block_floats / (side * side * in_channels) / plane_alignment * plane_alignment;
-        return fit < plane_alignment ? plane_alignment : fit > most_tiles ? most_tiles : fit;
+        return by_product() ? most_tiles : fitting();
     }
+    // Whether each product is made of all rows before the next one. Weights of so many channels do not stay in the L2 cache: they would
+    // stream through once for each of many small blocks.
+    constexpr bool by_product() const { return Stride == 1 && fitting() < most_tiles && tiles() > fitting() + few; }
     static constexpr int64_t few = 4;
     // Room for them.
     constexpr int64_t lanes() const { return whole_lines(tiles() < block() + few ? tiles() : block() + few); }
@@ -180,10 +182,18 @@ struct ConvolutionTiles : Convolution {
     // stretches of rows that are split. Both begin with the first of a row of tiles, and have one row of tiles more than the block.
     constexpr int64_t phase() const { return whole_lines(lanes() + 3 * columns() + plane_alignment); }
     constexpr int64_t stretch() const { return step * (phase() + plane_alignment); }
-    // Of phases, stretches, and a block's pixels.
-    constexpr int64_t moved() const { return step * side * phase() + step * stretch() + M * M * lanes(); }
+    // Of phases, stretches, a block's pixels, what is behind each row's last tile, and which one that is.
+    constexpr int64_t moved() const {
+        return step * side * phase() + step * stretch() + M * M * lanes() + (step * overlap + 1) * phase();
+    }
 
   private:
+    // Tiles whose transformed channels stay in the L2 cache.
+    constexpr int64_t fitting() const {
+        const int64_t fit = block_floats / (side * side * in_channels) / plane_alignment * plane_alignment;
+        return fit < plane_alignment ? plane_alignment : fit > most_tiles ? most_tiles : fit;
+    }
+
     static constexpr int64_t most_tiles = 96, block_floats = Stride == 1 ? 240'000 : 700'000;
 };
 
@@ -195,14 +205,17 @@ inline constexpr int32_t winograd_rows = 16;
 
 template <int32_t M>
 struct Winograd : ConvolutionTiles<M, 1> {
-    static constexpr int64_t products = (M + 2) * (M + 2);
+    static constexpr int64_t products = (M + 2) * (M + 2), few_tiles = 26;
 
     using Function = void(const Winograd&, float* scratch, int32_t first_tile, int32_t last_tile, int32_t first_chunk, int32_t last_chunk);
 
     constexpr int64_t chunks() const { return (int64_t{this->rows} + winograd_rows - 1) / winograd_rows; }
     // Panels of 8 before a chunk of a group: all chunks but the last have whole ones.
     constexpr int64_t panels_before(int64_t chunk) const { return chunk * (winograd_rows / gemm_panel); }
-    constexpr int64_t out_slice() const { return this->slice(winograd_rows); }
+    // Chunks whose products lie in scratch at once: two where vectors of so few tiles would be thin.
+    constexpr int64_t chunks_together() const { return this->by_product() ? chunks() : this->tiles() <= few_tiles && chunks() > 1 ? 2 : 1; }
+    constexpr int64_t rows_together() const { return chunks_together() * winograd_rows; }
+    constexpr int64_t out_slice() const { return this->slice(rows_together()); }
 
     int64_t scratch() const {
         const int64_t tables = products * (this->in_channels + winograd_rows) + gemm_operands_ahead + products * winograd_rows;

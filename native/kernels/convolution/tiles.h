@@ -1,8 +1,9 @@
 // What variants by tiles have in common: input taken apart, output put together.
 //
 // Tiles are numbered row by row, and a vector holds as many of them as it has lanes, of one row of tiles or several. For that a
-// channel's input rows are taken apart by row and column mod `step` first: then every one of the side^2 pixels of a tile is
-// neighbouring floats for neighbouring tiles. The way back puts M pixels of neighbouring tiles together to stretches of output rows.
+// channel's input rows are taken apart by row and column mod `step` first: then every one of the `side` pixels of a tile's line is
+// neighbouring floats for neighbouring tiles. Lines are transformed before they are stored, once for both tiles that see them; columns
+// follow when all rows are there. The way back puts M pixels of neighbouring tiles together to stretches of output rows.
 //
 // What is no number in one pixel is none in most of its tile after the way there and back: pixels that are none are computed directly.
 #pragma once
@@ -50,11 +51,15 @@ class Tiles {
     static constexpr int M = C::tile, step = C::step, side = C::side, overlap = C::overlap;
 
     // scratch: c.moved() floats.
-    Tiles(const C& c, int32_t group, float* scratch)
-        : c_(c), group_(group), lanes_(c.lanes()), columns_(c.columns()), in_slice_(c.in_slice()), out_slice_(c.out_slice()),
+    Tiles(const C& c, float* scratch)
+        : c_(c), lanes_(c.lanes()), columns_(c.columns()), in_slice_(c.in_slice()), out_slice_(c.out_slice()),
           lead_(leads(c) ? M - 1 : 0), pad_y_(c.window.pad_y + int64_t{c.window.stride_y} * lead_),
-          pad_x_(c.window.pad_x + int64_t{c.window.stride_x} * lead_), phase_(c.phase()), stretch_(c.stretch()), phases_(scratch), pixels_(phases_ + step * side * phase_),
-          stretches_(pixels_ + M * M * lanes_) {}
+          pad_x_(c.window.pad_x + int64_t{c.window.stride_x} * lead_), phase_(c.phase()), stretch_(c.stretch()), phases_(scratch),
+          pixels_(phases_ + step * side * phase_), stretches_(pixels_ + M * M * lanes_), ends_(stretches_ + step * stretch_),
+          is_end_(ends_ + step * overlap * phase_) {
+        for (int64_t i = 0; i < (step * overlap + 1) * phase_; ++i) ends_[i] = 0;
+        for (int64_t t = columns_ - 1; t < phase_; t += columns_) is_end_[t] = 1;
+    }
 
     // Whether the grid of tiles begins `lead_` = M - 1 outputs before the first one. Of the first row and column of tiles only one sum is not
     // zero then, and the others are not made: of 4 x 4 tiles at stride 2 those of 11.6 are (M = 2), 29 of 36 a line (M = 4).
@@ -65,30 +70,39 @@ class Tiles {
     }
 
   protected:
-    // phases_[i][j][t] = pixel (step y + i, step x + j) of the padded plane for tile t = (y, x), counted from the first row of tiles of
-    // the block on, 0 <= j < side. Tiles of one row more are there for i < overlap: their rows are the last ones of `side`.
-    void take_apart(const float* plane, int64_t tile, int64_t count) {
+    // phases_[i][j][t] = value j of line step y + i of the padded plane for tile t = (y, x), counted from the first row of tiles of the
+    // block on, 0 <= j < side. Tiles of one row more are there for i < overlap: their rows are the last ones of `side`.
+    // Line::in transforms a line's pixels.
+    template <class Line>
+    void take_apart(int64_t channel, int64_t tile, int64_t count) {
         const int64_t top = tile / columns_, bottom = (tile + count - 1) / columns_, first = tile % columns_, phase = phase_;
-        copy_padded(plane, top, bottom);
+        const float* const plane = c_.in[int64_t{group_} * c_.in_channels + channel];
+        const bool is_last = channel + 1 == c_.in_channels;
+        const float* const next_plane = is_last ? plane : c_.in[int64_t{group_} * c_.in_channels + channel + 1];
+        copy_padded(plane, next_plane, top, bottom);
+        copy_ends(plane, top, bottom);
         for (int64_t i = 0; i < step; ++i) {
-            const float* from = stretches_ + i * stretch_;
+            const float *from = stretches_ + i * stretch_, *ends = ends_ + i * overlap * phase;
             float* to = phases_ + i * side * phase;
             for (int64_t t = first / vector_lanes * vector_lanes; t < first + count + (i < overlap ? columns_ : 0); t += vector_lanes) {
-                vector parts[step];
+                vector parts[step], pixels[side], line[side];
                 apart(from + step * t, parts);
 #pragma GCC unroll 8
-                for (int j = 0; j < step; ++j) store(to + j * phase + t, parts[j]);
+                for (int j = 0; j < step; ++j) pixels[j] = parts[j];
+                const vector is_end = load(is_end_ + t);
 #pragma GCC unroll 2
-                for (int j = 0; j < overlap; ++j)
-                    store(to + (step + j) * phase + t, unshift_lanes(parts[j], broadcast<vector>(from[step * (t + vector_lanes) + j])));
+                for (int j = 0; j < overlap; ++j) {
+                    const vector next = unshift_lanes(parts[j], broadcast<vector>(from[step * (t + vector_lanes) + j]));
+                    pixels[step + j] = is_end > 0 ? load(ends + j * phase + t) : next;
+                }
+                Line::in(pixels, line);
+#pragma GCC unroll 9
+                for (int j = 0; j < side; ++j) store(to + j * phase + t, line[j]);
             }
-            for (int64_t y = top; y <= bottom + (i < overlap); ++y)  // behind a row's last tile comes the padding, not the next row
-                for (int64_t j = 0; j < overlap; ++j)
-                    to[(step + j) * phase + (y - top + 1) * columns_ - 1] = padded(plane, step * y + i, step * columns_ + j);
         }
     }
-    // Pixel (y, x) of a vector of tiles; `at` is where its first tile lies, of those of the first row of tiles.
-    const float* pixel(int y, int x, int64_t at) const {
+    // Value x of line y of a vector of tiles; `at` is where its first tile lies, of those of the first row of tiles.
+    const float* value(int y, int x, int64_t at) const {
         return phases_ + (y % step * side + x) * phase_ + y / step * columns_ + at;
     }
 
@@ -100,20 +114,31 @@ class Tiles {
 
     // The first step columns_ pixels of each row, and whole vectors: what reaches into the next row is written over, since a row's end
     // comes before its start, and rows in rising order. Masks are made once for all rows.
-    void copy_padded(const float* plane, int64_t top, int64_t bottom) const {
+    void copy_padded(const float* plane, const float* next_plane, int64_t top, int64_t bottom) const {
         const Window& w = c_.window;
+        const bool is_large = is_large_;
         const int64_t width = step * columns_, stretch = stretch_;
         for (int64_t x = (width - 1) / vector_lanes * vector_lanes; x >= 0; x -= vector_lanes) {
             const SomeLanes lanes(pad_x_ - x, pad_x_ + w.in_width - x);
-            const float* from = plane + x - pad_x_;
+            const float *from = plane + x - pad_x_, *soon = next_plane + x - pad_x_;
             for (int64_t i = 0; i < step; ++i) {
                 float* to = stretches_ + i * stretch + x;
                 for (int64_t y = top; y <= bottom + (i < overlap); ++y, to += width) {
                     const int64_t row = step * y + i - pad_y_;
                     store(to, inside(row) ? lanes.load(from + row * w.in_width) : vector{});
+                    if (is_large) __builtin_prefetch(soon + row * w.in_width, 0, 2);
                 }
             }
         }
+    }
+
+    // Behind a row's last tile comes what is there of the plane, or the padding, which stays zero, and not the next row.
+    void copy_ends(const float* plane, int64_t top, int64_t bottom) const {
+        for (int64_t j = 0; j < overlap && step * columns_ + j < pad_x_ + c_.window.in_width; ++j)
+            for (int64_t i = 0; i < step; ++i) {
+                float* to = ends_ + (i * overlap + j) * phase_ + columns_ - 1;
+                for (int64_t y = top; y <= bottom + (i < overlap); ++y, to += columns_) *to = padded(plane, step * y + i, step * columns_ + j);
+            }
     }
 
     // pixels_[y][M t + x] for all pixels of a vector of tiles; what is added is no number where one of them is none.
@@ -153,6 +178,7 @@ class Tiles {
         const int64_t channel = int64_t{group_} * c_.rows + n;
         float* plane = c_.out[channel];
         const float* residual = c_.residual.base ? c_.residual[channel] : nullptr;
+        const int64_t next = n + 1 < c_.rows ? c_.out[channel + 1] - plane : 0;
         const Epilogue end = c_.epilogue.of(channel);
         const bool activates_here = residual || end.is_bounds();  // else all rows of tiles at once, before they are taken apart
         if (!activates_here)
@@ -165,6 +191,8 @@ class Tiles {
                 const int64_t left = w.out_width - column, pixels = M * here - before < left ? M * here - before : left;
                 for (int64_t i = y ? 0 : lead_; i < M && M * y + i - lead_ < w.out_height; ++i) {
                     const int64_t at = (M * y + i - lead_) * w.out_width + column;
+                    if (is_large_)
+                        for (int64_t x = 0; x < pixels; x += plane_alignment) __builtin_prefetch(plane + next + at + x, 1, 2);
                     put_row<B>(pixels_ + M * (i * lanes_ + t) + before, residual ? residual + at : nullptr, plane + at, pixels,
                                activates_here ? end : Epilogue{});
                 }
@@ -174,9 +202,12 @@ class Tiles {
     }
 
     const C& c_;
-    const int32_t group_;
+    int32_t group_ = 0;
     const int64_t lanes_, columns_, in_slice_, out_slice_;  // what c says, without a division each time
     const int64_t lead_;
+    // Maps of more floats lie beyond the L2 cache, and of each plane a block sees too few rows for the hardware to follow: the next plane's
+    // are prefetched, both ways.
+    const bool is_large_ = int64_t{c_.window.in_height} * c_.window.in_width * c_.in_channels > (1 << 19);
 
   private:
     template <class Filter>
@@ -195,7 +226,7 @@ class Tiles {
     }
 
     const int64_t pad_y_, pad_x_, phase_, stretch_;
-    float *const phases_, *const pixels_, *const stretches_;
+    float *const phases_, *const pixels_, *const stretches_, *const ends_, *const is_end_;
 };
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

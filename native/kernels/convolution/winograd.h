@@ -1,12 +1,14 @@
-// Groups > blocks of tiles > transform all channels > chunks of output channels > products, one GEMM of (M + 2)^2 groups > transform back.
+// Groups > blocks of tiles > transform all channels > chunks of output channels > products, one GEMM of (M + 2)^2 groups > transform back;
+// with weights beyond the L2 cache products > chunks, so that a product's tiles stay there for all chunks.
 #pragma once
 
+#include "kernels/convolution/few_tiles.h"
 #include "kernels/convolution/tiles.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 
 // B^T d and A^T m of F(2, 3) and F(4, 3) for vectors of tiles: points 0, 1, -1 and infinity; 0, a, -a, b, -b and infinity for
-// a = 3/4, b = 3/2, which round 2.3 times less than 1 and 2. The way there in halves, whose vectors between stay in registers.
+// a = 3/4, b = 3/2, which round 2.3 times less than 1 and 2.
 template <int M>
 struct Transform;
 
@@ -15,12 +17,8 @@ struct Transform<2> {
     // Of a transformed filter's points 0, 1 and infinity, what gives the filter.
     static constexpr int point[3] = {0, 1, 3};
     static constexpr float filter[3][3] = {{1, 0, 0}, {-1, 2, -1}, {0, 0, 1}};
-    template <int Half>
     [[gnu::always_inline]] static void in(const vector* d, vector* to) {
-        if constexpr (Half == 0)
-            to[0] = d[0] - d[2], to[1] = d[1] + d[2];
-        else
-            to[0] = d[2] - d[1], to[1] = d[3] - d[1];
+        to[0] = d[0] - d[2], to[1] = d[1] + d[2], to[2] = d[2] - d[1], to[3] = d[3] - d[1];
     }
     [[gnu::always_inline]] static void out(const vector* m, vector* to) {
         to[0] = m[0] + m[1] + m[2], to[1] = m[1] - m[2] + m[3];
@@ -32,15 +30,10 @@ struct Transform<4> {
     static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;
     static constexpr int point[3] = {0, 1, 5};
     static constexpr float filter[3][3] = {{a2 * b2, 0, 0}, {-a * b2, 2 * a * (a2 - b2), -a}, {0, 0, 1}};
-    template <int Half>
     [[gnu::always_inline]] static void in(const vector* d, vector* to) {
-        if constexpr (Half == 0) {
-            const vector even = d[4] - b2 * d[2], odd = a * d[3] - a * b2 * d[1];
-            to[0] = a2 * b2 * d[0] + (d[4] - (a2 + b2) * d[2]), to[1] = even + odd, to[2] = even - odd;
-        } else {
-            const vector even = d[4] - a2 * d[2], odd = b * d[3] - b * a2 * d[1];
-            to[0] = even + odd, to[1] = even - odd, to[2] = a2 * b2 * d[1] + (d[5] - (a2 + b2) * d[3]);
-        }
+        const vector p = d[4] - b2 * d[2], q = d[3] - b2 * d[1], r = d[4] - a2 * d[2], s = d[3] - a2 * d[1];
+        to[0] = a2 * b2 * d[0] + (d[4] - (a2 + b2) * d[2]), to[1] = p + a * q, to[2] = p - a * q;
+        to[3] = r + b * s, to[4] = r - b * s, to[5] = a2 * b2 * d[1] + (d[5] - (a2 + b2) * d[3]);
     }
     [[gnu::always_inline]] static void out(const vector* m, vector* to) {
         const vector p = m[1] + m[2], q = m[1] - m[2], r = m[3] + m[4], s = m[3] - m[4];
@@ -49,35 +42,36 @@ struct Transform<4> {
 };
 
 template <int M>
-class WinogradGroup : Tiles<Winograd<M>> {
+class WinogradBlocks : Tiles<Winograd<M>> {
   public:
     static constexpr int side = M + 2, products = side * side;
 
-    WinogradGroup(const Winograd<M>& c, int32_t group, float* scratch)
-        : Tiles<Winograd<M>>(c, group, scratch), in_(scratch + c.moved()), out_(in_ + products * c.in_slice()),
+    WinogradBlocks(const Winograd<M>& c, float* scratch)
+        : Tiles<Winograd<M>>(c, scratch), in_(scratch + c.moved()), out_(in_ + products * c.in_slice()),
           bias_(out_ + products * c.out_slice()), ins_(reinterpret_cast<int32_t*>(bias_ + products * winograd_rows)),
           outs_(ins_ + products * c.in_channels + gemm_operands_ahead) {
         for (int64_t k = 0; k < products; ++k)
             for (int64_t channel = 0; channel < c.in_channels; ++channel)
                 ins_[k * c.in_channels + channel] = static_cast<int32_t>(k * c.in_slice() + channel * lanes_);
+        for (int64_t i = 0; i < products * winograd_rows; ++i) bias_[i] = 0;  // what it is, the way back adds
     }
 
-    void run(int64_t first_tile, int64_t last_tile, int64_t first_chunk, int64_t last_chunk) {
+    void run(int32_t group, int64_t first_tile, int64_t last_tile, int64_t first_chunk, int64_t last_chunk) {
         const int64_t block = c_.block();
+        group_ = group;
         for (int64_t tile = first_tile, count; tile < last_tile; tile += count) {
             count = last_tile - tile <= block + c_.few ? last_tile - tile : block;
             for (int64_t channel = 0; channel < c_.in_channels; ++channel) {
-                this->take_apart(c_.in[int64_t{group_} * c_.in_channels + channel], tile, count);
+                this->template take_apart<Transform<M>>(channel, tile, count);
                 transform_in(in_ + channel * lanes_, tile, count);
             }
-            for (int64_t chunk = first_chunk; chunk < last_chunk; ++chunk) {
-                multiply(chunk, count);
-                for (int32_t n = 0; n < rows_of(chunk); ++n) {
-                    const float bias = c_.bias[int64_t{group_} * c_.rows + chunk * winograd_rows + n];
-                    if (!transform_out(bias, n, count))
-                        this->mend(bias, tile, count, [&](int64_t channel, int i, int j) { return weight(chunk, n, channel, i, j); });
-                    this->put(chunk * winograd_rows + n, tile, count);
-                }
+            const int64_t together = c_.chunks_together(), at_once = c_.by_product() ? 1 : products;
+            for (int64_t first = first_chunk, last; first < last_chunk; first = last) {
+                last = last_chunk - first < together ? last_chunk : first + together;
+                if (!multiply_few(first, last, count))
+                    for (int64_t k = 0; k < products; k += at_once)
+                        for (int64_t chunk = first; chunk < last; ++chunk) multiply(chunk, chunk - first, k, k + at_once, count);
+                for (int64_t chunk = first; chunk < last; ++chunk) put_chunk(chunk, chunk - first, tile, count);
             }
         }
     }
@@ -95,34 +89,19 @@ class WinogradGroup : Tiles<Winograd<M>> {
         return static_cast<int32_t>(left < winograd_rows ? left : winograd_rows);
     }
 
+    // The columns of what take_apart left.
     void transform_in(float* to, int64_t tile, int64_t count) const {
-        for (int64_t t = 0; t < count; t += vector_lanes) {
-            transform_half<0>(tile % columns_ + t, to + t);
-            transform_half<1>(tile % columns_ + t, to + t);
-        }
-    }
-
-    // Half of the rows of the products.
-    template <int Half>
-    void transform_half(int64_t at, float* to) const {
-        const int64_t slice = in_slice_;
-        vector rows[side / 2][side];
+        const int64_t first = tile % columns_, slice = in_slice_;
+        for (int64_t t = 0; t < count; t += vector_lanes)
 #pragma GCC unroll 6
-        for (int x = 0; x < side; ++x) {
-            vector d[side], half[side / 2];
+            for (int x = 0; x < side; ++x) {
+                vector d[side], column[side];
 #pragma GCC unroll 6
-            for (int y = 0; y < side; ++y) d[y] = load(this->pixel(y, x, at));
-            Transform<M>::template in<Half>(d, half);
-#pragma GCC unroll 3
-            for (int y = 0; y < side / 2; ++y) rows[y][x] = half[y];
-        }
-#pragma GCC unroll 3
-        for (int y = 0; y < side / 2; ++y) {
-            vector half[side];
-            Transform<M>::template in<0>(rows[y], half), Transform<M>::template in<1>(rows[y], half + side / 2);
+                for (int y = 0; y < side; ++y) d[y] = load(this->value(y, x, first + t));
+                Transform<M>::in(d, column);
 #pragma GCC unroll 6
-            for (int x = 0; x < side; ++x) store(to + ((Half * (side / 2) + y) * side + x) * slice, half[x]);
-        }
+                for (int y = 0; y < side; ++y) store(to + (y * side + x) * slice + t, column[y]);
+            }
     }
 
     const float* weights_of(int64_t chunk) const {
@@ -130,14 +109,39 @@ class WinogradGroup : Tiles<Winograd<M>> {
         return c_.weights + before * products * c_.in_channels * gemm_panel;
     }
 
-    void multiply(int64_t chunk, int64_t count) {
+    // Some products of a chunk, the `at`-th of those in scratch.
+    void multiply(int64_t chunk, int64_t at, int64_t first, int64_t last, int64_t count) {
         const int32_t rows = rows_of(chunk), panels = gemm_panels(rows);
-        for (int64_t k = 0; k < products; ++k)
+        for (int64_t k = first; k < last; ++k)
             for (int64_t n = 0; n < rows; ++n) outs_[k * rows + n] = static_cast<int32_t>(k * out_slice_ + n * lanes_);
-        for (int64_t i = 0; i < products * panels * gemm_panel; ++i) bias_[i] = 0;  // what it is, the way back adds
-        const Gemm gemm{{in_, ins_}, {out_, outs_}, {nullptr, nullptr}, weights_of(chunk), bias_, products, rows, c_.in_channels,
-                        static_cast<int32_t>(count), {}};
-        SHUFFLEKIT_ISA::gemm(gemm, 0, static_cast<int32_t>(count), 0, products * panels);
+        const Gemm gemm{{in_, ins_}, {out_ + at * winograd_rows * lanes_, outs_}, {nullptr, nullptr}, weights_of(chunk), bias_, products, rows,
+                        c_.in_channels, static_cast<int32_t>(count), {}};
+        SHUFFLEKIT_ISA::gemm(gemm, 0, static_cast<int32_t>(count), static_cast<int32_t>(first * panels), static_cast<int32_t>(last * panels));
+    }
+
+    // All products of two whole chunks; false where the GEMM is better at them.
+    bool multiply_few([[maybe_unused]] int64_t first, [[maybe_unused]] int64_t last, [[maybe_unused]] int64_t count) const {
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+        const bool takes = last - first == 2 && rows_of(first + 1) == winograd_rows && count >= FewTiles::least && count <= FewTiles::most;
+        if (c_.by_product() || !takes || c_.in_channels < FewTiles::least_depth) return false;
+        const int64_t panel = int64_t{c_.in_channels} * gemm_panel;
+        for (int64_t k = 0; k < products; ++k) {
+            const float *one = weights_of(first) + 2 * k * panel, *two = weights_of(first + 1) + 2 * k * panel;
+            FewTiles::multiply(in_ + k * in_slice_, c_.in_channels, lanes_, count, {one, one + panel, two, two + panel}, out_ + k * out_slice_);
+        }
+        return true;
+#else
+        return false;
+#endif
+    }
+
+    void put_chunk(int64_t chunk, int64_t at, int64_t tile, int64_t count) {
+        for (int32_t n = 0; n < rows_of(chunk); ++n) {
+            const float bias = c_.bias[int64_t{group_} * c_.rows + chunk * winograd_rows + n];
+            if (!transform_out(bias, at * winograd_rows + n, count))
+                this->mend(bias, tile, count, [&](int64_t channel, int i, int j) { return weight(chunk, n, channel, i, j); });
+            this->put(chunk * winograd_rows + n, tile, count);
+        }
     }
 
     // Whether all pixels are numbers.
@@ -191,9 +195,10 @@ class WinogradGroup : Tiles<Winograd<M>> {
 template <int M>
 void winograd(const Winograd<M>& c, float* scratch, int64_t first_tile, int64_t last_tile, int64_t first_chunk, int64_t last_chunk) {
     const int64_t chunks = c.chunks();
+    WinogradBlocks<M> blocks(c, scratch);
     for (int64_t group = first_chunk / chunks; group * chunks < last_chunk; ++group) {
         const int64_t first = first_chunk - group * chunks, last = last_chunk - group * chunks;
-        WinogradGroup<M>(c, static_cast<int32_t>(group), scratch).run(first_tile, last_tile, first > 0 ? first : 0, last < chunks ? last : chunks);
+        blocks.run(static_cast<int32_t>(group), first_tile, last_tile, first > 0 ? first : 0, last < chunks ? last : chunks);
     }
 }
 

@@ -38,12 +38,12 @@ struct LineOfTwo<4> {
 };
 
 template <int M>
-class WinogradStride2Group : Tiles<WinogradStride2<M>> {
+class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
   public:
     static constexpr int inputs = 2 * M + 1, sums = 2 * M - 1, pieces = M + 2;
 
-    WinogradStride2Group(const WinogradStride2<M>& c, int32_t group, float* scratch)
-        : Tiles<WinogradStride2<M>>(c, group, scratch), in_(scratch + c.moved()), out_(in_ + inputs * inputs * c.in_slice()),
+    WinogradStride2Blocks(const WinogradStride2<M>& c, float* scratch)
+        : Tiles<WinogradStride2<M>>(c, scratch), in_(scratch + c.moved()), out_(in_ + inputs * inputs * c.in_slice()),
           nothing_(out_ + sums * sums * c.out_slice()), ins_(reinterpret_cast<int32_t*>(nothing_ + gemm_panels(c.rows) * gemm_panel)),
           outs_(ins_ + inputs * inputs * c.in_channels + gemm_operands_ahead) {
         for (int64_t k = 0; k < inputs * inputs; ++k)
@@ -53,12 +53,13 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
         for (int64_t i = 0; lead_ && i < sums * sums * out_slice_; ++i) out_[i] = 0;  // those that are not made
     }
 
-    void run(int64_t first_tile, int64_t last_tile, Range panels) {
+    void run(int32_t group, int64_t first_tile, int64_t last_tile, Range panels) {
         const int64_t block = c_.block();
+        group_ = group;
         for (int64_t tile = first_tile, count; tile < last_tile; tile += count) {
             count = last_tile - tile <= block + c_.few ? last_tile - tile : block;
             for (int64_t channel = 0; channel < c_.in_channels; ++channel) {
-                this->take_apart(c_.in[int64_t{group_} * c_.in_channels + channel], tile, count);
+                this->template take_apart<LineOfTwo<M>>(channel, tile, count);
                 float* const to = in_ + channel * lanes_;
                 lead_ ? transform_in<true>(to, tile, count) : transform_in<false>(to, tile, count);
             }
@@ -88,26 +89,19 @@ class WinogradStride2Group : Tiles<WinogradStride2<M>> {
 
     int64_t panel_of(int32_t panel) const { return int64_t{group_} * gemm_panels(c_.rows) + panel; }
 
+    // The columns of what take_apart left.
     template <bool Leads>
     void transform_in(float* to, int64_t tile, int64_t count) const {
-        for (int64_t t = 0; t < count; t += vector_lanes) {
-            vector half[inputs][inputs];
-#pragma GCC unroll 9
+        const int64_t first = tile % columns_, slice = in_slice_;
+        for (int64_t t = 0; t < count; t += vector_lanes)
             for (int x = 0; x < inputs; ++x) {
                 vector d[inputs], column[inputs];
 #pragma GCC unroll 9
-                for (int y = 0; y < inputs; ++y) d[y] = load(this->pixel(y, x, tile % columns_ + t));
+                for (int y = 0; y < inputs; ++y) d[y] = load(this->value(y, x, first + t));
                 LineOfTwo<M>::in(d, column);
 #pragma GCC unroll 9
-                for (int y = 0; y < inputs; ++y) half[y][x] = column[y];
+                for (int y = 0; y < inputs; ++y) store(to + (y * inputs + x) * slice + t, Leads ? by_edge(column[y]) : column[y]);
             }
-            for (int y = 0; y < inputs; ++y) {
-                vector line[inputs];
-                LineOfTwo<M>::in(half[y], line);
-#pragma GCC unroll 9
-                for (int x = 0; x < inputs; ++x) store(to + (y * inputs + x) * in_slice_ + t, Leads ? by_edge(line[x]) : line[x]);
-            }
-        }
     }
 
     // The lanes of a grid that leads: tiles of the first column, inner ones, those of the first row, and the corner; and row by row again.
@@ -197,9 +191,10 @@ template <int M>
 void winograd_stride2(const WinogradStride2<M>& c, float* scratch, int64_t first_tile, int64_t last_tile, int32_t first_panel,
                       int32_t last_panel) {
     const int32_t panels = gemm_panels(c.rows);
+    WinogradStride2Blocks<M> blocks(c, scratch);
     for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
         const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
-        WinogradStride2Group<M>(c, group, scratch).run(first_tile, last_tile, {first > 0 ? first : 0, last < panels ? last : panels});
+        blocks.run(group, first_tile, last_tile, {first > 0 ? first : 0, last < panels ? last : panels});
     }
 }
 
