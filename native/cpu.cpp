@@ -1,5 +1,7 @@
 #include "cpu.h"
 
+#include <algorithm>
+
 #include "kernels/isa.h"
 
 #if defined(__x86_64__)
@@ -63,6 +65,11 @@ bool runs_here(std::string_view isa) {
     const bool avx512 = avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");  // CMakeLists.txt's flags
     if (isa == "avx512") return avx512;
     if (isa == "avx512vnni" || isa == "avx512bf16" || isa == "avx512vbmi") return avx512 && has(isa);
+#endif
+#if defined(__aarch64__)
+    const auto has = [features = vector_features()](std::string_view name) { return std::find(features.begin(), features.end(), name) != features.end(); };
+    if (isa == "neondot") return has("asimddp");
+    if (isa == "neoni8mm") return has("asimddp") && has("i8mm");
 #endif
     // Every aarch64 has NEON, and a WebAssembly file is not loaded where its set is missing; elsewhere nothing is compiled for them.
     return isa == "scalar" || isa == "neon" || isa == "simd128" || isa == "relaxed";

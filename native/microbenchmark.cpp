@@ -33,7 +33,7 @@ namespace {
 const MultiplyAddKernel multiply_add_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 #define SHUFFLEKIT_ENTRY(isa) {#isa, isa::multiply_add_int8_lanes, isa::multiply_add_int8_products, isa::multiply_add_int8},
-const MultiplyAddInt8Kernel multiply_add_int8_kernels[] = {SHUFFLEKIT_INT8_ISA(SHUFFLEKIT_ENTRY)};
+const MultiplyAddInt8Kernel multiply_add_int8_kernels[] = {SHUFFLEKIT_DOT_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 #define SHUFFLEKIT_ENTRY(isa) {#isa, isa::copy},
 const CopyKernel copy_kernels[] = {SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_ENTRY)};

@@ -24,8 +24,8 @@ extern "C" {
 
 typedef struct shufflekit_engine shufflekit_engine;
 
-/* threads: 1 to 256, of one call of shufflekit_run. instruction_set: avx512, avxvnni, avx2, neon or scalar; NULL or "" for the
- * best here. path: UTF-8. A plan in memory is copied. */
+/* threads: 1 to 256, of one call of shufflekit_run. instruction_set: avx512, avxvnni, avx2, neoni8mm, neondot, neon
+ * or scalar; NULL or "" for the best here. path: UTF-8. A plan in memory is copied. */
 shufflekit_engine *shufflekit_load(const char *path, int threads, const char *instruction_set);
 shufflekit_engine *shufflekit_load_memory(const void *content, size_t bytes, int threads, const char *instruction_set);
 void shufflekit_free(shufflekit_engine *engine); /* NULL is fine */

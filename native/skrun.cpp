@@ -35,7 +35,7 @@ Runs a plan of `shufflekit compile` and prints the milliseconds of one image.
   --classes FILE   names of the classes, one a line; by default those kept in the plan
   --repeat N       timed runs, after one that is not timed (20); 0 for none
   --threads N      threads of a run (1)
-  --isa NAME       instruction set: avx512, avxvnni, avx2, neon or scalar (the best)
+  --isa NAME       instruction set: avx512, avxvnni, avx2, neoni8mm, neondot, neon or scalar (the best)
   --profile        milliseconds of each step, too
   --json           all of it as JSON
 )";

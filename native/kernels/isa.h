@@ -6,7 +6,7 @@
 #pragma once
 
 // Best first; the lists of CMakeLists.txt in C++. X(set, what follows X...) for each. A set that only some kernels have code for follows the
-// one that it extends: who asks for that gets it too, where it runs. AVX-VNNI stands before AVX2, which can so be had without.
+// one that it extends: who asks for that gets it too, where it runs. AVX-VNNI and NEON's stand before it, which can so be had without.
 #if defined(__x86_64__)
 #define SHUFFLEKIT_INT8_ISA(X, ...) \
     X(avx512vnni __VA_OPT__(,) __VA_ARGS__) X(avxvnni __VA_OPT__(,) __VA_ARGS__) X(avx2 __VA_OPT__(,) __VA_ARGS__) X(scalar __VA_OPT__(,) __VA_ARGS__)
@@ -30,9 +30,9 @@
 #define SHUFFLEKIT_INT8_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
 #define SHUFFLEKIT_BFLOAT16_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
 #define SHUFFLEKIT_TABLE_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
-#define SHUFFLEKIT_ANY_ISA(X) SHUFFLEKIT_EACH_ISA(X)
 #endif
 
+// Below are more of them.
 #ifdef SHUFFLEKIT_ISA
 namespace shufflekit::SHUFFLEKIT_ISA {
 
@@ -55,9 +55,17 @@ struct __attribute__((packed, may_alias)) Unaligned {
 }  // namespace shufflekit::SHUFFLEKIT_ISA
 #endif
 
-// Which of them an engine may be asked for.
+// Of kernels that multiply fours of bytes; all of them; those that an engine may be asked for.
 #if defined(__x86_64__)
+#define SHUFFLEKIT_DOT_ISA(X, ...) SHUFFLEKIT_INT8_ISA(X __VA_OPT__(,) __VA_ARGS__)
 #define SHUFFLEKIT_ENGINE_ISA(X) X(avx512) X(avxvnni) X(avx2) X(scalar)
+#elif defined(__aarch64__)
+#define SHUFFLEKIT_DOT_ISA(X, ...) \
+    X(neoni8mm __VA_OPT__(,) __VA_ARGS__) X(neondot __VA_OPT__(,) __VA_ARGS__) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_ANY_ISA(X) SHUFFLEKIT_DOT_ISA(X)
+#define SHUFFLEKIT_ENGINE_ISA(X) SHUFFLEKIT_DOT_ISA(X)
 #else
-#define SHUFFLEKIT_ENGINE_ISA(X) SHUFFLEKIT_ANY_ISA(X)
+#define SHUFFLEKIT_DOT_ISA(X, ...) SHUFFLEKIT_EACH_ISA(X __VA_OPT__(,) __VA_ARGS__)
+#define SHUFFLEKIT_ANY_ISA(X) SHUFFLEKIT_EACH_ISA(X)
+#define SHUFFLEKIT_ENGINE_ISA(X) SHUFFLEKIT_EACH_ISA(X)
 #endif

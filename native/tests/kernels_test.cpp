@@ -120,7 +120,7 @@ void test_multiply_add(const MultiplyAddKernel& kernel) {
 }
 
 #define SHUFFLEKIT_ENTRY(isa) {#isa, isa::multiply_add_int8_lanes, isa::multiply_add_int8_products, &isa::multiply_add_int8},
-const MultiplyAddInt8Kernel multiply_adds_int8[] = {SHUFFLEKIT_INT8_ISA(SHUFFLEKIT_ENTRY)};
+const MultiplyAddInt8Kernel multiply_adds_int8[] = {SHUFFLEKIT_DOT_ISA(SHUFFLEKIT_ENTRY)};
 #undef SHUFFLEKIT_ENTRY
 
 void test_multiply_add_int8(const MultiplyAddInt8Kernel& kernel) {

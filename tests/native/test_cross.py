@@ -31,6 +31,10 @@ pytestmark = [
 ]
 
 
+QEMU = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static") or ""
+DOTS = ["neoni8mm", "neondot"]
+
+
 @pytest.fixture(scope="module")
 def cross_build(run: Callable[..., str]) -> Callable[[str], Path]:
     """Function (processor) -> folder of its build."""
@@ -46,7 +50,7 @@ def cross_build(run: Callable[..., str]) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="module")
 def aarch64(cross_build: Callable[[str], Path]) -> Path:
-    if shutil.which("qemu-aarch64") is None:
+    if not QEMU:
         pytest.skip("needs qemu-aarch64: apt-get install qemu-user")
     return cross_build("aarch64")
 
@@ -62,11 +66,13 @@ def test_x86_64_build_finds_the_best_instruction_set(
 
 
 def test_every_neon_kernel_equals_its_twin_and_touches_nothing_else(aarch64: Path, run: Callable[..., str]) -> None:
-    said = run("qemu-aarch64", aarch64 / "kernels_test")
-    passed = re.findall(r"^(\w+) +(\w+) +[1-9]\d* cases, 0 failed$", said, re.M)
-    needed = {(isa, kernel) for isa in ("neon", "scalar") for kernel in KERNELS | {"activations"}}
-    assert set(passed) == needed | {("every", "choice")}
-    assert said.endswith("\n0 failed\n")
+    needed = {(isa, kernel) for isa in ("neon", "scalar") for kernel in KERNELS | {"activations"}} | {("every", "choice")}
+    of_dots = ("gemm_int8", "gemm_int8_float", "convolution_int8", "multiply_add_int8")
+    dots = {(isa, kernel) for isa in DOTS for kernel in of_dots}
+    for processor, sets in (("max", needed | dots), ("cortex-a53", needed)):
+        said = run(QEMU, "-cpu", processor, aarch64 / "kernels_test")
+        assert set(re.findall(r"^(\w+) +(\w+) +[1-9]\d* cases, 0 failed$", said, re.M)) == sets
+        assert said.endswith("\n0 failed\n")
 
 
 @pytest.mark.parametrize(
@@ -82,9 +88,22 @@ def test_whole_network_equals_pytorch(aarch64: Path, run: Callable[..., str], tm
     x[0].tofile(tmp_path / "x.f32")
     files = ["--input", tmp_path / "x.f32", "--output", tmp_path / "y.f32"]
     for threads in ("1", "2"):
-        said = run(
-            "qemu-aarch64", aarch64 / "skrun", tmp_path / "net.plan", *files, "--repeat", "0", "--threads", threads, "--json"
-        )
-        assert json.loads(said)["instruction_set"] == "neon"
+        said = run(QEMU, aarch64 / "skrun", tmp_path / "net.plan", *files, "--repeat", "0", "--threads", threads, "--json")
+        assert json.loads(said)["instruction_set"] == DOTS[0]
         found = np.fromfile(tmp_path / "y.f32", np.float32)
         assert np.abs(found - needed[0]).max() <= 1e-4 * np.abs(needed[0]).max()
+
+
+def test_a_network_in_bytes_has_the_same_bits_with_and_without_dot_products(
+    aarch64: Path, run: Callable[..., str], tmp_path: Path
+) -> None:
+    x = images(4, (3, 64, 64))
+    network = enliven(sk.create_model("shufflenet_v2_x0_5"), x)
+    engine = sk.compile(network, (1, 3, 64, 64), int8=x)
+    engine.save(tmp_path / "net.plan")
+    needed = engine(x[:1])
+    x[0].tofile(tmp_path / "x.f32")
+    files = ["--input", tmp_path / "x.f32", "--output", tmp_path / "y.f32"]
+    for isa in (*DOTS, "neon"):
+        run(QEMU, aarch64 / "skrun", tmp_path / "net.plan", *files, "--repeat", "0", "--threads", "2", "--isa", isa)
+        np.testing.assert_array_equal(np.fromfile(tmp_path / "y.f32", np.float32), needed.ravel(), isa)

@@ -6,6 +6,8 @@
 // With AVX-VNNI tiles are those of AVX2, and bytes are multiplied as they are. Without either, operands and weights are widened to words,
 // and products of pairs summed in 32 bits: nothing saturates. Where all weights of a step have 7 bits, products of pairs of bytes fit into 16.
 //
+// NEON's dot products have four rows by 16 pixels a tile: one operand of four lanes by one of four weights, or with i8mm two eights by two.
+//
 // Who includes this has said before what becomes of sums: end(gemm, channel, pixel, sums, ...).
 #pragma once
 
@@ -480,6 +482,166 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
     }
 #endif
     blocks<Way::words>(g, scratch, group, first_pixel, last_pixel, first, last);
+}
+
+#elif defined(__ARM_FEATURE_DOTPROD)
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+// An instruction multiplies two pixels' eights of operands by those of two rows.
+constexpr int64_t tile_bytes(int64_t depth) { return (depth + 7) / 8 * 128; }
+
+// 16 pixels for all of the depth: of each 8 of it two pixels are a vector. The weights of absent operands are 0.
+template <class G>
+void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
+    for (int64_t k = 0; k < g.depth; k += 8) {
+        uint8x16_t x[8];
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i) x[i] = vld1q_u8(operand(g, group, k + i) + pixel);
+#pragma GCC unroll 3
+        for (int turn = 0; turn < 3; ++turn) {
+            uint8x16_t y[8];
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; ++i) y[2 * i] = vzip1q_u8(x[i], x[i + 4]), y[2 * i + 1] = vzip2q_u8(x[i], x[i + 4]);
+#pragma GCC unroll 8
+            for (int i = 0; i < 8; ++i) x[i] = y[i];
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; ++i, to += 16) vst1q_u8(to, x[i]);
+    }
+}
+
+[[gnu::always_inline]] inline int32x4_t plus_four(int32x4_t sum, const uint8_t* x, int8x16_t weights) {
+    return vusdotq_s32(sum, vreinterpretq_u8_u32(vld1q_dup_u32(reinterpret_cast<const uint32_t*>(x))), weights);
+}
+int32x4_t beside_products(const Panel& panel, int64_t) {
+    int32_t biases[int8_panel] = {};
+    for (int32_t r = 0; r < panel.rows; ++r) biases[r] = panel.ends[r].bias;
+    return vld1q_s32(biases);
+}
+
+// Two rows x two pixels a vector: 16 sums + 2 weights + 1 operand = 19 of 32 registers.
+[[gnu::always_inline]] inline void multiply_tile(Sums (&sum)[4], const Panel& panel, int64_t depth, int32x4_t beside, const uint8_t* x) {
+    const int64_t fours = int8_fours(depth);
+    int32x4_t of_pairs[2][8] = {};
+    for (int64_t k = 0; k < fours; k += 2) {
+        const int8_t* weights = panel.weights + 16 * k;
+        const int32x4_t first = vreinterpretq_s32_s8(vld1q_s8(weights));
+        const int32x4_t second = k + 1 < fours ? vreinterpretq_s32_s8(vld1q_s8(weights + 16)) : vdupq_n_s32(0);
+        const int8x16_t two[2] = {vreinterpretq_s8_s32(vzip1q_s32(first, second)), vreinterpretq_s8_s32(vzip2q_s32(first, second))};
+#pragma GCC unroll 8
+        for (int v = 0; v < 8; ++v, x += 16) {
+            const uint8x16_t operands = vld1q_u8(x);
+            of_pairs[0][v] = vusmmlaq_s32(of_pairs[0][v], operands, two[0]), of_pairs[1][v] = vusmmlaq_s32(of_pairs[1][v], operands, two[1]);
+        }
+    }
+    int32_t biases[int8_panel];
+    vst1q_s32(biases, beside);
+#pragma GCC unroll 2
+    for (int pair = 0; pair < 2; ++pair)
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) {
+            const int32x4_t a = of_pairs[pair][2 * v], b = of_pairs[pair][2 * v + 1];
+            vst1q_s32(sum[2 * pair].of + 4 * v, vaddq_s32(vuzp1q_s32(a, b), vdupq_n_s32(biases[2 * pair])));
+            vst1q_s32(sum[2 * pair + 1].of + 4 * v, vaddq_s32(vuzp2q_s32(a, b), vdupq_n_s32(biases[2 * pair + 1])));
+        }
+}
+#else
+// Both sides of the instruction are signed: with x = a + 128 a sum of x w is that of a w, and 128 times that of w, which is the row's.
+constexpr int64_t tile_bytes(int64_t depth) { return int8_fours(depth) * 64; }
+
+// 16 pixels for all of the depth: of each 4 of it four pixels are a vector.
+template <class G>
+void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
+    for (int64_t k = 0; k < g.depth; k += 4, to += 64) {
+        const auto load = [&](int64_t i) { return veorq_u8(vld1q_u8(operand(g, group, k + i) + pixel), vdupq_n_u8(128)); };
+        const uint8x16_t a = load(0), b = load(1), c = load(2), d = load(3);
+        const uint8x16_t ac0 = vzip1q_u8(a, c), ac1 = vzip2q_u8(a, c), bd0 = vzip1q_u8(b, d), bd1 = vzip2q_u8(b, d);
+        vst1q_u8(to, vzip1q_u8(ac0, bd0)), vst1q_u8(to + 16, vzip2q_u8(ac0, bd0));
+        vst1q_u8(to + 32, vzip1q_u8(ac1, bd1)), vst1q_u8(to + 48, vzip2q_u8(ac1, bd1));
+    }
+}
+
+[[gnu::always_inline]] inline int32x4_t plus_four(int32x4_t sum, const uint8_t* x, int8x16_t weights) {
+    const uint8x16_t four = vreinterpretq_u8_u32(vld1q_dup_u32(reinterpret_cast<const uint32_t*>(x)));
+    return vdotq_s32(sum, vreinterpretq_s8_u8(veorq_u8(four, vdupq_n_u8(128))), weights);
+}
+int32x4_t beside_products(const Panel& panel, int64_t fours) {
+    int32x4_t sum = vdupq_n_s32(0);
+    for (int64_t k = 0; k < fours; ++k) sum = vdotq_s32(sum, vld1q_s8(panel.weights + 16 * k), vdupq_n_s8(1));
+    int32_t biases[int8_panel] = {};
+    for (int32_t r = 0; r < panel.rows; ++r) biases[r] = panel.ends[r].bias;
+    return vaddq_s32(vshlq_n_s32(sum, 7), vld1q_s32(biases));
+}
+
+// 16 sums + 4 operands + 1 weight = 21 of 32 registers.
+[[gnu::always_inline]] inline void multiply_tile(Sums (&sum)[4], const Panel& panel, int64_t depth, int32x4_t beside, const uint8_t* x) {
+    int32x4_t of_rows[4][4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v)
+        of_rows[0][v] = vdupq_laneq_s32(beside, 0), of_rows[1][v] = vdupq_laneq_s32(beside, 1), of_rows[2][v] = vdupq_laneq_s32(beside, 2),
+        of_rows[3][v] = vdupq_laneq_s32(beside, 3);
+    const int8_t* at = panel.weights;
+    for (int64_t k = 0; k < depth; k += 4, x += 64, at += 16) {
+        const int8x16_t weights = vld1q_s8(at);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) {
+            const int8x16_t operands = vreinterpretq_s8_u8(vld1q_u8(x + 16 * v));
+            of_rows[0][v] = vdotq_laneq_s32(of_rows[0][v], operands, weights, 0), of_rows[1][v] = vdotq_laneq_s32(of_rows[1][v], operands, weights, 1);
+            of_rows[2][v] = vdotq_laneq_s32(of_rows[2][v], operands, weights, 2), of_rows[3][v] = vdotq_laneq_s32(of_rows[3][v], operands, weights, 3);
+        }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) vst1q_s32(sum[r].of + 4 * v, of_rows[r][v]);
+}
+#endif
+
+// Whole tiles of 4 rows, of which the last panel's absent ones are dropped.
+template <class G>
+void tile(const G& g, const Panel& panel, int32x4_t beside, const uint8_t* x, int64_t pixel, int64_t count) {
+    Sums sum[4];
+    multiply_tile(sum, panel, g.depth, beside, x);
+    for (int32_t r = 0; r < panel.rows; ++r) end(g, panel.channel + r, pixel, sum[r], count);
+}
+
+// One pixel: a vector has four of the depth for four rows.
+template <class G>
+void linear(const G& g, const Panel& panel, int32x4_t beside, const uint8_t* x, int64_t pixel) {
+    int32x4_t sum[4] = {beside};
+    const int64_t fours = int8_fours(g.depth);
+    const auto add = [&](int32x4_t& to, int64_t k) { to = plus_four(to, x + 16 * k, vld1q_s8(panel.weights + 16 * k)); };
+    int64_t k = 0;
+    for (; k + 4 <= fours; k += 4)
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) add(sum[i], k + i);
+    for (; k < fours; ++k) add(sum[0], k);
+    int32_t of_rows[4];
+    vst1q_s32(of_rows, vaddq_s32(vaddq_s32(sum[0], sum[1]), vaddq_s32(sum[2], sum[3])));
+    for (int32_t r = 0; r < panel.rows; ++r) {
+        Sums whole;
+        for (int32_t& each : whole.of) each = of_rows[r];
+        end(g, panel.channel + r, pixel, whole, 1);
+    }
+}
+
+// Blocks of 64 pixels; one that is left alone is computed as a linear layer's.
+template <class G>
+void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
+    const int64_t fours = int8_fours(g.depth), step = tile_bytes(g.depth);
+    uint8_t* const one = scratch + fours * 8 * int8_block;
+    for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
+        const int64_t count = last_pixel - pixel < int8_block ? last_pixel - pixel : int8_block;
+        const bool has_one_more = count % lanes == 1;
+        const int64_t in_vectors = count - has_one_more;
+        for (int64_t p = 0; p < in_vectors; p += lanes) interleave(g, group, pixel + p, scratch + p / lanes * step);
+        if (has_one_more) spread(g, group, pixel + in_vectors, one);
+        each_panel(g, group, first, last, [&](const Panel& panel) {
+            const int32x4_t beside = beside_products(panel, fours);
+            for (int64_t p = 0; p < in_vectors; p += lanes) tile(g, panel, beside, scratch + p / lanes * step, pixel + p, in_vectors - p);
+            if (has_one_more) linear(g, panel, beside, one, pixel + in_vectors);
+        });
+    }
 }
 
 #else

@@ -4,6 +4,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__ARM_FEATURE_DOTPROD)
+#include <arm_neon.h>
 #endif
 
 namespace shufflekit::SHUFFLEKIT_ISA {
@@ -30,6 +32,18 @@ Lanes spread(int byte) { return _mm256_set1_epi16(static_cast<short>(byte)); }
 Lanes counted(int number) { return _mm256_set1_epi32(number); }
 [[gnu::always_inline]] inline Lanes plus(Lanes sum, Lanes a, Lanes b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
 #define SHUFFLEKIT_REGISTER "x"
+#elif defined(__ARM_FEATURE_DOTPROD)
+using Lanes = int32x4_t;
+Lanes spread(int byte) { return vreinterpretq_s32_s8(vdupq_n_s8(static_cast<int8_t>(byte))); }
+Lanes counted(int number) { return vdupq_n_s32(number); }
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+constexpr int products = 8;
+[[gnu::always_inline]] inline Lanes plus(Lanes sum, Lanes a, Lanes b) { return vusmmlaq_s32(sum, vreinterpretq_u8_s32(a), vreinterpretq_s8_s32(b)); }
+#else
+constexpr int products = 4;
+[[gnu::always_inline]] inline Lanes plus(Lanes sum, Lanes a, Lanes b) { return vdotq_s32(sum, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)); }
+#endif
+#define SHUFFLEKIT_REGISTER "w"
 #elif SHUFFLEKIT_VECTOR_BYTES > 4
 using Lanes = int32_t __attribute__((vector_size(SHUFFLEKIT_VECTOR_BYTES)));
 constexpr int products = 1;

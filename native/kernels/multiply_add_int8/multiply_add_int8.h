@@ -30,7 +30,7 @@ struct MultiplyAddInt8Kernel {
     int64_t multiply_add_int8(int64_t rounds, int a, int b);       \
     extern const int multiply_add_int8_lanes, multiply_add_int8_products; \
     }
-SHUFFLEKIT_INT8_ISA(SHUFFLEKIT_DECLARE)
+SHUFFLEKIT_DOT_ISA(SHUFFLEKIT_DECLARE)
 #undef SHUFFLEKIT_DECLARE
 
 }  // namespace shufflekit
