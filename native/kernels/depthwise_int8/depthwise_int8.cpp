@@ -170,6 +170,57 @@ class Flat {
     Block* blocks_;
 };
 
+// Likewise of an even width: a lane is four columns of a row, the first three a pixel's and the last three those of the next one, which
+// begins no row. So 64 pixels are two loads of a row, and nothing is unpacked.
+class FlatPairs {
+  public:
+    static bool fits(const Window& w) { return Flat::fits(w) && w.in_width % 2 == 0; }
+
+    FlatPairs(const Window& w, uint8_t* scratch) : width_(w.in_width), pixels_(int64_t{w.in_height} * w.in_width), blocks_(reinterpret_cast<Block*>(scratch)) {
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            uint64_t columns[2] = {~uint64_t{0}, ~uint64_t{0}};
+            const auto leave_out = [&](int side, int64_t byte) { columns[side] &= ~some_bytes(byte, byte + 1); };
+            for (int64_t row = (width_ - first % width_) % width_; row <= 64; row += width_)  // pixels of a row are not beside those of another
+                leave_out(0, row % 4 ? row + 1 : row), leave_out(1, row % 4 ? row - 2 : row - 1);
+            for (int64_t i = 0; i < 3; ++i)
+                for (int64_t side = 0; side < 2; ++side) {
+                    const int64_t at = first + (i - 1) * width_ + 2 * side - 1;
+                    blocks_[first / 64].rows[i][side] = columns[side] & some_bytes(-at, pixels_ - at);
+                }
+        }
+    }
+
+    void convolve(const uint8_t* plane, const int8_t* w, uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual, bool is_plain) const {
+        const __m512i fill = _mm512_set1_epi8(static_cast<char>(fill_byte));
+        const __m512i weights[3][2] = {{four(w[0], w[1], w[2], 0), four(0, w[0], w[1], w[2])},
+                                       {four(w[3], w[4], w[5], 0), four(0, w[3], w[4], w[5])},
+                                       {four(w[6], w[7], w[8], 0), four(0, w[6], w[7], w[8])}};
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            const Block& block = blocks_[first / 64];
+            __m512i sum[4];
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; ++v) sum[v] = _mm512_set1_epi32(end.bias);
+#pragma GCC unroll 3
+            for (int64_t i = 0; i < 3; ++i)
+#pragma GCC unroll 2
+                for (int64_t side = 0; side < 2; ++side) {
+                    const __m512i x = _mm512_mask_loadu_epi8(fill, block.rows[i][side], plane + first + (i - 1) * width_ + 2 * side - 1);
+                    sum[2 * side] = _mm512_dpbusd_epi32(sum[2 * side], x, weights[i][0]);
+                    sum[2 * side + 1] = _mm512_dpbusd_epi32(sum[2 * side + 1], x, weights[i][1]);
+                }
+            int8_end<Int8Order::turns>(out + first, sum, end, residual ? residual + first : nullptr, is_plain);
+        }
+    }
+
+  private:
+    struct Block {
+        uint64_t rows[3][2];  // bytes of a row's two loads that have a pixel
+    };
+
+    const int64_t width_, pixels_;
+    Block* blocks_;
+};
+
 // 5x5 windows at stride 1, likewise: four columns of a row are loaded one by one and become the lanes of a pixel.
 class FlatFives {
   public:
@@ -308,6 +359,82 @@ void convolve_halves(const DepthwiseInt8& d, int64_t channel) {
     }
 }
 
+// 3x3 windows at stride 2 of even sides: rows of even and of odd numbers are apart, one behind another, so that whole vectors of output
+// pixels run over the ends of rows. A lane is four columns, of which an output's are the first three.
+class FlatHalves {
+  public:
+    static bool fits(const Window& w) {
+        return slides_3x3(w) && w.stride_x == 2 && w.pad_y == 1 && w.pad_x == 1 && w.in_height == 2 * w.out_height && w.in_width == 2 * w.out_width;
+    }
+
+    // Two channels' rows lie in scratch, so that none is read just after it was written, and the masks of all blocks.
+    FlatHalves(const DepthwiseInt8& d, uint8_t* scratch)
+        : d_(d), width_(d.window.in_width), pixels_(int64_t{d.window.out_height} * d.window.out_width), half_(plane_bytes(2 * pixels_, 1) + plane_border),
+          rows_(scratch + plane_border), blocks_(reinterpret_cast<Block*>(rows_ + 4 * half_)) {
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            Block& block = blocks_[first / 64];
+            for (uint64_t& each : block.columns) each = ~uint64_t{0};
+            const int64_t width = d.window.out_width;
+            for (int64_t row = (width - first % width) % width; row < 64; row += width)  // the first of a row has nothing before it
+                block.columns[row / 32 * 2 + row % 2] &= ~(uint64_t{1} << row % 32 / 2 * 4);
+            for (int64_t load = 0; load < 4; ++load) block.top[load] = block.columns[load] & some_bytes(width_ - place(first, load), 64);
+        }
+    }
+
+    void convolve(int32_t first_channel, int32_t last_channel) const {
+        split(first_channel);
+        for (int64_t channel = first_channel; channel < last_channel; ++channel) {
+            if (channel + 1 < last_channel) split(channel + 1);
+            convolve(channel);
+        }
+    }
+
+  private:
+    struct Block {
+        uint64_t columns[4], top[4];  // bytes of four loads that have a pixel, and have one in the row above
+    };
+
+    static constexpr int64_t place(int64_t first, int64_t load) { return 2 * first + load / 2 * 64 + load % 2 * 2 - 1; }
+    uint8_t* rows(int64_t channel, int64_t odd) const { return rows_ + (channel % 2 * 2 + odd) * half_; }
+
+    // Whole vectors: what a row has too much, the next one overwrites.
+    void split(int64_t channel) const {
+        const uint8_t* from = d_.in[channel];
+        uint8_t *even = rows(channel, 0), *odd = rows(channel, 1);
+        for (int64_t y = 0; y < d_.window.out_height; ++y, from += 2 * width_, even += width_, odd += width_) {
+            int64_t x = 0;
+            for (; x + 32 < width_; x += 64) _mm512_storeu_si512(even + x, load(from + x)), _mm512_storeu_si512(odd + x, load(from + width_ + x));
+            for (; x < width_; x += 16)
+                *reinterpret_cast<Sixteen*>(even + x) = *reinterpret_cast<const Sixteen*>(from + x), *reinterpret_cast<Sixteen*>(odd + x) = *reinterpret_cast<const Sixteen*>(from + width_ + x);
+        }
+    }
+
+    void convolve(int64_t channel) const {
+        const int8_t* w = d_.weights + 9 * channel;
+        const Int8End& end = d_.ends[channel];
+        const __m512i fill = _mm512_set1_epi8(static_cast<char>(d_.fill[channel]));
+        const __m512i weights[] = {four(w[0], w[1], w[2], 0), four(w[3], w[4], w[5], 0), four(w[6], w[7], w[8], 0)};
+        const uint8_t *even = rows(channel, 0), *odd = rows(channel, 1);
+        for (int64_t first = 0; first < pixels_; first += 64) {
+            const Block& block = blocks_[first / 64];
+            __m512i sum[4];
+#pragma GCC unroll 4
+            for (int64_t v = 0; v < 4; ++v) {
+                const int64_t at = place(first, v);
+                sum[v] = _mm512_dpbusd_epi32(_mm512_set1_epi32(end.bias), _mm512_mask_loadu_epi8(fill, block.top[v], odd + at - width_), weights[0]);
+                sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_loadu_epi8(fill, block.columns[v], even + at), weights[1]);
+                sum[v] = _mm512_dpbusd_epi32(sum[v], _mm512_mask_loadu_epi8(fill, block.columns[v], odd + at), weights[2]);
+            }
+            int8_end<Int8Order::halves>(d_.out[channel] + first, sum, end, nullptr, d_.has_plain_ends);
+        }
+    }
+
+    const DepthwiseInt8& d_;
+    const int64_t width_, pixels_, half_;
+    uint8_t* const rows_;
+    Block* const blocks_;
+};
+
 // The ways of vectors for all windows but those with a residual that is not flat.
 bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
     const Window& w = d.window;
@@ -317,9 +444,11 @@ bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_ch
                           d.residual.base ? d.residual[channel] : nullptr, d.has_plain_ends);
         return true;
     };
+    if (FlatPairs::fits(w)) return convolve_flat(FlatPairs(w, scratch));
     if (Flat::fits(w)) return convolve_flat(Flat(w, scratch));
     if (FlatFives::fits(w)) return convolve_flat(FlatFives(w, scratch));
     if (d.residual.base) return false;
+    if (FlatHalves::fits(w)) return FlatHalves(d, scratch).convolve(first_channel, last_channel), true;
     const bool halves = w.kernel_y == w.kernel_x && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
     const Taps taps(d, scratch);
     for (int64_t channel = first_channel; channel < last_channel; ++channel) {

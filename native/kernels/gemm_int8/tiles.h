@@ -1,8 +1,8 @@
 // Pixels (blocks) > groups > panels > depth; a tile of 4 rows x a block's pixels of sums stays in registers. Operands of a block are
 // interleaved once for all panels of a group, so that what is multiplied together lies together, in scratch that stays in the L1 cache.
 // With VNNI a block is 64 pixels: 16 sums + 4 operands + 1 weight = 21 of 32 registers. The packs that end a tile undo the order in
-// which unpacking left the pixels. The last pixels are a block of fewer vectors, each in the order of pixels; if only one is behind these, it
-// is computed as linear layers are, so that 49 pixels are 3 vectors.
+// which unpacking left the pixels. The last block has up to five vectors, a fifth or fewer than four in the order of pixels: one
+// by itself would wait for its sums. Up to four pixels behind these are computed as linear layers are, so that 49 are 3 vectors.
 // With AVX-VNNI tiles are those of AVX2, and bytes are multiplied as they are. Without either, operands and weights are widened to words,
 // and products of pairs summed in 32 bits: nothing saturates. Where all weights of a step have 7 bits, products of pairs of bytes fit into 16.
 //
@@ -56,13 +56,13 @@ void spread(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
 
 #if defined(__AVX512VNNI__)
 
-// V vectors of 16 pixels: with four of them, vector v has pixels 4 v to 4 v + 3 of each 16.
+// V vectors of 16 pixels: of the first four, if there are so many, vector v has pixels 4 v to 4 v + 3 of each 16.
 template <int V, class G>
 [[gnu::always_inline]] inline void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
     for (int64_t k = 0; k < g.depth; k += 4, to += 64 * V) {
         const uint8_t *a = operand(g, group, k) + pixel, *b = operand(g, group, k + 1) + pixel;
         const uint8_t *c = operand(g, group, k + 2) + pixel, *d = operand(g, group, k + 3) + pixel;
-        if constexpr (V == 4) {
+        if constexpr (V >= 4) {
             const __m512i A = _mm512_loadu_si512(a), B = _mm512_loadu_si512(b), C = _mm512_loadu_si512(c), D = _mm512_loadu_si512(d);
             const __m512i ab0 = _mm512_unpacklo_epi8(A, B), ab1 = _mm512_unpackhi_epi8(A, B);
             const __m512i cd0 = _mm512_unpacklo_epi8(C, D), cd1 = _mm512_unpackhi_epi8(C, D);
@@ -70,17 +70,16 @@ template <int V, class G>
             _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(ab0, cd0));
             _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab1, cd1));
             _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab1, cd1));
-        } else {
+        }
 #pragma GCC unroll 3
-            for (int v = 0; v < V; ++v) {
-                const auto load = [&](const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + v); };
-                const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
-                const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B);
-                const __m128i cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
-                auto* out = reinterpret_cast<__m128i*>(to) + 4 * v;
-                _mm_store_si128(out, _mm_unpacklo_epi16(ab0, cd0)), _mm_store_si128(out + 1, _mm_unpackhi_epi16(ab0, cd0));
-                _mm_store_si128(out + 2, _mm_unpacklo_epi16(ab1, cd1)), _mm_store_si128(out + 3, _mm_unpackhi_epi16(ab1, cd1));
-            }
+        for (int v = V >= 4 ? 4 : 0; v < V; ++v) {
+            const auto load = [&](const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + v); };
+            const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
+            const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B);
+            const __m128i cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
+            auto* out = reinterpret_cast<__m128i*>(to) + 4 * v;
+            _mm_store_si128(out, _mm_unpacklo_epi16(ab0, cd0)), _mm_store_si128(out + 1, _mm_unpackhi_epi16(ab0, cd0));
+            _mm_store_si128(out + 2, _mm_unpacklo_epi16(ab1, cd1)), _mm_store_si128(out + 3, _mm_unpackhi_epi16(ab1, cd1));
         }
     }
 }
@@ -91,30 +90,27 @@ template <int R, int V, class G>
     __m512i sum[R][V];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int v = 0; v < V; ++v) sum[r][v] = _mm512_set1_epi32(panel.ends[r].bias);
     const int8_t* weights = panel.weights;
     for (int64_t k = 0; k < g.depth; k += 4, x += 64 * V, weights += 16) {
         __m512i operands[V];
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int v = 0; v < V; ++v) operands[v] = _mm512_load_si512(x + 64 * v);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
             const __m512i four = _mm512_set1_epi32(reinterpret_cast<const Four*>(weights)[r]);
-#pragma GCC unroll 4
+#pragma GCC unroll 5
             for (int v = 0; v < V; ++v) sum[r][v] = _mm512_dpbusd_epi32(sum[r][v], operands[v], four);
         }
     }
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-        if constexpr (V == 4) {
-            end(g, panel.channel + r, pixel, sum[r]);
+        if constexpr (V == 5) {
+            const __m512i four[4] = {sum[r][0], sum[r][1], sum[r][2], sum[r][3]}, fifth[1] = {sum[r][4]};
+            end(g, panel.channel + r, pixel, four), end(g, panel.channel + r, pixel + 64, fifth);
         } else {
-#pragma GCC unroll 3
-            for (int v = 0; v < V; ++v) {
-                const __m512i one[1] = {sum[r][v]};
-                end(g, panel.channel + r, pixel + 16 * v, one);
-            }
+            end(g, panel.channel + r, pixel, sum[r]);
         }
     }
 }
@@ -129,6 +125,12 @@ void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
     }
 }
 
+// Four of the depth for four rows, from four k on; behind the last they are 0.
+[[gnu::always_inline]] inline __m512i weights_of(const Panel& panel, int64_t k, int64_t fours) {
+    const auto inside = static_cast<__mmask16>(fours - k < 4 ? (1 << 4 * (fours - k)) - 1 : 0xffff);
+    return _mm512_maskz_loadu_epi32(inside, panel.weights + k * 16);
+}
+
 // One pixel: a vector has four of the depth for four rows.
 template <class G>
 [[gnu::always_inline]] inline void linear(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
@@ -139,10 +141,7 @@ template <class G>
 #pragma GCC unroll 2
         for (int i = 0; i < 2; ++i)
             sum[i] = _mm512_dpbusd_epi32(sum[i], _mm512_load_si512(x + (k + 4 * i) * 16), _mm512_loadu_si512(panel.weights + (k + 4 * i) * 16));
-    for (; k < fours; k += 4) {
-        const auto inside = static_cast<__mmask16>(fours - k < 4 ? (1 << 4 * (fours - k)) - 1 : 0xffff);
-        sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_load_si512(x + k * 16), _mm512_maskz_loadu_epi32(inside, panel.weights + k * 16));
-    }
+    for (; k < fours; k += 4) sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_load_si512(x + k * 16), weights_of(panel, k, fours));
     const __m512i both = _mm512_add_epi32(sum[0], sum[1]);
     const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64(both, 1));
     alignas(16) int32_t of_rows[4];
@@ -152,30 +151,71 @@ template <class G>
     }
 }
 
-// V vectors of pixels, and one more pixel where there is one.
+// As `spread`, of four pixels one behind another.
+template <class G>
+void spread_four(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
+    const int64_t fours = int8_fours(g.depth);
+    for (int64_t k = 0; k < fours; ++k) {
+        const auto load = [&](int64_t i) { return _mm_loadu_si32(operand(g, group, 4 * k + i) + pixel); };
+        const __m128i pixels = _mm_unpacklo_epi16(_mm_unpacklo_epi8(load(0), load(1)), _mm_unpacklo_epi8(load(2), load(3)));
+        auto* out = reinterpret_cast<__m128i*>(to) + k;
+        _mm_store_si128(out, _mm_shuffle_epi32(pixels, 0x00)), _mm_store_si128(out + fours, _mm_shuffle_epi32(pixels, 0x55));
+        _mm_store_si128(out + 2 * fours, _mm_shuffle_epi32(pixels, 0xaa)), _mm_store_si128(out + 3 * fours, _mm_shuffle_epi32(pixels, 0xff));
+    }
+}
+
+// Four pixels likewise: their sums become the lanes of a row.
+template <class G>
+void linear_four(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
+    __m512i sum[4] = {};
+    const int64_t fours = int8_fours(g.depth);
+    for (int64_t k = 0; k < fours; k += 4) {
+        const __m512i weights = weights_of(panel, k, fours);
+#pragma GCC unroll 4
+        for (int64_t p = 0; p < 4; ++p) sum[p] = _mm512_dpbusd_epi32(sum[p], _mm512_loadu_si512(x + (p * fours + k) * 16), weights);
+    }
+    const auto halved = [](__m512i a, __m512i b) { return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x44), _mm512_shuffle_i32x4(a, b, 0xee)); };
+    const __m512i first = halved(sum[0], sum[1]), second = halved(sum[2], sum[3]);
+    const __m512i all = _mm512_add_epi32(_mm512_shuffle_i32x4(first, second, 0x88), _mm512_shuffle_i32x4(first, second, 0xdd));  // rows of each pixel
+    __m512i of_row = _mm512_set4_epi32(12, 8, 4, 0);
+    for (int32_t r = 0; r < panel.rows; ++r, of_row = _mm512_add_epi32(of_row, _mm512_set1_epi32(1))) {
+        const __m512i one[1] = {_mm512_add_epi32(_mm512_permutexvar_epi32(of_row, all), _mm512_set1_epi32(panel.ends[r].bias))};
+        end(g, panel.channel + r, pixel, one);
+    }
+}
+
+// V vectors of pixels, and up to four pixels more.
 template <int V, class G>
-void vectors(const G& g, uint8_t* scratch, int64_t group, int64_t pixel, bool has_one_more, int64_t first, int64_t last) {
-    uint8_t* const one = scratch + int8_fours(g.depth) * 4 * int8_block;
+void vectors(const G& g, uint8_t* scratch, int64_t group, int64_t pixel, int64_t few, int64_t first, int64_t last) {
+    uint8_t* const rest = scratch + int8_fours(g.depth) * 64 * V;
     if constexpr (V > 0) interleave<V>(g, group, pixel, scratch);
-    if (has_one_more) spread(g, group, pixel + 16 * V, one);
+    if (few == 1)
+        spread(g, group, pixel + 16 * V, rest);
+    else if (few)
+        spread_four(g, group, pixel + 16 * V, rest);
     each_panel(g, group, first, last, [&](const Panel& panel) {
         if constexpr (V > 0) block<V>(g, panel, scratch, pixel);
-        if (has_one_more) linear(g, panel, one, pixel + 16 * V);
+        if (few == 1)
+            linear(g, panel, rest, pixel + 16 * V);
+        else if (few)
+            linear_four(g, panel, rest, pixel + 16 * V);
     });
 }
 
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
-    for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
-        const int64_t left = last_pixel - pixel, rest = left % 16;
-        const bool has_one_more = left < int8_block && rest == 1;
-        switch (left < int8_block ? left / 16 + (rest > 1) : 4) {
-            case 0: vectors<0>(g, scratch, group, pixel, has_one_more, first, last); break;
-            case 1: vectors<1>(g, scratch, group, pixel, has_one_more, first, last); break;
-            case 2: vectors<2>(g, scratch, group, pixel, has_one_more, first, last); break;
-            case 3: vectors<3>(g, scratch, group, pixel, has_one_more, first, last); break;
-            default: vectors<4>(g, scratch, group, pixel, has_one_more, first, last);
+    for (int64_t pixel = first_pixel; pixel < last_pixel;) {
+        const int64_t left = last_pixel - pixel, rest = left % 16, few = rest <= (g.depth < 64 ? 1 : 4) ? rest : 0, all = left / 16 + (rest > few);
+        const int64_t now = all == 6 ? 3 : all > 5 ? 4 : all, beyond = now == all ? few : 0;
+        switch (now) {
+            case 0: vectors<0>(g, scratch, group, pixel, beyond, first, last); break;
+            case 1: vectors<1>(g, scratch, group, pixel, beyond, first, last); break;
+            case 2: vectors<2>(g, scratch, group, pixel, beyond, first, last); break;
+            case 3: vectors<3>(g, scratch, group, pixel, beyond, first, last); break;
+            case 4: vectors<4>(g, scratch, group, pixel, beyond, first, last); break;
+            default: vectors<5>(g, scratch, group, pixel, beyond, first, last);
         }
+        pixel += 16 * now + beyond;
     }
 }
 

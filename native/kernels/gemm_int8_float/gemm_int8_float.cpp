@@ -22,8 +22,8 @@ template <int V>
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
         const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[v]), multiplier);
-        if constexpr (V == 1) {
-            _mm512_store_ps(x, product);
+        if constexpr (V < 4) {
+            _mm512_store_ps(x + 16 * v, product);
         } else {  // vector v has four pixels of each 16
             _mm_store_ps(x + 4 * v, _mm512_extractf32x4_ps(product, 0)), _mm_store_ps(x + 16 + 4 * v, _mm512_extractf32x4_ps(product, 1));
             _mm_store_ps(x + 32 + 4 * v, _mm512_extractf32x4_ps(product, 2)), _mm_store_ps(x + 48 + 4 * v, _mm512_extractf32x4_ps(product, 3));
