@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shufflekit.graph import Graph, Node
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.moves import Move
-from shufflekit.graph.ops.pools import MaxPool
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
 from shufflekit.graph.ops.quantize import FakeQuantize
 
 Array = NDArray[Any]
@@ -57,7 +57,7 @@ def along(numbers: tuple[float, ...], axis: int, x: Array, dtype: Any) -> Array:
 
 
 def in_bytes(graph: Graph, x: Array) -> list[Array]:
-    """The outputs, as float32, of a graph of moves, maxima, products with constants, and grids behind those."""
+    """The outputs, as float32, of a graph of moves, maxima, means, products with constants, and grids behind those."""
     values: dict[str, Any] = {graph.inputs[0]: x}
     for node in graph.nodes:
         read = [values[name] for name in node.reads if name in values]
@@ -70,6 +70,8 @@ def in_bytes(graph: Graph, x: Array) -> list[Array]:
             q = node.operator.reference(read[0].q.astype(np.float64))
             grid = (np.broadcast_to(each[:, :, :1, :1], q.shape) for each in (read[0].scale, read[0].zero_point))
             values[node.output] = Bytes(q.astype(np.int64), *grid)
+        elif isinstance(node.operator, AvgPool | AdaptiveAvgPool):
+            values[node.output] = _mean(node, *read)
         else:
             values[node.output] = _sum(graph, node, *read)
     return [values[name].floats for name in graph.outputs]
@@ -90,6 +92,13 @@ def _quantized(x: Any, grid: FakeQuantize) -> Bytes:
         bounds = [x.node.activation.reference(np.full(scale.shape, side, np.float32)) for side in (-np.inf, np.inf)]
         low, high = (np.clip(np.rint(side / scale) + zero_point, 0, 255) for side in bounds)
     return Bytes(rounded(y, zero_point, low, high), scale, zero_point)
+
+
+def _mean(node: Node, x: Bytes) -> Sum:
+    """Of windows whose padding counts, or of all of a plane."""
+    taps = np.prod(node.operator.kernel if isinstance(node.operator, AvgPool) else x.q.shape[2:])
+    whole = np.rint(node.operator.reference((x.q - x.zero_point).astype(np.float64)) * taps).astype(np.int64)
+    return Sum(whole, np.broadcast_to(x.scale[:, :, :1, :1].astype(np.float64) / taps, whole.shape), None, node)
 
 
 def _sum(graph: Graph, node: Node, x: Bytes, residual: Bytes | None = None) -> Sum:

@@ -723,6 +723,23 @@ class Lookup(_Plain):
 
 
 @dataclass(frozen=True)
+class AverageInt8(_Plain):
+    """The mean of each plane of bytes."""
+
+    kernel = "average_int8"
+    element = 1
+    weights = ("ends",)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.channels, 1
+
+    @property
+    def params(self) -> int:
+        return self.channels
+
+
+@dataclass(frozen=True)
 class Affine(_Plain):
     """A factor and a summand for each channel, and an activation."""
 
@@ -1264,7 +1281,7 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
         *(TopK, Pick, Suppress, GridSample, Unary, Unpack, UnpackFloat),
-        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8),
+        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8, AverageInt8),
     )
 }
 

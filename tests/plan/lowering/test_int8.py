@@ -13,7 +13,7 @@ from shufflekit.graph.ops.activations import Activation, Clamp, PRelu, Relu, Rel
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice
-from shufflekit.graph.ops.pools import MaxPool
+from shufflekit.graph.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
 from shufflekit.graph.ops.quantize import FakeQuantize
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan.build import build
@@ -161,6 +161,53 @@ def test_the_largest_of_bytes_needs_no_grid_behind() -> None:
     y = net.grid(net.product(net.x, 7), 0.02)
     pooled = net.node(MaxPool((3, 2), (2, 1), (1, 0, 1, 0), (1, 2)), y)
     assert_exact(net.done(net.grid(net.product(pooled, 9), 0.02)), {"gemm_int8", "max_pool_int8"})
+
+
+@pytest.mark.parametrize("activation", ENDS, ids=str)
+@pytest.mark.parametrize(
+    "pool",
+    [
+        AvgPool((3, 3), (2, 2), (1, 1, 1, 1)),
+        AvgPool((2, 3), (1, 2), (0, 1, 1, 0)),
+        AvgPool((2, 2), (2, 2), count_include_pad=False),
+    ],
+    ids=str,
+)
+def test_the_mean_of_windows_is_a_sum_of_bytes(activation, pool) -> None:
+    net = Net(5, 12, 17)
+    y = net.node(pool, net.x, activation=activation)
+    assert_exact(net.done(net.grid(y, 0.04)), {"depthwise_int8"})
+
+
+@pytest.mark.parametrize("activation", ENDS, ids=str)
+@pytest.mark.parametrize("sides", [(7, 7), (1, 1), (12, 17)], ids=str)
+def test_the_mean_of_planes_is_a_sum_of_bytes(activation, sides) -> None:
+    net = Net(40, *sides)
+    y = net.grid(net.node(AdaptiveAvgPool((1, 1)), net.x, activation=activation), 0.05)
+    assert_exact(net.done(net.grid(net.product(y, 48), 0.02)), {"average_int8", "gemm_int8"})
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        AdaptiveAvgPool((2, 1)),
+        AvgPool((3, 3), (2, 2), (1, 1, 1, 1), count_include_pad=False),
+        AvgPool((3, 3), (2, 2), (1, 1, 1, 1), ceil_mode=True),
+        AvgPool((33, 32), (1, 1)),
+        AvgPool((3, 3), (2, 2)),
+    ],
+    ids=["more than one", "padding does not count", "less at the end", "too many taps", "no grid behind"],
+)
+def test_means_of_unlike_windows_are_computed_in_floats(pool) -> None:
+    net = Net(3, 36, 34)
+    y = net.node(pool, net.x)
+    graph = net.done(y if pool == AvgPool((3, 3), (2, 2)) else net.grid(y, 0.02))
+    program = build(graph)
+    assert {"pool", "dequantize"} <= {step.kernel for step in program.steps}
+    assert not {"depthwise_int8", "average_int8"} & {step.kernel for step in program.steps}
+    x = np.random.default_rng(1).standard_normal((2, 3, 36, 34)).astype(np.float32)
+    apart = np.abs(Engine(program.to_bytes())(x) - interpret(graph, x)[0])
+    assert (apart > 1e-4).mean() < 0.01
 
 
 @pytest.mark.parametrize(("mode", "stays"), [("nearest", True), ("bilinear", False)])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from shufflekit.graph.ops.quantize import MOST, FakeQuantize, byte_of
 from shufflekit.graph.ops.resize import Resize
 from shufflekit.plan import views
 from shufflekit.plan.kernels import (
+    AverageInt8,
     ConvolutionInt8,
     DepthwiseInt8,
     GemmInt8,
@@ -256,6 +258,52 @@ def _max_pool(lowering: Lowering, node: Node, pool: pools.MaxPool) -> View | Non
     return lowering.emit_bytes(MaxPoolInt8(len(x.starts), window), node.name, {"in": x.starts}, window.out_plane, {}, grid)
 
 
+def _avg_pool(lowering: Lowering, node: Node, pool: pools.AvgPool) -> View | None:
+    """A depthwise convolution with weights of one, whose steps are so many times smaller."""
+    view, out, end = lowering.view(node.inputs[0]), lowering.sizes(node.output)[1:], _end_of(lowering, node)
+    if end is None or len(out) != 2 or not lowering.is_dense(view, 2) or not _counts_all(pool, view.shape[1:], out):
+        return None
+    x = lowering.planes(node.inputs[0], node)
+    grid, channels = lowering.grid_of(x.starts), len(x.starts)
+    sliding = (*pool.kernel, *pool.stride, *pool.padding[:2], 1, 1)
+    window = Window(*x.plane, *two_sides(out, 1), *sliding)
+    if grid is None or not grid.is_whole or window.taps > _MOST_TAPS:
+        return None
+    sums = _means(grid, window.taps)
+    packed = {"weights": sums.weights, "fill": sums.fill, "ends": _ends(lowering, sums, end, {})}
+    kernel = DepthwiseInt8(channels, window)
+    return lowering.emit_bytes(kernel, node.name, {"in": x.starts}, window.out_plane, packed, end.grid)
+
+
+def _means(grid: Grid, count: int) -> _Sums:
+    """Of so many numbers of each plane."""
+    zero_point = grid.zero_point.astype(np.int32)
+    ones = np.ones((len(zero_point), count), np.int8)
+    return _Sums(ones, -zero_point * count, grid.scale.astype(np.float64) / count, zero_point.astype(np.uint8))
+
+
+def _whole_mean(lowering: Lowering, node: Node, _: pools.AdaptiveAvgPool) -> View | None:
+    """Where one number is left of each plane."""
+    view, sizes, end = lowering.view(node.inputs[0]), lowering.sizes(node.output), _end_of(lowering, node)
+    if end is None or math.prod(sizes) != sizes[0] or not lowering.is_dense(view, len(sizes) - 1):
+        return None
+    x = lowering.channels(node.inputs[0], node)
+    grid = lowering.grid_of(x.starts)
+    if grid is None or not grid.is_whole or MOST * x.pixels >= 2**31:
+        return None
+    packed = {"ends": _ends(lowering, _means(grid, x.pixels), end, {})}
+    kernel = AverageInt8(len(x.starts), x.pixels)
+    return lowering.emit_bytes(kernel, node.name, {"in": x.starts}, sizes[1:], packed, end.grid)
+
+
+def _counts_all(pool: pools.AvgPool, sizes: Sequence[int], out: Sequence[int]) -> bool:
+    """Whether the mean of every window is that of as many numbers."""
+    before, behind = pool.padding[: len(out)], pool.padding[len(out) :]
+    reached = zip(out, pool.stride, pool.kernel, sizes, before, behind)
+    ends = all((count - 1) * stride + kernel <= size + sum(pads) for count, stride, kernel, size, *pads in reached)
+    return ends and (pool.count_include_pad or not any(pool.padding))
+
+
 def _picking(floats: Way) -> Way:
     """Of what hands on numbers that it reads: computed of floats, and back to the grid that they lie on, or would."""
 
@@ -276,7 +324,13 @@ def _picking(floats: Way) -> Way:
 def ways(floats: Ways) -> Ways:
     """The ways of bytes, which go by those of floats where they do not take a node."""
     picking: dict[type, Way] = {kind: _picking(floats[kind]) for kind in (pools.MaxPool, pools.AdaptiveMaxPool, Resize)}
-    in_bytes: dict[type, BytesWay] = {Conv: _conv, Linear: _linear, activations.Activation: _activation}
+    in_bytes: dict[type, BytesWay] = {
+        Conv: _conv,
+        Linear: _linear,
+        activations.Activation: _activation,
+        pools.AvgPool: _avg_pool,
+        pools.AdaptiveAvgPool: _whole_mean,
+    }
     return {
         FakeQuantize: _fake_quantize,
         **{kind: _or(way, floats[kind]) for kind, way in in_bytes.items()},
