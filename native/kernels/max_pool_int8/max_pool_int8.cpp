@@ -1,7 +1,8 @@
-// Channels > rows > vectors of pixels > taps. With VNNI's set 3x3 windows at stride 2, as stems have them, are not copied: columns 0 and 1 of an
-// output are a word, and the last of its three rows is the first of the next output's.
+// Channels > rows > vectors of pixels > taps. On x86 3x3 windows at stride 2, as stems have them, are not copied: the last of an output's
+// three rows is the first of the next one's.
 #include "kernels/max_pool_int8/max_pool_int8.h"
 
+#include "kernels/int8_end.h"
 #include "kernels/int8_split.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
@@ -24,30 +25,79 @@ using bytes_vector = uint8_t __attribute__((vector_size(most), aligned(1), may_a
     __builtin_memcpy(out, &largest, static_cast<unsigned long>(count));
 }
 
-#if defined(__AVX512VNNI__)
+#if defined(__AVX2__)
 
 bool halves(const Window& w) {
     return w.kernel_y == 3 && w.kernel_x == 3 && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
 }
 
+// A vector of outputs of each row. Their columns 0 and 1 are words; what is left of three columns are the low bytes.
+#if defined(__AVX512VNNI__)
+struct Halves {
+    static constexpr int64_t outputs = 32;
+    using Vector = __m512i;
+    const __mmask64 inside, inside_next;
+    const __mmask32 put;
+
+    Halves(const Window& w, int64_t first, int64_t x)
+        : inside(some_bytes(-first, w.in_width - first)), inside_next(some_bytes(-first - 2, w.in_width - first - 2)),
+          put(static_cast<__mmask32>(some_bytes(0, w.out_width - x))) {}
+
+    static Vector none() { return _mm512_setzero_si512(); }
+    static Vector largest(Vector a, Vector b) { return _mm512_max_epu8(a, b); }
+    Vector row(const uint8_t* at) const {
+        const __m512i both = _mm512_maskz_loadu_epi8(inside, at);
+        return largest(largest(both, _mm512_srli_epi16(both, 8)), _mm512_maskz_loadu_epi8(inside_next, at + 2));
+    }
+    void store(uint8_t* to, Vector x) const { _mm256_mask_storeu_epi8(to, put, _mm512_cvtepi16_epi8(x)); }
+};
+#else
+struct Halves {
+    static constexpr int64_t outputs = 16;
+    using Vector = __m256i;
+    const __m256i inside, inside_next;
+    const int64_t left;
+
+    Halves(const Window& w, int64_t first, int64_t x) : inside(bytes(-first, w.in_width - first)), inside_next(bytes(-first - 2, w.in_width - first - 2)), left(w.out_width - x) {}
+
+    static Vector none() { return _mm256_setzero_si256(); }
+    static Vector largest(Vector a, Vector b) { return _mm256_max_epu8(a, b); }
+    Vector row(const uint8_t* at) const {
+        const auto load = [](const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); };
+        const __m256i both = _mm256_and_si256(load(at), inside);
+        return largest(largest(both, _mm256_srli_epi16(both, 8)), _mm256_and_si256(load(at + 2), inside_next));
+    }
+    void store(uint8_t* to, Vector x) const {
+        const __m256i low = _mm256_and_si256(x, _mm256_set1_epi16(255)), packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(low, low), 0xd8);
+        const __m128i sixteen = _mm256_castsi256_si128(packed);
+        if (left >= outputs) return _mm_storeu_si128(reinterpret_cast<__m128i*>(to), sixteen);
+        alignas(16) uint8_t some[outputs];
+        _mm_store_si128(reinterpret_cast<__m128i*>(some), sixteen), copy_few(to, some, left);
+    }
+
+  private:
+    // The bytes [first, last) of a vector.
+    static __m256i bytes(int64_t first, int64_t last) {
+        const __m256i places = _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+        const auto than = [](int64_t place) { return _mm256_set1_epi8(static_cast<char>(within(place, -1, 32))); };
+        return _mm256_and_si256(_mm256_cmpgt_epi8(places, than(first - 1)), _mm256_cmpgt_epi8(than(last), places));
+    }
+};
+#endif
+
 void pool_halves(const Window& w, const uint8_t* in, uint8_t* out) {
-    for (int64_t x = 0; x < w.out_width; x += 32) {
+    for (int64_t x = 0; x < w.out_width; x += Halves::outputs) {
         const int64_t first = 2 * x - w.pad_x;
-        const __mmask64 inside = some_bytes(-first, w.in_width - first), inside_next = some_bytes(-first - 2, w.in_width - first - 2);
-        const auto put = static_cast<__mmask32>(some_bytes(0, w.out_width - x));
+        const Halves halves(w, first, x);
         const auto row = [&](int64_t y) __attribute__((always_inline)) {
             y -= w.pad_y;
-            const bool is_inside = y >= 0 && y < w.in_height;
-            const uint8_t* at = in + y * w.in_width + first;
-            const __m512i both = _mm512_maskz_loadu_epi8(is_inside ? inside : 0, at), next = _mm512_maskz_loadu_epi8(is_inside ? inside_next : 0, at + 2);
-            return _mm512_max_epu8(_mm512_max_epu8(both, _mm512_srli_epi16(both, 8)), next);  // the low bytes
+            return y >= 0 && y < w.in_height ? halves.row(in + y * w.in_width + first) : Halves::none();
         };
-        __m512i last = row(0);
+        Halves::Vector last = row(0);
         for (int64_t y = 0; y < w.out_height; ++y) {
-            const __m512i above = last;
+            const Halves::Vector above = last;
             last = row(2 * y + 2);
-            const __m512i largest = _mm512_max_epu8(_mm512_max_epu8(above, row(2 * y + 1)), last);
-            _mm256_mask_storeu_epi8(out + y * w.out_width + x, put, _mm512_cvtepi16_epi8(largest));
+            halves.store(out + y * w.out_width + x, Halves::largest(Halves::largest(above, row(2 * y + 1)), last));
         }
     }
 }
@@ -58,7 +108,7 @@ void pool_halves(const Window& w, const uint8_t* in, uint8_t* out) {
 
 void max_pool_int8(const MaxPoolInt8& m, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
     const Window& w = m.window;
-#if defined(__AVX512VNNI__)
+#if defined(__AVX2__)
     if (halves(w)) {
         for (int64_t channel = first_channel; channel < last_channel; ++channel) pool_halves(w, m.in[channel], m.out[channel]);
         return;
