@@ -17,7 +17,7 @@ class FewTiles {
     static constexpr int64_t least_depth = 32;
 
     // out[r][t] = sum_k weights[r / 8][8 k + r % 8] in[k * pitch + t] for 32 rows r, `pitch` floats apart, and all tiles t; whole vectors of
-    // tiles are written.
+    // tiles are written. Two panels lie behind each other, and those of the next product behind them.
     static void multiply(const float* in, int64_t depth, int64_t pitch, int64_t tiles, const float* const (&weights)[4], float* out) {
         float sums[whole_tiles * rows];
         const int64_t half = tiles > most_at_once ? (tiles + 1) / 2 : tiles;
@@ -37,7 +37,6 @@ class FewTiles {
 
   private:
     static constexpr int64_t rows = 4 * gemm_panel, most_at_once = 13, whole_tiles = 32;
-    static constexpr int64_t weights_ahead = 1024;  // as in gemm.cpp
 
     static void some(const float* in, int64_t depth, int64_t pitch, int64_t tiles, const float* const (&weights)[4], float* sums) {
         switch (tiles) {
@@ -65,8 +64,9 @@ class FewTiles {
         for (int64_t k = 0; k < depth; ++k, in += pitch) {
             const int64_t at = k * gemm_panel;
             const vector a = two_panels(weights[0] + at, weights[1] + at), b = two_panels(weights[2] + at, weights[3] + at);
-            const float* const ahead = weights[k % 2 * 2] + at + weights_ahead;
-            __builtin_prefetch(ahead, 0, 2), __builtin_prefetch(ahead + (weights[1] - weights[0]), 0, 2);
+            // Of the next product. A line has the weights of two k.
+            const float* const ahead = weights[k % 2 * 2] + at + 2 * depth * gemm_panel;
+            __builtin_prefetch(ahead, 0, 2), __builtin_prefetch(ahead + depth * gemm_panel, 0, 2);
 #pragma GCC unroll 13
             for (int s = 0; s < S; ++s) {
                 const vector x = broadcast<vector>(in[s]);
