@@ -3,8 +3,8 @@
 // outside so that a tile's operands stay in the L1 cache while weights stream.
 //
 // Up to four pixels beyond whole vectors are vectors over a panel's rows instead: at 7x7 that is one narrow multiply-add in
-// place of a whole vector for each row (49 = 3 x 16 + 1). With AVX-512 five to twelve are vectors over the rows of two panels: nine
-// take nine multiply-adds there, where a whole vector of each row is sixteen.
+// place of a whole vector for each row (49 = 3 x 16 + 1). With AVX-512 five to twelve are vectors over the rows of two panels, or twice two:
+// nine take nine multiply-adds there, where a whole vector of each row is sixteen. So are all pixels, where they are 26 at most.
 #include "kernels/gemm/panels.h"
 #include "kernels/lanes.h"
 
@@ -129,10 +129,18 @@ void tails(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
     }
 }
 
-// Whether so many pixels beyond whole vectors are vectors over the rows of two panels. From that depth on the multiply-adds that are spared
-// take longer than turning the sums.
+constexpr int64_t most_across = 13;  // pixels: two sums each, weights and an operand are 29 registers
+
+// Whether so many pixels beyond whole vectors are vectors over the rows of panels. From that depth on the multiply-adds that are spared take
+// longer than turning the sums.
 bool goes_across(const Gemm& gemm, int64_t pixels) {
     return vector_lanes == 16 && pixels > most_tail_pixels && pixels <= 12 && gemm.depth >= 16;
+}
+
+// Whether all pixels are, since vectors of them are so few that each weight is loaded for one multiply-add.
+bool goes_all_across(const Gemm& gemm, int64_t pixels) {
+    const int64_t least_depth = pixels <= vector_lanes ? 96 : 32;
+    return vector_lanes == 16 && pixels > most_tail_pixels && pixels <= 2 * most_across && gemm.depth >= least_depth && gemm_panels(gemm.rows) >= 4;
 }
 
 #if SHUFFLEKIT_VECTOR_BYTES == 64
@@ -141,37 +149,22 @@ bool goes_across(const Gemm& gemm, int64_t pixels) {
     return (vector)_mm512_insertf32x8(_mm512_castps256_ps512((__m256)rows_of(a)), (__m256)rows_of(b), 1);
 }
 
-// S pixels of one panel, or of it and another one of its group. The weights of those that follow are so many floats ahead.
-template <Bounds B, int S, class... Other>
-void across_rows(const Gemm& gemm, int64_t pixel, int64_t ahead, const Panel& one, const Other&... other) {
-    using Rows = decltype(rows_of(one.weights, other.weights...));
-    Rows sum[S];
-#pragma GCC unroll 12
-    for (int s = 0; s < S; ++s) sum[s] = Rows{};
-    const float* in = gemm.in.base + pixel;
-    for (int64_t k = 0; k < gemm.depth; ++k) {
-        const float* operand = in + one.operands[k];
-        const int64_t at = k * gemm_panel;
-        const auto weight = rows_of(one.weights + at, (other.weights + at)...);
-        __builtin_prefetch(one.weights + at + ahead, 0, 2), (__builtin_prefetch(other.weights + at + ahead, 0, 2), ...);
-#pragma GCC unroll 12
-        for (int s = 0; s < S; ++s) sum[s] += weight * operand[s];
-    }
+// Sums of S pixels that are vectors over the rows of one panel or of two.
+template <Bounds B, int S, class Rows, class... Panels>
+[[gnu::always_inline]] inline void put_across(const Gemm& gemm, int64_t pixel, const Rows (&sum)[S], const Panels&... panels) {
     vector row[vector_lanes];
-    const Rows bias = rows_of(one.bias, other.bias...);
-#pragma GCC unroll 12
-    for (int s = 0; s < S; ++s) sum[s] += bias;
+    const Rows bias = rows_of(panels.bias...);
 #pragma GCC unroll 16
     for (int s = 0; s < vector_lanes; ++s) {
-        if constexpr (sizeof...(other) == 0) row[s] = s < S ? (vector)_mm512_castps256_ps512((__m256)sum[s]) : vector{};
-        if constexpr (sizeof...(other) == 1) row[s] = s < S ? sum[s] : vector{};
+        if constexpr (sizeof...(panels) == 1) row[s] = s < S ? (vector)_mm512_castps256_ps512((__m256)(sum[s] + bias)) : vector{};
+        if constexpr (sizeof...(panels) == 2) row[s] = s < S ? sum[s] + bias : vector{};
     }
     transpose(row);
     const SomeLanes lanes(0, S);
     const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
     const vector* from = row;
-    const Panel* const panels[] = {&one, &other...};
-    for (const Panel* panel : panels) {
+    const Panel* const each[] = {&panels...};
+    for (const Panel* panel : each) {
         for (int r = 0; r < panel->rows; ++r) {
             const int64_t channel = panel->first_row + r;
             vector x = from[r];
@@ -182,33 +175,90 @@ void across_rows(const Gemm& gemm, int64_t pixel, int64_t ahead, const Panel& on
     }
 }
 
+// S pixels of one panel, or of it and another one of its group. The weights of those that follow are so many floats ahead.
+template <Bounds B, int S, class... Other>
+void across_rows(const Gemm& gemm, int64_t pixel, int64_t ahead, const Panel& one, const Other&... other) {
+    using Rows = decltype(rows_of(one.weights, other.weights...));
+    Rows sum[S];
+#pragma GCC unroll 13
+    for (int s = 0; s < S; ++s) sum[s] = Rows{};
+    const float* in = gemm.in.base + pixel;
+    for (int64_t k = 0; k < gemm.depth; ++k) {
+        const float* operand = in + one.operands[k];
+        const int64_t at = k * gemm_panel;
+        const auto weight = rows_of(one.weights + at, (other.weights + at)...);
+        __builtin_prefetch(one.weights + at + ahead, 0, 2), (__builtin_prefetch(other.weights + at + ahead, 0, 2), ...);
+#pragma GCC unroll 13
+        for (int s = 0; s < S; ++s) sum[s] += weight * operand[s];
+    }
+    put_across<B, S>(gemm, pixel, sum, one, other...);
+}
+
+// Of four panels: an operand is loaded once for two multiply-adds, of which a core makes as many as it loads. A line has the weights of two k.
 template <Bounds B, int S>
-void panels_across(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
-    PanelWalk walk(gemm, number);
-    while (number < last) {
-        const Panel one = *walk;
-        const bool is_last = walk.left_in_group() == 1 || last - number == 1;
-        ++walk, ++number;
-        if (is_last) {
-            across_rows<B, S>(gemm, pixel, 2 * walk.stride(), one);
-        } else {
-            across_rows<B, S>(gemm, pixel, 2 * walk.stride(), one, *walk);
-            ++walk, ++number;
+void across_rows(const Gemm& gemm, int64_t pixel, int64_t ahead, const Panel& a, const Panel& b, const Panel& c, const Panel& d) {
+    vector low[S], high[S];
+#pragma GCC unroll 13
+    for (int s = 0; s < S; ++s) low[s] = high[s] = vector{};
+    const float* in = gemm.in.base + pixel;
+    const float* const ends[] = {a.weights + ahead, b.weights + ahead, c.weights + ahead, d.weights + ahead};
+    for (int64_t k = 0; k < gemm.depth; ++k) {
+        const float* operand = in + a.operands[k];
+        const int64_t at = k * gemm_panel;
+        const vector one = rows_of(a.weights + at, b.weights + at), other = rows_of(c.weights + at, d.weights + at);
+        __builtin_prefetch(ends[k % 2 * 2] + at, 0, 2), __builtin_prefetch(ends[k % 2 * 2 + 1] + at, 0, 2);
+#pragma GCC unroll 13
+        for (int s = 0; s < S; ++s) {
+            const vector x = broadcast<vector>(operand[s]);
+            low[s] += one * x, high[s] += other * x;
         }
+    }
+    put_across<B, S>(gemm, pixel, low, a, b), put_across<B, S>(gemm, pixel, high, c, d);
+}
+
+template <Bounds B, class... Panels>
+void across_rows(const Gemm& gemm, int64_t pixels, int64_t pixel, int64_t ahead, const Panels&... panels) {
+    switch (pixels) {
+        case 5: return across_rows<B, 5>(gemm, pixel, ahead, panels...);
+        case 6: return across_rows<B, 6>(gemm, pixel, ahead, panels...);
+        case 7: return across_rows<B, 7>(gemm, pixel, ahead, panels...);
+        case 8: return across_rows<B, 8>(gemm, pixel, ahead, panels...);
+        case 9: return across_rows<B, 9>(gemm, pixel, ahead, panels...);
+        case 10: return across_rows<B, 10>(gemm, pixel, ahead, panels...);
+        case 11: return across_rows<B, 11>(gemm, pixel, ahead, panels...);
+        case 12: return across_rows<B, 12>(gemm, pixel, ahead, panels...);
+        default: return across_rows<B, 13>(gemm, pixel, ahead, panels...);
     }
 }
 
+// 5 to 26 pixels, more than 13 of them as two halves.
 template <Bounds B>
 void panels_across(const Gemm& gemm, int64_t pixels, int32_t number, int32_t last, int64_t pixel) {
-    switch (pixels) {
-        case 5: return panels_across<B, 5>(gemm, number, last, pixel);
-        case 6: return panels_across<B, 6>(gemm, number, last, pixel);
-        case 7: return panels_across<B, 7>(gemm, number, last, pixel);
-        case 8: return panels_across<B, 8>(gemm, number, last, pixel);
-        case 9: return panels_across<B, 9>(gemm, number, last, pixel);
-        case 10: return panels_across<B, 10>(gemm, number, last, pixel);
-        case 11: return panels_across<B, 11>(gemm, number, last, pixel);
-        default: return panels_across<B, 12>(gemm, number, last, pixel);
+    const int64_t half = pixels > most_across ? (pixels + 1) / 2 : pixels;
+    const auto each_half = [&](int64_t ahead, const auto&... panels) __attribute__((always_inline)) {
+        across_rows<B>(gemm, half, pixel, ahead, panels...);
+        if (half < pixels) across_rows<B>(gemm, pixels - half, pixel + half, ahead, panels...);
+    };
+    PanelWalk walk(gemm, number);
+    const auto next = [&] {
+        const Panel panel = *walk;
+        ++walk, ++number;
+        return panel;
+    };
+    while (number < last) {
+        const int32_t left = walk.left_in_group() < last - number ? walk.left_in_group() : last - number;
+        const Panel a = next();
+        if (left == 1) {
+            each_half(2 * walk.stride(), a);
+            continue;
+        }
+        const Panel b = next();
+        if (left < 4) {
+            each_half(2 * walk.stride(), a, b);
+            continue;
+        }
+        const Panel c = next(), d = next();
+        each_half(4 * walk.stride(), a, b, c, d);
     }
 }
 #endif
@@ -216,6 +266,9 @@ void panels_across(const Gemm& gemm, int64_t pixels, int32_t number, int32_t las
 template <Bounds B>
 void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     const int64_t pixels = last_pixel - first_pixel;
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    if (goes_all_across(gemm, pixels)) return panels_across<B>(gemm, pixels, first_panel, last_panel, first_pixel);
+#endif
     int64_t rest = pixels % vector_lanes, vectors = pixels / vector_lanes;
     if (rest > most_tail_pixels && !goes_across(gemm, rest)) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
     for (int64_t v = 0; v < vectors;) {

@@ -115,7 +115,7 @@ void test_gemms(Report& report, Pack pack, Kernel kernel, Twin twin) {
         for (int32_t variant = 0; variant < 2 * 21; ++variant)
             report.run([&](Random& random, std::string& about) {
                 const int32_t number = variant % 21, rows = number < 17 ? number + 1 : more_rows[number - 17];
-                const int32_t groups = random.of({1, 1, 2, 3}), depth = random.of({1, 2, 3, 7, 8, 9, 24, 30, 161});
+                const int32_t groups = random.of({1, 1, 2, 3}), depth = random.of({1, 2, 3, 7, 8, 9, 24, 30, 40, 161});
                 const Residual residual = random.of(residuals);
                 Arena arena(random);
                 Tensor in = arena.add(groups * depth, pixels);
