@@ -1,4 +1,4 @@
-/* The engine's C interface, version 2: load a plan, run images through it, time its steps. Link libshufflekit.a and the C++ library.
+/* The engine's C interface, version 3: load a plan, run images or photos through it, time its steps. Link libshufflekit.a and the C++ library.
  *
  * Plans are made by `shufflekit compile`. Functions that can fail return NULL or -1; shufflekit_error() then says why. Several
  * threads may use one engine at the same time. Pointers that a function returns live as long as the engine.
@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define SHUFFLEKIT_VERSION 2 /* of this interface */
+#define SHUFFLEKIT_VERSION 3 /* of this interface */
 
 typedef struct shufflekit_engine shufflekit_engine;
 
@@ -59,6 +59,40 @@ shufflekit_tensor shufflekit_output_at(const shufflekit_engine *engine, int outp
 /* For each input its `count` images, without gaps, and for each output room for as many; a tensor that does not begin with
  * SHUFFLEKIT_ANY is there once. A plan without such a dimension takes a count of 1. 0 is success. */
 int shufflekit_run(const shufflekit_engine *engine, const void *const *inputs, int64_t count, void *const *outputs);
+
+/* A photo of any size: RGB, or RGB and a fourth byte that nobody looks at, rows one after another. */
+typedef struct {
+    const uint8_t *pixels;
+    int64_t width, height;
+    int pixel_bytes; /* 3 or 4 */
+} shufflekit_photo;
+
+/* Photos go in as the plan says, byte for byte as in Python: resized, cut or fitted in, normalised. What follows takes networks with one
+ * input, an image of 3 channels or 1.
+ *
+ * Fills `input`, room for one image, for shufflekit_run. 0 is success. */
+int shufflekit_prepare(const shufflekit_engine *engine, const shufflekit_photo *photo, void *input);
+
+typedef struct {
+    int64_t index;
+    float score; /* of all classes together 1 */
+} shufflekit_class;
+
+/* The likeliest classes of a photo, best first, into room for `most` of them. Returns how many, or -1. */
+int shufflekit_classify(const shufflekit_engine *engine, const shufflekit_photo *photo, int most, shufflekit_class *found);
+
+typedef struct {
+    int64_t index; /* of the class */
+    float score;
+    float left, top, right, bottom; /* pixels of the photo */
+} shufflekit_box;
+
+/* What a detector of one stage (NanoDet, FastestDet) finds with a score above `least`, itself above 0 and below 1: best first, none of
+ * which a better one of its class hides, into room for `most`. Returns how many, or -1. */
+int shufflekit_detect(const shufflekit_engine *engine, const shufflekit_photo *photo, double least, int most, shufflekit_box *found);
+
+/* The name of a class where the plan has it; else NULL. */
+const char *shufflekit_label(const shufflekit_engine *engine, int64_t index);
 
 typedef struct {
     const char *name, *kernel, *variant; /* the kernel, and which way of computing it */

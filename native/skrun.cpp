@@ -29,10 +29,11 @@ constexpr const char* usage =
 
 Runs a plan of `shufflekit compile` and prints the milliseconds of one image.
 
-  --image FILE     a photo (binary PPM) in, the five likeliest classes out
+  --image FILE     a photo (binary PPM) in, the five likeliest classes or a detector's boxes out
   --input FILE     raw float32, or bytes, in, as the plan takes it, several inputs one after another; without --image and --input, noise
   --output FILE    raw float32 out, all outputs one after another
   --classes FILE   names of the classes, one a line; by default those kept in the plan
+  --least X        score of a box (0.3)
   --repeat N       timed runs, after one that is not timed (20); 0 for none
   --threads N      threads of a run (1)
   --isa NAME       instruction set: avx512, avxvnni, avx2, neoni8mm, neondot, neon or scalar (the best)
@@ -46,6 +47,7 @@ struct Wrong : std::runtime_error {
 
 struct Options {
     std::string plan, image, input, output, classes, isa;
+    double least = 0.3;
     int repeat = 20, threads = 1;
     bool profile = false, json = false;
 };
@@ -56,6 +58,13 @@ int whole(const std::string& name, const std::string& value, int least) {
     if (value.empty() || *end || number < least || number > 1000000)
         throw Wrong(name + ": must be " + std::to_string(least) + " to 1000000, found " + value);
     return static_cast<int>(number);
+}
+
+double share(const std::string& name, const std::string& value) {
+    char* end = nullptr;
+    const double number = std::strtod(value.c_str(), &end);
+    if (value.empty() || *end || !(number > 0 && number < 1)) throw Wrong(name + ": must be above 0 and below 1, found " + value);
+    return number;
 }
 
 // What follows the program's name, in UTF-8.
@@ -93,6 +102,8 @@ Options options_of(const std::vector<std::string>& words) {
             options.classes = value();
         else if (word == "--isa")
             options.isa = value();
+        else if (word == "--least")
+            options.least = share(word, value());
         else if (word == "--repeat")
             options.repeat = whole(word, value(), 0);
         else if (word == "--threads")
@@ -154,47 +165,47 @@ Inputs noise(const std::vector<shufflekit_tensor>& inputs) {
     return values;
 }
 
-template <class T>
-std::vector<char> bytes_of(const std::vector<T>& values) {
-    const auto* begin = reinterpret_cast<const char*>(values.data());
-    return {begin, begin + values.size() * sizeof(T)};
-}
-
-std::vector<std::string> class_names(const std::string& path, const shufflekit::Json& info) {
-    std::vector<std::string> names;
-    if (!path.empty()) {
+// Names of classes: of a file, one a line, else those kept in the plan.
+class Names {
+  public:
+    Names(const shufflekit_engine* engine, const std::string& path) : engine_(engine) {
+        if (path.empty()) return;
         std::ifstream file(shufflekit::file_path(path));
         if (!file) throw std::invalid_argument(path + ": cannot be read");
-        for (std::string line; std::getline(file, line);) names.push_back(line);
-    } else if (const auto* kept = info.find("classes"); kept && kept->as<shufflekit::Json::Array>()) {
-        for (const auto& name : *kept->as<shufflekit::Json::Array>())
-            names.push_back(name.as<std::string>() ? *name.as<std::string>() : "");
+        for (std::string line; std::getline(file, line);) lines_.push_back(line);
     }
-    return names;
-}
+    std::string operator[](int64_t index) const {
+        if (index < static_cast<int64_t>(lines_.size())) return lines_[static_cast<size_t>(index)];
+        const char* kept = lines_.empty() ? shufflekit_label(engine_, index) : nullptr;
+        return kept ? kept : "class " + std::to_string(index);
+    }
 
-struct Likely {
-    size_t number;
-    std::string name;
-    double score;
+  private:
+    const shufflekit_engine* engine_;
+    std::vector<std::string> lines_;
 };
 
-// The likeliest five, by softmax.
-std::vector<Likely> likeliest(const std::vector<float>& scores, const std::vector<std::string>& names) {
-    if (!std::ranges::all_of(scores, [](float score) { return std::isfinite(score); }))
-        throw std::invalid_argument("the network's output is not finite: no class can be named");
-    const float most = *std::ranges::max_element(scores);
-    double sum = 0;
-    std::vector<Likely> all;
-    for (size_t i = 0; i < scores.size(); ++i) {
-        all.push_back({i, i < names.size() ? names[i] : "class " + std::to_string(i), std::exp(double{scores[i]} - most)});
-        sum += all.back().score;
+// What is on a photo: classes, or boxes; of a network that gives neither nothing.
+struct Found {
+    bool are_boxes = false;
+    std::vector<shufflekit_box> all;
+};
+
+Found look(const shufflekit_engine* engine, const shufflekit_photo& photo, double least) {
+    Found found{shufflekit::parse_json(shufflekit_info(engine)).find("detection") != nullptr, {}};
+    const shufflekit_tensor output = shufflekit_output_at(engine, 0);
+    int count = 0;
+    if (found.are_boxes) {
+        found.all.resize(1000);
+        count = shufflekit_detect(engine, &photo, least, static_cast<int>(found.all.size()), found.all.data());
+    } else if (shufflekit_outputs(engine) == 1 && output.rank > 1 && output.shape[1] > 1 && output.bytes == output.shape[1] * sizeof(float)) {
+        shufflekit_class classes[5];
+        count = shufflekit_classify(engine, &photo, 5, classes);
+        for (int i = 0; i < count; ++i) found.all.push_back({classes[i].index, classes[i].score, 0, 0, 0, 0});
     }
-    for (Likely& each : all) each.score /= sum;
-    const size_t kept = std::min<size_t>(5, all.size());
-    std::ranges::partial_sort(all, all.begin() + static_cast<std::ptrdiff_t>(kept), std::ranges::greater{}, &Likely::score);
-    all.resize(kept);
-    return all;
+    if (count < 0) throw std::runtime_error(shufflekit_error());
+    found.all.resize(static_cast<size_t>(count));
+    return found;
 }
 
 double median(std::vector<double> values) {
@@ -225,7 +236,7 @@ std::vector<StepTime> profile(const shufflekit_engine* engine, const void* const
 struct Results {
     std::vector<std::vector<float>> outputs;
     std::vector<double> ms;  // of each timed run
-    std::vector<Likely> top;
+    Found found;
     std::vector<StepTime> steps;
 };
 
@@ -240,7 +251,7 @@ std::string joined(const std::vector<int64_t>& sizes, const char* between) {
     return text;
 }
 
-void print_json(const shufflekit_engine* engine, const Options& options, const Results& results) {
+void print_json(const shufflekit_engine* engine, const Options& options, const Results& results, const Names& names) {
     std::printf("{\"plan\": %s, \"network\": %s, \"instruction_set\": \"%s\", \"threads\": %d", quoted(options.plan).c_str(),
                 quoted(shufflekit_name(engine)).c_str(), shufflekit_instruction_set(engine), options.threads);
     if (!results.ms.empty())
@@ -251,9 +262,15 @@ void print_json(const shufflekit_engine* engine, const Options& options, const R
         std::printf("%s{\"name\": %s, \"shape\": [%s]}", i ? ", " : "", quoted(output.name).c_str(), joined(shape_of(output), ", ").c_str());
     }
     std::printf("]");
-    for (size_t i = 0; i < results.top.size(); ++i)
-        std::printf("%s{\"class\": %zu, \"name\": %s, \"score\": %.6g}%s", i ? ", " : ", \"top\": [", results.top[i].number,
-                    quoted(results.top[i].name).c_str(), results.top[i].score, i + 1 == results.top.size() ? "]" : "");
+    const auto& [are_boxes, all] = results.found;
+    if (are_boxes || !all.empty()) std::printf(", \"%s\": [", are_boxes ? "boxes" : "top");
+    for (size_t i = 0; i < all.size(); ++i) {
+        std::printf("%s{\"class\": %lld, \"name\": %s, \"score\": %.6g", i ? ", " : "", static_cast<long long>(all[i].index),
+                    quoted(names[all[i].index]).c_str(), all[i].score);
+        if (are_boxes) std::printf(", \"box\": [%.7g, %.7g, %.7g, %.7g]", all[i].left, all[i].top, all[i].right, all[i].bottom);
+        std::printf("}");
+    }
+    if (are_boxes || !all.empty()) std::printf("]");
     for (size_t i = 0; i < results.steps.size(); ++i) {
         const auto& [step, ms] = results.steps[i];
         std::printf("%s{\"name\": %s, \"kernel\": \"%s\", \"variant\": \"%s\", \"ms\": %.6g, \"flops\": %lld, \"bytes\": %lld}%s", i ? ", " : ", \"steps\": [",
@@ -263,19 +280,23 @@ void print_json(const shufflekit_engine* engine, const Options& options, const R
     std::printf("}\n");
 }
 
-void print_text(const shufflekit_engine* engine, const Options& options, const Results& results) {
+void print_text(const shufflekit_engine* engine, const Options& options, const Results& results, const Names& names) {
     std::string shapes;
     for (int i = 0; i < shufflekit_inputs(engine); ++i) shapes += joined(shape_of(shufflekit_input_at(engine, i)), "x") + ", ";
     std::printf("%s, %s%s, %d thread%s\n", shufflekit_name(engine), shapes.c_str(), shufflekit_instruction_set(engine), options.threads,
                 options.threads > 1 ? "s" : "");
-    if (results.top.empty())
+    const auto& [are_boxes, all] = results.found;
+    if (!are_boxes && all.empty())
         for (size_t i = 0; i < results.outputs.size(); ++i) {
             const shufflekit_tensor output = shufflekit_output_at(engine, static_cast<int>(i));
             std::printf("%s (%s):", output.name, joined(shape_of(output), ", ").c_str());
             for (size_t j = 0; j < std::min<size_t>(5, results.outputs[i].size()); ++j) std::printf(" %.6g", results.outputs[i][j]);
             std::printf(results.outputs[i].size() > 5 ? " ...\n" : "\n");
         }
-    for (const auto& [number, name, score] : results.top) std::printf("%5.1f %%  %s\n", score * 100, name.c_str());
+    for (const auto& each : all) {
+        std::printf("%5.1f %%  %s", each.score * 100, names[each.index].c_str());
+        are_boxes ? std::printf("  (%.0f, %.0f) to (%.0f, %.0f)\n", each.left, each.top, each.right, each.bottom) : std::printf("\n");
+    }
     if (!results.steps.empty()) {
         double all = 0;
         for (const auto& each : results.steps) all += each.ms;
@@ -287,32 +308,24 @@ void print_text(const shufflekit_engine* engine, const Options& options, const R
         std::printf("%.3f ms median, %.3f ms least of %d runs\n", median(results.ms), *std::ranges::min_element(results.ms), options.repeat);
 }
 
-// A photo as the only input takes it.
-std::vector<char> prepared(const std::string& path, const std::vector<shufflekit_tensor>& inputs, const shufflekit::Json& info) {
-    auto shape = shape_of(inputs[0]);
-    if (inputs.size() != 1 || shape.size() != 3) throw std::invalid_argument("--image: the network does not take one image");
-    const bool is_bytes = inputs[0].type == SHUFFLEKIT_UINT8, channels_last = is_bytes && shape[0] != 3 && shape[2] == 3;
-    if (channels_last) std::ranges::rotate(shape, shape.begin() + 2);
-    if (shape[0] != 3) throw std::invalid_argument("--image: the network takes " + std::to_string(shape[0]) + " channels, a photo has 3");
-    const auto photo = shufflekit::read_ppm(path);
-    return is_bytes ? bytes_of(shufflekit::prepare_bytes(photo, info, shape[1], shape[2], channels_last))
-                    : bytes_of(shufflekit::prepare(photo, info, shape[1], shape[2]));
-}
-
 int run(const Options& options) {
     const std::unique_ptr<shufflekit_engine, decltype(&shufflekit_free)> owner(
         shufflekit_load(options.plan.c_str(), options.threads, options.isa.c_str()), &shufflekit_free);
     const shufflekit_engine* engine = owner.get();
     if (!engine) throw std::runtime_error(options.plan + ": " + shufflekit_error());
-    const shufflekit::Json info = shufflekit::parse_json(shufflekit_info(engine));
     const auto tensors = inputs_of(engine);
-    const Inputs values = !options.image.empty() ? Inputs{prepared(options.image, tensors, info)}
-                          : options.input.empty() ? noise(tensors)
-                                                  : read_inputs(options.input, tensors);
+    Inputs values = options.input.empty() ? noise(tensors) : read_inputs(options.input, tensors);
+    const Names names(engine, options.classes);
+    Results results;
+    if (!options.image.empty()) {
+        const auto image = shufflekit::read_ppm(options.image);
+        const shufflekit_photo photo{image.pixels.data(), image.width, image.height, 3};
+        if (shufflekit_prepare(engine, &photo, values[0].data())) throw std::runtime_error(shufflekit_error());
+        results.found = look(engine, photo, options.least);
+    }
     std::vector<const void*> inputs;
     for (const auto& value : values) inputs.push_back(value.data());
 
-    Results results;
     std::vector<void*> outputs;
     for (int i = 0; i < shufflekit_outputs(engine); ++i) results.outputs.emplace_back(shufflekit_output_at(engine, i).bytes / sizeof(float));
     for (auto& output : results.outputs) outputs.push_back(output.data());
@@ -322,7 +335,6 @@ int run(const Options& options) {
         const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
         if (i > 0) results.ms.push_back(took.count());
     }
-    if (!options.image.empty() && results.outputs.size() == 1) results.top = likeliest(results.outputs[0], class_names(options.classes, info));
     if (options.profile) results.steps = profile(engine, inputs.data(), std::max(1, options.repeat));
     if (!options.output.empty()) {
         std::ofstream file(shufflekit::file_path(options.output), std::ios::binary);
@@ -330,7 +342,7 @@ int run(const Options& options) {
             file.write(reinterpret_cast<const char*>(output.data()), static_cast<std::streamsize>(output.size() * sizeof(float)));
         if (!file.flush()) throw std::invalid_argument(options.output + ": cannot be written");
     }
-    options.json ? print_json(engine, options, results) : print_text(engine, options, results);
+    options.json ? print_json(engine, options, results, names) : print_text(engine, options, results, names);
     return 0;
 }
 

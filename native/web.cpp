@@ -5,10 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "detections.h"
 #include "engine.h"
 #include "fail.h"
-#include "preparation.h"
+#include "recognition.h"
 
 #define SHUFFLEKIT_EXPORT(name) extern "C" [[clang::export_name(#name)]]
 
@@ -60,15 +59,6 @@ const char* said(Json json) {
     return text.c_str();
 }
 const char* refused(const std::string& problem) { return said({Json::Object{{"problem", {problem}}}}); }
-
-const char* unfinite() {
-    for (size_t i = 0; i < outputs.size(); ++i) {
-        const auto* values = reinterpret_cast<const float*>(outputs[i].data());
-        for (int64_t at = 0; at < tensors(false)[i].elements; ++at)
-            if (values[at] - values[at] != 0) return "the outputs must be finite numbers";
-    }
-    return nullptr;
-}
 
 void make_room(std::vector<Memory<char>>& rooms, const std::vector<Tensor>& all) {
     rooms.clear();
@@ -144,47 +134,26 @@ SHUFFLEKIT_EXPORT(picture) uint8_t* picture_room(int width, int height) {
 
 // The picture, of the input's size, as the input; or what is wrong.
 SHUFFLEKIT_EXPORT(take) const char* take() {
-    const Preparation how(tensors(true)[0], engine->program().info());
-    if (!how.problem().empty()) return refused(how.problem());
-    if (picture.height != how.height() || picture.width != how.width())
-        return refused("image: must be " + std::to_string(how.width()) + "x" + std::to_string(how.height()) + ", found " + std::to_string(picture.width) + "x" +
-                       std::to_string(picture.height) + "; classify and detect take any size");
     prepare(1);
-    how.place(picture, Fit::as_is, inputs[0].data());
-    return said({Json::Object{}});
+    const std::string problem = put_in(*engine, picture, Fit::as_is, inputs[0].data());
+    return problem.empty() ? said({Json::Object{}}) : refused(problem);
 }
 
 // The `count` likeliest classes of the picture.
 SHUFFLEKIT_EXPORT(classify) const char* classify(int count) {
-    const Preparation how(tensors(true)[0], engine->program().info());
-    if (!how.problem().empty()) return refused(how.problem());
-    const auto& scores = tensors(false);
-    const bool is_vector = scores.size() == 1 && scores[0].type == Type::float32 && !scores[0].shape.empty() && scores[0].shape[0] == scores[0].elements;
-    if (tensors(true).size() != 1 || !is_vector || scores[0].elements < 2) return refused("the network must take an image and give a vector of 2 scores or more");
-    prepare(1);
-    how.place(picture, Fit::crop, inputs[0].data());
-    run();
-    if (const char* problem = unfinite()) return refused(problem);
+    const auto [problem, all] = classify(*engine, picture, count);
+    if (!problem.empty()) return refused(problem);
     Json::Array found;
-    for (const auto& [index, score] : likeliest({reinterpret_cast<const float*>(outputs[0].data()), static_cast<size_t>(scores[0].elements)}, count))
-        found.push_back({Json::Object{{"index", {index}}, {"score", {score}}}});
+    for (const auto& [index, score] : all) found.push_back({Json::Object{{"index", {index}}, {"score", {score}}}});
     return said({Json::Object{{"found", {std::move(found)}}}});
 }
 
 // The boxes on the picture, of at least that score.
 SHUFFLEKIT_EXPORT(detect) const char* detect(double least) {
-    const Preparation how(tensors(true)[0], engine->program().info());
-    if (!how.problem().empty()) return refused(how.problem());
-    const Detection detection(engine->program().info().find("detection"), tensors(false), how.height(), how.width());
-    if (!detection.problem().empty()) return refused(detection.problem());
-    prepare(1);
-    const Placing placing = how.place(picture, how.fit(), inputs[0].data());
-    run();
-    if (const char* problem = unfinite()) return refused(problem);
-    std::vector<const float*> maps;
-    for (auto& each : outputs) maps.push_back(reinterpret_cast<const float*>(each.data()));
+    const auto [problem, all] = detect(*engine, picture, least);
+    if (!problem.empty()) return refused(problem);
     Json::Array found;
-    for (const Box& box : detection.boxes(maps, least, placing, picture)) {
+    for (const Box& box : all) {
         Json::Array sides;
         for (const float side : box.sides) sides.push_back({static_cast<double>(side)});
         found.push_back({Json::Object{{"index", {box.index}}, {"score", {static_cast<double>(box.score)}}, {"box", {std::move(sides)}}}});

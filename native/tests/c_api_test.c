@@ -1,4 +1,5 @@
-/* Uses all of shufflekit.h, in C: c_api_test PLAN. Prints name, shapes and the sum of each output; exit code 0 if all calls agree. */
+/* Uses all of shufflekit.h, in C: c_api_test PLAN [PHOTO WIDTH HEIGHT]. Prints name, shapes and the sum of each output, then what is on the
+ * photo (bytes of RGB); exit code 0 if all calls agree. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +24,52 @@ static char *read_file(const char *path, size_t *bytes) {
     return content;
 }
 
+static void look(const shufflekit_engine *engine, char **arguments) {
+    enum { classes = 5, boxes = 10 };
+    size_t bytes, i;
+    char *content = read_file(arguments[2], &bytes);
+    unsigned char *wide = malloc(bytes / 3 * 4);
+    const shufflekit_tensor input = shufflekit_input_at(engine, 0);
+    const size_t floats = input.bytes / sizeof(float);
+    float *prepared = malloc(input.bytes), *other = malloc(input.bytes);
+    shufflekit_photo photo = {(const uint8_t *)content, atoi(arguments[3]), atoi(arguments[4]), 3}, rgba;
+    shufflekit_class found[classes];
+    shufflekit_box box[boxes];
+    int n, k;
+    double sum = 0;
+    for (i = 0; i < bytes / 3; ++i) memcpy(wide + 4 * i, content + 3 * i, 3), wide[4 * i + 3] = (unsigned char)i;
+    rgba = photo, rgba.pixels = wide, rgba.pixel_bytes = 4;
+    check(shufflekit_prepare(engine, &photo, prepared) == 0 && shufflekit_prepare(engine, &rgba, other) == 0, "a photo was refused");
+    check(!memcmp(prepared, other, input.bytes), "four bytes a pixel give something else than three");
+    for (i = 0; i < floats; ++i) sum += prepared[i];
+    printf("%.9g\n", sum);
+    n = shufflekit_classify(engine, &rgba, classes, found);
+    for (k = 0; k < n; ++k) {
+        const char *label = shufflekit_label(engine, found[k].index);
+        printf("%lld %.9g ", (long long)found[k].index, found[k].score);
+        for (; *label; ++label) putchar(*label == '\n' ? '~' : *label);
+        putchar('\n');
+    }
+    n = shufflekit_detect(engine, &rgba, 0.35, boxes, box);
+    for (k = 0; k < n; ++k)
+        printf("box %lld %s %.9g %.9g %.9g %.9g %.9g\n", (long long)box[k].index, shufflekit_label(engine, box[k].index), box[k].score, box[k].left,
+               box[k].top, box[k].right, box[k].bottom);
+    check(strstr(shufflekit_error(), n < 0 ? "must be the plan of a detector" : "vector of 2 scores") != NULL, "the error does not say what the network is");
+    check(shufflekit_classify(engine, &photo, 0, found) == -1 && strstr(shufflekit_error(), "most"), "room for nothing was taken");
+    check(shufflekit_detect(engine, &photo, 1, boxes, box) == -1 && strstr(shufflekit_error(), "least"), "a score of 1 was taken");
+    photo.pixel_bytes = 2;
+    check(shufflekit_prepare(engine, &photo, prepared) == -1 && strstr(shufflekit_error(), "pixel_bytes"), "two bytes a pixel were taken");
+    photo.pixel_bytes = 3, photo.width = 0;
+    check(shufflekit_prepare(engine, &photo, prepared) == -1 && strstr(shufflekit_error(), "width"), "no columns were taken");
+    check(!shufflekit_label(engine, -1) && !shufflekit_label(engine, 1000), "a class that is none has a name");
+    free(content), free(wide), free(prepared), free(other);
+}
+
 int main(int count, char **arguments) {
     enum { images = 3, repeats = 2 };
     size_t bytes, i;
     int input, output, step, inputs, outputs, steps;
-    if (count != 2) return 2;
+    if (count != 2 && count != 5) return 2;
     char *content = read_file(arguments[1], &bytes);
     shufflekit_engine *engine = shufflekit_load(arguments[1], 1, NULL);
     shufflekit_engine *copy = shufflekit_load_memory(content, bytes, 2, "scalar");
@@ -96,6 +138,7 @@ int main(int count, char **arguments) {
         check(at.name && at.kernel && at.variant && at.flops >= 0 && at.bytes > 0, "a step without a name or bytes");
     }
 
+    if (count == 5) look(engine, arguments);
     for (output = 0; output < outputs; ++output) free(first[output]), free(second[output]);
     for (input = 0; input < inputs; ++input) free((void *)in[input]);
     free(first), free(second), free(seconds), free(in);

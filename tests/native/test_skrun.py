@@ -14,10 +14,16 @@ from PIL import Image
 from torch import nn
 
 import shufflekit as sk
+from shufflekit.classify.classifier import engine_classifier
 from shufflekit.data.preprocess import Preprocessing
+from shufflekit.detect.create import create_detector
+from shufflekit.detect.runners import engine_detector
+from tests.runtime.lively import enliven, images
 from tests.runtime.test_inputs import noise, sum_of
 
 pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -75,9 +81,7 @@ def test_photo_is_prepared_as_in_python(
     info = {"crop_pct": prepare.crop_pct, "mean": prepare.mean, "std": prepare.std, "channel_order": prepare.channel_order}
     sk.compile(copy, (1, 3, 20, 24), info=info).save(tmp_path / "copy.plan")
     run(native_folder / "skrun", tmp_path / "copy.plan", "--image", tmp_path / "photo.ppm", "--output", tmp_path / "x.f32")
-    # Pillow rounds to whole levels after each of two passes, we never.
-    levels = (numbers(tmp_path / "x.f32").reshape(3, -1) - prepare(photo).reshape(3, -1)) * np.array(prepare.std)[:, None] * 255
-    assert np.abs(levels).max() < 1.01
+    np.testing.assert_allclose(numbers(tmp_path / "x.f32").reshape(3, 20, 24), prepare(photo), rtol=1e-6, atol=1e-6)
 
 
 def test_photo_gives_named_classes(native_folder: Path, run: Callable[..., str], plan: Path, tmp_path: Path) -> None:
@@ -100,6 +104,7 @@ def test_photo_gives_named_classes(native_folder: Path, run: Callable[..., str],
         (["PLAN", "--fast"], 2, "--fast: no such option"),
         (["PLAN", "--repeat", "many"], 2, "--repeat: must be 0 to 1000000, found many"),
         (["PLAN", "--image"], 2, "--image: needs a value"),
+        (["PLAN", "--least", "1"], 2, "--least: must be above 0 and below 1, found 1"),
         (["PLAN", "--threads", "900"], 1, "threads: must be 1 to 256, found 900"),
         (["PLAN", "--isa", "mmx"], 1, "must be one that runs here, found mmx"),
         (["PLAN", "--input", "PLAN"], 1, "must have 5760 bytes"),
@@ -127,7 +132,33 @@ def test_a_photo_without_finite_scores_is_refused(native_folder: Path, tmp_path:
     command = [native_folder / "skrun", tmp_path / "bad.plan", "--image", tmp_path / "photo.ppm"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "skrun: the network's output is not finite: no class can be named\n"
+    assert done.stderr == "skrun: Sequential: the outputs must be finite numbers\n"
+
+
+@pytest.mark.parametrize("name", ["nanodet_m_shufflenet_v2_x0_5", "fastestdet"])
+def test_boxes_on_a_photo_are_pythons(native_folder: Path, run: Callable[..., str], tmp_path: Path, name: str) -> None:
+    pixels = np.array(Image.open(ROOT / "docs" / "detection" / "coffee.jpg").convert("RGB"))
+    Image.fromarray(pixels).save(tmp_path / "photo.ppm")
+    engine = lively_detector(name)
+    engine.save(tmp_path / "detector.plan")
+    command = [native_folder / "skrun", tmp_path / "detector.plan", "--image", tmp_path / "photo.ppm", "--repeat", "0"]
+    found = json.loads(run(*command, "--json", "--least", "0.35"))["boxes"]
+    needed = engine_detector(engine, name)(pixels, 0.35)
+    assert len(needed) > 5
+    assert len({each.label for each in needed}) > 1
+    assert [each["class"] for each in found] == [each.index for each in needed]
+    assert [each["name"] for each in found] == [each.label for each in needed]
+    np.testing.assert_allclose([each["score"] for each in found], [each.score for each in needed], rtol=1e-4)
+    np.testing.assert_allclose([each["box"] for each in found], [each.box for each in needed], atol=0.02)
+    left, top, right, bottom = (f"{side:.0f}" for side in found[0]["box"])
+    assert f"%  {found[0]['name']}  ({left}, {top}) to ({right}, {bottom})\n" in run(*command, "--least", "0.35")
+
+
+def lively_detector(name: str) -> sk.Engine:
+    network = enliven(create_detector(name, num_classes=5), images(2, (3, 96, 96)))
+    cfg = {**network.pretrained_cfg, "input_size": (3, 96, 96), "classes": tuple("abcde")}
+    network.pretrained_cfg = cfg
+    return sk.compile(network, (1, 3, 96, 96))
 
 
 def test_a_damaged_plan_is_refused(native_folder: Path, plan: Path, tmp_path: Path) -> None:
@@ -137,6 +168,31 @@ def test_a_damaged_plan_is_refused(native_folder: Path, plan: Path, tmp_path: Pa
     done = subprocess.run([native_folder / "skrun", tmp_path / "bad.plan"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert "plan: the file is damaged: its checksum must be " in done.stderr
+
+
+def test_photos_from_c(native_folder: Path, run: Callable[..., str], plan: Path, tmp_path: Path) -> None:
+    """Rows of four bytes a pixel too, which c_api_test makes of what it is given."""
+    pixels = np.array(Image.open(ROOT / "docs" / "detection" / "coffee.jpg").convert("RGB"))
+    pixels.tofile(tmp_path / "photo.rgb")
+    photo = [tmp_path / "photo.rgb", str(pixels.shape[1]), str(pixels.shape[0])]
+    prepared, *classes = run(native_folder / "c_api_test", plan, *photo).splitlines()[2:]
+    engine = sk.load(plan)
+    needed = engine_classifier(engine)(pixels)
+    assert float(prepared) == pytest.approx(float(engine_classifier(engine).prepare(pixels).sum(dtype=np.float64)), rel=1e-5)
+    for line, each in zip(classes, needed, strict=True):
+        index, score, label = line.split(" ", 2)
+        assert (int(index), label) == (each.index, each.label.replace("\n", "~"))
+        assert float(score) == pytest.approx(each.score, rel=1e-4)
+
+    detector = lively_detector("fastestdet")
+    detector.save(tmp_path / "detector.plan")
+    lines = run(native_folder / "c_api_test", tmp_path / "detector.plan", *photo).splitlines()
+    boxes = [line.split() for line in lines if line.startswith("box ")]
+    needed_boxes = engine_detector(detector, "fastestdet")(pixels, 0.35)[:10]
+    assert [(int(box[1]), box[2]) for box in boxes] == [(each.index, each.label) for each in needed_boxes]
+    np.testing.assert_allclose(
+        [[float(x) for x in box[3:]] for box in boxes], [[each.score, *each.box] for each in needed_boxes], rtol=1e-4, atol=0.02
+    )
 
 
 def test_c_interface_from_c(native_folder: Path, run: Callable[..., str], plan: Path) -> None:
@@ -157,7 +213,7 @@ def test_skrun_reads_inputs_one_after_another(native_folder: Path, run: Callable
     np.testing.assert_allclose(np.fromfile(tmp_path / "y.f32", np.float32).reshape(a.shape), a + b, rtol=1e-6)
     photo = [native_folder / "skrun", tmp_path / "sum.plan", "--image", tmp_path / "x.f32"]
     done = subprocess.run(photo, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "skrun: --image: the network does not take one image\n")
+    assert (done.returncode, done.stderr) == (1, "skrun: sum: the network takes no photos: it must have one input\n")
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
@@ -173,8 +229,7 @@ def test_a_plan_of_bytes_takes_photos_bytes_and_noise(
     command = [native_folder / "skrun", tmp_path / "copy.plan", "--repeat", "1"]
     run(*command, "--image", tmp_path / "photo.ppm", "--output", tmp_path / "y.f32")
     prepare = Preprocessing((20, 24), **info)
-    levels = (numbers(tmp_path / "y.f32").reshape(3, -1) - prepare(photo).reshape(3, -1)) * np.array(prepare.std)[:, None] * 255
-    assert np.abs(levels).max() < 1.51  # of which half a level is our own rounding
+    np.testing.assert_allclose(numbers(tmp_path / "y.f32").reshape(3, 20, 24), prepare(photo), rtol=1e-6, atol=1e-6)
     engine = sk.load(tmp_path / "copy.plan")
     x = np.random.default_rng(1).integers(0, 256, (1, *engine.inputs[0].shape), np.uint8)
     x.tofile(tmp_path / "x.u8")

@@ -148,7 +148,7 @@ def test_boxes_are_pythons(javascript: JavaScript, plans: Path, name: str, least
         ("classify(image, { top: 0 })", "top: must be a whole number of 1 or more, found 0"),
         ("detect(image, { least: 1 })", "least: must be above 0 and below 1, found 1"),
         ("detect(image)", "two: must be the plan of a detector, found that of another network"),
-        ("classify(image)", "two: the network must take an image and give a vector of 2 scores or more"),
+        ("classify(image)", "two: the network must give a vector of 2 scores or more"),
     ],
 )
 def test_what_is_no_photo_or_no_network_for_it(javascript: JavaScript, plans: Path, call: str, message: str) -> None:
