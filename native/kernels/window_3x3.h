@@ -2,20 +2,27 @@
 //
 // Blocks of one or two vectors of columns > input rows > left, middle and right operands > the three output rows that see the row.
 // An input row is loaded once for all of them: 9 weights + 3 sums and 3 operands a vector + masks = at most 25 of 32 registers with
-// AVX-512. Whole vectors are loaded and stored: up to `window_slack` floats around the input plane are read and masked out, and
-// floats behind the output plane's pixels, but inside of what it owns, are overwritten.
+// AVX-512; with few registers blocks are one vector: 9 weights + 3 sums + 1 operand + 2 masks = 15 of 16. Whole vectors are loaded and
+// stored: up to `window_slack` floats around the input plane are read and masked out, and floats behind the output plane's pixels, but
+// inside of what it owns, are overwritten.
 #pragma once
 
 #include "kernels/activation_math.h"
 #include "kernels/lanes.h"
 #include "kernels/plane.h"
+#include "kernels/registers.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
-
 
 struct Operands {
     vector left, middle, right;
 };
+
+// x where its lane is inside, else fill. Bits, where a comparison would be made anew in each row.
+[[gnu::always_inline]] inline vector inside_or(mask inside, vector x, vector fill) {
+    if constexpr (has_few_registers) return (vector)((inside & (mask)x) | (~inside & (mask)fill));
+    return inside ? x : fill;
+}
 
 // What is known of a block of columns. Stride 2 with one column of padding on the left and none on the right is that of most networks:
 // then the left operands are the right ones, a lane later, and there is no edge to mask.
@@ -34,9 +41,16 @@ template <int Stride, int V, Columns Kind, class Operation>
         const mask left = every_lane(columns[v] * Stride - w.pad_x, Stride);
         inside_left[v] = left >= 0;
         inside_right[v] = left + 2 < w.in_width;
+        if constexpr (has_few_registers) asm("" : "+r"(inside_left[v]), "+r"(inside_right[v]));
     }
+    // By themselves: what is stored could change the window, for all that the compiler knows.
+    const int64_t in_width = w.in_width, out_width = w.out_width;
+    const int32_t in_height = w.in_height, pad_y = w.pad_y;
+    const float* from[V];
+    float* to[V];
+    for (int v = 0; v < V; ++v) from[v] = plane + columns[v] * Stride - w.pad_x, to[v] = out + columns[v];
     const auto operands = [&](int32_t row, int v) __attribute__((always_inline)) -> Operands {
-        const float* at = plane + int64_t{row} * w.in_width + columns[v] * Stride - w.pad_x;
+        const float* at = from[v] + row * in_width;
         Operands x;
         if constexpr (Kind != Columns::any) {
             const vector a = load(at + 1), b = load(at + 1 + vector_lanes);
@@ -51,16 +65,16 @@ template <int Stride, int V, Columns Kind, class Operation>
             const vector a = load(at), b = load(at + vector_lanes), c = load(at + 2 * vector_lanes);
             x.left = even_lanes(a, b), x.middle = odd_lanes(a, b), x.right = unshift_lanes(x.left, c);
         }
-        x.left = inside_left[v] ? x.left : fill;
-        x.right = inside_right[v] ? x.right : fill;
+        x.left = inside_or(inside_left[v], x.left, fill);
+        x.right = inside_or(inside_right[v], x.right, fill);
         return x;
     };
     const auto operands_or_fill = [&](int32_t row, int v) __attribute__((always_inline)) -> Operands {
-        if (row < 0 || row >= w.in_height) return {fill, fill, fill};
+        if (row < 0 || row >= in_height) return {fill, fill, fill};
         return operands(row, v);
     };
     const int64_t owned = plane_floats(int64_t{w.out_height} * w.out_width);
-    const auto put = [&](int32_t y, int v, vector value) __attribute__((always_inline)) { store(out + int64_t{y} * w.out_width + columns[v], operation.finish(value)); };
+    const auto put = [&](int32_t y, int v, vector value) __attribute__((always_inline)) { store(to[v] + y * out_width, operation.finish(value)); };
     const auto put_owned = [&](int32_t y, int v, vector value) {
         const int64_t start = int64_t{y} * w.out_width + columns[v];
         if (start + vector_lanes <= owned) return put(y, v, value);
@@ -78,13 +92,13 @@ template <int Stride, int V, Columns Kind, class Operation>
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) {
             if constexpr (Stride == 1) {
-                const Operands x = take(y + 2 - w.pad_y, v);
+                const Operands x = take(y + 2 - pad_y, v);
                 give(y, v, operation.end(upper[v], x));
                 upper[v] = operation.add(lower[v], x);
                 lower[v] = operation.begin(x);
             } else {
-                const vector sum = operation.add(upper[v], take(y * 2 + 1 - w.pad_y, v));
-                const Operands x = take(y * 2 + 2 - w.pad_y, v);
+                const vector sum = operation.add(upper[v], take(y * 2 + 1 - pad_y, v));
+                const Operands x = take(y * 2 + 2 - pad_y, v);
                 give(y, v, operation.end(sum, x));
                 upper[v] = operation.begin(x);
             }
@@ -109,7 +123,13 @@ template <int Stride, bool Even, class Operation>
     constexpr Columns first = Even ? Columns::first_of_even : Columns::any, later = Even ? Columns::later_of_even : Columns::any;
     const int32_t last = w.out_width > vector_lanes ? w.out_width - vector_lanes : 0;  // of a whole vector's first columns
     const auto second = [&](int32_t column) { return column + vector_lanes < last ? column + vector_lanes : last; };
-    if (!last) return slide_columns<Stride, 1, first>(operation, plane, w, {0}, out);
+    if (!last || has_few_registers) slide_columns<Stride, 1, first>(operation, plane, w, {0}, out);
+    if (!last) return;
+    if constexpr (has_few_registers) {
+        for (int32_t column = vector_lanes; column < w.out_width; column += vector_lanes)
+            slide_columns<Stride, 1, later>(operation, plane, w, {column < last ? column : last}, out);
+        return;
+    }
     slide_columns<Stride, 2, first>(operation, plane, w, {0, second(0)}, out);
     int32_t column = 2 * vector_lanes;
     for (; column + vector_lanes < w.out_width; column += 2 * vector_lanes)

@@ -6,6 +6,9 @@
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/int8_end.h"
 #include "kernels/int8_split.h"
+#if defined(__wasm_simd128__)
+#include "kernels/int8_dots.h"
+#endif
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 
@@ -708,6 +711,116 @@ class AsFloats {
 
 #endif
 
+#if defined(__wasm_relaxed_simd__)
+
+// 3x3 windows with a border of one pixel, where the browser has one instruction for products of bytes (int8_dots.h): 16 pixels at a time. At
+// stride 1, of planes that keep their size, these run over the ends of rows, and masks put the border in; at stride 2 each row begins anew.
+class Dots {
+  public:
+    static bool fits(const DepthwiseInt8& d) {
+        const Window& w = d.window;
+        const bool is_whole = w.stride_x * w.out_width == w.in_width && w.stride_y * w.out_height == w.in_height;
+        return slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 && is_whole && int64_t{w.out_height} * w.out_width > 1 && way_here() == Way::bytes;
+    }
+
+    Dots(const DepthwiseInt8& d, uint8_t* scratch)
+        : d_(d), width_(d.window.in_width), pixels_(int64_t{d.window.out_height} * d.window.out_width), masks_(scratch) {
+        if (d.window.stride_x == 2) return;
+        for (int64_t p = 0, column = 0; p < pixels_ + int8_lanes; ++p, column = column + 1 == width_ ? 0 : column + 1) {
+            uint8_t* const mask = masks_ + p / int8_lanes * 2 * int8_lanes + p % int8_lanes;
+            mask[0] = column > 0 ? 255 : 0, mask[int8_lanes] = column + 1 < width_ ? 255 : 0;
+        }
+    }
+
+    void convolve(int64_t channel) const {
+        const int8_t* w = d_.weights + 9 * channel;
+        const int8_t columns[12] = {w[0], w[3], w[6], w[1], w[4], w[7], w[2], w[5], w[8]};
+        const v128_t weights[3] = {wasm_v128_load32_splat(columns), wasm_v128_load32_splat(columns + 4), wasm_v128_load32_splat(columns + 8)};
+        const uint8_t* residual = d_.residual.base ? d_.residual[channel] : nullptr;
+        const Int8End end = d_.ends[channel];  // by itself: what is stored could change it, for all that the compiler knows
+        d_.window.stride_x == 1 ? plane(d_.in[channel], weights, d_.fill[channel], end, d_.out[channel], residual)
+                                : rows(d_.in[channel], weights, d_.fill[channel], end, d_.out[channel], residual);
+    }
+
+  private:
+    [[gnu::always_inline]] static v128_t inside_or(v128_t mask, v128_t x, v128_t fill) { return wasm_i8x16_relaxed_laneselect(x, fill, mask); }
+
+    // x: the columns of the window, each from its first row to its last.
+    [[gnu::always_inline]] static Sums sixteen(const v128_t (&x)[9], const v128_t (&weights)[3], int32_t bias) {
+        Sums sum;
+#pragma GCC unroll 4
+        for (v128_t& each : sum.of) each = wasm_i32x4_splat(bias);
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; ++i) {
+            const auto at = [&](int t) { return x[4 * i + t < 9 ? 4 * i + t : 8]; };
+            v128_t fours[4];
+            fours_of(at(0), at(1), at(2), at(3), fours);
+#pragma GCC unroll 4
+            for (int v = 0; v < 4; ++v) sum.of[v] = plus_product<Way::bytes>(sum.of[v], fours[v], weights[i]);
+        }
+        return sum;
+    }
+
+    void plane(const uint8_t* plane, const v128_t (&weights)[3], uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+        const v128_t fill = wasm_u8x16_splat(fill_byte);
+        const int64_t owned = residual ? pixels_ : plane_bytes(pixels_, 1), last_row = pixels_ - width_;
+        for (int64_t p = 0; p < pixels_; p += int8_lanes) {
+            const v128_t left = wasm_v128_load(masks_ + 2 * p), right = wasm_v128_load(masks_ + 2 * p + int8_lanes);
+            const bool is_above = p + int8_lanes <= width_, is_below = p >= last_row;  // all of the first row, or of the last: nothing is read
+            v128_t x[9];
+#pragma GCC unroll 3
+            for (int i = 0; i < 3; ++i) {
+                const uint8_t* at = plane + p + ((i == 0 && is_above) || (i == 2 && is_below) ? 0 : (i - 1) * width_);
+                x[i] = inside_or(left, wasm_v128_load(at - 1), fill), x[3 + i] = wasm_v128_load(at), x[6 + i] = inside_or(right, wasm_v128_load(at + 1), fill);
+            }
+            if (p < width_)
+#pragma GCC unroll 3
+                for (int j = 0; j < 3; ++j) x[3 * j] = inside_or(from(width_ - p), x[3 * j], fill);
+            if (p + int8_lanes > last_row)
+#pragma GCC unroll 3
+                for (int j = 0; j < 3; ++j) x[3 * j + 2] = inside_or(from(last_row - p), fill, x[3 * j + 2]);
+            int8_end_some(out + p, sixteen(x, weights, end.bias), end, residual ? residual + p : nullptr, owned - p);
+        }
+    }
+
+    void rows(const uint8_t* plane, const v128_t (&weights)[3], uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
+        const v128_t fill = wasm_u8x16_splat(fill_byte);
+        const int64_t out_width = width_ / 2, owned = plane_bytes(pixels_, 1);
+        for (int64_t y = 0; y * out_width < pixels_; ++y)
+            for (int64_t column = 0; column < out_width; column += int8_lanes) {
+                v128_t x[9];
+#pragma GCC unroll 3
+                for (int i = 0; i < 3; ++i) {
+                    const uint8_t* at = plane + (y == 0 && i == 0 ? 0 : 2 * y + i - 1) * width_ + 2 * column;
+                    const v128_t a = wasm_v128_load(at - 1), b = wasm_v128_load(at + int8_lanes - 1), c = wasm_v128_load(at), d = wasm_v128_load(at + int8_lanes);
+                    x[i] = even(a, b), x[3 + i] = even(c, d), x[6 + i] = wasm_i8x16_shuffle(c, d, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+                    if (column == 0) x[i] = inside_or(from(1), x[i], fill);
+                }
+                if (y == 0) x[0] = x[3] = x[6] = fill;
+                const int64_t pixel = y * out_width + column, left = out_width - column;
+                if (residual)
+                    int8_end_some(out + pixel, sixteen(x, weights, end.bias), end, residual + pixel, left);
+                else  // the next row overwrites
+                    int8_end_some(out + pixel, sixteen(x, weights, end.bias), end, nullptr, pixel + int8_lanes <= owned ? int8_lanes : left);
+            }
+    }
+
+    [[gnu::always_inline]] static v128_t even(v128_t a, v128_t b) {
+        return wasm_i8x16_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    }
+    // Lanes from `first` on.
+    [[gnu::always_inline]] static v128_t from(int64_t first) {
+        const v128_t numbers = wasm_i8x16_const(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        return wasm_i8x16_ge(numbers, wasm_i8x16_splat(static_cast<int8_t>(within(first, 0, int8_lanes))));
+    }
+
+    const DepthwiseInt8& d_;
+    const int64_t width_, pixels_;
+    uint8_t* const masks_;
+};
+
+#endif
+
 }  // namespace
 
 void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
@@ -719,6 +832,13 @@ void depthwise_int8(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_chan
     const Window& w = d.window;
 #if defined(__wasm_simd128__)
     const AsFloats floats(d, scratch);
+#endif
+#if defined(__wasm_relaxed_simd__)
+    if (Dots::fits(d)) {
+        const Dots dots(d, scratch);
+        for (int64_t channel = first_channel; channel < last_channel; ++channel) dots.convolve(channel);
+        return;
+    }
 #endif
     for (int64_t channel = first_channel; channel < last_channel; ++channel) {
 #if defined(__wasm_simd128__)

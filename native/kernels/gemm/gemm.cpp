@@ -1,18 +1,21 @@
-// Pixels (blocks of three vectors) > panels > rows of a panel in one or two passes > depth; a tile of rows x vectors of sums stays
-// in registers. AVX-512 and NEON: 8 x 3 sums + 3 operands + 1 weight = 28 of 32; AVX2: 4 x 3 + 3 + 1 = 16 of 16. Pixels are
-// outside so that a tile's operands stay in the L1 cache while weights stream.
+// Pixels (blocks of three vectors, or six) > panels > rows of a panel in passes > depth; a tile of rows x vectors of sums stays
+// in registers. AVX-512 and NEON: 8 x 3 sums + 3 operands + 1 weight = 28 of 32; AVX2: 4 x 3 + 3 + 1 = 16 of 16; WebAssembly: 2 x 6 + 2 weights
+// + 1 operand = 15 of 16, of which a browser keeps one (4 x 2 sums wait for themselves). Pixels are outside so that a tile's operands
+// stay in the L1 cache while weights stream.
 //
 // Up to four pixels beyond whole vectors are vectors over a panel's rows instead: at 7x7 that is one narrow multiply-add in
 // place of a whole vector for each row (49 = 3 x 16 + 1). With AVX-512 five to twelve are vectors over the rows of two panels, or twice two:
 // nine take nine multiply-adds there, where a whole vector of each row is sixteen. So are all pixels, where they are 26 at most.
 #include "kernels/gemm/panels.h"
 #include "kernels/lanes.h"
+#include "kernels/registers.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-constexpr int tile_vectors = SHUFFLEKIT_VECTOR_BYTES == 16 && vector_registers < 32 ? 2 : 3;
-constexpr int tile_rows = vector_registers >= 32 ? 8 : 4;
+constexpr int tile_vectors = has_few_registers ? 6 : 3;
+template <int V>
+constexpr int most_rows = vector_registers >= 32 ? 8 : !has_few_registers ? 4 : V > 3 ? 2 : V == 3 ? 3 : V == 2 ? 4 : 8;  // of a tile of so many vectors
 // The operands of a deeper tile, three lines each, do not stay in the L1 cache, and a core with two multiply-add units waits for
 // them. Prefetched, on such a core: 1024 x 464, 49 pixels, 83 to 89 % of the peak; 512 x 512, 196 pixels, 82 to 89 %. Shallower
 // tiles lose by it.
@@ -30,7 +33,7 @@ template <Bounds B, int R, int V, bool Tail>
     rows_vector tail{};
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int v = 0; v < V; ++v) sum[r][v] = vector{};
     const bool is_large = gemm.pixels > large_plane;
     // Three panels bring three vectors.
@@ -48,47 +51,64 @@ template <Bounds B, int R, int V, bool Tail>
 #pragma GCC unroll 4
                 for (int v = 0; v < V; ++v) __builtin_prefetch(soon + v * vector_lanes, 0, 3);
             }
-            vector x[V];
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
+            if constexpr (has_few_registers && V > 3) {  // operands one by one: browsers take instructions in this order
+                vector weight[R];
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) {
-                const vector weight = broadcast<vector>(weights[r]);
+                for (int r = 0; r < R; ++r) weight[r] = broadcast<vector>(weights[r]);
+#pragma GCC unroll 6
+                for (int v = 0; v < V; ++v) {
+                    const vector x = load(operand + v * vector_lanes);
+#pragma GCC unroll 8
+                    for (int r = 0; r < R; ++r) sum[r][v] += weight[r] * x;
+                }
+            } else {
+                vector x[V];
 #pragma GCC unroll 4
-                for (int v = 0; v < V; ++v) sum[r][v] += weight * x[v];
+                for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) {
+                    const vector weight = broadcast<vector>(weights[r]);
+#pragma GCC unroll 4
+                    for (int v = 0; v < V; ++v) sum[r][v] += weight * x[v];
+                }
             }
             if constexpr (Tail) tail += *reinterpret_cast<const rows_vector*>(weights) * operand[V * vector_lanes];
         }
     };
-    is_large            ? multiply.template operator()<Ahead::pixels>()
-    : gemm.depth > deep ? multiply.template operator()<Ahead::operands>()
-                        : multiply.template operator()<Ahead::none>();
+    if constexpr (has_few_registers)  // a browser has no prefetches
+        multiply.template operator()<Ahead::none>();
+    else
+        is_large            ? multiply.template operator()<Ahead::pixels>()
+        : gemm.depth > deep ? multiply.template operator()<Ahead::operands>()
+                            : multiply.template operator()<Ahead::none>();
     if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
     put_tile<B>(gemm, panel, row, pixel, sum);
 }
 
-template <Bounds B, int V, bool Tail = false>
+template <Bounds B, int V, bool Tail = false, int R = most_rows<V>>
 void pass(const Gemm& gemm, const Panel& panel, int row, int rows, int64_t pixel) {
-    switch (rows) {
-        case 1: return tile<B, 1, V, Tail>(gemm, panel, row, pixel);
-        case 2: return tile<B, 2, V, Tail>(gemm, panel, row, pixel);
-        case 3: return tile<B, 3, V, Tail>(gemm, panel, row, pixel);
-        case 4: return tile<B, 4, V, Tail>(gemm, panel, row, pixel);
-    }
-    if constexpr (tile_rows == 8) switch (rows) {
-            case 5: return tile<B, 5, V, Tail>(gemm, panel, row, pixel);
-            case 6: return tile<B, 6, V, Tail>(gemm, panel, row, pixel);
-            case 7: return tile<B, 7, V, Tail>(gemm, panel, row, pixel);
-            default: return tile<B, 8, V, Tail>(gemm, panel, row, pixel);
-        }
+    if (R == 1 || rows == R) return tile<B, R, V, Tail>(gemm, panel, row, pixel);
+    if constexpr (R > 1) pass<B, V, Tail, R - 1>(gemm, panel, row, rows, pixel);
 }
 
 template <Bounds B, int V>
 void rows_of(const Gemm& gemm, const Panel& panel, int64_t pixel) {
-    if (panel.rows <= tile_rows) return pass<B, V>(gemm, panel, 0, panel.rows, pixel);
-    const int half = (panel.rows + 1) / 2;
-    pass<B, V>(gemm, panel, 0, half, pixel);
-    pass<B, V>(gemm, panel, half, panel.rows - half, pixel);
+    const int passes = (panel.rows + most_rows<V> - 1) / most_rows<V>;
+    for (int row = 0, left = passes; left > 0; --left) {
+        const int now = (panel.rows - row + left - 1) / left;
+        pass<B, V>(gemm, panel, row, now, pixel);
+        row += now;
+    }
+}
+
+template <Bounds B>
+[[gnu::always_inline]] inline void tiles_of(const Gemm& gemm, const Panel& panel, int64_t vectors, int64_t pixel) {
+    if constexpr (has_few_registers) switch (vectors) {
+            case 6: return rows_of<B, 6>(gemm, panel, pixel);
+            case 5: return rows_of<B, 5>(gemm, panel, pixel);
+            case 4: return rows_of<B, 4>(gemm, panel, pixel);
+        }
+    vectors == 3 ? rows_of<B, 3>(gemm, panel, pixel) : vectors == 2 ? rows_of<B, 2>(gemm, panel, pixel) : rows_of<B, 1>(gemm, panel, pixel);
 }
 
 // S pixels of P panels of one group, a vector of sums each: one sum alone would wait for its own multiply-adds.
@@ -273,9 +293,9 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
     if (rest > most_tail_pixels && !goes_across(gemm, rest)) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
     for (int64_t v = 0; v < vectors;) {
         const int64_t left = vectors - v;
-        const int64_t now = left == 4 ? 2 : left < tile_vectors ? left : tile_vectors;  // 4 as 2 + 2, not 3 + 1
+        const int64_t tiles = (left + tile_vectors - 1) / tile_vectors, now = (left + tiles - 1) / tiles;  // 4 as 2 + 2, not 3 + 1
         const int64_t pixel = first_pixel + v * vector_lanes;
-        if (tile_rows == gemm_panel && rest == 1 && left == tile_vectors) {  // 49 = 3 x 16 + 1: weights stream once for all of them
+        if (most_rows<tile_vectors> == gemm_panel && rest == 1 && left == tile_vectors) {  // 49 = 3 x 16 + 1: weights stream once for all of them
             PanelWalk panel(gemm, first_panel);
             for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
                 pass<B, tile_vectors, true>(gemm, *panel, 0, panel->rows, pixel);
@@ -283,8 +303,7 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
             break;
         }
         PanelWalk panel(gemm, first_panel);
-        for (int32_t number = first_panel; number < last_panel; ++number, ++panel)
-            now == 3 ? rows_of<B, 3>(gemm, *panel, pixel) : now == 2 ? rows_of<B, 2>(gemm, *panel, pixel) : rows_of<B, 1>(gemm, *panel, pixel);
+        for (int32_t number = first_panel; number < last_panel; ++number, ++panel) tiles_of<B>(gemm, *panel, now, pixel);
         v += now;
     }
     const int64_t pixel = first_pixel + vectors * vector_lanes;

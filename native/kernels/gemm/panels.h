@@ -42,14 +42,14 @@ template <Bounds B, int R, int V>
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
         const vector bias = broadcast<vector>(panel.bias[row + r]);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int v = 0; v < V; ++v) sum[r][v] += bias;
     }
     if (gemm.residual.base) {
         const int32_t* from = gemm.residual.offsets + panel.first_row + row;
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
             for (int v = 0; v < V; ++v) sum[r][v] += load(gemm.residual.base + from[r] + pixel + v * vector_lanes);
     }
     float* to[R];  // all of them before the first store, which could change the table for all that the compiler knows
@@ -58,13 +58,13 @@ template <Bounds B, int R, int V>
     if (gemm.pixels > large_plane) {
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
             for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
     }
     const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
 }
 

@@ -13,6 +13,9 @@
 
 #include "kernels/gemm_int8/gemm_int8.h"
 #include "kernels/int8_end.h"
+#if defined(__wasm_simd128__)
+#include "kernels/int8_dots.h"
+#endif
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -370,45 +373,13 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
 
 #elif defined(__wasm_simd128__)
 
-// How products are summed: of pairs of words; or, with weights of 7 bits, of fours of bytes, by the relaxed instruction for it or, where the
-// browser makes five of that, by three.
-enum class Way { words, dots, three };
-
-// Fours are signed bytes a, weights bytes b of 0 to 127: two products together fit into 16 bits whatever they are, so that everything
-// that the relaxed instructions may do gives the same.
-template <Way way>
-[[gnu::always_inline]] inline v128_t plus_product(v128_t sum, v128_t operands, v128_t weights) {
-    if constexpr (way == Way::words)
-        return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(operands, weights));
-    else if constexpr (way == Way::dots)
-        return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(operands, weights, sum);
-    else
-        return wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_i16x8_relaxed_dot_i8x16_i7x16(operands, weights), wasm_i16x8_splat(1)));
-}
-
-// With x = a + 128 and w = b - 64 a sum of x w is that of a b, less 64 times that of a, which is the pixel's, and 128 times that of w,
-// which is the row's.
-constexpr int32_t less_of_operands = 128, less_of_weights = 64;
-
 // 16 pixels for all of the depth; what their sums have beside the products.
-template <bool Seven, class G>
+template <Way way, class G>
 void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to, v128_t* of_pixels) {
     v128_t sums[4] = {};
-    for (int64_t k = 0; k < g.depth; k += 4, to += Seven ? 64 : 128) {
+    for (int64_t k = 0; k < g.depth; k += 4, to += way == Way::words ? 128 : 64) {
         const auto load = [&](int64_t i) { return wasm_v128_load(operand(g, group, k + i) + pixel); };
-        if constexpr (Seven) {
-            const auto low = [](v128_t a, v128_t b) { return wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); };
-            const auto high = [](v128_t a, v128_t b) { return wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); };
-            const auto signed_bytes = [&](int64_t i) { return wasm_v128_xor(load(i), wasm_i8x16_splat(-less_of_operands)); };
-            const v128_t a = signed_bytes(0), b = signed_bytes(1), c = signed_bytes(2), d = signed_bytes(3);
-            const v128_t ac0 = low(a, c), ac1 = high(a, c), bd0 = low(b, d), bd1 = high(b, d);
-            const v128_t fours[4] = {low(ac0, bd0), high(ac0, bd0), low(ac1, bd1), high(ac1, bd1)};
-#pragma GCC unroll 4
-            for (uint32_t v = 0; v < 4; ++v) {
-                wasm_v128_store(to + 16 * v, fours[v]);
-                sums[v] = plus_product<Way::dots>(sums[v], fours[v], wasm_i8x16_splat(less_of_weights));
-            }
-        } else {
+        if constexpr (way == Way::words) {
 #pragma GCC unroll 2
             for (uint32_t half = 0; half < 2; ++half) {
                 v128_t pairs[4];
@@ -416,19 +387,29 @@ void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to, v128_t* o
 #pragma GCC unroll 4
                 for (uint32_t v = 0; v < 4; ++v) wasm_v128_store(to + 64 * half + 16 * v, pairs[v]);
             }
+        } else {
+            const auto bytes = [&](int64_t i) { return has_seven_bits(way) ? wasm_v128_xor(load(i), wasm_i8x16_splat(-less_of_operands)) : load(i); };
+            v128_t fours[4];
+            fours_of(bytes(0), bytes(1), bytes(2), bytes(3), fours);
+#pragma GCC unroll 4
+            for (uint32_t v = 0; v < 4; ++v) {
+                wasm_v128_store(to + 16 * v, fours[v]);
+                if constexpr (has_seven_bits(way)) sums[v] = plus_product<Way::dots>(sums[v], fours[v], wasm_i8x16_splat(less_of_weights));
+            }
         }
     }
-    if constexpr (Seven)
+    if constexpr (has_seven_bits(way))
         for (int v = 0; v < 4; ++v) of_pixels[v] = wasm_i32x4_neg(sums[v]);
 }
 
-// A panel's weights as they are multiplied, those of four rows together; what the sums of its rows have beside the products.
-template <bool Seven>
+// A panel's weights as they are multiplied, those of four rows together; what the sums of its rows have beside the products. Bytes are as
+// they are.
+template <Way way>
 void prepare(const Panel& panel, int64_t fours, uint8_t* to, int32_t (&of_rows)[int8_panel]) {
     v128_t sums = wasm_i32x4_splat(0);
-    for (int64_t k = 0; k < fours; ++k) {
+    for (int64_t k = 0; way != Way::bytes && k < fours; ++k) {
         const v128_t weights = wasm_v128_load(panel.weights + 16 * k);
-        if constexpr (Seven) {
+        if constexpr (has_seven_bits(way)) {
             sums = plus_product<Way::dots>(sums, weights, wasm_i8x16_splat(1));
             wasm_v128_store(to + 16 * k, wasm_i8x16_add(weights, wasm_i8x16_splat(less_of_weights)));
         } else {
@@ -451,7 +432,7 @@ template <Way way, class G>
 #pragma GCC unroll 4
         for (int v = 0; v < 4; ++v) {
             sum[r].of[v] = wasm_i32x4_splat(of_rows[row + r]);
-            if constexpr (way != Way::words) sum[r].of[v] = wasm_i32x4_add(sum[r].of[v], of_pixels[v]);
+            if constexpr (has_seven_bits(way)) sum[r].of[v] = wasm_i32x4_add(sum[r].of[v], of_pixels[v]);
         }
     weights += 4 * row;
 #pragma clang loop unroll(disable)
@@ -490,16 +471,16 @@ void linear(const G& g, const Panel& panel, const uint8_t* x) {
 // Blocks of 64 pixels, so that a panel's weights are prepared once for four tiles.
 template <Way way, class G>
 void blocks(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
-    constexpr bool seven = way != Way::words;
-    const int64_t fours = int8_fours(g.depth), tile_bytes = fours * (seven ? 64 : 128);
-    uint8_t* const weights = scratch + fours * 8 * int8_block;
+    const int64_t fours = int8_fours(g.depth), tile_bytes = fours * (way == Way::words ? 128 : 64);
+    uint8_t* const prepared = scratch + fours * 8 * int8_block;
     auto* const of_pixels = reinterpret_cast<v128_t*>(scratch + fours * 4 * int8_block);  // behind the fours
     for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
         const int64_t count = last_pixel - pixel < int8_block ? last_pixel - pixel : int8_block, tiles = (count + lanes - 1) / lanes;
-        for (int64_t t = 0; t < tiles; ++t) interleave<seven>(g, group, pixel + t * lanes, scratch + t * tile_bytes, of_pixels + 4 * t);
+        for (int64_t t = 0; t < tiles; ++t) interleave<way>(g, group, pixel + t * lanes, scratch + t * tile_bytes, of_pixels + 4 * t);
         each_panel(g, group, first, last, [&](const Panel& panel) {
             int32_t of_rows[int8_panel];
-            prepare<seven>(panel, fours, weights, of_rows);
+            prepare<way>(panel, fours, prepared, of_rows);
+            const uint8_t* weights = way == Way::bytes ? reinterpret_cast<const uint8_t*>(panel.weights) : prepared;
             for (int64_t t = 0; t < tiles; ++t)
                 for (int row = 0; row < panel.rows; row += 2)
                     two_rows<way>(g, panel, row, of_rows, weights, scratch + t * tile_bytes, of_pixels + 4 * t, pixel + t * lanes, count - t * lanes);
@@ -514,12 +495,10 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
         return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
     }
 #if defined(__wasm_relaxed_simd__)
-    if (g.seven_bits) {
-        // What is beyond 7 bits tells: x86 without VNNI has no one instruction, and what it has in its place saturates.
-        const v128_t sums = plus_product<Way::dots>(wasm_i32x4_splat(0), wasm_i8x16_splat(127), wasm_i8x16_splat(-1));
-        return wasm_i32x4_extract_lane(sums, 0) == 2 * INT16_MAX ? blocks<Way::three>(g, scratch, group, first_pixel, last_pixel, first, last)
-                                                                 : blocks<Way::dots>(g, scratch, group, first_pixel, last_pixel, first, last);
-    }
+    const Way way = way_here();
+    if (way == Way::bytes) return blocks<Way::bytes>(g, scratch, group, first_pixel, last_pixel, first, last);
+    if (g.seven_bits && way == Way::dots) return blocks<Way::dots>(g, scratch, group, first_pixel, last_pixel, first, last);
+    if (g.seven_bits) return blocks<Way::three>(g, scratch, group, first_pixel, last_pixel, first, last);
 #endif
     blocks<Way::words>(g, scratch, group, first_pixel, last_pixel, first, last);
 }

@@ -1,5 +1,5 @@
-// Channels > rows > vectors of pixels > taps. On x86 3x3 windows at stride 2, as stems have them, are not copied: the last of an output's
-// three rows is the first of the next one's.
+// Channels > rows > vectors of pixels > taps. On x86 and in WebAssembly 3x3 windows at stride 2, as stems have them, are not copied: the last of
+// an output's three rows is the first of the next one's; or the rows' largest are split.
 #include "kernels/max_pool_int8/max_pool_int8.h"
 
 #include "kernels/int8_end.h"
@@ -102,13 +102,50 @@ void pool_halves(const Window& w, const uint8_t* in, uint8_t* out) {
     }
 }
 
+#elif defined(__wasm_simd128__)
+
+// With a border of one pixel before the first, and none behind the last.
+bool halves(const Window& w) {
+    const bool is_3x3 = w.kernel_y == 3 && w.kernel_x == 3 && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
+    return is_3x3 && w.pad_y == 1 && w.pad_x == 1 && 2 * w.out_width == w.in_width && 2 * w.out_height == w.in_height && w.out_height > 1;
+}
+
+void pool_halves(const Window& w, const uint8_t* in, uint8_t* out) {
+    const int64_t owned = plane_bytes(int64_t{w.out_height} * w.out_width, 1);
+    for (int64_t y = 0; y < w.out_height; ++y) {
+        const uint8_t* middle = in + 2 * y * w.in_width - 1;
+        const uint8_t* above = middle - (y > 0 ? w.in_width : 0);  // a row counted twice changes no maximum
+        for (int64_t x = 0; x < w.out_width; x += int8_lanes) {
+            const auto largest = [&](int64_t at) {
+                const v128_t two = wasm_u8x16_max(wasm_v128_load(above + at), wasm_v128_load(middle + at));
+                return wasm_u8x16_max(two, wasm_v128_load(middle + w.in_width + at));
+            };
+            v128_t a = largest(2 * x);
+            const v128_t b = largest(2 * x + 16), c = largest(2 * x + 32);
+            if (x == 0) a = wasm_u8x16_replace_lane(a, 0, 0);
+            const v128_t even = wasm_i8x16_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            const v128_t odd = wasm_i8x16_shuffle(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            const v128_t next = wasm_i8x16_shuffle(even, c, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+            const v128_t found = wasm_u8x16_max(wasm_u8x16_max(even, odd), next);
+            const int64_t pixel = y * w.out_width + x;
+            if (pixel + int8_lanes <= owned) {  // the next row overwrites
+                wasm_v128_store(out + pixel, found);
+            } else {
+                uint8_t bytes[int8_lanes];
+                wasm_v128_store(bytes, found);
+                copy_few(out + pixel, bytes, w.out_width - x);
+            }
+        }
+    }
+}
+
 #endif
 
 }  // namespace
 
 void max_pool_int8(const MaxPoolInt8& m, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
     const Window& w = m.window;
-#if defined(__AVX2__)
+#if defined(__AVX2__) || defined(__wasm_simd128__)
     if (halves(w)) {
         for (int64_t channel = first_channel; channel < last_channel; ++channel) pool_halves(w, m.in[channel], m.out[channel]);
         return;
