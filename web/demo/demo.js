@@ -4,11 +4,13 @@ import { loadInWorker } from "../src/index.js";
 import { keep } from "./keep.js";
 
 const at = (id) => document.getElementById(id);
-const view = at("view").getContext("2d", { willReadFrequently: true });
+const view = at("view").getContext("2d");
+const frame = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true }); // what is looked at; shown with what was found
 const COLOURS = ["#00a389", "#e4572e", "#2e86de", "#f0a202", "#9b5de5", "#d81159", "#3a7d44", "#6c757d"];
 const times = new Map(); // of each network's photos, ms
 
 let net, title, opened, picture, stream;
+let turns = 0; // looks; the last one is shown
 
 /** Shows what went wrong, of whatever is awaited. */
 async function told(task) {
@@ -31,19 +33,28 @@ async function open(source, name) {
   opened = [source, name];
 }
 
-/** A photo's pixels, drawn at most 640 wide. */
-function draw(source, width, height) {
-  const scale = Math.min(1, 640 / width);
-  view.canvas.width = Math.round(width * scale);
-  view.canvas.height = Math.round(height * scale);
-  view.drawImage(source, 0, 0, view.canvas.width, view.canvas.height);
+/** A photo's pixels, at most 640 wide. */
+function taken(source, width, height) {
+  const { canvas } = frame, scale = Math.min(1, 640 / width);
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.max(1, Math.round(height * scale));
+  frame.drawImage(source, 0, 0, canvas.width, canvas.height);
+  return frame.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+/** What was taken, and boxes on it, at once: a camera's picture would flicker otherwise. */
+function show(boxes) {
+  const { width, height } = frame.canvas;
+  if (view.canvas.width !== width || view.canvas.height !== height) Object.assign(view.canvas, { width, height });
+  view.drawImage(frame.canvas, 0, 0);
+  boxes.forEach(box);
   at("hint").hidden = true;
-  return view.getImageData(0, 0, view.canvas.width, view.canvas.height);
 }
 
 async function look(source, width, height) {
-  const running = net, name = title;
-  const image = draw(source, width, height);
+  const running = net, name = title, turn = ++turns;
+  const image = taken(source, width, height);
+  if (!running) return show([]);
   const begin = performance.now();
   const isDetector = Boolean(running.info.detection);
   const least = at("least").value / 100;
@@ -51,9 +62,9 @@ async function look(source, width, height) {
   const found = await looked.catch((error) => {
     if (running === net) throw error;
   });
-  if (!found) return; // another network was chosen meanwhile
+  if (!found || turn !== turns) return; // another network or photo was chosen meanwhile
   note(name, performance.now() - begin);
-  if (isDetector) found.forEach(box);
+  show(isDetector ? found : []);
   list(found);
 }
 
@@ -115,12 +126,13 @@ async function camera() {
   video.srcObject = stream;
   await video.play();
   at("camera").textContent = "Stop";
-  let before = performance.now();
-  while (stream) {
-    if (net) await look(video, video.videoWidth, video.videoHeight);
+  let before = performance.now(), pace = 0; // ms from a frame to the next, of the last few
+  for (const own = stream; stream === own; ) {
+    await look(video, video.videoWidth, video.videoHeight);
     await new Promise(requestAnimationFrame);
     const now = performance.now();
-    if (stream) at("fps").textContent = (1000 / (now - before)).toFixed(0);
+    pace = pace ? 0.8 * pace + 0.2 * (now - before) : now - before;
+    if (stream === own) at("fps").textContent = (1000 / pace).toFixed(0);
     before = now;
   }
 }
