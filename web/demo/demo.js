@@ -47,7 +47,7 @@ function show(boxes) {
   const { width, height } = frame.canvas;
   if (view.canvas.width !== width || view.canvas.height !== height) Object.assign(view.canvas, { width, height });
   view.drawImage(frame.canvas, 0, 0);
-  boxes.forEach(box);
+  boxes.toReversed().forEach(box); // the best one's name over all others
   at("hint").hidden = true;
 }
 
