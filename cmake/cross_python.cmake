@@ -12,3 +12,5 @@ foreach(component Module SABIModule)
   set_target_properties(Python::${component} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${Python_INCLUDE_DIRS}"
                         INTERFACE_LINK_LIBRARIES "${SHUFFLEKIT_CROSS_PYTHON_LIBRARY}")
 endforeach()
+# zig makes no bundles for macOS, which loads modules that are libraries too.
+set(CMAKE_SHARED_MODULE_CREATE_CXX_FLAGS -shared)

@@ -3,8 +3,8 @@
     python scripts/debian_suite.py SUITE WHEEL [PYTEST ARGUMENT...]
 
 as in `trixie dist/shufflekit-*-cp312-abi3-manylinux*x86_64.whl tests/graph`; pytest gets `tests -m "not slow"` by default.
-PyTorch is Debian's own, the rest is what pip has for that Python. build/wheels/suite-SUITE becomes the root, for which
-`unshare` needs no rights where user namespaces are allowed.
+PyTorch and the rest are what pip has for that Python: some 6 GB on disk, since its PyTorch for x86-64 brings CUDA.
+build/wheels/suite-SUITE becomes the root, for which `unshare` needs no rights where user namespaces are allowed.
 """
 
 from __future__ import annotations
@@ -21,27 +21,7 @@ from wheels import BUILD, DEBIAN, PAGE, ROOT, WheelError, pip_for, refuse, run, 
 
 BEGIN, END = "<!-- what scripts/debian_suite.py found -->\n", "<!-- until there -->\n"
 HEAD = "| Debian | Python, PyTorch | pytest | result | on |\n|---|---|---|---|---|\n"
-# Debian's numpy, which its PyTorch brings, and PyTorch itself ask for libraries that its packages' scripts would link.
-PACKAGES = ["base-files", "bash", "coreutils", "dash", "git", "libc-bin", "libstdc++6", "python3", "python3-torch"]
-BLAS = ("blas", "lapack", "openblas-pthread")
-TOOLS = [
-    "altair",
-    "faster-coco-eval",
-    "filelock",
-    "huggingface-hub",
-    "jinja2",
-    "scikit-image",
-    "simplejpeg",
-    "vl-convert-python",
-]
-# Installed without what they need, which is there.
-TAKES_TORCH = [
-    "accelerate",
-    "kornia",
-    "kornia-rs",
-    "lightning-utilities",
-    "torchmetrics",
-]
+PACKAGES = ["base-files", "bash", "coreutils", "dash", "git", "libc-bin", "libstdc++6", "python3"]
 
 
 def prepare(suite: str, wheel: Path) -> tuple[Path, Path]:
@@ -49,8 +29,7 @@ def prepare(suite: str, wheel: Path) -> tuple[Path, Path]:
     root, site = BUILD / f"suite-{suite}", BUILD / f"suite-{suite}-site"
     run(ROOT / "scripts" / "debian_root.sh", suite, DEBIAN[os.uname().machine], root, *PACKAGES)
     release = next(root.glob("usr/bin/python3.*[0-9]")).name.removeprefix("python")
-    pip_for(release, os.uname().machine, site, "-c", ROOT / "constraints.txt", f"{wheel}[onnx,test]", *TOOLS)
-    pip_for(release, os.uname().machine, site, "-c", ROOT / "constraints.txt", "--no-deps", *TAKES_TORCH, fresh=False)
+    pip_for(release, "manylinux", os.uname().machine, site, "-c", ROOT / "constraints.txt", f"{wheel}[all,test]", "onnxruntime")
     return root, site
 
 
@@ -62,20 +41,29 @@ def inside(root: Path, site: Path, *command: str) -> list[str]:
     for outer, inner in folders.items():
         if Path(outer).exists():
             lines.append(f"mkdir -p {root}{inner} && mount --rbind {shlex.quote(outer)} {root}{inner}")
-    libraries = ":".join(f"/usr/lib/{os.uname().machine}-linux-gnu/{name}" for name in BLAS)
     settings = {
         "HOME": "/tmp",
         "LANG": "C.UTF-8",
-        "LD_LIBRARY_PATH": libraries,
         "OMP_NUM_THREADS": "1",
         "PATH": "/usr/bin",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": "/tmp/pycache",
         "PYTHONPATH": f"{here}/{site.relative_to(ROOT)}",
         "USER": "root",  # PyTorch names a cache by it, and no package fills /etc/passwd
     }
     words = ["chroot", str(root), "env", "-i", "-C", here, *(f"{name}={value}" for name, value in settings.items()), *command]
     lines.append(f"exec {shlex.join(words)}")
     return ["unshare", "--map-root-user", "--mount", "sh", "-ec", "\n".join(lines)]
+
+
+def told(command: list[str]) -> tuple[str, int]:
+    """What a command prints, which is handed on line by line since it takes an hour, and its exit code."""
+    lines = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            lines.append(line)
+    return "".join(lines), process.returncode
 
 
 def row(suite: str, versions: str, arguments: list[str], said: str) -> str:
@@ -100,15 +88,13 @@ def main(arguments: list[str]) -> int:
         root, site = prepare(suite, wheel)
         ask = "import platform, torch; print(platform.python_version(), torch.__version__.split('+')[0], sep=', ')"
         versions = run(*inside(root, site, "python3", "-c", ask)).strip()
-        command = inside(root, site, "python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen)
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        sys.stdout.write(done.stdout)
+        said, code = told(inside(root, site, "python3", "-m", "pytest", "-v", "-p", "no:cacheprovider", *chosen))
         old = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
-        write_page(table(old, row(suite, versions, chosen, done.stdout)), PAGE, BEGIN, END)
+        write_page(table(old, row(suite, versions, chosen, said)), PAGE, BEGIN, END)
     except WheelError as problem:
         say(str(problem))
         return 1
-    return done.returncode
+    return code
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,7 @@ TARGETS = {
     "windows-x86_64": Target("x86_64-windows-gnu", "Windows", "AMD64", ("win_amd64",), ".cp311-win_amd64.pyd"),
 }
 PYTHONS = {"3.12": "cp312-abi3", "3.11": "cp311-cp311"}  # the first is the stable ABI of every later Python
+SOURCES = ("CMakeLists.txt", "README.md", "cmake", "native", "pyproject.toml", "src")
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
 SUITES = {"3.12": "trixie", "3.11": "bookworm"}  # of Debian, for headers and to run in
 
@@ -290,9 +292,7 @@ def check_binary(module: Path, name: str) -> str:
     )
     if not re.search({"x86_64": "X86_64|AMD64", "aarch64": "AARCH64", "arm64": "ARM64"}[processor], machine):
         raise WheelError(f"{module.name}: must be of {processor}, found {machine}")
-    libraries = [
-        str(getattr(library, "name", library)) for library in (binary.imports if family == "windows" else binary.libraries)
-    ]
+    libraries = [str(getattr(library, "name", library)) for library in libraries_asked(binary, family)]
     if strange := strangers(family, libraries):
         raise WheelError(f"{module.name}: asks for {', '.join(strange)}, which {name} need not have")
     if family == "manylinux":
@@ -300,6 +300,12 @@ def check_binary(module: Path, name: str) -> str:
     if family == "musllinux":
         return _of_musl(module, binary, processor)
     return _of_macos(module, binary, processor) if family == "macos" else _of_windows(module, binary)
+
+
+def libraries_asked(binary: Any, family: str) -> list[Any]:
+    """The libraries that a module is loaded with; on macOS one lists itself among them."""
+    found = list(binary.imports if family == "windows" else binary.libraries)
+    return [each for each in found if family != "macos" or str(each.command).rpartition(".")[2] != "ID_DYLIB"]
 
 
 def _of_manylinux(module: Path, binary: Any) -> str:
@@ -353,14 +359,24 @@ def functions_asked(binary: Any) -> set[str]:
 
 
 def musl_functions(processor: str) -> set[str]:
-    """Those of Debian's musl."""
+    """Those of the older musl that Debian has."""
     import lief
 
-    root = BUILD / f"musl-{processor}"
-    run(ROOT / "scripts" / "debian_root.sh", SUITES["3.11"], DEBIAN[processor], root, "musl")
-    library = lief.ELF.parse(str(next(root.glob("**/libc.so"))))
+    library = lief.ELF.parse(str(musl_library(musl("3.11", processor))))
     assert library is not None
     return {str(symbol.name) for symbol in library.exported_symbols}
+
+
+def musl(python: str, processor: str) -> Path:
+    """A folder with Debian's musl, and the sources of the Python beside it."""
+    root = BUILD / f"musl-{python}-{processor}"
+    run(ROOT / "scripts" / "debian_root.sh", SUITES[python], DEBIAN[processor], root, "musl", f"src:{_python(python)}")
+    return root
+
+
+def musl_library(root: Path) -> Path:
+    """Which starts programs too."""
+    return next(root.glob("**/*-linux-musl/libc.so"))
 
 
 def _of_macos(module: Path, binary: Any, processor: str) -> str:
@@ -424,14 +440,38 @@ def check_debian(wheel: Path, python: str, processor: str, needed: list[Any]) ->
     architecture = DEBIAN[processor]
     root, site = debian(python, architecture, "run"), BUILD / f"site-{python}-{architecture}"
     release = _python(python).removeprefix("python")
-    pip_for(release, processor, site, wheel)
+    pip_for(release, "manylinux", processor, site, wheel)
     emulator, where = runner(f"manylinux-{processor}")
-    environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(site)}
-    program = "from shufflekit.cli.main import main; raise SystemExit(main())"
     start = (*emulator, *in_root(root), root / "usr" / "bin" / f"python{release}")
-    said = run(*start, "-c", program, "predict", PHOTO, "--json", env=environment)
-    same(said, needed, wheel.name)
+    same(predicted(start, site, PYTHONHOME=str(root / "usr")), needed, wheel.name)
     return f"predict in Debian's Python {release}{where}"
+
+
+def check_musl(wheel: Path, python: str, processor: str, needed: list[Any]) -> str:
+    """By a Python built for musl, since no registry has one, on Debian's musl; it takes as long as the wheel itself."""
+    site, release = BUILD / f"site-{python}-musl-{processor}", _python(python).removeprefix("python")
+    pip_for(release, "musllinux", processor, site, wheel)
+    root, folder = musl(python, processor), BUILD / f"python{python}-musl-{processor}"
+    (sources,) = root.glob("Python-*")
+    run(ROOT / "scripts" / "musl_python.sh", processor, sources, python_here(python), folder)
+    same(predicted((musl_library(root), folder / "python"), site), needed, wheel.name)
+    return f"predict in Python {release} built for musl"
+
+
+def predicted(start: Iterable[object], site: Path, **settings: str) -> str:
+    """What a photo is, by a Python and the packages of a folder."""
+    environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONPATH": str(site), **settings}
+    program = "from shufflekit.cli.main import main; raise SystemExit(main())"
+    return run(*start, "-c", program, "predict", PHOTO, "--json", env=environment)
+
+
+def python_here(python: str) -> Path:
+    """A program that is Debian's Python for this machine."""
+    root, program = debian(python, DEBIAN[os.uname().machine], "run"), BUILD / f"python{python}-here"
+    start = shlex.join(map(str, (*in_root(root), root / "usr" / "bin" / _python(python))))
+    program.write_text(f'#!/bin/sh\nexport PYTHONHOME={shlex.quote(str(root / "usr"))}\nexec {start} "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 def in_root(root: Path) -> tuple[Path, str, str]:
@@ -441,15 +481,21 @@ def in_root(root: Path) -> tuple[Path, str, str]:
     return linker, "--library-path", ":".join(map(str, folders))
 
 
-def pip_for(release: str, processor: str, site: Path, *wanted: object, fresh: bool = True) -> None:
+def pip_for(release: str, family: str, processor: str, site: Path, *wanted: object) -> None:
     """Into a folder, for a Python of Linux that does not run here."""
-    if fresh:
-        shutil.rmtree(site, ignore_errors=True)
-    glibcs = [f"--platform=manylinux_2_{minor}_{processor}" for minor in (17, 24, 26, 27, 28, 31, 34)]  # of wheels of others
-    glibcs.append(f"--platform=manylinux2014_{processor}")
+    shutil.rmtree(site, ignore_errors=True)
+    libraries = {"manylinux": ["2014", *(f"_2_{minor}" for minor in range(17, 37))], "musllinux": ["_1_1", "_1_2"]}[family]
+    platforms = [f"--platform={family}{library}_{processor}" for library in libraries]  # of wheels of others too
     abis = [f"--abi={abi}" for abi in (f"cp{release.replace('.', '')}", "abi3", "none")]
     pip_install(
-        sys.executable, f"--target={site}", "--implementation=cp", f"--python-version={release}", *glibcs, *abis, *wanted
+        sys.executable,
+        "--no-compile",
+        f"--target={site}",
+        "--implementation=cp",
+        f"--python-version={release}",
+        *platforms,
+        *abis,
+        *wanted,
     )
 
 
@@ -506,7 +552,7 @@ class Found:
 
 
 UNTESTED = {
-    "musllinux": "not loaded: no Python for musl was at hand",
+    "musllinux": "not loaded: no such Python for musl was built",
     "macos": "not loaded: no macOS was at hand",
     "windows": "the module was not loaded: no Python for Windows was at hand",
 }
@@ -531,9 +577,19 @@ def make(name: str, pure: Path, needed: list[Any], out: Path, jobs: int) -> list
                 checked.append(check_fresh(wheel, interpreter, needed))
         if family in ("musllinux", "windows"):
             checked.append(check_skrun(skrun, name))
-        commit = run("git", "describe", "--always", "--abbrev=7", "--dirty").strip()
-        found.append(Found(wheel.name, wheel.stat().st_size, f"{dt.date.today()}, {commit}", checked, UNTESTED.get(family, "")))
+        untested = UNTESTED.get(family, "")
+        if family == "musllinux" and processor == os.uname().machine and tag.endswith("abi3"):
+            checked.append(check_musl(wheel, python, processor, needed))
+            untested = ""
+        built = f"{dt.date.today()}, {commit_of_sources()}"
+        found.append(Found(wheel.name, wheel.stat().st_size, built, checked, untested))
     return found
+
+
+def commit_of_sources() -> str:
+    """The last commit that changed what a wheel is made of; `-dirty` where that was changed since."""
+    last = run("git", "log", "-1", "--format=%h", "--abbrev=7", "--", *SOURCES).strip()
+    return last + ("-dirty" if run("git", "status", "--porcelain", "--", *SOURCES) else "")
 
 
 def page_of(found: Iterable[Found], old: str = "") -> str:

@@ -157,6 +157,18 @@ def test_programs_of_other_systems_are_started_by_what_runs_them(script: ModuleT
             script.tool(name)
 
 
+def test_wheels_of_others_are_of_the_system_that_is_tried(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(script, "pip_install", lambda _, *arguments: said.extend(arguments))
+    script.pip_for("3.13", "musllinux", "aarch64", tmp_path, "a.whl")
+    assert {"--python-version=3.13", "--abi=cp313", "--abi=abi3", "--platform=musllinux_1_2_aarch64", "a.whl"} <= set(said)
+    assert not [word for word in said if "manylinux" in word]
+    script.pip_for("3.11", "manylinux", "x86_64", tmp_path, "a.whl")
+    assert {f"--platform=manylinux{name}_x86_64" for name in ("2014", "_2_17", "_2_28", "_2_36")} <= set(said)
+
+
 def test_a_python_that_does_not_start_is_passed_over(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -182,6 +194,24 @@ def test_a_photo_must_get_the_same_classes_and_scores(script: ModuleType) -> Non
         found = [{"file": "a.jpg", "predictions": [first, {"label": "dog", "score": 0.1}]}]
         with pytest.raises(script.WheelError, match="^wheel: a photo must be "):
             script.same(json.dumps(found), needed, "wheel")
+
+
+def test_a_wheel_bears_the_last_commit_of_what_it_is_made_of(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    script.run("git", "init", "-q")
+    commits = []
+    for name in ("src/a.py", "docs/a.md"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("first")
+        script.run("git", "add", name)
+        script.run("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", name)
+        commits.append(script.run("git", "rev-parse", "--short=7", "HEAD").strip())
+    (tmp_path / "docs" / "a.md").write_text("second")
+    assert script.commit_of_sources() == commits[0]
+    (tmp_path / "src" / "a.py").write_text("second")
+    assert script.commit_of_sources() == f"{commits[0]}-dirty"
 
 
 def test_the_page_and_the_summary_say_what_was_not_tested(script: ModuleType, tmp_path: Path) -> None:
