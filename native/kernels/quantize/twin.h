@@ -39,6 +39,8 @@ inline void test_quantize(Report& report, Quantize::Function* kernel) {
                 const auto ins = table(offsets), outs = table(out.offsets);
                 const auto scale = numbers(random, channels);
                 for (int32_t c = 0; c < channels; ++c) scale[c] = random.once_in(2) ? random.of({1.0f, 0.25f, 8.0f}) : std::fabs(scale[c]) + 1e-3f;
+                for (int64_t i = 0; i < channels * pixels; ++i)  // about the middle of two bytes
+                    if (random.once_in(4)) floats[i] = (static_cast<float>(random.between(-300, 300)) + 0.5f) * scale[i / pixels];
                 const auto zero_point = bytes(random, channels);
                 const Quantize q{{floats.data(), ins.data()}, {nullptr, outs.data()}, scale.data(), zero_point.data(), channels, pixels};
                 const Range c = any_share(random, channels, 1);
