@@ -189,6 +189,11 @@ def programs() -> Iterator[Program]:
     for variant in [each.name for each in choose.variants_of("convolution")]:
         graph = by_stride[variant.endswith("_stride2")]
         yield build(graph, f"convolution_{variant}", price=lambda _, name, wanted=variant: float(name != wanted))
+    # By two chunks of rows, and product by product.
+    for name, channels, rows, shape in (("few", 40, 33, (9, 13)), ("by_product", 140, 9, (22, 29))):
+        conv = nn.Sequential(nn.Conv2d(channels, rows, 3, 1, 1), nn.SiLU()).eval()
+        graph = simplify(capture(conv, (1, channels, *shape)))
+        yield build(graph, f"convolution_winograd4_{name}", price=lambda _, name: float(name != "winograd4"))
     pointwise = simplify(capture(nn.Sequential(nn.Conv2d(3, 9, 1), nn.SiLU()).eval(), (1, 3, 7, 7)))
     yield build(pointwise, "gemm_bfloat16", price=lambda _, name: float(name != "bfloat16"), precision="bfloat16")
     depthwise = simplify(capture(nn.Sequential(nn.Conv2d(18, 18, (2, 5), 2, 2, groups=18), nn.SiLU()).eval(), (1, 18, 5, 9)))

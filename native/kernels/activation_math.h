@@ -59,12 +59,15 @@ template <class V>
 }
 
 // What Epilogue's bounds do. One that binds nothing would still take its turn among the multiply-adds: 2 to 5 % of a shallow GEMM.
-enum class Bounds { none, lower, both };
+// With AVX-512 two activations more end sums in registers: numbers below 0 times a slope, which is in the place of the lower bound, and hardswish.
+enum class Bounds { none, lower, both, slope, hardswish };
 
 template <Bounds B, class V>
 [[gnu::always_inline]] inline V bounded(V x, V low, V high) {
     if constexpr (B == Bounds::lower) return x < low ? low : x;
     if constexpr (B == Bounds::both) return between(x, low, high);
+    if constexpr (B == Bounds::slope) return x < 0 ? x * low : x;
+    if constexpr (B == Bounds::hardswish) return x * (between(x + 3.0f, V{}, V{} + 6.0f) * (1.0f / 6));
     return x;
 }
 
@@ -77,6 +80,26 @@ template <class Task>
         case Activation::clamp: return task.template operator()<Bounds::both>();
         default: return task.template operator()<Bounds::none>();
     }
+}
+
+// Whether an epilogue ends sums in registers, and the lower bound of a channel for bounded().
+constexpr bool ends_in_registers(const Epilogue& end) {
+    const bool is_more = end.activation == Activation::leaky_relu || end.activation == Activation::prelu || end.activation == Activation::hardswish;
+    return end.is_bounds() || (SHUFFLEKIT_VECTOR_BYTES == 64 && is_more);
+}
+template <Bounds B>
+constexpr float low_of(const Epilogue& end, int64_t channel) {
+    return B == Bounds::slope ? end.of(channel).alpha : end.low();
+}
+
+// As with_bounds, and what else ends in registers.
+template <class Task>
+[[gnu::always_inline]] inline void with_ends(Activation activation, Task task) {
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    if (activation == Activation::leaky_relu || activation == Activation::prelu) return task.template operator()<Bounds::slope>();
+    if (activation == Activation::hardswish) return task.template operator()<Bounds::hardswish>();
+#endif
+    with_bounds(activation, task);
 }
 
 // e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2; e^r - 1 by its series to r^6 / 6!, which leaves 1.3e-7 of e^r at most.

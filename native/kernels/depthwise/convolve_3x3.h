@@ -1,4 +1,4 @@
-// A 3x3 filter as an operation of window_3x3.h, with an activation that is no more than bounds.
+// A 3x3 filter as an operation of window_3x3.h, with an activation that ends in registers; `epilogue` is that of its channel.
 #pragma once
 
 #include "kernels/window_3x3.h"
@@ -12,7 +12,7 @@ struct Convolve3x3 {
     vector bias, low, high;
 
     Convolve3x3(const float* w, float b, Epilogue epilogue)
-        : bias(broadcast<vector>(b)), low(broadcast<vector>(epilogue.low())), high(broadcast<vector>(epilogue.high())) {
+        : bias(broadcast<vector>(b)), low(broadcast<vector>(low_of<B>(epilogue, 0))), high(broadcast<vector>(epilogue.high())) {
         for (int i = 0; i < 9; ++i) weights[i] = broadcast<vector>(w[i]);
     }
     [[gnu::always_inline]] vector begin(const Operands& x) const { return row(bias, 0, x); }

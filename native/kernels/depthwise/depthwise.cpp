@@ -50,7 +50,7 @@ void copy_inside(const float* plane, const Window& w, float* scratch) {
 // Each way has a loop of its own, so that its filter stays in registers.
 template <Bounds B>
 void slide_channels(const Depthwise& d, int32_t first_channel, int32_t last_channel) {
-    const auto filter = [&](int32_t channel) { return Convolve3x3<B>(d.weights + int64_t{channel} * 9, d.bias[channel], d.epilogue); };
+    const auto filter = [&](int32_t channel) { return Convolve3x3<B>(d.weights + int64_t{channel} * 9, d.bias[channel], d.epilogue.of(channel)); };
     if (NarrowPlane::fits(d.window)) {
         const NarrowPlane narrow(d.window);
         for (int32_t channel = first_channel; channel < last_channel; ++channel) narrow.slide(filter(channel), d.in[channel], d.out[channel]);
@@ -241,8 +241,8 @@ void slide_and_add(const Depthwise& d, float* scratch, int32_t channel) {
 void depthwise(const Depthwise& d, float* scratch, int32_t first_channel, int32_t last_channel) {
     const bool slides = slides_3x3(d.window);
     if (slides && !d.residual.base) {
-        with_bounds(d.epilogue.activation, [&]<Bounds B>() { slide_channels<B>(d, first_channel, last_channel); });
-        if (d.epilogue.is_bounds()) return;
+        with_ends(d.epilogue.activation, [&]<Bounds B>() { slide_channels<B>(d, first_channel, last_channel); });
+        if (ends_in_registers(d.epilogue)) return;
     }
     const int64_t pixels = int64_t{d.window.out_height} * d.window.out_width;
     if (!slides) clear(scratch, depthwise_border(d.window));

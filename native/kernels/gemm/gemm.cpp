@@ -22,6 +22,10 @@ constexpr int most_rows = vector_registers >= 32 ? 8 : !has_few_registers ? 4 : 
 constexpr int64_t deep = 160;
 constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
 
+// Single pixels take both bounds, whichever bind: the same code for all three.
+template <Bounds B>
+constexpr Bounds of_pixels = B == Bounds::slope || B == Bounds::hardswish ? B : Bounds::both;
+
 // What a tile prefetches besides weights.
 enum class Ahead { none, pixels, operands };
 
@@ -81,7 +85,7 @@ template <Bounds B, int R, int V, bool Tail>
         is_large            ? multiply.template operator()<Ahead::pixels>()
         : gemm.depth > deep ? multiply.template operator()<Ahead::operands>()
                             : multiply.template operator()<Ahead::none>();
-    if constexpr (Tail) put_pixel(gemm, panel, pixel + V * vector_lanes, tail);
+    if constexpr (Tail) put_pixel<of_pixels<B>>(gemm, panel, pixel + V * vector_lanes, tail);
     put_tile<B>(gemm, panel, row, pixel, sum);
 }
 
@@ -112,7 +116,7 @@ template <Bounds B>
 }
 
 // S pixels of P panels of one group, a vector of sums each: one sum alone would wait for its own multiply-adds.
-template <int S, int P>
+template <Bounds B, int S, int P>
 void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
     const Panel& first = *walk;
     const int64_t stride = walk.stride();
@@ -134,18 +138,18 @@ void tail(const Gemm& gemm, PanelWalk& walk, int64_t pixel) {
         }
     }
     for (int p = 0; p < P; ++p, ++walk)
-        for (int s = 0; s < S; ++s) put_pixel(gemm, *walk, pixel + s, sum[p][s]);
+        for (int s = 0; s < S; ++s) put_pixel<B>(gemm, *walk, pixel + s, sum[p][s]);
 }
 
-template <int S>
+template <Bounds B, int S>
 void tails(const Gemm& gemm, int32_t number, int32_t last, int64_t pixel) {
     constexpr int together = S == 1 ? 4 : 8 / S;  // of a linear layer four: more streams of weights are slower
     PanelWalk walk(gemm, number);
     while (number < last) {
         if (walk.left_in_group() >= together && last - number >= together)
-            tail<S, together>(gemm, walk, pixel), number += together;
+            tail<B, S, together>(gemm, walk, pixel), number += together;
         else
-            tail<S, 1>(gemm, walk, pixel), ++number;
+            tail<B, S, 1>(gemm, walk, pixel), ++number;
     }
 }
 
@@ -181,7 +185,7 @@ template <Bounds B, int S, class Rows, class... Panels>
     }
     transpose(row);
     const SomeLanes lanes(0, S);
-    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+    const vector high = broadcast<vector>(gemm.epilogue.high());
     const vector* from = row;
     const Panel* const each[] = {&panels...};
     for (const Panel* panel : each) {
@@ -189,7 +193,7 @@ template <Bounds B, int S, class Rows, class... Panels>
             const int64_t channel = panel->first_row + r;
             vector x = from[r];
             if (gemm.residual.base) x += lanes.load(gemm.residual[channel] + pixel);
-            lanes.store(gemm.out[channel] + pixel, bounded<B>(x, low, high));
+            lanes.store(gemm.out[channel] + pixel, bounded<B>(x, broadcast<vector>(low_of<B>(gemm.epilogue, channel)), high));
         }
         from += gemm_panel;
     }
@@ -308,10 +312,10 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
     }
     const int64_t pixel = first_pixel + vectors * vector_lanes;
     switch (rest) {
-        case 1: tails<1>(gemm, first_panel, last_panel, pixel); break;
-        case 2: tails<2>(gemm, first_panel, last_panel, pixel); break;
-        case 3: tails<3>(gemm, first_panel, last_panel, pixel); break;
-        case 4: tails<4>(gemm, first_panel, last_panel, pixel); break;
+        case 1: tails<of_pixels<B>, 1>(gemm, first_panel, last_panel, pixel); break;
+        case 2: tails<of_pixels<B>, 2>(gemm, first_panel, last_panel, pixel); break;
+        case 3: tails<of_pixels<B>, 3>(gemm, first_panel, last_panel, pixel); break;
+        case 4: tails<of_pixels<B>, 4>(gemm, first_panel, last_panel, pixel); break;
     }
 #if SHUFFLEKIT_VECTOR_BYTES == 64
     // After the tiles, which bring weights better.
@@ -322,8 +326,8 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
 }  // namespace
 
 void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
-    with_bounds(gemm.epilogue.activation, [&]<Bounds B>() { multiply<B>(gemm, first_pixel, last_pixel, first_panel, last_panel); });
-    activate_share(gemm, first_pixel, last_pixel, first_panel, last_panel);
+    with_ends(gemm.epilogue.activation, [&]<Bounds B>() { multiply<B>(gemm, first_pixel, last_pixel, first_panel, last_panel); });
+    if (!ends_in_registers(gemm.epilogue)) activate_share(gemm, first_pixel, last_pixel, first_panel, last_panel);
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

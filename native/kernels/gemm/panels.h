@@ -26,13 +26,14 @@ struct Panel {
 
 // Where sums end. The bias comes last: those that begin with a large one are rounded as it is, all the way.
 
+template <Bounds B = Bounds::both>
 [[maybe_unused]] void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
     sum += *reinterpret_cast<const rows_vector*>(panel.bias);
     for (int r = 0; r < panel.rows; ++r) {
         const int64_t channel = panel.first_row + r;
         float value = sum[r];
         if (gemm.residual.base) value += gemm.residual[channel][pixel];
-        gemm.out[channel][pixel] = between(value, gemm.epilogue.low(), gemm.epilogue.high());
+        gemm.out[channel][pixel] = bounded<B>(value, low_of<B>(gemm.epilogue, channel), gemm.epilogue.high());
     }
 }
 
@@ -61,11 +62,16 @@ template <Bounds B, int R, int V>
 #pragma GCC unroll 6
             for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
     }
-    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+    const vector high = broadcast<vector>(gemm.epilogue.high());
+    float lows[R];  // before the first store, too
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
+    for (int r = 0; r < R; ++r) lows[r] = low_of<B>(gemm.epilogue, panel.first_row + row + r);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+        const vector low = broadcast<vector>(lows[r]);
 #pragma GCC unroll 6
         for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
+    }
 }
 
 // Walks all groups' panels in order without a division a panel (gemm.h says which rows each has).
