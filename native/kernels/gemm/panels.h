@@ -62,16 +62,21 @@ template <Bounds B, int R, int V>
 #pragma GCC unroll 6
             for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
     }
-    const vector high = broadcast<vector>(gemm.epilogue.high());
-    float lows[R];  // before the first store, too
+    if constexpr (B == Bounds::slope) {
+        float slopes[R];  // before the first store, too
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) lows[r] = low_of<B>(gemm.epilogue, panel.first_row + row + r);
+        for (int r = 0; r < R; ++r) slopes[r] = low_of<B>(gemm.epilogue, panel.first_row + row + r);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-        const vector low = broadcast<vector>(lows[r]);
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 6
+            for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], broadcast<vector>(slopes[r]), vector{}));
+        return;
+    }
+    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 6
         for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
-    }
 }
 
 // Walks all groups' panels in order without a division a panel (gemm.h says which rows each has).
