@@ -13,6 +13,7 @@ from shufflekit.graph import Graph
 from shufflekit.graph.ops.activations import Relu
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
+from shufflekit.graph.ops.pools import MaxPool
 from tests.plan.lowering.test_int8 import Net
 
 pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
@@ -47,6 +48,13 @@ def networks(weights: tuple[int, int]) -> Iterator[Graph]:
         net.range = weights
         y = net.grid(net.product(net.x, 12, 3, 12, padding=(1,) * 4), 0.3)
         yield net.done(net.grid(net.product(y, 12, 3, 12, padding=(1,) * 4, residual=y), 0.3))
+    for height, width in ((2, 4), (14, 14), (6, 34), (4, 64)):  # the same at stride 2, and maxima
+        net = Net(5, height, width)
+        net.range = weights
+        half = net.grid(net.product(net.x, 5, 3, 5, stride=(2, 2), padding=(1,) * 4), 0.3)
+        y = net.product(net.x, 5, 3, 5, stride=(2, 2), padding=(1,) * 4, residual=half)
+        pooled = net.node(MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), net.x)
+        yield net.done(net.grid(net.product(pooled, 5, residual=net.grid(y, 0.3)), 0.3))
     net = Net(6, 9, 9)  # sums beyond those that float32 has exactly
     net.range = weights
     bias = net.constant("bias", 2500 * net.random.standard_normal(6))
