@@ -63,7 +63,54 @@ struct Preparation::Pass {
             first.push_back(least);
         }
     }
+
+    // Rows [begin, end) of a picture, three bytes a pixel.
+    std::vector<uint8_t> columns(const Picture& picture, int64_t begin, int64_t end, int64_t width) const {
+        std::vector<uint8_t> result;
+        result.reserve(static_cast<size_t>((end - begin) * width * 3));
+        for (int64_t y = begin; y < end; ++y)
+            for (int64_t x = 0; x < width; ++x) {
+                const uint8_t* pixel = picture.pixels + (y * picture.width + first[x]) * picture.pixel_bytes;
+                int32_t sum[3] = {1 << (precision - 1), 1 << (precision - 1), 1 << (precision - 1)};
+                for (const int32_t weight : weights[x]) {
+                    for (int c = 0; c < 3; ++c) sum[c] += pixel[c] * weight;
+                    pixel += picture.pixel_bytes;
+                }
+                for (const int32_t each : sum) result.push_back(to_byte(each));
+            }
+        return result;
+    }
+
+    // Likewise, of a picture whose first row is number `begin`.
+    std::vector<uint8_t> rows(const Picture& picture, int64_t begin, int64_t height) const {
+        std::vector<uint8_t> result;
+        result.reserve(static_cast<size_t>(height * picture.width * 3));
+        std::vector<int32_t> sums(static_cast<size_t>(picture.width * picture.pixel_bytes));
+        for (int64_t y = 0; y < height; ++y) {
+            std::ranges::fill(sums, 1 << (precision - 1));
+            const uint8_t* row = picture.pixels + (first[y] - begin) * static_cast<int64_t>(sums.size());
+            for (const int32_t weight : weights[y]) {
+                for (size_t i = 0; i < sums.size(); ++i) sums[i] += row[i] * weight;
+                row += sums.size();
+            }
+            for (size_t i = 0; i < sums.size(); ++i)
+                if (i % static_cast<size_t>(picture.pixel_bytes) < 3) result.push_back(to_byte(sums[i]));
+        }
+        return result;
+    }
 };
+
+namespace {
+
+// Rows [begin, end) of a picture, three bytes a pixel.
+std::vector<uint8_t> without_fourth(const Picture& picture, int64_t begin, int64_t end) {
+    std::vector<uint8_t> result;
+    for (int64_t at = begin * picture.width; at < end * picture.width; ++at)
+        result.insert(result.end(), picture.pixels + at * picture.pixel_bytes, picture.pixels + at * picture.pixel_bytes + 3);
+    return result;
+}
+
+}  // namespace
 
 Preparation::Preparation(const Tensor& input, const Json& info) : is_bytes_(input.type == Type::uint8) {
     const auto& s = input.shape;
@@ -105,42 +152,22 @@ void Preparation::read(const Json& info) {
     }
 }
 
-// The box (left, top, right, bottom) of a picture: across, then down, with bytes between.
+// The box (left, top, right, bottom) of a picture: across and down, with bytes between, in Pillow's order: down first where that spares most.
+// Python goes across first where a picture is huge (data/preprocess.py).
 std::vector<uint8_t> Preparation::resized(const Picture& picture, const std::array<double, 4>& box, int64_t height, int64_t width) const {
+    constexpr int64_t huge = 16 << 20;
     const auto left = static_cast<float>(box[0]), top = static_cast<float>(box[1]), right = static_cast<float>(box[2]), bottom = static_cast<float>(box[3]);
     const Pass across(*this, picture.width, left, right, width), down(*this, picture.height, top, bottom, height);
+    const bool is_as_wide = left == 0 && right == static_cast<float>(picture.width) && width == picture.width;
+    const bool is_as_high = top == 0 && bottom == static_cast<float>(picture.height) && height == picture.height;
+    const bool is_down_first = picture.height > height && picture.height - height > 2 * (picture.width - width);
+    if (is_down_first && picture.height * picture.width <= huge) {
+        const auto rows = down.rows(picture, 0, height);
+        return is_as_wide ? rows : across.columns({height, picture.width, 3, rows.data()}, 0, height, width);
+    }
     const int64_t begin = down.first.front(), end = down.first.back() + static_cast<int64_t>(down.weights.back().size());
-    std::vector<uint8_t> rows(static_cast<size_t>((end - begin) * width * 3)), result(static_cast<size_t>(height * width * 3));
-    const bool copies = left == 0 && right == static_cast<float>(picture.width) && width == picture.width;
-    for (int64_t y = begin; y < end; ++y) {
-        const uint8_t* from = picture.pixels + y * picture.width * picture.pixel_bytes;
-        uint8_t* to = rows.data() + (y - begin) * width * 3;
-        for (int64_t x = 0; x < width; ++x, to += 3) {
-            const uint8_t* pixel = from + (copies ? x : across.first[x]) * picture.pixel_bytes;
-            int32_t sum[3] = {1 << (precision - 1), 1 << (precision - 1), 1 << (precision - 1)};
-            if (copies) {
-                std::copy_n(pixel, 3, to);
-                continue;
-            }
-            for (const int32_t weight : across.weights[x]) {
-                for (int c = 0; c < 3; ++c) sum[c] += pixel[c] * weight;
-                pixel += picture.pixel_bytes;
-            }
-            for (int c = 0; c < 3; ++c) to[c] = to_byte(sum[c]);
-        }
-    }
-    if (top == 0 && bottom == static_cast<float>(picture.height) && height == picture.height) return rows;
-    std::vector<int32_t> sums(static_cast<size_t>(width * 3));
-    for (int64_t y = 0; y < height; ++y) {
-        std::ranges::fill(sums, 1 << (precision - 1));
-        const uint8_t* row = rows.data() + (down.first[y] - begin) * width * 3;
-        for (const int32_t weight : down.weights[y]) {
-            for (size_t i = 0; i < sums.size(); ++i) sums[i] += row[i] * weight;
-            row += width * 3;
-        }
-        std::ranges::transform(sums, result.begin() + y * width * 3, to_byte);
-    }
-    return result;
+    const auto rows = is_as_wide ? without_fourth(picture, begin, end) : across.columns(picture, begin, end, width);
+    return is_as_high ? rows : down.rows({end - begin, width, 3, rows.data()}, begin, height);
 }
 
 void Preparation::put(const std::vector<uint8_t>& pixels, char* input) const {

@@ -69,7 +69,7 @@ def test_json_says_what_was_run_and_how_long(native_folder: Path, run: Callable[
     assert all(step["name"] in text for step in found["steps"])
 
 
-@pytest.mark.parametrize("size", [(20, 24), (31, 90), (90, 31), (7, 5), (256, 300)])
+@pytest.mark.parametrize("size", [(20, 24), (31, 90), (90, 31), (90, 24), (20, 31), (7, 5), (256, 300)])
 def test_photo_is_prepared_as_in_python(
     native_folder: Path, run: Callable[..., str], plan: Path, tmp_path: Path, size: tuple[int, int]
 ) -> None:
@@ -211,7 +211,8 @@ def test_skrun_reads_inputs_one_after_another(native_folder: Path, run: Callable
     said = run(native_folder / "skrun", tmp_path / "sum.plan", "--input", tmp_path / "x.f32", "--output", tmp_path / "y.f32")
     assert said.startswith("sum, 3x4x5, 3x4x5, ")
     np.testing.assert_allclose(np.fromfile(tmp_path / "y.f32", np.float32).reshape(a.shape), a + b, rtol=1e-6)
-    photo = [native_folder / "skrun", tmp_path / "sum.plan", "--image", tmp_path / "x.f32"]
+    Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "photo.ppm")
+    photo = [native_folder / "skrun", tmp_path / "sum.plan", "--image", tmp_path / "photo.ppm"]
     done = subprocess.run(photo, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "skrun: sum: the network takes no photos: it must have one input\n")
 

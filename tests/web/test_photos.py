@@ -72,7 +72,7 @@ HOW = {
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("size", [(97, 61), (40, 150), (24, 24), (10, 7)], ids=str)
+@pytest.mark.parametrize("size", [(97, 61), (40, 150), (150, 40), (24, 24), (10, 7)], ids=str)
 @pytest.mark.parametrize("kind", ["float32", "uint8", "grey"])
 def test_a_photo_goes_in_as_in_python(javascript: JavaScript, plans: Path, how: str, size: tuple[int, int], kind: str) -> None:
     channels = 1 if kind == "grey" else 3
