@@ -77,6 +77,12 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
     assert {f"shufflekit.{name}" for name in sk.__all__ if name != "__version__"} <= names
 
 
+def test_examples_of_the_reference_are_code(site: Path) -> None:
+    page = (site / "api.html").read_text(encoding="utf-8")
+    assert "<blockquote>" not in page  # as which >>> is read elsewhere
+    assert page.count('<span class="gp">&gt;&gt;&gt; </span>') > 10
+
+
 @pytest.fixture
 def server(site: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
