@@ -33,6 +33,11 @@ PAGE = ROOT / "docs" / "install.md"
 BEGIN, END = "<!-- what scripts/wheels.sh found -->\n", "<!-- until here -->\n"
 PHOTO = ROOT / "docs" / "detection" / "chelsea.jpg"
 PLAN = ROOT / "src" / "shufflekit" / "classify" / "files" / "shufflenet_v2_x0_5.cifar10.plan"  # what predict takes by default
+RUN_PLAN = """import sys, numpy, shufflekit
+plan, x, y = sys.argv[1:]
+engine = shufflekit.load(plan)
+engine(numpy.fromfile(x, "f4").reshape(1, *engine.input_shape)).tofile(y)
+"""
 SAME = 1e-4  # of the largest output
 
 
@@ -114,8 +119,7 @@ def pure_wheel(folder: Path) -> Path:
 def headers(python: str) -> Path:
     """CPython's headers, with a pyconfig.h for every target in place of the one of the machine that they are from."""
     folder, origin = BUILD / f"python{python}", debian(python, "amd64", "dev") / "usr" / "include" / _python(python)
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(origin, folder, ignore=shutil.ignore_patterns("pyconfig.h"))
+    shutil.copytree(origin, folder, ignore=shutil.ignore_patterns("pyconfig.h"), dirs_exist_ok=True)
     shutil.copy2(ROOT / "cmake" / "python" / "pyconfig.h", folder)
     return folder
 
@@ -442,27 +446,26 @@ def check_debian(wheel: Path, python: str, processor: str, needed: list[Any]) ->
     release = _python(python).removeprefix("python")
     pip_for(release, "manylinux", processor, site, wheel)
     emulator, where = runner(f"manylinux-{processor}")
+    environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONHOME": str(root / "usr"), "PYTHONPATH": str(site)}
+    program = "from shufflekit.cli.main import main; raise SystemExit(main())"
     start = (*emulator, *in_root(root), root / "usr" / "bin" / f"python{release}")
-    same(predicted(start, site, PYTHONHOME=str(root / "usr")), needed, wheel.name)
+    same(run(*start, "-c", program, "predict", PHOTO, "--json", env=environment), needed, wheel.name)
     return f"predict in Debian's Python {release}{where}"
 
 
-def check_musl(wheel: Path, python: str, processor: str, needed: list[Any]) -> str:
-    """By a Python built for musl, since no registry has one, on Debian's musl; it takes as long as the wheel itself."""
+def check_musl(wheel: Path, python: str, processor: str) -> str:
+    """By a Python built for musl, since no registry has one, on Debian's musl; it has no libraries for photos."""
     site, release = BUILD / f"site-{python}-musl-{processor}", _python(python).removeprefix("python")
     pip_for(release, "musllinux", processor, site, wheel)
+    for file in site.rglob("*-linux-musl.so"):  # whose long suffix a Python that zig compiled does not know
+        file.rename(file.with_name(f"{file.name.partition('.')[0]}.so"))
     root, folder = musl(python, processor), BUILD / f"python{python}-musl-{processor}"
     (sources,) = root.glob("Python-*")
     run(ROOT / "scripts" / "musl_python.sh", processor, sources, python_here(python), folder)
-    same(predicted((musl_library(root), folder / "python"), site), needed, wheel.name)
-    return f"predict in Python {release} built for musl"
-
-
-def predicted(start: Iterable[object], site: Path, **settings: str) -> str:
-    """What a photo is, by a Python and the packages of a folder."""
-    environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONPATH": str(site), **settings}
-    program = "from shufflekit.cli.main import main; raise SystemExit(main())"
-    return run(*start, "-c", program, "predict", PHOTO, "--json", env=environment)
+    start = (musl_library(root), folder / "python", "-c", RUN_PLAN)
+    environment = {"PATH": "/nowhere", "HOME": str(BUILD), "PYTHONPATH": str(site)}
+    check_outputs(wheel.name, lambda plan, x, y: run(*start, plan, x, y, env=environment))
+    return f"plan in Python {release} built for musl"
 
 
 def python_here(python: str) -> Path:
@@ -505,24 +508,37 @@ def pip_install(python: Path | str, *arguments: object) -> None:
 
 
 def check_skrun(skrun: Path, name: str) -> str:
-    """The runner, of the module's objects, gives what the engine gives here, from a plan whose name no one code page has."""
+    """The runner, of the module's objects."""
+    start, where = runner(name)
+    environment = {**os.environ, "WINEPREFIX": str(BUILD / "wine"), "WINEDEBUG": "-all"}
+
+    def run_plan(plan: Path, x: Path, y: Path) -> None:
+        run(*start, skrun, plan, "--input", x, "--output", y, "--threads", "2", env=environment)
+
+    check_outputs(f"{skrun.name} of {name}", run_plan)
+    return f"{skrun.name} of the same objects{where}"
+
+
+def check_outputs(who: str, run_plan: Callable[[Path, Path, Path], object]) -> None:
+    """A plan, whose name no one code page has, gives what the engine gives here.
+
+    Args:
+        who: ran it.
+        run_plan: reads the plan and its raw input, and writes its raw output.
+    """
     import numpy as np
 
     import shufflekit as sk
 
     engine = sk.load(PLAN)
     x = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
-    start, where = runner(name)
     with tempfile.TemporaryDirectory() as work:
-        named = Path(shutil.copy(PLAN, Path(work, "Ἑρμῆς ñ.plan")))
+        plan = Path(shutil.copy(PLAN, Path(work, "Ἑρμῆς ñ.plan")))
         x.tofile(Path(work, "x.f32"))
-        environment = {**os.environ, "WINEPREFIX": str(BUILD / "wine"), "WINEDEBUG": "-all"}
-        files = ("--input", f"{work}/x.f32", "--output", f"{work}/y.f32")
-        run(*start, skrun, named, *files, "--threads", "2", env=environment)
+        run_plan(plan, Path(work, "x.f32"), Path(work, "y.f32"))
         found, needed = np.fromfile(Path(work, "y.f32"), np.float32), np.asarray(engine(x)).ravel()
     if found.shape != needed.shape or np.abs(found - needed).max() > SAME * np.abs(needed).max():
-        raise WheelError(f"{skrun.name} of {name}: {found.size} numbers must be the engine's {needed.size} here, or near")
-    return f"{skrun.name} of the same objects{where}"
+        raise WheelError(f"{who}: {found.size} numbers must be the engine's {needed.size} here, or near")
 
 
 def runner(name: str) -> tuple[list[str], str]:
@@ -579,7 +595,7 @@ def make(name: str, pure: Path, needed: list[Any], out: Path, jobs: int) -> list
             checked.append(check_skrun(skrun, name))
         untested = UNTESTED.get(family, "")
         if family == "musllinux" and processor == os.uname().machine and tag.endswith("abi3"):
-            checked.append(check_musl(wheel, python, processor, needed))
+            checked.append(check_musl(wheel, python, processor))
             untested = ""
         built = f"{dt.date.today()}, {commit_of_sources()}"
         found.append(Found(wheel.name, wheel.stat().st_size, built, checked, untested))
