@@ -80,6 +80,11 @@ def sysctlbyname(name: bytes, found: Any, size: Any, new: None, new_size: ctypes
     return 0
 
 
+def refused(name: bytes, found: Any, *_: Any) -> int:
+    found.value = b"a part of it"  # of a name that is longer than there is room for
+    return -1
+
+
 def memory_status(reference: Any) -> int:
     if reference._obj.length != 64 or ctypes.sizeof(reference._obj) != 64:  # as Windows' headers have it
         return 0
@@ -89,6 +94,6 @@ def memory_status(reference: Any) -> int:
 
 def test_a_system_that_says_nothing_is_named_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "sys", SimpleNamespace(platform="darwin"))
-    monkeypatch.setattr(host.ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=lambda *_: -1))
+    monkeypatch.setattr(host.ctypes, "CDLL", lambda _: SimpleNamespace(sysctlbyname=refused))
     monkeypatch.setattr(host.platform, "processor", lambda: "arm")
     assert host.cpu_name(tmp_path / "absent") == "arm"
