@@ -520,7 +520,7 @@ def check_skrun(skrun: Path, name: str) -> str:
 
 
 def check_outputs(who: str, run_plan: Callable[[Path, Path, Path], object]) -> None:
-    """A plan, whose name no one code page has, gives what the engine gives here.
+    """Plans of floats and of bytes, whose name no one code page has, give what the engine gives here.
 
     Args:
         who: ran it.
@@ -530,15 +530,25 @@ def check_outputs(who: str, run_plan: Callable[[Path, Path, Path], object]) -> N
 
     import shufflekit as sk
 
-    engine = sk.load(PLAN)
-    x = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
-    with tempfile.TemporaryDirectory() as work:
-        plan = Path(shutil.copy(PLAN, Path(work, "Ἑρμῆς ñ.plan")))
-        x.tofile(Path(work, "x.f32"))
-        run_plan(plan, Path(work, "x.f32"), Path(work, "y.f32"))
-        found, needed = np.fromfile(Path(work, "y.f32"), np.float32), np.asarray(engine(x)).ravel()
-    if found.shape != needed.shape or np.abs(found - needed).max() > SAME * np.abs(needed).max():
-        raise WheelError(f"{who}: {found.size} numbers must be the engine's {needed.size} here, or near")
+    for origin in (PLAN, bytes_plan()):
+        engine = sk.load(origin)
+        x = np.random.default_rng(0).standard_normal((1, *engine.input_shape), np.float32)
+        with tempfile.TemporaryDirectory() as work:
+            plan = Path(shutil.copy(origin, Path(work, "Ἑρμῆς ñ.plan")))
+            x.tofile(Path(work, "x.f32"))
+            run_plan(plan, Path(work, "x.f32"), Path(work, "y.f32"))
+            found, needed = np.fromfile(Path(work, "y.f32"), np.float32), np.asarray(engine(x)).ravel()
+        if found.shape != needed.shape or np.abs(found - needed).max() > SAME * np.abs(needed).max():
+            raise WheelError(f"{who}: {found.size} numbers must be the engine's {needed.size} here, or near, by {origin.name}")
+
+
+def bytes_plan() -> Path:
+    """The same network in int8."""
+    plan = BUILD / "int8.plan"
+    words = ("shufflenet_v2_x0_5", "--weights", "cifar10", "--int8", "--calib", PHOTO.parent, "--out", plan)
+    if not plan.exists():
+        run(sys.executable, "-m", "shufflekit", "compile", *words)
+    return plan
 
 
 def runner(name: str) -> tuple[list[str], str]:
@@ -591,7 +601,7 @@ def make(name: str, pure: Path, needed: list[Any], out: Path, jobs: int) -> list
             checked.append(check_debian(wheel, python, processor, needed))
             if processor == os.uname().machine and (interpreter := interpreter_for(python)):
                 checked.append(check_fresh(wheel, interpreter, needed))
-        if family in ("musllinux", "windows"):
+        if family != "macos":
             checked.append(check_skrun(skrun, name))
         untested = UNTESTED.get(family, "")
         if family == "musllinux" and processor == os.uname().machine and tag.endswith("abi3"):

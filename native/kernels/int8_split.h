@@ -73,11 +73,12 @@ inline void copy_bytes(uint8_t* to, const uint8_t* from, int64_t count) { __buil
 
 #endif
 
-using Sixteen = uint8_t __attribute__((vector_size(16), aligned(1), may_alias));
+// An attribute behind the = would leave Clang's alignment as it is.
+using Sixteen [[gnu::vector_size(16), gnu::aligned(1), gnu::may_alias]] = uint8_t;
 
 // to[i] = from[i * step], and up to 15 bytes more, which the next bytes are written over.
 inline void pick(uint8_t* to, const uint8_t* from, int64_t count, int64_t step) {
-    using words = uint16_t __attribute__((vector_size(32), aligned(1), may_alias));
+    using words [[gnu::vector_size(32), gnu::aligned(1), gnu::may_alias]] = uint16_t;
     if (step == 1)
         for (int64_t i = 0; i < count; i += 16) *reinterpret_cast<Sixteen*>(to + i) = *reinterpret_cast<const Sixteen*>(from + i);
     else if (step == 2)  // the low byte of each word

@@ -21,7 +21,7 @@ constexpr int64_t few = lanes >= 8 ? Winograd::few * lanes / Winograd::lanes : 0
 using Sum = uint32_t __attribute__((vector_size(4 * lanes), may_alias));
 using Int = int32_t __attribute__((vector_size(4 * lanes), may_alias));
 using Words = int16_t __attribute__((vector_size(4 * lanes), may_alias));
-using Bytes = int8_t __attribute__((vector_size(2 * lanes), aligned(1), may_alias));
+using Bytes [[gnu::vector_size(2 * lanes), gnu::aligned(1), gnu::may_alias]] = int8_t;
 struct __attribute__((packed, may_alias)) AnySum {
     Sum value;
 };

@@ -26,7 +26,7 @@ uint32_t rounded(float x) {
 
 using word = uint32_t __attribute__((may_alias));
 using words = uint32_t __attribute__((vector_size(SHUFFLEKIT_VECTOR_BYTES), may_alias));
-using rows_words = uint32_t __attribute__((vector_size(gemm_panel * sizeof(uint32_t)), aligned(4), may_alias));
+using rows_words [[gnu::vector_size(gemm_panel * sizeof(uint32_t)), gnu::aligned(4), gnu::may_alias]] = uint32_t;
 
 constexpr int tile_vectors = 3, most_tail_pixels = 4;
 

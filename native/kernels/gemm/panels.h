@@ -7,7 +7,7 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-using rows_vector = float __attribute__((vector_size(gemm_panel * sizeof(float)), aligned(4), may_alias));
+using rows_vector [[gnu::vector_size(gemm_panel * sizeof(float)), gnu::aligned(4), gnu::may_alias]] = float;
 
 // 4 KiB, into the L2 cache: 1.5 % (ShuffleNet V2 1x) to 4 % (2x) of a network; 1 to 8 KiB are alike.
 constexpr int weights_ahead = 1024;

@@ -20,7 +20,7 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-using Four = int32_t __attribute__((aligned(1), may_alias));
+using Four [[gnu::aligned(1), gnu::may_alias]] = int32_t;
 
 struct Panel {
     const int8_t* weights;

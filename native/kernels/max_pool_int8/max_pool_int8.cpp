@@ -9,7 +9,7 @@ namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
 constexpr int64_t most = SHUFFLEKIT_VECTOR_BYTES < 16 ? 16 : SHUFFLEKIT_VECTOR_BYTES;  // GCC compares wider ones byte by byte
-using bytes_vector = uint8_t __attribute__((vector_size(most), aligned(1), may_alias));
+using bytes_vector [[gnu::vector_size(most), gnu::aligned(1), gnu::may_alias]] = uint8_t;
 
 // Behind the row's end too, which costs no branch, and which the next row is written over: all but the plane's last bytes are whole vectors.
 [[gnu::always_inline]] inline void pool_some(const uint8_t* in, const int32_t* offsets, int64_t taps, int64_t count, uint8_t* out) {
