@@ -601,7 +601,7 @@ def make(name: str, pure: Path, needed: list[Any], out: Path, jobs: int) -> list
             checked.append(check_debian(wheel, python, processor, needed))
             if processor == os.uname().machine and (interpreter := interpreter_for(python)):
                 checked.append(check_fresh(wheel, interpreter, needed))
-        if family != "macos":
+        if family in ("musllinux", "windows") or (family == "manylinux" and processor == os.uname().machine):
             checked.append(check_skrun(skrun, name))
         untested = UNTESTED.get(family, "")
         if family == "musllinux" and processor == os.uname().machine and tag.endswith("abi3"):
