@@ -1,6 +1,7 @@
 // Pixels (blocks) > groups > panels > depth; a tile of 4 rows x a block's pixels of sums stays in registers. Operands of a block are
 // interleaved once for all panels of a group, so that what is multiplied together lies together, in scratch that stays in the L1 cache.
-// With VNNI a block is 64 pixels: 16 sums + 4 operands + 1 weight = 21 of 32 registers. The packs that end a tile undo the order in
+// With VNNI a block is 64 pixels: 16 sums + 4 operands + 1 weight = 21 of 32 registers; one of up to 48 takes the rows of two panels, 24 sums,
+// so that operands beyond the L1 cache are read half as often. The packs that end a tile undo the order in
 // which unpacking left the pixels. The last block has up to five vectors, a fifth or fewer than four in the order of pixels: one
 // by itself would wait for its sums. Up to four pixels behind these are computed as linear layers are, so that 49 are 3 vectors.
 // With AVX-VNNI tiles are those of AVX2, and bytes are multiplied as they are. Without either, operands and weights are widened to words,
@@ -35,14 +36,16 @@ template <class G>
     return g.in[group * g.depth + (k < g.depth ? k : g.depth - 1)];
 }
 
-// task(panel) for panels [first, last) of one group.
-template <class G, class Task>
+// task(panel) for panels [first, last) of one group, or for as many at a time as are whole.
+template <int Together = 1, class G, class Task>
 [[gnu::always_inline]] inline void each_panel(const G& g, int64_t group, int64_t first, int64_t last, Task task) {
     const int64_t panels = int8_panels(g.rows);
-    for (int64_t i = first; i < last; ++i) {
-        const int64_t row = i * int8_panel, channel = group * g.rows + row;
-        const int32_t rows = g.rows - row < int8_panel ? static_cast<int32_t>(g.rows - row) : int8_panel;
+    for (int64_t i = first; i < last;) {
+        const int64_t row = i * int8_panel, channel = group * g.rows + row, left = g.rows - row;
+        const int64_t now = last - i >= Together && left >= Together * int8_panel ? Together : 1;
+        const auto rows = static_cast<int32_t>(left < now * int8_panel ? left : now * int8_panel);
         task(Panel{g.weights + (group * panels + i) * int8_fours(g.depth) * 16, g.ends + channel, channel, rows});
+        i += now;
     }
 }
 
@@ -87,27 +90,65 @@ template <int V, class G>
     }
 }
 
-// Every loop over sums is unrolled: one that is not would put them all on the stack.
-template <int R, int V, class G>
-[[gnu::always_inline]] inline void tile(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
+// Four of the depth for four rows, from four k on; behind the last they are 0.
+[[gnu::always_inline]] inline __m512i weights_of(const Panel& panel, int64_t k, int64_t fours) {
+    const auto inside = static_cast<__mmask16>(fours - k < 4 ? (1 << 4 * (fours - k)) - 1 : 0xffff);
+    return _mm512_maskz_loadu_epi32(inside, panel.weights + k * 16);
+}
+
+// One pixel's sums of four rows, four by four of the depth.
+template <class G>
+[[gnu::always_inline]] inline void put_pixel(const G& g, const Panel& panel, __m512i sums, int64_t pixel) {
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
+    alignas(16) int32_t of_rows[4];
+    _mm_store_si128(reinterpret_cast<__m128i*>(of_rows), _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+    for (int32_t r = 0; r < panel.rows; ++r) end(g, panel.channel + r, pixel, int8_plus(of_rows[r], panel.ends[r].bias));
+}
+
+// Every loop over sums is unrolled: one that is not would put them all on the stack. With Tail, of two panels, one more pixel is computed from
+// their weights while they are in the L1 cache; `one` has it as `spread` writes it.
+template <int R, int V, bool Tail = false, class G>
+[[gnu::always_inline]] inline void tile(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel, [[maybe_unused]] const uint8_t* one = nullptr) {
     __m512i sum[R][V];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 5
         for (int v = 0; v < V; ++v) sum[r][v] = _mm512_set1_epi32(panel.ends[r].bias);
     const int8_t* weights = panel.weights;
-    for (int64_t k = 0; k < g.depth; k += 4, x += 64 * V, weights += 16) {
+    const int64_t fours = int8_fours(g.depth), next = fours * 16;  // panel
+    const auto add = [&]() __attribute__((always_inline)) {
         __m512i operands[V];
 #pragma GCC unroll 5
         for (int v = 0; v < V; ++v) operands[v] = _mm512_load_si512(x + 64 * v);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const __m512i four = _mm512_set1_epi32(reinterpret_cast<const Four*>(weights)[r]);
+            const __m512i four = _mm512_set1_epi32(reinterpret_cast<const Four*>(r < int8_panel ? weights : weights + next)[r % int8_panel]);
 #pragma GCC unroll 5
             for (int v = 0; v < V; ++v) sum[r][v] = _mm512_dpbusd_epi32(sum[r][v], operands[v], four);
         }
-    }
+        x += 64 * V, weights += 16;
+    };
+    int64_t k = 0;
+    if constexpr (Tail) {
+        const Panel second{panel.weights + next, panel.ends + int8_panel, panel.channel + int8_panel, int8_panel};
+        __m512i tail[2] = {};
+        for (; k + 4 <= fours; k += 4) {
+            const __m512i operands = _mm512_load_si512(one + 16 * k);
+            tail[0] = _mm512_dpbusd_epi32(tail[0], operands, _mm512_loadu_si512(weights));
+            tail[1] = _mm512_dpbusd_epi32(tail[1], operands, _mm512_loadu_si512(weights + next));
 #pragma GCC unroll 4
+            for (int i = 0; i < 4; ++i) add();
+        }
+        if (k < fours) {
+            const __m512i operands = _mm512_load_si512(one + 16 * k);
+            tail[0] = _mm512_dpbusd_epi32(tail[0], operands, weights_of(panel, k, fours));
+            tail[1] = _mm512_dpbusd_epi32(tail[1], operands, weights_of(second, k, fours));
+        }
+        put_pixel(g, Panel{panel.weights, panel.ends, panel.channel, int8_panel}, tail[0], pixel + 16 * V);
+        put_pixel(g, second, tail[1], pixel + 16 * V);
+    }
+    for (; k < fours; ++k) add();
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
         if constexpr (V == 5) {
             const __m512i four[4] = {sum[r][0], sum[r][1], sum[r][2], sum[r][3]}, fifth[1] = {sum[r][4]};
@@ -118,20 +159,19 @@ template <int R, int V, class G>
     }
 }
 
+template <int V>
+constexpr int panels_together = V > 0 && V <= 3 ? 2 : 1;
+
 template <int V, class G>
 void block(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
+    if constexpr (panels_together<V> == 2)
+        if (panel.rows == 2 * int8_panel) return tile<2 * int8_panel, V>(g, panel, x, pixel);
     switch (panel.rows) {
         case 1: return tile<1, V>(g, panel, x, pixel);
         case 2: return tile<2, V>(g, panel, x, pixel);
         case 3: return tile<3, V>(g, panel, x, pixel);
         default: return tile<4, V>(g, panel, x, pixel);
     }
-}
-
-// Four of the depth for four rows, from four k on; behind the last they are 0.
-[[gnu::always_inline]] inline __m512i weights_of(const Panel& panel, int64_t k, int64_t fours) {
-    const auto inside = static_cast<__mmask16>(fours - k < 4 ? (1 << 4 * (fours - k)) - 1 : 0xffff);
-    return _mm512_maskz_loadu_epi32(inside, panel.weights + k * 16);
 }
 
 // One pixel: a vector has four of the depth for four rows.
@@ -145,13 +185,7 @@ template <class G>
         for (int i = 0; i < 2; ++i)
             sum[i] = _mm512_dpbusd_epi32(sum[i], _mm512_load_si512(x + (k + 4 * i) * 16), _mm512_loadu_si512(panel.weights + (k + 4 * i) * 16));
     for (; k < fours; k += 4) sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_load_si512(x + k * 16), weights_of(panel, k, fours));
-    const __m512i both = _mm512_add_epi32(sum[0], sum[1]);
-    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64(both, 1));
-    alignas(16) int32_t of_rows[4];
-    _mm_store_si128(reinterpret_cast<__m128i*>(of_rows), _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
-    for (int32_t r = 0; r < panel.rows; ++r) {
-        end(g, panel.channel + r, pixel, int8_plus(of_rows[r], panel.ends[r].bias));
-    }
+    put_pixel(g, panel, _mm512_add_epi32(sum[0], sum[1]), pixel);
 }
 
 // As `spread`, of four pixels one behind another.
@@ -196,12 +230,18 @@ void vectors(const G& g, uint8_t* scratch, int64_t group, int64_t pixel, int64_t
         spread(g, group, pixel + 16 * V, rest);
     else if (few)
         spread_four(g, group, pixel + 16 * V, rest);
-    each_panel(g, group, first, last, [&](const Panel& panel) {
+    each_panel<panels_together<V>>(g, group, first, last, [&](const Panel& panel) {
+        if constexpr (V == 3)
+            if (few == 1 && panel.rows == 2 * int8_panel) return tile<2 * int8_panel, V, true>(g, panel, scratch, pixel, rest);
         if constexpr (V > 0) block<V>(g, panel, scratch, pixel);
-        if (few == 1)
-            linear(g, panel, rest, pixel + 16 * V);
-        else if (few)
-            linear_four(g, panel, rest, pixel + 16 * V);
+        for (int32_t row = 0; few && row < panel.rows; row += int8_panel) {
+            const int32_t rows = panel.rows < int8_panel ? panel.rows : int8_panel;
+            const Panel one{panel.weights + row * 4 * int8_fours(g.depth), panel.ends + row, panel.channel + row, rows};
+            if (few == 1)
+                linear(g, one, rest, pixel + 16 * V);
+            else
+                linear_four(g, one, rest, pixel + 16 * V);
+        }
     });
 }
 
