@@ -119,7 +119,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
 
 
 def in_bytes() -> Graph:
-    """Convolutions of all kinds, a residual, a maximum, an activation by itself, a linear layer that ends in floats."""
+    """Convolutions of all kinds, a residual, a maximum, an activation and means; a linear layer and maps as floats."""
     random = np.random.default_rng(0)
     builder = Builder()
 
@@ -139,9 +139,9 @@ def in_bytes() -> Graph:
     y = grid(node(Conv(), x, weights(6, 6, 1, 1), activation=Relu(), residual=x))
     y = node(MaxPool((3, 3), (1, 1), (1, 1, 1, 1), (1, 1)), y)
     y = grid(node(Conv((2, 2), (1, 1, 1, 1), groups=6), y, weights(6, 1, 3, 3)))
-    y = grid(node(Conv(padding=(1, 1, 1, 1), groups=2), y, weights(6, 3, 3, 3)))
-    y = grid(node(AdaptiveAvgPool((1, 1)), grid(node(Silu(), y))))
-    return builder.graph([node(Linear(), node(Reshape((BATCH, 6)), y), weights(5, 6))])
+    maps = grid(node(Conv(padding=(1, 1, 1, 1), groups=2), y, weights(6, 3, 3, 3)))
+    means = grid(node(AdaptiveAvgPool((1, 1)), grid(node(Silu(), maps))))
+    return builder.graph([node(Linear(), node(Reshape((BATCH, 6)), means), weights(5, 6)), maps])
 
 
 def of_photos() -> Iterator[Program]:
