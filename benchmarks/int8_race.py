@@ -25,6 +25,7 @@ from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 from contestants import CONTESTANTS, STEM, Contestant, Source
 from contestants.results import (
     PAGE,
@@ -120,6 +121,7 @@ def _network(name: str, data: Path) -> tuple[Any, Array]:
         task = _task(name, data)
         return task.network, task.calibration
     shape = FORMS[name].shape if name in FORMS else (1, 3, 224, 224)
+    torch.manual_seed(0)  # biases that `spread_weights` leaves, whatever was prepared before
     network = FORMS[name]() if name in FORMS else spread_weights(build_model(name), shape)
     return network.eval(), np.random.default_rng(0).standard_normal((_IMAGES, *shape[1:]), np.float32)
 
