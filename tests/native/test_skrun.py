@@ -161,6 +161,39 @@ def lively_detector(name: str) -> sk.Engine:
     return sk.compile(network, (1, 3, 96, 96))
 
 
+DETECTION = {"form": "grid", "strides": [16], "classes": 2, "iou": 0.5, "most": 10, "fit": "stretch"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({}, ""),
+        ({"form": "regions"}, "form must be one of focal, grid, found regions"),
+        ({"form": "focal"}, "bins must be above 0"),
+        ({"classes": 3}, "maps: must have the channels and sides that detection says"),
+        ({"classes": 2**24 + 1}, "classes must be above 0"),
+        ({"strides": [8]}, "maps: must have the channels and sides that detection says"),
+        ({"strides": [16, 16]}, "strides must be one for each of 1 maps"),
+        ({"strides": []}, "strides must be one for each of 1 maps"),
+        ({"strides": [-16]}, "strides must be above 0"),
+        ({"most": 0}, "most must be above 0"),
+        ({"iou": 0}, "iou must be above 0"),
+        ({"iou": "0.5"}, "iou must be above 0"),
+    ],
+)
+def test_a_plan_that_tells_of_other_maps_than_it_has_is_refused(
+    native_folder: Path, tmp_path: Path, wrong: dict[str, object], says: str
+) -> None:
+    """Else boxes would be read from beside them."""
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Conv2d(3, 7, 1))
+    info = {"detection": {**DETECTION, **wrong}, "classes": ["ant", "bee"], "mean": (0, 0, 0), "std": (1, 1, 1)}
+    sk.compile(network, (1, 3, 32, 32), name="maps", info=info).save(tmp_path / "maps.plan")
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "photo.ppm")
+    command = [native_folder / "skrun", tmp_path / "maps.plan", "--image", tmp_path / "photo.ppm"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == ((1, f"skrun: maps: {says}\n") if says else (0, ""))
+
+
 def test_a_damaged_plan_is_refused(native_folder: Path, plan: Path, tmp_path: Path) -> None:
     content = bytearray(plan.read_bytes())
     content[-700] ^= 64
