@@ -28,7 +28,7 @@ names_of "$archive" | cut -d/ -f2- >"$work/archive_names"
 grep -E '(^|/)(tests?|benchmarks|__pycache__|\.git.*|build|CMakeCache.*)(/|$)|\.(o|a|pyc)$' "$work/wheel_names" "$work/archive_names" &&
     fail "these do not belong there"
 grep -vE '^(shufflekit/|shufflekit-[^/]*\.dist-info/)' "$work/wheel_names" && fail "the wheel puts these beside the package"
-grep -vE '^(shufflekit-.*|src(/.*)?|native(/.*)?|CMakeLists.txt|pyproject.toml|README.md|LICENSE|CHANGELOG.md|PKG-INFO)$' \
+grep -vE '^(shufflekit-.*|src(/.*)?|native(/.*)?|cmake(/.*)?|CMakeLists.txt|pyproject.toml|README.md|LICENSE|CHANGELOG.md|PKG-INFO)$' \
     "$work/archive_names" && fail "the source archive holds these too"
 for name in shufflekit/_native.pyi shufflekit/py.typed dist-info/licenses/LICENSE; do
     grep -q "$name" "$work/wheel_names" || fail "the wheel lacks $name"
