@@ -15,6 +15,12 @@ settings.load_profile("patient")
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """What tests share has none; a skip in pytest's own import of it would leave half a module to tests that import it."""
+    is_shared = collection_path.suffix == ".py" and not collection_path.name.startswith(("test_", "conftest"))
+    return True if is_shared else None
+
+
 @pytest.fixture(autouse=True)
 def _forget_modules_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A module that a test writes and imports is no other test's, though it have the same name."""

@@ -113,7 +113,7 @@ def file(
 
 
 def in_runtime(path: Path, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
-    return runtime.InferenceSession(str(path)).run(None, inputs)
+    return runtime().InferenceSession(str(path)).run(None, inputs)
 
 
 NODES = [

@@ -32,6 +32,7 @@ def test_caches_as_linux_describes_them(tmp_path: Path) -> None:
             ("Instruction", "1", "32K", "0"),
             ("Unified", "2", "2M", "0,4"),
             ("Unified", "3", "36864K", "0-3,8"),
+            ("Unified", "4", "unknown", "0"),  # left out
         ]
     ):
         folder = tmp_path / f"index{index}"

@@ -95,7 +95,7 @@ def test_a_file_that_counts_images_with_something_else_is_taken_for_one_only(
     content = model(Case((3, 6, 5), FOLDED[name], constants), 11, batch)
     onnx.save(content, tmp_path / "net.onnx")
     x = np.random.default_rng(0).standard_normal((1, 3, 6, 5)).astype(np.float32)
-    (expected,) = runtime.InferenceSession(content.SerializeToString()).run(None, {"x": x})
+    (expected,) = runtime().InferenceSession(content.SerializeToString()).run(None, {"x": x})
     engine = sk.compile(tmp_path / "net.onnx")
     found = engine(x)
     assert found.shape == expected.shape

@@ -84,7 +84,7 @@ def images() -> tuple[np.ndarray, np.ndarray]:
 def test_the_rows_that_count_are_those_of_onnx_runtime(name: str, batch: int | str, tmp_path: Path) -> None:
     path = written(ENDS[name], tmp_path, batch)
     engine, inputs = sk.compile(path), images()
-    session = runtime.InferenceSession(str(path))
+    session = runtime().InferenceSession(str(path))
     (dim,) = (each["dim"] for each in engine.program.info["rows"].values())
     assert engine.program.info["rows"] == {"y": {"count": "y_count", "dim": dim}}
     assert [each.name for each in engine.program.outputs] == ["y", "y_count"]

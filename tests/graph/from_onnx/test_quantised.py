@@ -38,10 +38,10 @@ def loaded(content: Any, folder: Path) -> Any:
 
 
 def in_runtime(content: Any, x: NDArray[Any], optimise: bool = False) -> NDArray[Any]:
-    options = runtime.SessionOptions()
-    level = runtime.GraphOptimizationLevel
+    options = runtime().SessionOptions()
+    level = runtime().GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
-    return runtime.InferenceSession(content.SerializeToString(), options).run(None, {"x": x})[0]
+    return runtime().InferenceSession(content.SerializeToString(), options).run(None, {"x": x})[0]
 
 
 def images(sizes: Sequence[int] = SIZES) -> NDArray[np.float32]:
