@@ -28,6 +28,12 @@ ACCURACY = ROOT / "results" / "accuracy"
 GUIDELINES = ROOT / "results" / "guidelines"
 PAGE = ROOT / "docs" / "results.md"
 PICTURES = ROOT / "docs" / "accuracy"
+ROOM = {
+    "left": 30,
+    "right": 30,
+    "top": 5,
+    "bottom": 5,
+}  # pixels around a chart: a reader's font can be wider than the converter's
 
 _OPENING = """# The papers' tables, made again
 
@@ -60,6 +66,10 @@ def page(evidence: Evidence) -> str:
     return "\n".join(parts)
 
 
+_LEGEND = (
+    "Runs as dots, their mean as a bar; on the right the paired difference with its 95 % interval, the paper's as a diamond.\n"
+)
+
 _REACH = """### What the shuffle connects, and what is used of it
 
 ![From how many groups of channels an output channel draws](accuracy/reach.svg)
@@ -89,7 +99,7 @@ def _section(record: Record) -> str:
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     notes = "".join(f"- {note}\n" for note in record.notes)
     picture = (
-        f"![Errors of the runs, and their paired differences](accuracy/{record.table}.svg)\n\n"
+        f"![Errors of the runs, and their paired differences](accuracy/{record.table}.svg)\n\n{_LEGEND}\n"
         if record.table in ACCURACY_TABLES
         else ""
     )
@@ -121,7 +131,7 @@ def draw(name: str, runs: list[Trained]) -> alt.TopLevelMixin:
     def x(field: str, title: str) -> alt.X:
         return alt.X(field, title=title, scale=alt.Scale(zero=False, padding=10))
 
-    here, more = "test error of each run, %", "more than the first of its level, points, 95 % (diamond: the paper)"
+    here, more = "test error of each run, %", "points more than the first of its level"
     base = alt.Chart(alt.Data(values=rows)).encode(y=y, color=color)
     dots = base.mark_point(filled=True, size=35, opacity=0.6).encode(x=x("error:Q", here))
     means = base.mark_tick(thickness=2, size=14).encode(x=x("mean(error):Q", here))
@@ -131,7 +141,8 @@ def draw(name: str, runs: list[Trained]) -> alt.TopLevelMixin:
     middle = beside.mark_point(filled=True, size=45).encode(x=x("more:Q", more))
     paper = beside.mark_point(shape="diamond", size=50).encode(x=x("paper:Q", more))
     panels = ((dots + means).properties(width=330), (zero + bars + middle + paper).properties(width=330))
-    return alt.hconcat(*(panel.properties(height=alt.Step(20)) for panel in panels)).properties(background="white")
+    sized = (panel.properties(height=alt.Step(20)) for panel in panels)
+    return alt.hconcat(*sized).properties(background="white", padding=ROOM)
 
 
 def draw_reach(runs: list[Trained]) -> alt.TopLevelMixin:
@@ -160,7 +171,7 @@ def draw_reach(runs: list[Trained]) -> alt.TopLevelMixin:
         )
     )
     panels = line.properties(width=260, height=200).facet(alt.Facet("panel:N", title=None), columns=2)
-    return panels.properties(background="white")
+    return panels.properties(background="white", padding=ROOM)
 
 
 def read_evidence() -> Evidence:

@@ -264,4 +264,4 @@ def picture(units: Sequence[Unit], scores: Sequence[Score]) -> alt.TopLevelMixin
                 shape=alt.Shape("precision:N", title=None),
             ).properties(width=300, height=220, title=network)
         )
-    return alt.concat(*panels, columns=2).properties(background="white")
+    return alt.concat(*panels, columns=2).properties(background="white", padding=30)  # a reader's font can be wider

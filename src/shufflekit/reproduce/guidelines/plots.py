@@ -39,13 +39,14 @@ def draw(table: Table) -> alt.FacetChart:
         )
         .properties(width=200, height=150)
     )
+    title = f"{table.guideline}: {table.title} (Table {table.number} of ShuffleNet V2)"
     return (
         alt.layer(lines, data=alt.Data(values=points))
         .facet(
             facet=alt.Facet("column:N", sort=[column.name for column in table.columns], title=None),
             columns=2 if len(table.columns) == 4 else 3,
         )
-        .properties(title=f"{table.guideline}: {table.title} (Table {table.number} of ShuffleNet V2)", background="white")
+        .properties(title=title, background="white", padding=20)  # a reader's font can be wider
         .configure_axis(labelFontSize=11, titleFontSize=11)
     )
 
