@@ -5,22 +5,26 @@
 as in `trixie dist/shufflekit-*-cp312-abi3-manylinux*x86_64.whl tests/graph`; pytest gets `tests -m "not slow"` by default.
 PyTorch and the rest are what pip has for that Python: some 6 GB on disk, since its PyTorch for x86-64 brings CUDA.
 build/wheels/suite-SUITE becomes the root, for which `unshare` needs no rights where user namespaces are allowed.
+With the same wheel and arguments it goes on where it was stopped, and tries again what failed; what came of each test is in
+build/wheels/suite-SUITE-*.results, without which all begins anew.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
-import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from wheels import BUILD, DEBIAN, PAGE, ROOT, WheelError, pip_for, refuse, run, say, write_page
+from kept_results import counts, read
+from wheels import BUILD, DEBIAN, PAGE, ROOT, WheelError, commit_of_sources, pip_for, refuse, run, say, write_page
 
 BEGIN, END = "<!-- what scripts/debian_suite.py found -->\n", "<!-- until there -->\n"
 HEAD = "| Debian | Python, PyTorch | pytest | result | on |\n|---|---|---|---|---|\n"
+ENDED = (0, 1, 5)  # of pytest: all passed, some failed, none were left
 PACKAGES = ["base-files", "bash", "coreutils", "dash", "git", "libc-bin", "libstdc++6", "python3"]
 
 
@@ -29,8 +33,17 @@ def prepare(suite: str, wheel: Path) -> tuple[Path, Path]:
     root, site = BUILD / f"suite-{suite}", BUILD / f"suite-{suite}-site"
     run(ROOT / "scripts" / "debian_root.sh", suite, DEBIAN[os.uname().machine], root, *PACKAGES)
     release = next(root.glob("usr/bin/python3.*[0-9]")).name.removeprefix("python")
-    pip_for(release, "manylinux", os.uname().machine, site, "-c", ROOT / "constraints.txt", f"{wheel}[all,test]", "onnxruntime")
+    packages, made_of = ("-c", ROOT / "constraints.txt", f"{wheel}[all,test]", "onnxruntime"), site / "made_of"
+    stamp = f"{digest(wheel)} {release} {packages}"
+    if not made_of.exists() or made_of.read_text() != stamp:
+        pip_for(release, "manylinux", os.uname().machine, site, *packages)
+        made_of.write_text(stamp)
     return root, site
+
+
+def digest(wheel: Path, *words: str) -> str:
+    """A name for what is tested and how."""
+    return hashlib.sha256(wheel.read_bytes() + repr(words).encode()).hexdigest()[:12]
 
 
 def inside(root: Path, site: Path, *command: str) -> list[str]:
@@ -55,21 +68,10 @@ def inside(root: Path, site: Path, *command: str) -> list[str]:
     return ["unshare", "--map-root-user", "--mount", "sh", "-ec", "\n".join(lines)]
 
 
-def told(command: list[str]) -> tuple[str, int]:
-    """What a command prints, which is handed on line by line since it takes an hour, and its exit code."""
-    lines = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            lines.append(line)
-    return "".join(lines), process.returncode
-
-
-def row(suite: str, versions: str, arguments: list[str], said: str) -> str:
-    """The line of the page, of pytest's last line."""
-    last = re.search(r"(?m)^=* ?((?:\d+ \w+(?:, )?)+) in [\d.]+s.*$", said) or refuse("pytest did not come to its end")
-    return f"| {suite} | {versions} | `{shlex.join(arguments)}` | {last[1]} | {dt.date.today()} |\n"
+def row(suite: str, versions: str, arguments: list[str], outcomes: dict[str, str]) -> str:
+    """The line of the page."""
+    when = f"{dt.date.today()}, {commit_of_sources()}"
+    return f"| {suite} | {versions} | `{shlex.join(arguments)}` | {counts(outcomes)} | {when} |\n"
 
 
 def table(old: str, line: str) -> str:
@@ -88,13 +90,17 @@ def main(arguments: list[str]) -> int:
         root, site = prepare(suite, wheel)
         ask = "import platform, torch; print(platform.python_version(), torch.__version__.split('+')[0], sep=', ')"
         versions = run(*inside(root, site, "python3", "-c", ask)).strip()
-        said, code = told(inside(root, site, "python3", "-m", "pytest", "-v", "-p", "no:cacheprovider", *chosen))
+        kept = BUILD / f"suite-{suite}-{digest(wheel, *chosen)}.results"
+        words = ("-v", "-p", "no:cacheprovider", "-p", "scripts.kept_results", "--kept", str(kept.relative_to(ROOT)), *chosen)
+        code = subprocess.run(inside(root, site, "python3", "-m", "pytest", *words), check=False).returncode
+        if code not in ENDED:
+            refuse("pytest did not come to its end; the same command goes on where it was")
         old = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
-        write_page(table(old, row(suite, versions, chosen, said)), PAGE, BEGIN, END)
+        write_page(table(old, row(suite, versions, chosen, read(kept))), PAGE, BEGIN, END)
     except WheelError as problem:
         say(str(problem))
         return 1
-    return code
+    return int(code == 1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from subprocess import CompletedProcess
 from types import ModuleType
 
 import pytest
@@ -18,25 +19,40 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(SCRIPTS)
     yield import_module("debian_suite")
-    for name in ("debian_suite", "wheels"):
+    for name in ("debian_suite", "kept_results", "wheels"):
         del sys.modules[name]
 
 
-@pytest.mark.parametrize(
-    ("last", "result"),
-    [
-        ("1 failed, 20 passed, 3 skipped in 71.20s (0:01:11)", "1 failed, 20 passed, 3 skipped"),
-        ("=== 2 passed in 0.10s ===", "2 passed"),
-    ],
-)
-def test_the_line_says_what_ran_and_what_came_of_it(script: ModuleType, last: str, result: str) -> None:
-    line = script.row("trixie", "3.13.5, 2.6.0", ["tests/plan", "-m", "not slow"], f"...\nSKIPPED 1 in x\n{last}\n")
-    assert line.startswith(f"| trixie | 3.13.5, 2.6.0 | `tests/plan -m 'not slow'` | {result} | 20")
+def test_the_line_says_what_ran_and_what_came_of_it(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = {"a": "passed", "b": "skipped", "c": "passed"}
+    monkeypatch.setattr(script, "commit_of_sources", lambda: "1234567")
+    line = script.row("trixie", "3.13.5, 2.6.0", ["tests/plan", "-m", "not slow"], outcomes)
+    assert line.startswith("| trixie | 3.13.5, 2.6.0 | `tests/plan -m 'not slow'` | 2 passed, 1 skipped | 20")
+    assert line.endswith(", 1234567 |\n")
 
 
-def test_a_run_that_was_cut_off_has_no_line(script: ModuleType) -> None:
-    with pytest.raises(script.WheelError, match="pytest did not come to its end"):
-        script.row("trixie", "3.13.5, 2.6.0", ["tests"], "....F\n")
+@pytest.mark.parametrize(("code", "has_line"), [(0, True), (1, True), (2, False), (-9, False), (5, True)])
+def test_a_run_that_was_cut_off_has_no_line(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, has_line: bool
+) -> None:
+    (tmp_path / "x.whl").write_bytes(b"wheel")
+    page = tmp_path / "install.md"
+    page.write_text(script.BEGIN + script.END)
+    monkeypatch.setattr(script, "PAGE", page)
+    monkeypatch.setattr(script, "prepare", lambda suite, wheel: (tmp_path, script.BUILD / "site"))
+    monkeypatch.setattr(script, "commit_of_sources", lambda: "1234567")
+    monkeypatch.setattr(script, "run", lambda *_: "3.13.5, 2.13.0\n")
+    monkeypatch.setattr(script, "read", lambda kept: {"a": "failed"})
+    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: CompletedProcess((), code))
+    assert script.main(["trixie", str(tmp_path / "x.whl")]) == int(code not in (0, 5))
+    assert ("| 1 failed |" in page.read_text()) == has_line
+
+
+def test_another_wheel_or_other_arguments_begin_anew(script: ModuleType, tmp_path: Path) -> None:
+    for name, content in (("a", b"one"), ("b", b"another")):
+        (tmp_path / name).write_bytes(content)
+    names = {script.digest(tmp_path / name, *words) for name in "ab" for words in ((), ("tests",), ("tests", "-x"))}
+    assert len(names) == 6
 
 
 def test_the_last_run_of_a_release_stands_in_the_table(script: ModuleType) -> None:
