@@ -2,7 +2,8 @@
 
     python scripts/debian_suite.py SUITE WHEEL [PYTEST ARGUMENT...]
 
-as in `trixie dist/shufflekit-*-cp312-abi3-manylinux*x86_64.whl tests/graph`; pytest gets `tests -m "not slow"` by default.
+as in `trixie dist/shufflekit-*-cp312-abi3-manylinux*x86_64.whl tests/graph`; pytest gets `tests -m "not slow"` by default, and
+$WORKERS processes.
 PyTorch and the rest are what pip has for that Python: some 6 GB on disk, since its PyTorch for x86-64 brings CUDA.
 build/wheels/suite-SUITE becomes the root, for which `unshare` needs no rights where user namespaces are allowed.
 With the same wheel and arguments it goes on where it was stopped, and tries again what failed; what came of each test is in
@@ -91,7 +92,8 @@ def main(arguments: list[str]) -> int:
         ask = "import platform, torch; print(platform.python_version(), torch.__version__.split('+')[0], sep=', ')"
         versions = run(*inside(root, site, "python3", "-c", ask)).strip()
         kept = BUILD / f"suite-{suite}-{digest(wheel, *chosen)}.results"
-        words = ("-v", "-p", "no:cacheprovider", "-p", "scripts.kept_results", "--kept", str(kept.relative_to(ROOT)), *chosen)
+        plugins = ("-p", "no:cacheprovider", "-p", "scripts.kept_results", "--kept", str(kept.relative_to(ROOT)))
+        words = ("-v", "-n", os.environ.get("WORKERS", "0"), *plugins, *chosen)
         code = subprocess.run(inside(root, site, "python3", "-m", "pytest", *words), check=False).returncode
         if code not in ENDED:
             refuse("pytest did not come to its end; the same command goes on where it was")

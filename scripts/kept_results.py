@@ -30,11 +30,13 @@ def counts(outcomes: dict[str, str]) -> str:
 class Keeper:
     """Writes the file, and leaves out what stands in it."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, writes: bool) -> None:
+        self.writes = writes  # not in xdist's workers, whose reports come to where they were started
         self.file = file.resolve()  # a test may be in another folder
-        self.outcomes = read(file)
-        self.before = {name for name, outcome in self.outcomes.items() if outcome != "failed"}
-        file.write_text("".join(json.dumps(each) + "\n" for each in self.outcomes.items()), encoding="utf-8")
+        before = read(file)
+        self.before = {name for name, outcome in before.items() if outcome != "failed"}
+        if writes:
+            file.write_text("".join(json.dumps(each) + "\n" for each in before.items()), encoding="utf-8")
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in self.before])
@@ -49,9 +51,9 @@ class Keeper:
             self.keep(report)
 
     def keep(self, report: pytest.CollectReport | pytest.TestReport) -> None:
-        self.outcomes[report.nodeid] = report.outcome
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([report.nodeid, report.outcome]) + "\n")
+        if self.writes:
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([report.nodeid, report.outcome]) + "\n")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,4 +62,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if file := config.getoption("kept"):
-        config.pluginmanager.register(Keeper(file))
+        config.pluginmanager.register(Keeper(file, not hasattr(config, "workerinput")))
