@@ -83,6 +83,7 @@ def main(
 
 def rounded(name: str) -> Noise:
     """What a network loses."""
+    torch.manual_seed(0)  # biases, which are as PyTorch draws them
     random = np.random.default_rng(0)
     images, others = (random.standard_normal((count, *_SHAPE[1:]), np.float32) for count in (_IMAGES, _OTHERS))
     try:

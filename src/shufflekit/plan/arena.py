@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,16 +47,16 @@ def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
         [array([ 0, 32]), array([ 0, 64])]
     """
     free = _FreeList()
-    pending: list[tuple[int, int, int]] = []  # dies, start, bytes
+    pending: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)  # by the step they die at, starts and bytes
     places: list[NDArray[np.int64]] = []  # bytes
     for value in values:
-        for _, start, size in (entry for entry in pending if entry[0] < value.born):
-            free.give(start, size)
-        pending = [entry for entry in pending if entry[0] >= value.born]
+        for dead in [step for step in pending if step < value.born]:
+            for start, size in pending.pop(dead):
+                free.give(start, size)
         if value.pixels == 1:
             size = -(-len(value.dies) * value.element // BORDER) * BORDER
             start = free.take(size)
-            pending.append((int(value.dies.max()), start, size))
+            pending[int(value.dies.max())].add((start, size))
             places.append(start + np.arange(len(value.dies)) * value.element)
         else:
             size = plane_bytes(value.pixels, value.element)
@@ -64,10 +65,11 @@ def place(values: Sequence[Lifetimes]) -> tuple[list[NDArray[np.int64]], int]:
                 if channel in value.heir_of:
                     other, plane = value.heir_of[channel]
                     starts.append(int(places[other][plane]))
-                    pending.remove((value.born, starts[-1], size))
+                    pending[value.born].remove((starts[-1], size))
                 else:
                     starts.append(free.take(size))
-            pending += [(int(dies), start, size) for dies, start in zip(value.dies, starts)]
+            for dies, start in zip(value.dies.tolist(), starts):
+                pending[dies].add((start, size))
             places.append(np.array(starts, np.int64))
     return [starts // value.element for starts, value in zip(places, values)], free.end
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,9 +34,9 @@ def losses(found: Study, rounded: Mapping[str, Rounded], biases: Mapping[str, Ar
         biases: likewise.
         graph: with all of these in bytes.
     """
-    steps = steps_of(found, rounded)
+    steps, wanted = steps_of(found, rounded), in_bytes(found.graph, rounded)
     builder = _copied(found.graph)
-    alone = [_alone(builder, found, node, rounded, biases) for node in steps]
+    alone = [_alone(builder, found, node, rounded, biases, wanted) for node in steps]
     exact = [node.output for node in steps]
     both = replace(builder.graph([*exact, *alone, *found.graph.outputs]), outputs=found.graph.outputs)
     written = {node.output for node in graph.nodes}
@@ -75,9 +75,15 @@ def _copied(graph: Graph) -> Builder:
     return builder
 
 
-def _alone(builder: Builder, found: Study, node: Node, rounded: Mapping[str, Rounded], biases: Mapping[str, Array]) -> str:
+def _alone(
+    builder: Builder,
+    found: Study,
+    node: Node,
+    rounded: Mapping[str, Rounded],
+    biases: Mapping[str, Array],
+    wanted: Collection[str],
+) -> str:
     """A copy of a step that reads, multiplies and writes rounded numbers, while all else is float32; what it writes."""
-    wanted = in_bytes(found.graph, rounded)
     output = node.output
     read = {name: _rounded(builder, found, name, f"{output}.{name}") for name in node.reads if name in wanted}
     inputs, residual = tuple(read.get(name, name) for name in node.inputs), read.get(node.residual, node.residual)

@@ -26,9 +26,19 @@ _MOST_TERMS = 4608  # of a product, whose rounding is learnt
 
 def values_of(graph: Graph, names: Sequence[str], batches: Sequence[Sequence[Array]], threads: int) -> Iterator[list[Array]]:
     """Values of a graph on images, some at a time."""
+    yield from _computed(_engines(graph, names, threads), graph, names, batches)
+
+
+def _engines(graph: Graph, names: Sequence[str], threads: int) -> list[tuple[tuple[str, ...], Engine]]:
+    """That compute values of a graph, some each."""
     computed = list(dict.fromkeys(name for name in names if name not in graph.inputs))
     parts = [tuple(computed[first : first + _OUTPUTS]) for first in range(0, len(computed), _OUTPUTS)]
-    engines = [(part, Engine(build(replace(graph, outputs=part)).to_bytes(), threads)) for part in parts]
+    return [(part, Engine(build(replace(graph, outputs=part)).to_bytes(), threads)) for part in parts]
+
+
+def _computed(
+    engines: Sequence[tuple[tuple[str, ...], Engine]], graph: Graph, names: Sequence[str], batches: Sequence[Sequence[Array]]
+) -> Iterator[list[Array]]:
     for batch in batches:
         for first in range(0, len(batch[0]), _BATCH):
             some = [x[first : first + _BATCH] for x in batch]
@@ -101,7 +111,8 @@ class Moments:
 def histograms(graph: Graph, names: Sequence[str], batches: Sequence[Sequence[Array]], threads: int) -> dict[str, Histogram]:
     """Of the planes of each value."""
     ranges: dict[str, tuple[Array, Array]] = {}
-    for found in values_of(graph, names, batches, threads):
+    engines = _engines(graph, names, threads)
+    for found in _computed(engines, graph, names, batches):
         for name, x in zip(names, found):
             planes = by_plane(x)
             least, most = planes.min(1).astype(np.float64), planes.max(1).astype(np.float64)
@@ -109,7 +120,7 @@ def histograms(graph: Graph, names: Sequence[str], batches: Sequence[Sequence[Ar
                 least, most = np.minimum(least, ranges[name][0]), np.maximum(most, ranges[name][1])
             ranges[name] = least, most
     kept = {name: Histogram.of(*ranges[name]) for name in names}
-    for found in values_of(graph, names, batches, threads):
+    for found in _computed(engines, graph, names, batches):
         for name, x in zip(names, found):
             kept[name].add(by_plane(x, _PIXELS))
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,47 +27,45 @@ class Scales:
 
 def least_squares(found: Histogram) -> tuple[Array, Array]:
     """The bounds of each plane between which it loses least, zero among them."""
-    tails = _Tails(found)
-    shares = np.ones((2, len(found.least)))  # of the part below zero, and of that above
-    for sides in ((0, 1), (0,), (1,), (0,), (1,)):
-        errors = np.stack([tails.error(*_tried(shares, sides, share)) for share in _SHARES])
-        best = _SHARES[errors.argmin(0)]
-        for side in sides:
-            shares[side] = best
+    lost = _Losses(found)
+    numbers = range(len(_SHARES))
+    below = above = lost.least([(each, each) for each in numbers])
+    for _ in range(2):
+        below = lost.least([(each, above) for each in numbers])
+        above = lost.least([(below, each) for each in numbers])
     wider = 1 + 1 / np.sqrt(np.maximum(1, found.counts.sum(1)))  # of few numbers the next may well be an extreme
-    return found.least * shares[0] * wider, found.most * shares[1] * wider
+    return found.least * _SHARES[below] * wider, found.most * _SHARES[above] * wider
 
 
-def _tried(shares: Array, sides: tuple[int, ...], share: float) -> tuple[Array, Array]:
-    below, above = (np.full_like(shares[side], share) if side in sides else shares[side] for side in (0, 1))
-    return below, above
-
-
-class _Tails:
-    """Sums over what lies below and above each bin of a histogram."""
+class _Losses:
+    """What planes lose between shares of their extremes, which are given by their numbers."""
 
     def __init__(self, found: Histogram) -> None:
-        self.found = found
-        self.width = np.maximum(found.most - found.least, 1e-30)
-        centres = found.least[:, None] + (np.arange(BINS) + 0.5) * self.width[:, None] / BINS
-        powers = [found.counts * centres**power for power in range(3)]
-        self.below = [np.pad(np.cumsum(each, 1), ((0, 0), (1, 0))) for each in powers]
+        self.planes = np.arange(len(found.least))
+        self.low, self.high = found.least[:, None] * _SHARES, found.most[:, None] * _SHARES
+        width = np.maximum(found.most - found.least, 1e-30)[:, None]
+        centres = found.least[:, None] + (np.arange(BINS) + 0.5) * width / BINS
+        # Sums over what lies below each bin.
+        tails = [np.pad(np.cumsum(found.counts * centres**power, 1), ((0, 0), (1, 0))) for power in range(3)]
+
+        def cut(bounds: Array, is_high: bool) -> Array:
+            bins = np.clip(np.rint((bounds - found.least[:, None]) * BINS / width), 0, BINS).astype(np.int64)
+            at = [np.take_along_axis(each, bins, 1) for each in tails]
+            count, sums, squares = [each[:, -1:] - some for each, some in zip(tails, at)] if is_high else at
+            return np.maximum(squares - 2 * bounds * sums + bounds * bounds * count, 0)
+
+        self.cut_low, self.cut_high = cut(self.low, False), cut(self.high, True)
         self.rounded = found.counts.sum(1) - found.zeros  # zero is a number of every grid
 
-    def error(self, below: Array, above: Array) -> Array:
-        """Squares lost to rounding between two shares of the extremes, and to those ends."""
-        low, high = self.found.least * below, self.found.most * above
-        step = (high - low) / LEVELS
-        errors: Array = _CUT * (self._cut(low, False) + self._cut(high, True)) + self.rounded * step * step / 12
-        return errors
+    def least(self, tried: Sequence[tuple[int | Array, int | Array]]) -> Array:
+        """Which of some pairs of shares loses least in squares, by what is rounded and by what is cut off."""
+        return np.stack([self._of(*each) for each in tried]).argmin(0)
 
-    def _cut(self, bound: Array, is_high: bool) -> Array:
-        bins = np.clip(np.rint((bound - self.found.least) * BINS / self.width), 0, BINS).astype(np.int64)[:, None]
-        at = [np.take_along_axis(each, bins, 1)[:, 0] for each in self.below]
-        if is_high:
-            at = [each[:, -1] - some for each, some in zip(self.below, at)]
-        count, sums, squares = at
-        return np.maximum(squares - 2 * bound * sums + bound * bound * count, 0)
+    def _of(self, below: int | Array, above: int | Array) -> Array:
+        at_low, at_high = (self.planes, below), (self.planes, above)
+        step = (self.high[at_high] - self.low[at_low]) / LEVELS
+        errors: Array = _CUT * (self.cut_low[at_low] + self.cut_high[at_high]) + self.rounded * step * step / 12
+        return errors
 
 
 def scales_of(low: Array, high: Array) -> Scales:

@@ -78,8 +78,10 @@ def _root(covariance: Array, mean: Array) -> Array:
 def _block(left: Array, upper: Array, found: Array, scale: Array, most: int) -> Array:
     """Rounds some terms one by one, in place; what each lost, in units that the rest is made up by."""
     losses = np.zeros_like(left)
+    by_term = left.transpose(0, 2, 1).copy()  # a term's rows lie together
     for term in range(left.shape[2]):
-        found[:, :, term] = np.clip(np.rint(left[:, :, term] / scale), -most, most)
-        losses[:, :, term] = (left[:, :, term] - found[:, :, term] * scale) / upper[:, term, term][:, None]
-        left[:, :, term:] -= losses[:, :, term, None] * upper[:, None, term, term:]
+        whole = np.clip(np.rint(by_term[:, term] / scale), -most, most)
+        lost = (by_term[:, term] - whole * scale) / upper[:, term, term][:, None]
+        by_term[:, term:] -= upper[:, term, term:, None] * lost[:, None]
+        found[:, :, term], losses[:, :, term] = whole, lost
     return losses
