@@ -249,12 +249,15 @@ using ConvolutionWinograd4 = Winograd<4>;
 template <int32_t M>
 struct WinogradStride2 : ConvolutionTiles<M, 2> {
     static constexpr int64_t pieces = M + 2, sums = 2 * M - 1, inputs = 2 * M + 1;
-    static constexpr int64_t chunk = 4;  // panels whose outputs are made together
+    static constexpr int64_t chunk = 16;  // panels whose outputs are made together
 
     using Function = void(const WinogradStride2&, float* scratch, int32_t first_tile, int32_t last_tile, int32_t first_panel, int32_t last_panel);
 
     constexpr int64_t packed_depth() const { return pieces * pieces * this->in_channels; }
-    constexpr int64_t out_slice() const { return this->slice(chunk * gemm_panel); }
+    constexpr int64_t out_slice() const {
+        const int64_t panels = gemm_panels(this->rows);
+        return this->slice((panels < chunk ? panels : chunk) * gemm_panel);
+    }
 
     int64_t scratch() const {
         const int64_t tables = inputs * inputs * this->in_channels + gemm_operands_ahead + this->rows;

@@ -200,6 +200,7 @@ void test_tiles(Report& report, typename Variant::Function* kernel) {
                 if (stride == 1 && variant < 2) in_channels = M == 2 ? 300 : 140;  // from so many tiles on product by product
                 int32_t groups = random.of({1, 1, 2}), rows = random.between(1, 40);
                 if (stride == 1 && variant > 6) in_channels = 40, rows = random.between(32, 48);  // chunks two by two
+                if (stride == 2 && variant == 9) in_channels = 4, rows = random.between(129, 140);       // two chunks of panels
                 const bool tight = random.once_in(3);
                 const Residual residual = tight ? Residual::none : random.of(residuals);
                 Arena arena(random), input(random, tight);

@@ -1,4 +1,4 @@
-// Groups > blocks of tiles > transform all channels > four panels > sums > transform back.
+// Groups > blocks of tiles > transform all channels > chunks of panels > rows of pieces > panels > sums > transform back.
 //
 // A line of a tile has 2 M + 1 inputs, in this order: the even pixels at point 0, the odd pixels 0 to M - 1, the even ones at infinity and at
 // the other points. So those of a sum are neighbours, and their pieces of the weights (convolution.h) too: the first sum is of
@@ -67,8 +67,7 @@ class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
                 const int32_t last = first + c_.chunk < panels.last ? first + c_.chunk : panels.last;
                 const int32_t begin = gemm_first_row(c_.rows, first), end = gemm_first_row(c_.rows, last);
                 for (int32_t n = begin; n < end; ++n) outs_[n] = static_cast<int32_t>((n - begin) * lanes_);
-                for (int y = 0; y < sums; ++y)
-                    for (int x = 0; x < sums; ++x) add_up(y, x, first, last, static_cast<int32_t>(count));
+                for (int piece = 0; piece < pieces; ++piece) add_row(piece, first, last, static_cast<int32_t>(count));
                 for (int32_t panel = first; panel < last; ++panel) put_panel(first, panel, tile, count);
             }
         }
@@ -82,6 +81,8 @@ class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
     using Tiles<WinogradStride2<M>>::in_slice_;
     using Tiles<WinogradStride2<M>>::out_slice_;
     using Tiles<WinogradStride2<M>>::lead_;
+
+    static constexpr int32_t few_tiles = 26, panels_across = 4;  // for which the GEMM's vectors are rows of so many panels
 
     static constexpr int input_of(int sum) { return sum == 0 ? 0 : sum < M ? sum + 1 : sum + 2; }
     static constexpr int piece_of(int sum) { return sum == 0 ? 0 : sum < M ? 1 : sum - M + 3; }
@@ -113,29 +114,38 @@ class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
     static vector by_row(vector x) { return x; }
 #endif
 
-    // Sum (y, x) of some panels' rows. Those of outputs begin with the bias. A grid that leads has the first row's tiles in sums M - 1 of
-    // y alone, and the first column's in those of x.
-    void add_up(int y, int x, int32_t first, int32_t last, int32_t tiles) const {
+    // What a row of pieces gives to the sums of a chunk. Of few tiles the weights take longer to arrive than the tiles: four panels are
+    // done with theirs before the next ones. Else all panels of a sum follow each other, which read the same tiles.
+    void add_row(int piece, int32_t chunk, int32_t last, int32_t tiles) const {
+        const int32_t at_once = tiles <= few_tiles ? panels_across : last - chunk;
+        for (int32_t first = chunk; first < last; first += at_once)
+            for (int y = 0; y < sums; ++y) {
+                const int part = piece - piece_of(y);
+                if (part < 0 || part >= inputs_of(y)) continue;
+                for (int x = 0; x < sums; ++x) add_up(y, part, x, first, first + at_once < last ? first + at_once : last, tiles);
+            }
+    }
+
+    // A part of sum (y, x) of some panels' rows. Those of outputs begin with the bias. A grid that leads has the first row's tiles in sums
+    // M - 1 of y alone, and the first column's in those of x.
+    void add_up(int y, int part, int x, int32_t first, int32_t last, int32_t tiles) const {
         const int32_t begin = lead_ && x != M - 1 ? 3 : 0, end = lead_ && y != M - 1 ? 12 : lead_ && x != M - 1 ? 15 : tiles, count = end - begin;
+        const int64_t piece = (piece_of(y) + part) * pieces + piece_of(x), input = (input_of(y) + part) * inputs + input_of(x);
+        const bool has_bias = part == 0 && y < M && x < M;
+        const int32_t depth = inputs_of(x) * c_.in_channels;
         float* out = out_ + (y * sums + x) * out_slice_ + begin;
-        const float* weights = c_.weights + panel_of(0) * c_.packed_depth() * gemm_panel;
-        for (int v = 0; v < inputs_of(y); ++v) {
-            const int64_t piece = (piece_of(y) + v) * pieces + piece_of(x), input = (input_of(y) + v) * inputs + input_of(x);
-            const bool has_bias = v == 0 && y < M && x < M;
-            const int32_t depth = inputs_of(x) * c_.in_channels;
-            const Gemm gemm{{in_ + begin, ins_ + input * c_.in_channels},
-                            {out, outs_},
-                            {v ? out : nullptr, outs_},
-                            weights + piece * c_.in_channels * gemm_panel,
-                            has_bias ? c_.bias + panel_of(0) * gemm_panel : nothing_,
-                            1,
-                            c_.rows,
-                            depth,
-                            count,
-                            {},
-                            (c_.packed_depth() - depth) * gemm_panel};
-            SHUFFLEKIT_ISA::gemm(gemm, 0, count, first, last);
-        }
+        const Gemm gemm{{in_ + begin, ins_ + input * c_.in_channels},
+                        {out, outs_},
+                        {part ? out : nullptr, outs_},
+                        c_.weights + (panel_of(0) * c_.packed_depth() + piece * c_.in_channels) * gemm_panel,
+                        has_bias ? c_.bias + panel_of(0) * gemm_panel : nothing_,
+                        1,
+                        c_.rows,
+                        depth,
+                        count,
+                        {},
+                        (c_.packed_depth() - depth) * gemm_panel};
+        SHUFFLEKIT_ISA::gemm(gemm, 0, count, first, last);
     }
 
     void put_panel(int32_t first, int32_t panel, int64_t tile, int64_t count) {
