@@ -22,7 +22,7 @@ class Report {
     Report(std::string_view isa, const char* kernel) : isa_(isa), kernel_(kernel) {}
     ~Report() {
         std::printf("%-7s %-16s %6d cases, %d failed\n", isa_.c_str(), kernel_, cases_, failed_);
-        all_failed += failed_;
+        all_cases += cases_, all_failed += failed_;
     }
 
     template <class Case>
@@ -34,7 +34,7 @@ class Report {
             std::printf("%s %s, case %d, %s: %s\n", isa_.c_str(), kernel_, cases_, about.c_str(), problem.c_str());
     }
 
-    static inline int all_failed = 0;
+    static inline int all_cases = 0, all_failed = 0;
 
   private:
     const std::string isa_;

@@ -1,4 +1,6 @@
-// Every kernel of kernels.inc, for every instruction set that has code for it and runs here, against its twin; and those that measure.
+// kernels_test [NAME...]: every kernel of kernels.inc, for every instruction set that has code for it and runs here, against its twin; and
+// those that measure. With names only what is called so, as `gemm` or `activations`: under an emulator all of them take an hour.
+#include <algorithm>
 #include <cmath>
 
 #include "cpu.h"
@@ -18,8 +20,13 @@
 namespace shufflekit::testing {
 namespace {
 
+std::vector<std::string_view> names;
+
+bool is_named(std::string_view name) { return names.empty() || std::find(names.begin(), names.end(), name) != names.end(); }
+
 template <class Function>
 void test_one(std::string_view isa, const char* name, Function* kernel, void (*test)(Report&, Function*)) {
+    if (!is_named(name)) return;
     if (!runs_here(isa)) return void(std::printf("%.*s does not run here\n", static_cast<int>(isa.size()), isa.data()));
     Report report(isa, name);
     test(report, kernel);
@@ -137,21 +144,23 @@ void test_multiply_add_int8(const MultiplyAddInt8Kernel& kernel) {
 }  // namespace
 }  // namespace shufflekit::testing
 
-int main() {
+int main(int count, char** arguments) {
     using namespace shufflekit;
     using namespace shufflekit::testing;
+    names.assign(arguments + 1, arguments + count);
     test_kernels();
-    test_choice();
+    if (is_named("choice")) test_choice();
 #define SHUFFLEKIT_TEST(isa) \
-    if (runs_here(#isa)) test_activations(#isa, &isa::affine);
+    if (is_named("activations") && runs_here(#isa)) test_activations(#isa, &isa::affine);
     SHUFFLEKIT_EACH_ISA(SHUFFLEKIT_TEST)
 #undef SHUFFLEKIT_TEST
     for (const CopyKernel& kernel : copies)
-        if (runs_here(kernel.isa)) test_copy(kernel);
+        if (is_named("copy") && runs_here(kernel.isa)) test_copy(kernel);
     for (const MultiplyAddKernel& kernel : multiply_adds)
-        if (runs_here(kernel.isa)) test_multiply_add(kernel);
+        if (is_named("multiply_add") && runs_here(kernel.isa)) test_multiply_add(kernel);
     for (const MultiplyAddInt8Kernel& kernel : multiply_adds_int8)
-        if (runs_here(kernel.isa)) test_multiply_add_int8(kernel);
+        if (is_named("multiply_add_int8") && runs_here(kernel.isa)) test_multiply_add_int8(kernel);
+    if (!Report::all_cases) return std::fprintf(stderr, "kernels_test: nothing has such a name\n"), 2;
     std::printf("%d failed\n", Report::all_failed);
     return Report::all_failed ? 1 : 0;
 }
