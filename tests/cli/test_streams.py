@@ -73,9 +73,8 @@ def test_what_was_closed_is_not_taken_for_a_file_that_is_opened_later(tmp_path: 
 def test_json_says_what_the_encoding_lacks_in_escapes(encoding: str) -> None:
     value = {"file": "猫 ü \U0001f600 \udcff.jpg"}
     code = f"from shufflekit.cli._output import print_json; print_json({value!a})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONIOENCODING": encoding, "PATH": ""}
-    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
     assert json.loads(done.stdout.decode(encoding)) == value
 
 
