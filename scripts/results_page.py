@@ -129,7 +129,7 @@ def draw(name: str, runs: list[Trained]) -> alt.TopLevelMixin:
     color = alt.Color("level:N", legend=None)
 
     def x(field: str, title: str) -> alt.X:
-        return alt.X(field, title=title, scale=alt.Scale(zero=False, padding=10))
+        return alt.X(field, title=title, scale=alt.Scale(zero=False, padding=10), axis=alt.Axis(tickCount=6))
 
     here, more = "test error of each run, %", "points more than the first of its level"
     base = alt.Chart(alt.Data(values=rows)).encode(y=y, color=color)
