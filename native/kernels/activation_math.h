@@ -5,7 +5,7 @@
 #pragma once
 
 #include "kernels/activation.h"
-#include "kernels/isa.h"
+#include "kernels/registers.h"
 
 #if SHUFFLEKIT_VECTOR_BYTES >= 32
 #include <immintrin.h>
@@ -59,8 +59,9 @@ template <class V>
 }
 
 // What Epilogue's bounds do. One that binds nothing would still take its turn among the multiply-adds: 2 to 5 % of a shallow GEMM.
-// With AVX-512 two activations more end sums in registers: numbers below 0 times a slope, which is in the place of the lower bound, and hardswish.
-enum class Bounds { none, lower, both, slope, hardswish };
+// With AVX-512 two activations more end sums in registers: numbers below 0 times a slope, which is in the place of the lower bound, and
+// hardswish; in WebAssembly the first of them. `any` is told apart where sums end: the loop before it is compiled once.
+enum class Bounds { none, lower, both, slope, hardswish, any };
 
 template <Bounds B, class V>
 [[gnu::always_inline]] inline V bounded(V x, V low, V high) {
@@ -84,8 +85,8 @@ template <class Task>
 
 // Whether an epilogue ends sums in registers, and the lower bound of a channel for bounded().
 constexpr bool ends_in_registers(const Epilogue& end) {
-    const bool is_more = end.activation == Activation::leaky_relu || end.activation == Activation::prelu || end.activation == Activation::hardswish;
-    return end.is_bounds() || (SHUFFLEKIT_VECTOR_BYTES == 64 && is_more);
+    const bool has_slope = end.activation == Activation::leaky_relu || end.activation == Activation::prelu, is_hardswish = end.activation == Activation::hardswish;
+    return end.is_bounds() || (SHUFFLEKIT_VECTOR_BYTES == 64 && (has_slope || is_hardswish)) || (has_few_registers && has_slope);
 }
 template <Bounds B>
 constexpr float low_of(const Epilogue& end, int64_t channel) {
@@ -95,10 +96,10 @@ constexpr float low_of(const Epilogue& end, int64_t channel) {
 // As with_bounds, and what else ends in registers.
 template <class Task>
 [[gnu::always_inline]] inline void with_ends(Activation activation, Task task) {
-#if SHUFFLEKIT_VECTOR_BYTES == 64
-    if (activation == Activation::leaky_relu || activation == Activation::prelu) return task.template operator()<Bounds::slope>();
-    if (activation == Activation::hardswish) return task.template operator()<Bounds::hardswish>();
-#endif
+    if constexpr (SHUFFLEKIT_VECTOR_BYTES == 64 || has_few_registers)
+        if (activation == Activation::leaky_relu || activation == Activation::prelu) return task.template operator()<Bounds::slope>();
+    if constexpr (SHUFFLEKIT_VECTOR_BYTES == 64)
+        if (activation == Activation::hardswish) return task.template operator()<Bounds::hardswish>();
     with_bounds(activation, task);
 }
 

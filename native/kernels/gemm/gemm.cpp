@@ -24,7 +24,7 @@ constexpr int most_tail_pixels = vector_lanes > 4 ? 4 : vector_lanes - 1;
 
 // Single pixels take both bounds, whichever bind: the same code for all three.
 template <Bounds B>
-constexpr Bounds of_pixels = B == Bounds::slope || B == Bounds::hardswish ? B : Bounds::both;
+constexpr Bounds of_pixels = B == Bounds::none || B == Bounds::lower ? Bounds::both : B;
 
 // What a tile prefetches besides weights.
 enum class Ahead { none, pixels, operands };
@@ -45,13 +45,15 @@ template <Bounds B, int R, int V, bool Tail>
     const float* in = gemm.in.base + pixel;
     asm("" : "+r"(in));  // one address, or GCC adds its two parts for each load: 3 % of a deep tile
     const float* weights = panel.weights + row;
+    const int32_t* const operands = panel.operands;
+    const int64_t depth = gemm.depth;
     const auto multiply = [&]<Ahead A>() __attribute__((always_inline)) {
-        for (int64_t k = 0; k < gemm.depth; ++k, weights += gemm_panel) {
-            const float* operand = in + panel.operands[k];
+        for (int64_t k = 0; k < depth; ++k, weights += gemm_panel) {
+            const float* operand = in + operands[k];
             __builtin_prefetch(weights + weights_ahead, 0, 2);
             if constexpr (A == Ahead::pixels) __builtin_prefetch(operand + pixels_ahead, 0, 2);
             if constexpr (A == Ahead::operands) {
-                const float* soon = in + panel.operands[k + gemm_operands_ahead];
+                const float* soon = in + operands[k + gemm_operands_ahead];
 #pragma GCC unroll 4
                 for (int v = 0; v < V; ++v) __builtin_prefetch(soon + v * vector_lanes, 0, 3);
             }
@@ -63,7 +65,10 @@ template <Bounds B, int R, int V, bool Tail>
                 for (int v = 0; v < V; ++v) {
                     const vector x = load(operand + v * vector_lanes);
 #pragma GCC unroll 8
-                    for (int r = 0; r < R; ++r) sum[r][v] += weight[r] * x;
+                    for (int r = 0; r < R; ++r) {
+                        sum[r][v] += weight[r] * x;
+                        asm volatile("" : "+r"(sum[r][v]));  // Clang would take a row's products first, and keep all operands: half as fast
+                    }
                 }
             } else {
                 vector x[V];
@@ -297,7 +302,9 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
     if (rest > most_tail_pixels && !goes_across(gemm, rest)) ++vectors, rest = 0;  // a whole vector reaches into the planes' padding
     for (int64_t v = 0; v < vectors;) {
         const int64_t left = vectors - v;
-        const int64_t tiles = (left + tile_vectors - 1) / tile_vectors, now = (left + tiles - 1) / tiles;  // 4 as 2 + 2, not 3 + 1
+        // 4 as 2 + 2, not 3 + 1; but 25 of few registers as 6 + 6 + 6 + 6 + 1: sums of other tiles wait for themselves.
+        const int64_t tiles = (left + tile_vectors - 1) / tile_vectors, even = (left + tiles - 1) / tiles;
+        const int64_t now = has_few_registers && left > tile_vectors ? tile_vectors : even;
         const int64_t pixel = first_pixel + v * vector_lanes;
         if (most_rows<tile_vectors> == gemm_panel && rest == 1 && left == tile_vectors) {  // 49 = 3 x 16 + 1: weights stream once for all of them
             PanelWalk panel(gemm, first_panel);
@@ -326,7 +333,11 @@ void multiply(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t
 }  // namespace
 
 void gemm(const Gemm& gemm, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
-    with_ends(gemm.epilogue.activation, [&]<Bounds B>() { multiply<B>(gemm, first_pixel, last_pixel, first_panel, last_panel); });
+    const auto multiplied = [&]<Bounds B>() { multiply<B>(gemm, first_pixel, last_pixel, first_panel, last_panel); };
+    if constexpr (has_few_registers)  // one copy of all tiles: the file is to be small
+        multiplied.template operator()<Bounds::any>();
+    else
+        with_ends(gemm.epilogue.activation, multiplied);
     if (!ends_in_registers(gemm.epilogue)) activate_share(gemm, first_pixel, last_pixel, first_panel, last_panel);
 }
 

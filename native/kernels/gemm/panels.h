@@ -28,6 +28,7 @@ struct Panel {
 
 template <Bounds B = Bounds::both>
 [[maybe_unused]] void put_pixel(const Gemm& gemm, const Panel& panel, int64_t pixel, rows_vector sum) {
+    if constexpr (B == Bounds::any) return with_ends(gemm.epilogue.activation, [&]<Bounds C>() { put_pixel<C>(gemm, panel, pixel, sum); });
     sum += *reinterpret_cast<const rows_vector*>(panel.bias);
     for (int r = 0; r < panel.rows; ++r) {
         const int64_t channel = panel.first_row + r;
@@ -62,21 +63,27 @@ template <Bounds B, int R, int V>
 #pragma GCC unroll 6
             for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
     }
-    if constexpr (B == Bounds::slope) {
-        float slopes[R];  // before the first store, too
+    const auto put = [&]<Bounds C>() __attribute__((always_inline)) {
+        if constexpr (C == Bounds::slope) {
+            float slopes[R];  // before the first store, too
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) slopes[r] = low_of<B>(gemm.epilogue, panel.first_row + row + r);
+            for (int r = 0; r < R; ++r) slopes[r] = low_of<C>(gemm.epilogue, panel.first_row + row + r);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r)
+#pragma GCC unroll 6
+                for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<C>(sum[r][v], broadcast<vector>(slopes[r]), vector{}));
+            return;
+        }
+        const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 6
-            for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], broadcast<vector>(slopes[r]), vector{}));
-        return;
-    }
-    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 6
-        for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
+            for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<C>(sum[r][v], low, high));
+    };
+    if constexpr (B == Bounds::any)
+        with_ends(gemm.epilogue.activation, put);
+    else
+        put.template operator()<B>();
 }
 
 // Walks all groups' panels in order without a division a panel (gemm.h says which rows each has).
