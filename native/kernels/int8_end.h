@@ -16,6 +16,10 @@ namespace shufflekit::SHUFFLEKIT_ISA {
 
 inline constexpr int int8_lanes = 16;
 
+// How four vectors have 16 pixels, or each 16 of 64: vector v has pixels 4 v to 4 v + 3, which the packs undo; or pixel v of each four; or two
+// of them have the even and the odd ones of half of the pixels.
+enum class Int8Order { fours, turns, halves };
+
 // Those of 16 pixels.
 struct Sums {
 #if defined(__AVX2__)
@@ -97,38 +101,57 @@ struct Sums {
 
 #elif defined(__wasm_simd128__)
 
-// 16 numbers in steps to bytes. NaN becomes the least, as pmax takes its first operand then. The bits of x + int8_magic are those of
-// int8_magic and the whole number; conversions would take ten instructions in the browser.
-[[gnu::always_inline]] inline void int8_packed(uint8_t* to, const v128_t (&x)[4], int32_t zero_point, int32_t low, int32_t high) {
-    const v128_t least = wasm_f32x4_splat(static_cast<float>(low - zero_point)), most = wasm_f32x4_splat(static_cast<float>(high - zero_point));
-    const v128_t magic = wasm_f32x4_splat(int8_magic), zero = wasm_i32x4_sub(wasm_i32x4_splat(zero_point), magic);
-    v128_t whole[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v)
-        whole[v] = wasm_i32x4_add(wasm_f32x4_add(wasm_f32x4_pmin(most, wasm_f32x4_pmax(least, x[v])), magic), zero);
-    wasm_v128_store(to, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(whole[0], whole[1]), wasm_i16x8_narrow_i32x4(whole[2], whole[3])));
-}
-
-// Of sums that are floats already.
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const v128_t (&sums)[4], const Int8End& end, const uint8_t* residual) {
-    v128_t x[4];
-    const v128_t multiplier = wasm_f32x4_splat(end.multiplier), factor = wasm_f32x4_splat(end.residual_multiplier);
-    const v128_t zero = wasm_i32x4_splat(end.residual_zero_point);
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-        x[v] = wasm_f32x4_mul(sums[v], multiplier);
-        if (!residual) continue;
-        const v128_t added = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(residual + 4 * v)));
-        x[v] = wasm_f32x4_add(x[v], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_sub(added, zero)), factor));
+// 4 V numbers in steps to bytes. NaN becomes the least, as pmax takes its first operand then. The bits of x + int8_magic are those of
+// int8_magic and the whole number, and grow with x where it is too large for that: conversions would take ten instructions in the browser.
+template <Int8Order order = Int8Order::fours, int V>
+[[gnu::always_inline]] inline void int8_packed(uint8_t* to, const v128_t (&x)[V], int32_t zero_point, int32_t low, int32_t high) {
+    const v128_t least = wasm_f32x4_splat(static_cast<float>(low - zero_point)), most = wasm_u8x16_splat(static_cast<uint8_t>(high));
+    const v128_t magic = wasm_f32x4_splat(int8_magic), zero = wasm_i32x4_splat(zero_point - __builtin_bit_cast(int32_t, int8_magic));
+    const auto whole = [&](int v) __attribute__((always_inline)) { return wasm_i32x4_add(wasm_f32x4_add(wasm_f32x4_pmax(least, x[v < V ? v : V - 1]), magic), zero); };
+#pragma GCC unroll 2
+    for (int v = 0; v < V; v += 4, to += 16) {
+        const v128_t first = wasm_i16x8_narrow_i32x4(whole(v), whole(v + 1)), second = v + 2 < V ? wasm_i16x8_narrow_i32x4(whole(v + 2), whole(v + 3)) : first;
+        v128_t bytes = wasm_u8x16_min(wasm_u8x16_narrow_i16x8(first, second), most);
+        if constexpr (order == Int8Order::turns) bytes = wasm_i8x16_shuffle(bytes, bytes, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        if constexpr (order == Int8Order::halves) bytes = wasm_i8x16_shuffle(bytes, bytes, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+        if (V - v >= 4)
+            wasm_v128_store(to, bytes);
+        else if (V - v == 2)
+            wasm_v128_store64_lane(to, bytes, 0);
+        else
+            wasm_v128_store32_lane(to, bytes, 0);
     }
-    int8_packed(to, x, end.zero_point, end.low, end.high);
 }
 
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) {
-    v128_t floats[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) floats[v] = wasm_f32x4_convert_i32x4(sum.of[v]);
-    int8_end(to, floats, end, residual);
+template <Int8Order order = Int8Order::fours, bool are_floats = false, int V>
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const v128_t (&sums)[V], const Int8End& end, const uint8_t* residual) {
+    v128_t x[V];
+    const v128_t multiplier = wasm_f32x4_splat(end.multiplier);
+#pragma GCC unroll 6
+    for (int v = 0; v < V; ++v) x[v] = wasm_f32x4_mul(are_floats ? sums[v] : wasm_f32x4_convert_i32x4(sums[v]), multiplier);
+    if (residual) {
+        const v128_t zero = wasm_i32x4_splat(end.residual_zero_point), factor = wasm_f32x4_splat(end.residual_multiplier);
+#pragma GCC unroll 6
+        for (int v = 0; v < V; ++v) {
+            v128_t added;
+            if constexpr (order == Int8Order::turns)
+                added = wasm_v128_and(wasm_u32x4_shr(wasm_v128_load(residual), static_cast<uint32_t>(8 * v)), wasm_i32x4_splat(255));
+            else
+                added = wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(residual + 4 * v)));
+            x[v] = wasm_f32x4_add(x[v], wasm_f32x4_mul(wasm_f32x4_convert_i32x4(wasm_i32x4_sub(added, zero)), factor));
+        }
+    }
+    int8_packed<order>(to, x, end.zero_point, end.low, end.high);
+}
+
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sum, const Int8End& end, const uint8_t* residual) { int8_end(to, sum.of, end, residual); }
+
+// Sums that are floats already.
+struct FloatSums {
+    v128_t of[4];
+};
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const FloatSums& sum, const Int8End& end, const uint8_t* residual) {
+    int8_end<Int8Order::fours, true>(to, sum.of, end, residual);
 }
 
 [[gnu::always_inline]] inline void int8_round(uint8_t* to, const float* x, float scale, int32_t zero_point) {
@@ -136,11 +159,6 @@ struct Sums {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) steps[v] = wasm_f32x4_div(wasm_v128_load(x + 4 * v), wasm_f32x4_splat(scale));
     int8_packed(to, steps, zero_point, 0, 255);
-}
-
-[[gnu::always_inline]] inline void int8_worth(float* to, const Sums& sum, float multiplier) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) wasm_v128_store(to + 4 * v, wasm_f32x4_mul(wasm_f32x4_convert_i32x4(sum.of[v]), wasm_f32x4_splat(multiplier)));
 }
 
 // Bytes of a and b in turn, as words: 4 pixels a vector.
@@ -175,10 +193,6 @@ template <bool Plain = false>
 [[gnu::always_inline]] inline __m512i int8_whole(__m512 x) {
     return _mm512_cvtps_epi32(Plain ? x : _mm512_min_ps(_mm512_set1_ps(32767), x));
 }
-
-// How four vectors have 64 pixels: vector v has pixels 4 v to 4 v + 3 of each 16, which the packs undo; or pixel v of each four; or two of them
-// have the even and the odd ones of half of the pixels.
-enum class Int8Order { fours, turns, halves };
 
 // Sums of so many pixels, or of up to 48 as they lie. Plain: as is_plain says.
 template <bool Plain, Int8Order order = Int8Order::fours, int V>
@@ -242,7 +256,7 @@ template <Int8Order order = Int8Order::fours, int V>
 
 #endif
 
-// Up to 16 bytes. A memcpy of so few is a call, in WebAssembly one out of it, which took longer than a row of a depthwise convolution.
+// Up to 32 bytes. A memcpy of so few is a call, in WebAssembly one out of it, which took longer than a row of a depthwise convolution.
 [[gnu::always_inline]] inline void copy_few(uint8_t* to, const uint8_t* from, int64_t count) {
     const auto copy = [&](auto first) __attribute__((always_inline)) {
         auto last = first;  // which the first may overlap
@@ -265,5 +279,17 @@ template <class S>
     int8_end(bytes, sum, end, residual ? added : nullptr);
     copy_few(to, bytes, count);
 }
+
+#if defined(__wasm_simd128__)
+// Likewise of 4 V.
+template <Int8Order order = Int8Order::fours, int V>
+[[gnu::always_inline]] inline void int8_end_some(uint8_t* to, const v128_t (&sum)[V], const Int8End& end, const uint8_t* residual, int64_t count) {
+    if (count >= 4 * V) return int8_end<order>(to, sum, end, residual);
+    uint8_t bytes[4 * V], added[4 * V] = {};
+    if (residual) copy_few(added, residual, count);
+    int8_end<order>(bytes, sum, end, residual ? added : nullptr);
+    copy_few(to, bytes, count);
+}
+#endif
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shufflekit.graph import Graph
-from shufflekit.graph.ops.activations import Relu
+from shufflekit.graph.ops.activations import LeakyRelu, Relu
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.pools import MaxPool
@@ -33,11 +33,15 @@ def networks(weights: tuple[int, int]) -> Iterator[Graph]:
         (33, 2, 1, 13, 15),
         (10, 12, 2, 1, 2),
         (8, 3, 1, 5, 13),
+        (7, 6, 1, 7, 7),
+        (4, 9, 1, 2, 13),
+        (5, 8, 1, 3, 43),
     ):
         net = Net(depth, height, width)
         net.range = weights
         y = net.grid(net.product(net.x, rows, groups=groups, activation=Relu()), 0.3)
-        yield net.done(net.grid(net.product(y, rows, residual=y), 0.3))
+        z = net.grid(net.product(y, rows, residual=y), 0.3)
+        yield net.done(net.product(z, rows, activation=LeakyRelu(0.3)))
     for groups, kernel, stride, rows in ((1, 3, 1, 7), (2, 3, 2, 10), (6, 3, 1, 6), (6, 3, 2, 6), (6, 5, 1, 6), (6, 5, 3, 6)):
         net = Net(6, 12, 17)
         net.range = weights

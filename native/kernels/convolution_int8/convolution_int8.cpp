@@ -63,6 +63,8 @@ template <int Most>
         *to = *from;
     else if constexpr (Most <= 16)
         copy_few(to, from, count);
+    else if constexpr (Most <= 32 && SHUFFLEKIT_VECTOR_BYTES == 16)
+        count > 16 ? (copy_few(to, from, 16), copy_few(to + 16, from + 16, count - 16)) : copy_few(to, from, count);
     else
         __builtin_memcpy(to, from, static_cast<unsigned long>(count));
 }
@@ -97,8 +99,9 @@ template <class Task>
 }
 #endif
 
+// Of `some` pixels, where no more are the caller's.
 template <int Count, class Task>
-[[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end) {
+[[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end, int64_t some = Count) {
     const ConvolutionInt8& c = g.convolution;
     channel += g.first_channel;
 #if defined(__AVX512VNNI__)
@@ -106,12 +109,19 @@ template <int Count, class Task>
 #endif
     const bool has_residual = c.residual.base;
     const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
+#if defined(__wasm_simd128__)
+    Places& places = *g.places;  // rows of a tile have the same
+    if (places.pixel != pixel) places.pixel = pixel, places.to[0] = static_cast<int32_t>(at / columns);
+    const int64_t y = places.to[0], x = at - y * columns, place = y * c.window.out_width + x;
+#else
     const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
-    if (x + Count <= c.window.out_width && pixel + Count <= g.pixels) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
+#endif
+    if (x + Count <= c.window.out_width && pixel + Count <= g.pixels && some >= Count) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
     alignas(64) uint8_t bytes[Count], added[Count] = {};
-    if (has_residual) each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(added + from, c.residual[channel] + to, count); });
+    if (some > Count) some = Count;
+    if (has_residual) each_row(g, pixel, some, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(added + from, c.residual[channel] + to, count); });
     end(bytes, has_residual ? added : nullptr);
-    each_row(g, pixel, Count, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(c.out[channel] + to, bytes + from, count); });
+    each_row(g, pixel, some, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(c.out[channel] + to, bytes + from, count); });
 }
 
 #if defined(__AVX512VNNI__)
@@ -122,6 +132,12 @@ template <int V>
 
 void end(const OfGroup& g, int64_t channel, int64_t pixel, int32_t sum) {
     put<1>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { *to = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]); });
+}
+#elif defined(__wasm_simd128__)
+template <int V>
+void end(const OfGroup& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V], int64_t count) {
+    put<4 * V>(
+        g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) __attribute__((always_inline)) { int8_end(to, sum, g.ends[channel], residual); }, count);
 }
 #else
 void end(const OfGroup& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t) {

@@ -699,7 +699,7 @@ class AsFloats {
     void end(const Int8End& end, uint8_t* out, const uint8_t* residual) const {
         const int64_t owned = residual ? out_pixels_ : plane_bytes(out_pixels_, 1);
         for (int64_t p = 0; p < out_pixels_; p += int8_lanes) {
-            const v128_t sums[4] = {wasm_v128_load(out_ + p), wasm_v128_load(out_ + p + 4), wasm_v128_load(out_ + p + 8), wasm_v128_load(out_ + p + 12)};
+            const FloatSums sums{{wasm_v128_load(out_ + p), wasm_v128_load(out_ + p + 4), wasm_v128_load(out_ + p + 8), wasm_v128_load(out_ + p + 12)}};
             int8_end_some(out + p, sums, end, residual ? residual + p : nullptr, owned - p);
         }
     }
@@ -713,101 +713,117 @@ class AsFloats {
 
 #if defined(__wasm_relaxed_simd__)
 
-// 3x3 windows with a border of one pixel, where the browser has one instruction for products of bytes (int8_dots.h): 16 pixels at a time. At
-// stride 1, of planes that keep their size, these run over the ends of rows, and masks put the border in; at stride 2 each row begins anew.
+// 3x3 windows with a border of one pixel, where the browser has one instruction for products of bytes (int8_dots.h): a lane is four columns of
+// a row, of which a pixel sees three. At stride 1, of planes that keep their size, 16 pixels run over the ends of rows, and masks put the
+// border in; a load has every fourth pixel, of an even width each with the next one. At stride 2 a load has every other one of eight outputs
+// of a row.
 class Dots {
   public:
     static bool fits(const DepthwiseInt8& d) {
         const Window& w = d.window;
         const bool is_whole = w.stride_x * w.out_width == w.in_width && w.stride_y * w.out_height == w.in_height;
-        return slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 && is_whole && int64_t{w.out_height} * w.out_width > 1 && way_here() == Way::bytes;
+        return slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 && is_whole && int64_t{w.out_height} * w.out_width > 1 &&
+               (w.stride_x == 1 || !d.residual.base) && way_here() == Way::bytes;
     }
 
     Dots(const DepthwiseInt8& d, uint8_t* scratch)
-        : d_(d), width_(d.window.in_width), pixels_(int64_t{d.window.out_height} * d.window.out_width), masks_(scratch) {
+        : d_(d), width_(d.window.in_width), out_width_(d.window.out_width), pixels_(d.window.out_height * out_width_), masks_(reinterpret_cast<uint32_t*>(scratch)) {
         if (d.window.stride_x == 2) return;
-        for (int64_t p = 0, column = 0; p < pixels_ + int8_lanes; ++p, column = column + 1 == width_ ? 0 : column + 1) {
-            uint8_t* const mask = masks_ + p / int8_lanes * 2 * int8_lanes + p % int8_lanes;
-            mask[0] = column > 0 ? 255 : 0, mask[int8_lanes] = column + 1 < width_ ? 255 : 0;
-        }
+        const auto width = static_cast<int32_t>(width_), last_row = static_cast<int32_t>(pixels_) - width;
+        const int32_t step = width % 2 ? 1 : 2, of_row = 16 / step;
+        uint32_t* mask = masks_;
+        for (int32_t first = 0; first < pixels_; first += int8_lanes, mask += 2 * of_row)
+            for (int32_t load = 0; load < 4; load += step) {
+                int32_t column = (first + load) % width, row = first + load - column;  // its first pixel
+                for (int lane = 0; lane < 4; ++lane, column += 4, ++mask) {
+                    for (; column >= width; column -= width) row += width;
+                    const int32_t inside = width - column + 1;  // bytes, with the one before
+                    const uint32_t columns = (column > 0 ? ~0u : ~0u << 8) & (inside < 4 ? (1u << 8 * inside) - 1 : ~0u);
+                    mask[0] = row >= width ? columns : 0, mask[of_row] = columns, mask[2 * of_row] = row < last_row ? columns : 0;
+                }
+            }
     }
 
     void convolve(int64_t channel) const {
         const int8_t* w = d_.weights + 9 * channel;
-        const int8_t columns[12] = {w[0], w[3], w[6], w[1], w[4], w[7], w[2], w[5], w[8]};
-        const v128_t weights[3] = {wasm_v128_load32_splat(columns), wasm_v128_load32_splat(columns + 4), wasm_v128_load32_splat(columns + 8)};
-        const uint8_t* residual = d_.residual.base ? d_.residual[channel] : nullptr;
         const Int8End end = d_.ends[channel];  // by itself: what is stored could change it, for all that the compiler knows
-        d_.window.stride_x == 1 ? plane(d_.in[channel], weights, d_.fill[channel], end, d_.out[channel], residual)
-                                : rows(d_.in[channel], weights, d_.fill[channel], end, d_.out[channel], residual);
+        const v128_t fill = wasm_u8x16_splat(d_.fill[channel]);
+        v128_t weights[3][2];  // of a load's pixels, and of the next ones
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; ++i) {
+            const auto byte = [&](int j) { return uint32_t{static_cast<uint8_t>(w[3 * i + j])}; };
+            const auto row = static_cast<int32_t>(byte(0) | byte(1) << 8 | byte(2) << 16);
+            weights[i][0] = wasm_i32x4_splat(row), weights[i][1] = wasm_i32x4_splat(row << 8);
+        }
+        const uint8_t* residual = d_.residual.base ? d_.residual[channel] : nullptr;
+        if (d_.window.stride_x == 2)
+            halves(d_.in[channel], weights, fill, end, d_.out[channel]);
+        else if (width_ % 2)
+            plane<1>(d_.in[channel], weights, fill, end, d_.out[channel], residual);
+        else
+            plane<2>(d_.in[channel], weights, fill, end, d_.out[channel], residual);
     }
 
   private:
+    using Weights = v128_t[3][2];
+
     [[gnu::always_inline]] static v128_t inside_or(v128_t mask, v128_t x, v128_t fill) { return wasm_i8x16_relaxed_laneselect(x, fill, mask); }
 
-    // x: the columns of the window, each from its first row to its last.
-    [[gnu::always_inline]] static Sums sixteen(const v128_t (&x)[9], const v128_t (&weights)[3], int32_t bias) {
-        Sums sum;
-#pragma GCC unroll 4
-        for (v128_t& each : sum.of) each = wasm_i32x4_splat(bias);
-#pragma GCC unroll 3
-        for (int i = 0; i < 3; ++i) {
-            const auto at = [&](int t) { return x[4 * i + t < 9 ? 4 * i + t : 8]; };
-            v128_t fours[4];
-            fours_of(at(0), at(1), at(2), at(3), fours);
-#pragma GCC unroll 4
-            for (int v = 0; v < 4; ++v) sum.of[v] = plus_product<Way::bytes>(sum.of[v], fours[v], weights[i]);
-        }
-        return sum;
-    }
-
-    void plane(const uint8_t* plane, const v128_t (&weights)[3], uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
-        const v128_t fill = wasm_u8x16_splat(fill_byte);
+    // A load has Step pixels of each four.
+    template <int Step>
+    void plane(const uint8_t* plane, const Weights& weights, v128_t fill, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
         const int64_t owned = residual ? pixels_ : plane_bytes(pixels_, 1), last_row = pixels_ - width_;
+        const uint32_t* masks = masks_;
         for (int64_t p = 0; p < pixels_; p += int8_lanes) {
-            const v128_t left = wasm_v128_load(masks_ + 2 * p), right = wasm_v128_load(masks_ + 2 * p + int8_lanes);
-            const bool is_above = p + int8_lanes <= width_, is_below = p >= last_row;  // all of the first row, or of the last: nothing is read
-            v128_t x[9];
+            v128_t sum[4];
+#pragma GCC unroll 4
+            for (v128_t& each : sum) each = wasm_i32x4_splat(end.bias);
 #pragma GCC unroll 3
             for (int i = 0; i < 3; ++i) {
-                const uint8_t* at = plane + p + ((i == 0 && is_above) || (i == 2 && is_below) ? 0 : (i - 1) * width_);
-                x[i] = inside_or(left, wasm_v128_load(at - 1), fill), x[3 + i] = wasm_v128_load(at), x[6 + i] = inside_or(right, wasm_v128_load(at + 1), fill);
+                const bool has_none = i == 0 ? p + int8_lanes <= width_ : i == 2 && p >= last_row;  // nothing is read that is not there
+                const uint8_t* at = plane + p - 1 + (has_none ? 0 : (i - 1) * width_);
+#pragma GCC unroll 4
+                for (int load = 0; load < 4; load += Step, masks += 4) {
+                    const v128_t x = inside_or(wasm_v128_load(masks), wasm_v128_load(at + load), fill);
+#pragma GCC unroll 2
+                    for (int v = 0; v < Step; ++v) sum[load + v] = plus_product<Way::bytes>(sum[load + v], x, weights[i][v]);
+                }
             }
-            if (p < width_)
-#pragma GCC unroll 3
-                for (int j = 0; j < 3; ++j) x[3 * j] = inside_or(from(width_ - p), x[3 * j], fill);
-            if (p + int8_lanes > last_row)
-#pragma GCC unroll 3
-                for (int j = 0; j < 3; ++j) x[3 * j + 2] = inside_or(from(last_row - p), fill, x[3 * j + 2]);
-            int8_end_some(out + p, sixteen(x, weights, end.bias), end, residual ? residual + p : nullptr, owned - p);
+            int8_end_some<Int8Order::turns>(out + p, sum, end, residual ? residual + p : nullptr, owned - p);
         }
     }
 
-    void rows(const uint8_t* plane, const v128_t (&weights)[3], uint8_t fill_byte, const Int8End& end, uint8_t* out, const uint8_t* residual) const {
-        const v128_t fill = wasm_u8x16_splat(fill_byte);
-        const int64_t out_width = width_ / 2, owned = plane_bytes(pixels_, 1);
-        for (int64_t y = 0; y * out_width < pixels_; ++y)
-            for (int64_t column = 0; column < out_width; column += int8_lanes) {
-                v128_t x[9];
+    // Eights of a row's outputs, two at a time, which may be of two rows; the last one twice.
+    void halves(const uint8_t* plane, const Weights& weights, v128_t fill, const Int8End& end, uint8_t* out) const {
+        const int64_t owned = plane_bytes(pixels_, 1), height = d_.window.out_height;
+        for (int64_t y = 0, column = 0; y < height;) {
+            v128_t sum[4];
+#pragma GCC unroll 4
+            for (v128_t& each : sum) each = wasm_i32x4_splat(end.bias);
+            int64_t pixels[2], left[2];
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half) {
+                pixels[half] = y * out_width_ + column, left[half] = out_width_ - column;
+                const v128_t inside = from(column == 0);
 #pragma GCC unroll 3
                 for (int i = 0; i < 3; ++i) {
-                    const uint8_t* at = plane + (y == 0 && i == 0 ? 0 : 2 * y + i - 1) * width_ + 2 * column;
-                    const v128_t a = wasm_v128_load(at - 1), b = wasm_v128_load(at + int8_lanes - 1), c = wasm_v128_load(at), d = wasm_v128_load(at + int8_lanes);
-                    x[i] = even(a, b), x[3 + i] = even(c, d), x[6 + i] = wasm_i8x16_shuffle(c, d, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-                    if (column == 0) x[i] = inside_or(from(1), x[i], fill);
+                    const uint8_t* at = plane + (y == 0 && i == 0 ? 0 : 2 * y + i - 1) * width_ + 2 * column - 1;
+                    v128_t a = inside_or(inside, wasm_v128_load(at), fill), b = wasm_v128_load(at + 2);
+                    if (i == 0 && y == 0) a = b = fill;
+                    sum[2 * half] = plus_product<Way::bytes>(sum[2 * half], a, weights[i][0]);
+                    sum[2 * half + 1] = plus_product<Way::bytes>(sum[2 * half + 1], b, weights[i][0]);
                 }
-                if (y == 0) x[0] = x[3] = x[6] = fill;
-                const int64_t pixel = y * out_width + column, left = out_width - column;
-                if (residual)
-                    int8_end_some(out + pixel, sixteen(x, weights, end.bias), end, residual + pixel, left);
-                else  // the next row overwrites
-                    int8_end_some(out + pixel, sixteen(x, weights, end.bias), end, nullptr, pixel + int8_lanes <= owned ? int8_lanes : left);
+                const bool ends_row = column + 8 >= out_width_;
+                if (half == 0 && ends_row && y + 1 == height) continue;
+                column = ends_row ? 0 : column + 8, y += ends_row;
             }
+            uint8_t bytes[int8_lanes];
+            int8_end<Int8Order::halves>(bytes, sum, end, nullptr);
+            for (int half = 0; half < 2; ++half)  // the next row overwrites
+                copy_few(out + pixels[half], bytes + 8 * half, left[half] < 8 && pixels[half] + 8 > owned ? left[half] : 8);
+        }
     }
 
-    [[gnu::always_inline]] static v128_t even(v128_t a, v128_t b) {
-        return wasm_i8x16_shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    }
     // Lanes from `first` on.
     [[gnu::always_inline]] static v128_t from(int64_t first) {
         const v128_t numbers = wasm_i8x16_const(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -815,8 +831,8 @@ class Dots {
     }
 
     const DepthwiseInt8& d_;
-    const int64_t width_, pixels_;
-    uint8_t* const masks_;
+    const int64_t width_, out_width_, pixels_;
+    uint32_t* const masks_;  // of all blocks: of the loads of three rows the bytes that are pixels of those rows
 };
 
 #endif

@@ -33,11 +33,15 @@ constexpr int64_t depthwise_int8_plane(int64_t pixels) { return pixels == 1 ? pl
 constexpr int64_t depthwise_int8_floats(const Window& w) {
     return depthwise_int8_plane(int64_t{w.in_height} * w.in_width) + depthwise_int8_plane(int64_t{w.out_height} * w.out_width) + 2 * window_slack;
 }
+// Or masks of 12 loads for each 16 pixels.
+constexpr int64_t depthwise_int8_masks(const Window& w) { return (int64_t{w.out_height} * w.out_width + 15) / 16 * 12 * 16; }
 constexpr int64_t depthwise_int8_scratch(const Window& w) {
     const Phases phases(w);
     const int64_t bytes = phases.count(w) * phases.bytes + depthwise_int8_joined(w) + (phases.pixels + 63) / 64 * 64 + 64;
-    const int64_t of_floats = slides_3x3(w) ? depthwise_int8_floats(w) * int64_t{sizeof(float)} : 0;
-    return bytes > of_floats ? bytes : of_floats;
+    if (!slides_3x3(w)) return bytes;
+    const int64_t of_floats = depthwise_int8_floats(w) * int64_t{sizeof(float)}, masks = depthwise_int8_masks(w);
+    const int64_t most = of_floats > masks ? of_floats : masks;
+    return bytes > most ? bytes : most;
 }
 
 struct DepthwiseInt8 {

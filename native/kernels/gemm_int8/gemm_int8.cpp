@@ -20,6 +20,11 @@ void end(const GemmInt8& g, int64_t channel, int64_t pixel, int32_t sum) {
     const uint8_t* residual = added(g, channel, pixel);
     g.out[channel][pixel] = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]);
 }
+#elif defined(__wasm_simd128__)
+template <int V>
+[[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V], int64_t count) {
+    int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), count);
+}
 #else
 [[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t count) {
     const int64_t whole = g.pixels > 1 ? int8_lanes : count;  // a plane owns whole vectors

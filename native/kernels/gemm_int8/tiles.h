@@ -413,11 +413,11 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
 
 #elif defined(__wasm_simd128__)
 
-// 16 pixels for all of the depth; what their sums have beside the products.
+// 16 pixels for all of the depth, fours of it so many bytes apart; what their sums have beside the products.
 template <Way way, class G>
-void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to, v128_t* of_pixels) {
+void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to, int64_t stride, v128_t* of_pixels) {
     v128_t sums[4] = {};
-    for (int64_t k = 0; k < g.depth; k += 4, to += way == Way::words ? 128 : 64) {
+    for (int64_t k = 0; k < g.depth; k += 4, to += stride) {
         const auto load = [&](int64_t i) { return wasm_v128_load(operand(g, group, k + i) + pixel); };
         if constexpr (way == Way::words) {
 #pragma GCC unroll 2
@@ -442,12 +442,11 @@ void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to, v128_t* o
         for (int v = 0; v < 4; ++v) of_pixels[v] = wasm_i32x4_neg(sums[v]);
 }
 
-// A panel's weights as they are multiplied, those of four rows together; what the sums of its rows have beside the products. Bytes are as
-// they are.
+// A panel's weights as they are multiplied, those of four rows together; what the sums of its rows have beside the products.
 template <Way way>
 void prepare(const Panel& panel, int64_t fours, uint8_t* to, int32_t (&of_rows)[int8_panel]) {
     v128_t sums = wasm_i32x4_splat(0);
-    for (int64_t k = 0; way != Way::bytes && k < fours; ++k) {
+    for (int64_t k = 0; k < fours; ++k) {
         const v128_t weights = wasm_v128_load(panel.weights + 16 * k);
         if constexpr (has_seven_bits(way)) {
             sums = plus_product<Way::dots>(sums, weights, wasm_i8x16_splat(1));
@@ -461,36 +460,62 @@ void prepare(const Panel& panel, int64_t fours, uint8_t* to, int32_t (&of_rows)[
     for (int32_t r = 0; r < panel.rows; ++r) of_rows[r] = int8_plus(of_rows[r], panel.ends[r].bias);
 }
 
-// Two rows x 16 pixels: 8 sums + 4 operands + 2 weights + 1 product = 15 of 16 registers, of which browsers keep one. A loop that is not
-// unrolled: clang would take all products of one row first, and more operands than there are registers.
-template <Way way, class G>
-[[gnu::always_inline]] inline void two_rows(const G& g, const Panel& panel, int row, const int32_t* of_rows, const uint8_t* weights, const uint8_t* x,
-                                            const v128_t* of_pixels, int64_t pixel, int64_t count) {
-    Sums sum[2];
-#pragma GCC unroll 2
-    for (int r = 0; r < 2; ++r)
+// R rows x V vectors of four pixels. By the one instruction 2 x 5: 10 sums + 2 weights + 1 operand are 13 of 16 registers, of which browsers
+// keep one (2 x 6 would fit too, but V8 spills a sum: half as fast); else 2 x 4 and what products take. A loop that is not unrolled, and operands
+// one by one: clang would take all products of one row first, and keep all operands.
+template <Way way, int R, int V, class G>
+[[gnu::always_inline]] inline void tile(const G& g, const Panel& panel, int row, const int32_t* of_rows, const uint8_t* weights, const uint8_t* x,
+                                        int64_t stride, const v128_t* of_pixels, int64_t pixel, int64_t count) {
+    v128_t sum[R][V];
 #pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) {
-            sum[r].of[v] = wasm_i32x4_splat(of_rows[row + r]);
-            if constexpr (has_seven_bits(way)) sum[r].of[v] = wasm_i32x4_add(sum[r].of[v], of_pixels[v]);
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 6
+        for (int v = 0; v < V; ++v) {
+            sum[r][v] = wasm_i32x4_splat(of_rows[row + r]);
+            if constexpr (has_seven_bits(way)) sum[r][v] = wasm_i32x4_add(sum[r][v], of_pixels[v]);
         }
     weights += 4 * row;
 #pragma clang loop unroll(disable)
-    for (int64_t k = int8_fours(g.depth) * (way == Way::words ? 2 : 1); k > 0; --k, weights += 16, x += 64) {
-        const v128_t two[2] = {wasm_v128_load32_splat(weights), wasm_v128_load32_splat(weights + 4u)};
+    for (int64_t k = int8_fours(g.depth) * (way == Way::words ? 2 : 1); k > 0; --k, weights += 16, x += stride) {
+        v128_t of_row[R];
 #pragma GCC unroll 4
-        for (uint32_t v = 0; v < 4; ++v) {
+        for (uint32_t r = 0; r < R; ++r) of_row[r] = wasm_v128_load32_splat(weights + 4 * r);
+#pragma GCC unroll 6
+        for (uint32_t v = 0; v < V; ++v) {
             const v128_t operands = wasm_v128_load(x + 16 * v);
-#pragma GCC unroll 2
-            for (int r = 0; r < 2; ++r) sum[r].of[v] = plus_product<way>(sum[r].of[v], operands, two[r]);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                sum[r][v] = plus_product<way>(sum[r][v], operands, of_row[r]);
+                if constexpr (way == Way::bytes) asm volatile("" : "+r"(sum[r][v]));
+            }
         }
     }
-#pragma GCC unroll 2
-    for (int r = 0; r < 2; ++r)
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
         if (row + r < panel.rows) end(g, panel.channel + row + r, pixel, sum[r], count);
 }
 
-// One pixel: two vectors have four of the depth for four rows, and a row's sum is that of two lanes.
+// One pixel, of a panel: vectors have four of the depth for four rows, in four sums that do not wait for each other.
+template <class G>
+void one_pixel(const G& g, const Panel& panel, const uint8_t* fours, int64_t pixel) {
+    const int64_t depth = int8_fours(g.depth);
+    v128_t sum[4] = {};
+    const auto add = [&](v128_t& to, int64_t k) __attribute__((always_inline)) {
+        to = plus_product<Way::bytes>(to, wasm_v128_load32_splat(fours + 4 * k), wasm_v128_load(panel.weights + 16 * k));
+    };
+    int64_t k = 0;
+    for (; k + 4 <= depth; k += 4) add(sum[0], k), add(sum[1], k + 1), add(sum[2], k + 2), add(sum[3], k + 3);
+    for (; k < depth; ++k) add(sum[0], k);
+    alignas(16) int32_t of_rows[4];
+    wasm_v128_store(of_rows, wasm_i32x4_add(wasm_i32x4_add(sum[0], sum[1]), wasm_i32x4_add(sum[2], sum[3])));
+    for (int32_t r = 0; r < panel.rows; ++r) {
+        const v128_t whole[1] = {wasm_i32x4_splat(int8_plus(of_rows[r], panel.ends[r].bias))};
+        end(g, panel.channel + r, pixel, whole, 1);
+    }
+}
+
+// A layer of one pixel where the browser has not that instruction: two vectors have four of the depth for four rows, and a row's sum is that of
+// two lanes.
 template <class G>
 void linear(const G& g, const Panel& panel, const uint8_t* x) {
     v128_t sum[2] = {};
@@ -503,40 +528,70 @@ void linear(const G& g, const Panel& panel, const uint8_t* x) {
     alignas(16) int32_t pairs[8];
     wasm_v128_store(pairs, sum[0]), wasm_v128_store(pairs + 4, sum[1]);
     for (int32_t r = 0; r < panel.rows; ++r) {
-        const v128_t whole = wasm_i32x4_splat(int8_plus(int8_plus(pairs[2 * r], pairs[2 * r + 1]), panel.ends[r].bias));
-        end(g, panel.channel + r, 0, Sums{{whole, whole, whole, whole}}, 1);
+        const v128_t whole[1] = {wasm_i32x4_splat(int8_plus(int8_plus(pairs[2 * r], pairs[2 * r + 1]), panel.ends[r].bias))};
+        end(g, panel.channel + r, 0, whole, 1);
+    }
+}
+
+// Blocks of 80 pixels are four tiles; of what is left narrower ones take four rows, and a pixel by itself all: 49 are 20 + 20 + 8 + 1.
+template <class G>
+void wide_blocks(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
+    constexpr int64_t block = 80;
+    const int64_t fours = int8_fours(g.depth);
+    uint8_t* const one = scratch + fours * 4 * block;
+    for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += block) {
+        const int64_t count = last_pixel - pixel < block ? last_pixel - pixel : block;
+        const int64_t in_vectors = count % 4 == 1 ? count - 1 : count, stride = 4 * ((in_vectors + lanes - 1) / lanes * lanes);
+        for (int64_t p = 0; p < in_vectors; p += lanes) interleave<Way::bytes>(g, group, pixel + p, scratch + 4 * p, stride, nullptr);
+        for (int64_t k = 0; in_vectors < count && k < 4 * fours; ++k) one[k] = operand(g, group, k)[pixel + in_vectors];
+        each_panel(g, group, first, last, [&](const Panel& panel) {
+            int32_t of_rows[int8_panel];
+            for (int32_t r = 0; r < int8_panel; ++r) of_rows[r] = r < panel.rows ? panel.ends[r].bias : 0;
+            for (int64_t p = 0, done; p < in_vectors; p += done) {
+                const int64_t left = in_vectors - p;
+                const auto tiles = [&]<int R, int V>() __attribute__((always_inline)) {
+                    for (int row = 0; row < panel.rows; row += R)
+                        tile<Way::bytes, R, V>(g, panel, row, of_rows, reinterpret_cast<const uint8_t*>(panel.weights), scratch + 4 * p, stride, nullptr, pixel + p, left);
+                    return 4 * V;
+                };
+                done = left >= 20 ? tiles.template operator()<2, 5>() : left > 8 ? tiles.template operator()<2, 4>() : left > 4 ? tiles.template operator()<4, 2>() : tiles.template operator()<4, 1>();
+            }
+            if (in_vectors < count) one_pixel(g, panel, one, pixel + in_vectors);
+        });
     }
 }
 
 // Blocks of 64 pixels, so that a panel's weights are prepared once for four tiles.
 template <Way way, class G>
 void blocks(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
-    const int64_t fours = int8_fours(g.depth), tile_bytes = fours * (way == Way::words ? 128 : 64);
+    constexpr int64_t stride = way == Way::words ? 128 : 64;
+    const int64_t fours = int8_fours(g.depth), tile_bytes = fours * stride;
     uint8_t* const prepared = scratch + fours * 8 * int8_block;
     auto* const of_pixels = reinterpret_cast<v128_t*>(scratch + fours * 4 * int8_block);  // behind the fours
     for (int64_t pixel = first_pixel; pixel < last_pixel; pixel += int8_block) {
         const int64_t count = last_pixel - pixel < int8_block ? last_pixel - pixel : int8_block, tiles = (count + lanes - 1) / lanes;
-        for (int64_t t = 0; t < tiles; ++t) interleave<way>(g, group, pixel + t * lanes, scratch + t * tile_bytes, of_pixels + 4 * t);
+        for (int64_t t = 0; t < tiles; ++t) interleave<way>(g, group, pixel + t * lanes, scratch + t * tile_bytes, stride, of_pixels + 4 * t);
         each_panel(g, group, first, last, [&](const Panel& panel) {
             int32_t of_rows[int8_panel];
             prepare<way>(panel, fours, prepared, of_rows);
-            const uint8_t* weights = way == Way::bytes ? reinterpret_cast<const uint8_t*>(panel.weights) : prepared;
             for (int64_t t = 0; t < tiles; ++t)
                 for (int row = 0; row < panel.rows; row += 2)
-                    two_rows<way>(g, panel, row, of_rows, weights, scratch + t * tile_bytes, of_pixels + 4 * t, pixel + t * lanes, count - t * lanes);
+                    tile<way, 2, 4>(g, panel, row, of_rows, prepared, scratch + t * tile_bytes, 64, of_pixels + 4 * t, pixel + t * lanes, count - t * lanes);
         });
     }
 }
 
 template <class G>
 void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, int64_t last_pixel, int64_t first, int64_t last) {
+#if defined(__wasm_relaxed_simd__)
+    const Way way = way_here();
+    if (way == Way::bytes) return wide_blocks(g, scratch, group, first_pixel, last_pixel, first, last);
+#endif
     if (g.pixels == 1) {
         spread(g, group, 0, scratch);
         return each_panel(g, group, first, last, [&](const Panel& panel) { linear(g, panel, scratch); });
     }
 #if defined(__wasm_relaxed_simd__)
-    const Way way = way_here();
-    if (way == Way::bytes) return blocks<Way::bytes>(g, scratch, group, first_pixel, last_pixel, first, last);
     if (g.seven_bits && way == Way::dots) return blocks<Way::dots>(g, scratch, group, first_pixel, last_pixel, first, last);
     if (g.seven_bits) return blocks<Way::three>(g, scratch, group, first_pixel, last_pixel, first, last);
 #endif
