@@ -85,8 +85,9 @@ template <class Task>
 
 // Whether an epilogue ends sums in registers, and the lower bound of a channel for bounded().
 constexpr bool ends_in_registers(const Epilogue& end) {
-    const bool has_slope = end.activation == Activation::leaky_relu || end.activation == Activation::prelu, is_hardswish = end.activation == Activation::hardswish;
-    return end.is_bounds() || (SHUFFLEKIT_VECTOR_BYTES == 64 && (has_slope || is_hardswish)) || (has_few_registers && has_slope);
+    const bool has_slope = end.activation == Activation::leaky_relu || end.activation == Activation::prelu;
+    const bool is_more = has_slope || end.activation == Activation::hardswish;
+    return end.is_bounds() || (SHUFFLEKIT_VECTOR_BYTES == 64 && is_more) || (has_few_registers && has_slope);
 }
 template <Bounds B>
 constexpr float low_of(const Epilogue& end, int64_t channel) {
@@ -96,10 +97,12 @@ constexpr float low_of(const Epilogue& end, int64_t channel) {
 // As with_bounds, and what else ends in registers.
 template <class Task>
 [[gnu::always_inline]] inline void with_ends(Activation activation, Task task) {
-    if constexpr (SHUFFLEKIT_VECTOR_BYTES == 64 || has_few_registers)
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    if (activation == Activation::leaky_relu || activation == Activation::prelu) return task.template operator()<Bounds::slope>();
+    if (activation == Activation::hardswish) return task.template operator()<Bounds::hardswish>();
+#endif
+    if constexpr (has_few_registers)
         if (activation == Activation::leaky_relu || activation == Activation::prelu) return task.template operator()<Bounds::slope>();
-    if constexpr (SHUFFLEKIT_VECTOR_BYTES == 64)
-        if (activation == Activation::hardswish) return task.template operator()<Bounds::hardswish>();
     with_bounds(activation, task);
 }
 

@@ -14,12 +14,14 @@ pytest.importorskip("shufflekit._native", reason="the compiled part is not built
 
 import shufflekit as sk
 
+PRELU = nn.PReLU(10)
+nn.init.uniform_(PRELU.weight, -1, 1)
 ENDS = {
     "none": nn.Identity(),
     "relu": nn.ReLU(),
     "clamp": nn.Hardtanh(-0.2, 0.3),
     "leaky": nn.LeakyReLU(0.3),
-    "prelu": nn.PReLU(10, 0.4),
+    "prelu": PRELU,
     "hardswish": nn.Hardswish(),
 }
 SIZES = ((1, 1), (1, 3), (5, 5), (7, 7), (4, 8), (10, 10))  # around tiles of 24 pixels, and one or three beyond vectors

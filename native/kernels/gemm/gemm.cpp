@@ -45,15 +45,13 @@ template <Bounds B, int R, int V, bool Tail>
     const float* in = gemm.in.base + pixel;
     asm("" : "+r"(in));  // one address, or GCC adds its two parts for each load: 3 % of a deep tile
     const float* weights = panel.weights + row;
-    const int32_t* const operands = panel.operands;
-    const int64_t depth = gemm.depth;
     const auto multiply = [&]<Ahead A>() __attribute__((always_inline)) {
-        for (int64_t k = 0; k < depth; ++k, weights += gemm_panel) {
-            const float* operand = in + operands[k];
+        for (int64_t k = 0; k < gemm.depth; ++k, weights += gemm_panel) {
+            const float* operand = in + panel.operands[k];
             __builtin_prefetch(weights + weights_ahead, 0, 2);
             if constexpr (A == Ahead::pixels) __builtin_prefetch(operand + pixels_ahead, 0, 2);
             if constexpr (A == Ahead::operands) {
-                const float* soon = in + operands[k + gemm_operands_ahead];
+                const float* soon = in + panel.operands[k + gemm_operands_ahead];
 #pragma GCC unroll 4
                 for (int v = 0; v < V; ++v) __builtin_prefetch(soon + v * vector_lanes, 0, 3);
             }
@@ -96,7 +94,12 @@ template <Bounds B, int R, int V, bool Tail>
 
 template <Bounds B, int V, bool Tail = false, int R = most_rows<V>>
 void pass(const Gemm& gemm, const Panel& panel, int row, int rows, int64_t pixel) {
-    if (R == 1 || rows == R) return tile<B, R, V, Tail>(gemm, panel, row, pixel);
+    if (R == 1 || rows == R) {
+        if constexpr (has_few_registers)  // copies, which nothing can change: the loop loads none of their fields
+            return tile<B, R, V, Tail>(Gemm(gemm), Panel(panel), row, pixel);
+        else
+            return tile<B, R, V, Tail>(gemm, panel, row, pixel);
+    }
     if constexpr (R > 1) pass<B, V, Tail, R - 1>(gemm, panel, row, rows, pixel);
 }
 

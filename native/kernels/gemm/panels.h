@@ -41,6 +41,8 @@ template <Bounds B = Bounds::both>
 // Of a tile of the panel's rows from `row` on.
 template <Bounds B, int R, int V>
 [[gnu::always_inline]] inline void put_tile(const Gemm& gemm, const Panel& panel, int row, int64_t pixel, vector (&sum)[R][V]) {
+    if constexpr (B == Bounds::any)
+        return with_ends(gemm.epilogue.activation, [&]<Bounds C>() __attribute__((always_inline)) { put_tile<C>(gemm, panel, row, pixel, sum); });
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
         const vector bias = broadcast<vector>(panel.bias[row + r]);
@@ -63,27 +65,21 @@ template <Bounds B, int R, int V>
 #pragma GCC unroll 6
             for (int v = 0; v < V; ++v) __builtin_prefetch(to[r] + (V + v) * vector_lanes, 1, 2);
     }
-    const auto put = [&]<Bounds C>() __attribute__((always_inline)) {
-        if constexpr (C == Bounds::slope) {
-            float slopes[R];  // before the first store, too
+    if constexpr (B == Bounds::slope) {
+        float slopes[R];  // before the first store, too
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) slopes[r] = low_of<C>(gemm.epilogue, panel.first_row + row + r);
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r)
-#pragma GCC unroll 6
-                for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<C>(sum[r][v], broadcast<vector>(slopes[r]), vector{}));
-            return;
-        }
-        const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+        for (int r = 0; r < R; ++r) slopes[r] = low_of<B>(gemm.epilogue, panel.first_row + row + r);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 6
-            for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<C>(sum[r][v], low, high));
-    };
-    if constexpr (B == Bounds::any)
-        with_ends(gemm.epilogue.activation, put);
-    else
-        put.template operator()<B>();
+            for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], broadcast<vector>(slopes[r]), vector{}));
+        return;
+    }
+    const vector low = broadcast<vector>(gemm.epilogue.low()), high = broadcast<vector>(gemm.epilogue.high());
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 6
+        for (int v = 0; v < V; ++v) store(to[r] + v * vector_lanes, bounded<B>(sum[r][v], low, high));
 }
 
 // Walks all groups' panels in order without a division a panel (gemm.h says which rows each has).
