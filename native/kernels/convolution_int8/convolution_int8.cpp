@@ -99,9 +99,9 @@ template <class Task>
 }
 #endif
 
-// Of `some` pixels, where no more are the caller's.
-template <int Count, class Task>
-[[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end, int64_t some = Count) {
+// Of so many pixels, or of `some` of them, where no more are the caller's.
+template <int Count, class Task, class... Some>
+[[gnu::always_inline]] inline void put(const OfGroup& g, int64_t channel, int64_t pixel, Task end, Some... some) {
     const ConvolutionInt8& c = g.convolution;
     channel += g.first_channel;
 #if defined(__AVX512VNNI__)
@@ -116,12 +116,13 @@ template <int Count, class Task>
 #else
     const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
 #endif
-    if (x + Count <= c.window.out_width && pixel + Count <= g.pixels && some >= Count) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
+    if (x + Count <= c.window.out_width && pixel + Count <= g.pixels && (true && ... && (some >= Count))) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
     alignas(64) uint8_t bytes[Count], added[Count] = {};
-    if (some > Count) some = Count;
-    if (has_residual) each_row(g, pixel, some, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(added + from, c.residual[channel] + to, count); });
+    int64_t inside = Count;
+    ((inside = some < Count ? some : Count), ...);
+    if (has_residual) each_row(g, pixel, inside, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(added + from, c.residual[channel] + to, count); });
     end(bytes, has_residual ? added : nullptr);
-    each_row(g, pixel, some, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(c.out[channel] + to, bytes + from, count); });
+    each_row(g, pixel, inside, [&](int64_t from, int64_t to, int64_t count) { copy<Count>(c.out[channel] + to, bytes + from, count); });
 }
 
 #if defined(__AVX512VNNI__)

@@ -554,7 +554,10 @@ void wide_blocks(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixe
                         tile<Way::bytes, R, V>(g, panel, row, of_rows, reinterpret_cast<const uint8_t*>(panel.weights), scratch + 4 * p, stride, nullptr, pixel + p, left);
                     return 4 * V;
                 };
-                done = left >= 20 ? tiles.template operator()<2, 5>() : left > 8 ? tiles.template operator()<2, 4>() : left > 4 ? tiles.template operator()<4, 2>() : tiles.template operator()<4, 1>();
+                done = left >= 20  ? tiles.template operator()<2, 5>()
+                       : left > 8 ? tiles.template operator()<2, 4>()
+                       : left > 4 ? tiles.template operator()<4, 2>()
+                                  : tiles.template operator()<4, 1>();
             }
             if (in_vectors < count) one_pixel(g, panel, one, pixel + in_vectors);
         });
