@@ -75,7 +75,9 @@ struct Sums {
 }
 #endif
 
-[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sums, const Int8End& end, const uint8_t* residual) {
+// Words of 16 pixels, four of the first eight and four of the others in each half. Plain: as is_plain says.
+template <bool Plain>
+[[gnu::always_inline]] inline __m256i int8_words(const Sums& sums, const Int8End& end, const uint8_t* residual) {
     __m256i whole[2];
     const __m256i sum[2] = {sums.first, sums.second}, zero = _mm256_set1_epi32(end.residual_zero_point);
     const __m256 multiplier = _mm256_set1_ps(end.multiplier), factor = _mm256_set1_ps(end.residual_multiplier);
@@ -86,11 +88,43 @@ struct Sums {
             const __m256i r = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(residual + 8 * half)));
             x = _mm256_add_ps(x, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(r, zero)), factor));
         }
-        whole[half] = int8_whole(x);
+        whole[half] = Plain ? _mm256_cvtps_epi32(x) : int8_whole(x);
     }
-    const __m128i bytes = int8_packed(whole[0], whole[1], end.zero_point);
+    return _mm256_adds_epi16(_mm256_packs_epi32(whole[0], whole[1]), _mm256_set1_epi16(static_cast<short>(end.zero_point)));
+}
+
+template <bool Plain = false>
+[[gnu::always_inline]] inline __m128i int8_bytes(const Sums& sums, const Int8End& end, const uint8_t* residual) {
+    const __m256i words = _mm256_permute4x64_epi64(int8_words<Plain>(sums, end, residual), 0xd8);
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    if constexpr (Plain) return bytes;
     const __m128i low = _mm_set1_epi8(static_cast<char>(end.low)), high = _mm_set1_epi8(static_cast<char>(end.high));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_min_epu8(_mm_max_epu8(bytes, low), high));
+    return _mm_min_epu8(_mm_max_epu8(bytes, low), high);
+}
+
+[[gnu::always_inline]] inline void int8_end(uint8_t* to, const Sums& sums, const Int8End& end, const uint8_t* residual) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), int8_bytes(sums, end, residual));
+}
+
+// Of channels whose ends lie together, two at once: to(r) of sums[r], with what residual(r) has.
+template <bool Plain, int R, class To, class Residual>
+[[gnu::always_inline]] inline void int8_end_rows(const Sums (&sums)[R], const Int8End* ends, To to, Residual residual) {
+#pragma GCC unroll 2
+    for (int r = 0; r + 1 < R; r += 2) {
+        const __m256i words = _mm256_packus_epi16(int8_words<Plain>(sums[r], ends[r], residual(r)), int8_words<Plain>(sums[r + 1], ends[r + 1], residual(r + 1)));
+        __m256i bytes = _mm256_permutevar8x32_epi32(words, _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0));
+        if constexpr (!Plain) {
+            const auto both = [](int32_t a, int32_t b) { return _mm256_set_m128i(_mm_set1_epi8(static_cast<char>(b)), _mm_set1_epi8(static_cast<char>(a))); };
+            bytes = _mm256_min_epu8(_mm256_max_epu8(bytes, both(ends[r].low, ends[r + 1].low)), both(ends[r].high, ends[r + 1].high));
+        }
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to(r)), _mm256_castsi256_si128(bytes));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to(r + 1)), _mm256_extracti128_si256(bytes, 1));
+    }
+    if constexpr (R % 2) _mm_storeu_si128(reinterpret_cast<__m128i*>(to(R - 1)), int8_bytes<Plain>(sums[R - 1], ends[R - 1], residual(R - 1)));
+}
+template <int R, class To, class Residual>
+[[gnu::always_inline]] inline void int8_end_rows(const Sums (&sums)[R], const Int8End* ends, bool is_plain, To to, Residual residual) {
+    is_plain ? int8_end_rows<true>(sums, ends, to, residual) : int8_end_rows<false>(sums, ends, to, residual);
 }
 
 // As floats.

@@ -130,10 +130,6 @@ template <int V>
 [[gnu::always_inline]] inline void end(const OfGroup& g, int64_t channel, int64_t pixel, const __m512i (&sum)[V]) {
     put<16 * V>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) __attribute__((always_inline)) { int8_end(to, sum, g.ends[channel], residual, g.convolution.has_plain_ends); });
 }
-
-void end(const OfGroup& g, int64_t channel, int64_t pixel, int32_t sum) {
-    put<1>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { *to = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]); });
-}
 #elif defined(__wasm_simd128__)
 template <int V>
 void end(const OfGroup& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V], int64_t count) {
@@ -143,6 +139,38 @@ void end(const OfGroup& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V
 #else
 void end(const OfGroup& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t) {
     put<int8_lanes>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { int8_end(to, sum, g.ends[channel], residual); });
+}
+
+#if defined(__AVX2__)
+// Of 16 pixels of some channels: where they lie in a plane is found once.
+template <int R>
+[[gnu::always_inline]] inline void end_rows(const OfGroup& g, int64_t channel, int64_t pixel, const Sums (&sums)[R]) {
+    const ConvolutionInt8& c = g.convolution;
+    const Int8End* ends = g.ends + channel;
+    const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
+    const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
+    channel += g.first_channel;
+    if (x + int8_lanes <= c.window.out_width && pixel + int8_lanes <= g.pixels) {
+        const auto to = [&](int64_t r) { return c.out[channel + r] + place; };
+        if (!c.residual.base) return int8_end_rows(sums, ends, c.has_plain_ends, to, [](int64_t) -> const uint8_t* { return nullptr; });
+        return int8_end_rows(sums, ends, c.has_plain_ends, to, [&](int64_t r) { return c.residual[channel + r] + place; });
+    }
+    alignas(16) uint8_t bytes[R][int8_lanes], added[R][int8_lanes] = {};
+    const auto each_piece = [&](auto task) {
+        each_row(g, pixel, int8_lanes, [&](int64_t from, int64_t to, int64_t count) {
+            for (int r = 0; r < R; ++r) task(r, from, to, count);
+        });
+    };
+    if (c.residual.base) each_piece([&](int r, int64_t from, int64_t to, int64_t count) { copy_few(added[r] + from, c.residual[channel + r] + to, count); });
+    int8_end_rows(sums, ends, c.has_plain_ends, [&](int64_t r) { return bytes[r]; }, [&](int64_t r) { return c.residual.base ? added[r] : nullptr; });
+    each_piece([&](int r, int64_t from, int64_t to, int64_t count) { copy_few(c.out[channel + r] + to, bytes[r] + from, count); });
+}
+#endif
+#endif
+
+#if defined(__AVX2__)
+void end(const OfGroup& g, int64_t channel, int64_t pixel, int32_t sum) {
+    put<1>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { *to = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]); });
 }
 #endif
 

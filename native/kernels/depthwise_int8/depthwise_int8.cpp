@@ -589,11 +589,128 @@ void convolve_channels(const DepthwiseInt8& d, const Taps& taps, int32_t first_c
     }
 }
 
+// 3x3 windows with a border of one pixel that keep a plane's size, or halve even sides. Operands are words: at stride 1 pixels of two rows of
+// taps, which are made neighbours once for all columns of taps; at stride 2 those of two columns, which are neighbours as they lie.
+template <int Stride>
+class Slid {
+  public:
+    static bool fits(const Window& w) {
+        return slides_3x3(w) && w.pad_y == 1 && w.pad_x == 1 && w.stride_x == Stride && w.in_width == Stride * w.out_width && w.in_height == Stride * w.out_height;
+    }
+
+    Slid(const Window& w, uint8_t* border, uint8_t* joined)
+        : width_(w.in_width), out_width_(w.out_width), out_height_(w.out_height), columns_(width_ + 1), owned_(plane_bytes(out_height_ * out_width_, 1)),
+          border_(border), joined_{joined, joined + depthwise_int8_pairs(w) / 2} {}
+
+    // The next channel is joined before one is computed: loads of what was just stored in other pieces would wait for it.
+    template <bool Plain>
+    void convolve(const DepthwiseInt8& d, int32_t first_channel, int32_t last_channel) const {
+        if (Stride == 1) join(d.in[first_channel], d.fill[first_channel], joined_[0]);
+        for (int32_t channel = first_channel; channel < last_channel; ++channel) {
+            const int32_t turn = (channel - first_channel) % 2;
+            if (Stride == 1 && channel + 1 < last_channel) join(d.in[channel + 1], d.fill[channel + 1], joined_[1 - turn]);
+            if (Stride == 2) fill_with(border_, d.fill[channel], width_);
+            const uint8_t* from = Stride == 1 ? joined_[turn] : d.in[channel];
+            convolve<Plain>(from, d.fill[channel], d.weights + 9 * channel, d.ends[channel], d.out[channel]);
+        }
+    }
+
+  private:
+    // Rows y - 1 and y of the plane, behind a border of one pixel, which is that behind the row before too. What a row has too much, the next
+    // one overwrites.
+    void join(const uint8_t* plane, uint8_t fill, uint8_t* to) const {
+        fill_with(border_, fill, width_);
+        auto* row = reinterpret_cast<Four*>(to);
+        for (int64_t y = 0; y < out_height_ + 2; ++y, row += columns_) {
+            const uint8_t *a = y > 0 && y <= out_height_ ? plane + (y - 1) * width_ : border_, *b = y < out_height_ ? plane + y * width_ : border_;
+            *row = fill * 0x10001;
+            for (int64_t x = 0; x < width_; x += 16) {
+                const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + x)), lower = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + x));
+                auto* const words = reinterpret_cast<__m256i*>(row + 1 + x);
+                _mm256_storeu_si256(words, _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(upper, lower)));
+                if (width_ - x > 8) _mm256_storeu_si256(words + 1, _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(upper, lower)));
+            }
+        }
+        *row = fill * 0x10001;
+    }
+
+    // Weights and the end lie by themselves: what is stored could change them, for all that the compiler knows.
+    template <bool Plain>
+    void convolve(const uint8_t* from, uint8_t fill, const int8_t* w, const Int8End end, uint8_t* out) const {
+        const auto pair = [](int16_t a, int16_t b) {
+            return _mm256_set1_epi32(static_cast<int32_t>(static_cast<uint16_t>(a) | uint32_t{static_cast<uint16_t>(b)} << 16));
+        };
+        const __m256i weights[6] = {Stride == 1 ? pair(w[0], w[3]) : pair(0, w[0]), Stride == 1 ? pair(w[1], w[4]) : pair(w[1], w[2]),
+                                    Stride == 1 ? pair(w[2], w[5]) : pair(0, w[3]), Stride == 1 ? pair(w[6], 0) : pair(w[4], w[5]),
+                                    Stride == 1 ? pair(w[7], 0) : pair(0, w[6]),    Stride == 1 ? pair(w[8], 0) : pair(w[7], w[8])};
+        const int64_t width = out_width_, height = out_height_;
+        const auto row_of = [&](int64_t y) __attribute__((always_inline)) { return Stride == 1 ? from + 4 * y * columns_ : from + (2 * y - 1) * width_; };
+        const auto eight = [&](int64_t y, const uint8_t* row, int64_t x) __attribute__((always_inline)) {
+            __m256i sums = _mm256_set1_epi32(end.bias);
+            if constexpr (Stride == 1) {
+#pragma GCC unroll 6
+                for (int64_t t = 0; t < 6; ++t)
+                    sums = plus_pairs(sums, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + 4 * (t / 3 * 2 * columns_ + t % 3 + x))), weights[t]);
+            } else {
+#pragma GCC unroll 3
+                for (int64_t i = 0; i < 3; ++i) {
+                    const uint8_t* const at = (i == 0 && y == 0 ? border_ : row + i * width_) + 2 * x;
+                    const auto sixteen = [](const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
+                    const __m128i here = sixteen(at), left = x == 0 ? _mm_insert_epi8(_mm_slli_si128(here, 2), fill, 1) : sixteen(at - 2);
+                    sums = plus_pairs(sums, _mm256_cvtepu8_epi16(left), weights[2 * i]);
+                    sums = plus_pairs(sums, _mm256_cvtepu8_epi16(here), weights[2 * i + 1]);
+                }
+            }
+            return sums;
+        };
+        const auto put_eight = [&](int64_t pixel, __m128i bytes) __attribute__((always_inline)) {
+            if (pixel + 8 <= owned_) return _mm_storel_epi64(reinterpret_cast<__m128i*>(out + pixel), bytes);
+            const auto all = static_cast<uint64_t>(_mm_cvtsi128_si64(bytes));
+            copy_few(out + pixel, reinterpret_cast<const uint8_t*>(&all), width);
+        };
+        if (width <= 8) {  // two rows at once
+            for (int64_t y = 0; y < height; y += 2) {
+                const uint8_t* const row = row_of(y);
+                const bool is_last = y + 1 == height;
+                const __m256i first = eight(y, row, 0);
+                const __m128i bytes = int8_bytes<Plain>({first, is_last ? first : eight(y + 1, row_of(y + 1), 0)}, end, nullptr);
+                put_eight(y * width, bytes);
+                if (!is_last) put_eight((y + 1) * width, _mm_unpackhi_epi64(bytes, bytes));
+            }
+            return;
+        }
+        for (int64_t y = 0; y < height; ++y) {
+            const uint8_t* const row = row_of(y);
+            for (int64_t x = 0, pixel = y * width; x < width; x += int8_lanes, pixel += int8_lanes) {
+                const __m256i first = eight(y, row, x);
+                const __m128i bytes = int8_bytes<Plain>({first, width - x > 8 ? eight(y, row, x + 8) : first}, end, nullptr);
+                if (pixel + int8_lanes <= owned_) {
+                    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + pixel), bytes);
+                } else {
+                    alignas(16) uint8_t all[int8_lanes];
+                    _mm_store_si128(reinterpret_cast<__m128i*>(all), bytes), copy_few(out + pixel, all, width - x);
+                }
+            }
+        }
+    }
+
+    using Four [[gnu::aligned(1), gnu::may_alias]] = int32_t;
+
+    const int64_t width_, out_width_, out_height_, columns_, owned_;
+    uint8_t *const border_, *const joined_[2];  // a row of what is outside
+};
+
 // All windows at strides of 1 and 2 but those with a residual, which whole vectors may be written over before it is read.
 bool convolve_vectors(const DepthwiseInt8& d, uint8_t* scratch, int32_t first_channel, int32_t last_channel) {
     const Window& w = d.window;
     if (d.residual.base || int64_t{w.out_height} * w.out_width == 1) return false;
     const Taps taps(d, scratch);
+    const auto slide = [&](const auto& slid) {
+        d.has_plain_ends ? slid.template convolve<true>(d, first_channel, last_channel) : slid.template convolve<false>(d, first_channel, last_channel);
+        return true;
+    };
+    if (Slid<1>::fits(w)) return slide(Slid<1>(w, taps.planes, taps.joined));
+    if (Slid<2>::fits(w)) return slide(Slid<2>(w, taps.planes, taps.joined));
     if (Pairs<1>::fits(w)) return convolve_channels<1>(d, taps, first_channel, last_channel), true;
     if (Pairs<2>::fits(w)) return convolve_channels<2>(d, taps, first_channel, last_channel), true;
     return false;

@@ -15,11 +15,6 @@ template <int V>
 [[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const __m512i (&sum)[V]) {
     int8_end(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), g.has_plain_ends);
 }
-
-void end(const GemmInt8& g, int64_t channel, int64_t pixel, int32_t sum) {
-    const uint8_t* residual = added(g, channel, pixel);
-    g.out[channel][pixel] = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]);
-}
 #elif defined(__wasm_simd128__)
 template <int V>
 [[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V], int64_t count) {
@@ -29,6 +24,23 @@ template <int V>
 [[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t count) {
     const int64_t whole = g.pixels > 1 ? int8_lanes : count;  // a plane owns whole vectors
     int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), whole);
+}
+
+#if defined(__AVX2__)
+// Of 16 pixels of some channels, in planes of more than one.
+template <int R>
+[[gnu::always_inline]] inline void end_rows(const GemmInt8& g, int64_t channel, int64_t pixel, const Sums (&sums)[R]) {
+    const auto to = [&](int64_t r) { return g.out[channel + r] + pixel; };
+    if (!g.residual.base) return int8_end_rows(sums, g.ends + channel, g.has_plain_ends, to, [](int64_t) -> const uint8_t* { return nullptr; });
+    int8_end_rows(sums, g.ends + channel, g.has_plain_ends, to, [&](int64_t r) { return g.residual[channel + r] + pixel; });
+}
+#endif
+#endif
+
+#if defined(__AVX2__)
+void end(const GemmInt8& g, int64_t channel, int64_t pixel, int32_t sum) {
+    const uint8_t* residual = added(g, channel, pixel);
+    g.out[channel][pixel] = residual ? int8_ended(sum, g.ends[channel], *residual) : int8_ended(sum, g.ends[channel]);
 }
 #endif
 

@@ -315,34 +315,41 @@ void interleave(const G& g, int64_t group, int64_t pixel, int64_t count, uint8_t
     }
 }
 
-// A panel's weights as words.
+// A panel's weights as words, pairs of four rows together.
 [[gnu::always_inline]] inline void widen(const int8_t* weights, int64_t fours, uint8_t* to) {
-    for (int64_t k = 0; k < fours; ++k)
-        _mm256_store_si256(reinterpret_cast<__m256i*>(to) + k, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights) + k)));
+    const __m256i order = _mm256_set_epi32(7, 5, 3, 1, 6, 4, 2, 0);
+    for (int64_t k = 0; k < fours; ++k) {
+        const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights) + k));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to) + k, _mm256_permutevar8x32_epi32(words, order));
+    }
 }
+
+// Whether a tile's rows end together.
+template <class G, int R>
+constexpr bool ends_together = requires(const G& g, const Sums (&sums)[R]) { end_rows(g, int64_t{}, int64_t{}, sums); };
 
 // 16 pixels: 8 sums + 2 operands + 1 weight + 1 product, and ones, of 16 registers.
 template <int R, bool Bytes, class G>
 [[gnu::always_inline]] inline void tile(const G& g, const Panel& panel, const uint8_t* weights, const uint8_t* x, int64_t pixel, int64_t count) {
-    __m256i sum[R][2];
+    Sums sum[R];
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = _mm256_set1_epi32(panel.ends[r].bias);
+    for (int r = 0; r < R; ++r) sum[r].first = sum[r].second = _mm256_set1_epi32(panel.ends[r].bias);
     const auto* operands = reinterpret_cast<const __m256i*>(x);
-    const auto* fours = reinterpret_cast<const Four*>(weights);
-    for (int64_t k = 0; k < g.depth; k += 4) {
-#pragma GCC unroll 2
-        for (int half = 0; half < (Bytes ? 1 : 2); ++half, operands += 2) {
-            const __m256i first = _mm256_load_si256(operands), second = _mm256_load_si256(operands + 1);
+    const auto* each = reinterpret_cast<const Four*>(weights);
+    for (int64_t k = Bytes ? int8_fours(g.depth) : (g.depth + 1) / 2; k > 0; --k, operands += 2, each += 4) {
+        const __m256i first = _mm256_load_si256(operands), second = _mm256_load_si256(operands + 1);
 #pragma GCC unroll 4
-            for (int r = 0; r < R; ++r) {
-                const __m256i weight = _mm256_set1_epi32(fours[Bytes ? r : 2 * r + half]);
-                sum[r][0] = plus_products<Bytes>(sum[r][0], first, weight), sum[r][1] = plus_products<Bytes>(sum[r][1], second, weight);
-            }
+        for (int r = 0; r < R; ++r) {
+            const __m256i weight = _mm256_set1_epi32(each[r]);
+            sum[r].first = plus_products<Bytes>(sum[r].first, first, weight), sum[r].second = plus_products<Bytes>(sum[r].second, second, weight);
         }
-        fours += Bytes ? 4 : 8;
     }
+    if constexpr (ends_together<G, R>) {
+        end_rows(g, panel.channel, pixel, sum);
+    } else {
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) end(g, panel.channel + r, pixel, Sums{sum[r][0], sum[r][1]}, count);
+        for (int r = 0; r < R; ++r) end(g, panel.channel + r, pixel, sum[r], count);
+    }
 }
 
 template <bool Bytes, class G>
@@ -382,10 +389,7 @@ void linear(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
     const __m128i low = _mm256_castsi256_si128(sum), high = _mm256_extracti128_si256(sum, 1);
     _mm_store_si128(reinterpret_cast<__m128i*>(of_rows), _mm_hadd_epi32(low, high));
 #endif
-    for (int32_t r = 0; r < panel.rows; ++r) {
-        const __m256i whole = _mm256_set1_epi32(int8_plus(of_rows[r], panel.ends[r].bias));
-        end(g, panel.channel + r, pixel, Sums{whole, whole}, 1);
-    }
+    for (int32_t r = 0; r < panel.rows; ++r) end(g, panel.channel + r, pixel, int8_plus(of_rows[r], panel.ends[r].bias));
 }
 
 // Blocks of 64 pixels, so that a panel's weights are widened once for four tiles. A pixel that is left alone is computed as a linear layer's.

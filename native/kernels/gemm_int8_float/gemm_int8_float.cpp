@@ -32,10 +32,6 @@ template <int V>
     }
     put(g, channel, pixel, x, 16 * V);
 }
-
-void end(const GemmInt8Float& g, int64_t channel, int64_t pixel, int32_t sum) {
-    g.out[channel][pixel] = static_cast<float>(sum) * g.ends[channel].multiplier;
-}
 #elif defined(__wasm_simd128__)
 template <int V>
 [[gnu::always_inline]] inline void end(const GemmInt8Float& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V], int64_t count) {
@@ -53,6 +49,12 @@ template <int V>
     float x[int8_lanes];
     int8_worth(x, sum, g.ends[channel].multiplier);
     put(g, channel, pixel, x, count < int8_lanes ? count : int8_lanes);
+}
+#endif
+
+#if defined(__AVX2__)
+void end(const GemmInt8Float& g, int64_t channel, int64_t pixel, int32_t sum) {
+    g.out[channel][pixel] = static_cast<float>(sum) * g.ends[channel].multiplier;
 }
 #endif
 
