@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from shufflekit.graph import BATCH, Builder, Graph, Node, simplify
 from shufflekit.graph.from_torch import capture
 from shufflekit.graph.operator import Operator
-from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, MaxPool, Relu, Reshape, Silu, Suppress
+from shufflekit.graph.ops import AdaptiveAvgPool, Conv, FakeQuantize, Linear, MaxPool, Mul, Relu, Reshape, Silu, Suppress
 from shufflekit.graph.photos import taking_photos
 from shufflekit.plan import choose
 from shufflekit.plan.build import build
@@ -119,7 +119,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
 
 
 def in_bytes() -> Graph:
-    """Convolutions of all kinds, a residual, a maximum, an activation and means; a linear layer and maps as floats."""
+    """Convolutions of all kinds, a residual, a maximum, an activation, means and a gate; a linear layer and maps as floats."""
     random = np.random.default_rng(0)
     builder = Builder()
 
@@ -141,7 +141,8 @@ def in_bytes() -> Graph:
     y = grid(node(Conv((2, 2), (1, 1, 1, 1), groups=6), y, weights(6, 1, 3, 3)))
     maps = grid(node(Conv(padding=(1, 1, 1, 1), groups=2), y, weights(6, 3, 3, 3)))
     means = grid(node(AdaptiveAvgPool((1, 1)), grid(node(Silu(), maps))))
-    return builder.graph([node(Linear(), node(Reshape((BATCH, 6)), means), weights(5, 6)), maps])
+    gated = grid(node(Mul(), maps, means))
+    return builder.graph([node(Linear(), node(Reshape((BATCH, 6)), means), weights(5, 6)), gated])
 
 
 def of_photos() -> Iterator[Program]:

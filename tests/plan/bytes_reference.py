@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shufflekit.graph import Graph, Node
+from shufflekit.graph.ops.arithmetic import Mul
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.moves import Move
 from shufflekit.graph.ops.pools import AdaptiveAvgPool, AvgPool, MaxPool
@@ -57,7 +58,7 @@ def along(numbers: tuple[float, ...], axis: int, x: Array, dtype: Any) -> Array:
 
 
 def in_bytes(graph: Graph, x: Array) -> list[Array]:
-    """The outputs, as float32, of a graph of moves, maxima, means, products with constants, and grids behind those."""
+    """The outputs, as float32, of a graph of moves, maxima, means, products, and grids behind those."""
     values: dict[str, Any] = {graph.inputs[0]: x}
     for node in graph.nodes:
         read = [values[name] for name in node.reads if name in values]
@@ -72,6 +73,8 @@ def in_bytes(graph: Graph, x: Array) -> list[Array]:
             values[node.output] = Bytes(q.astype(np.int64), *grid)
         elif isinstance(node.operator, AvgPool | AdaptiveAvgPool):
             values[node.output] = _mean(node, *read)
+        elif isinstance(node.operator, Mul):
+            values[node.output] = _product(node, *read)
         else:
             values[node.output] = _sum(graph, node, *read)
     return [values[name].floats for name in graph.outputs]
@@ -99,6 +102,10 @@ def _mean(node: Node, x: Bytes) -> Sum:
     taps = np.prod(node.operator.kernel if isinstance(node.operator, AvgPool) else x.q.shape[2:])
     whole = np.rint(node.operator.reference((x.q - x.zero_point).astype(np.float64)) * taps).astype(np.int64)
     return Sum(whole, np.broadcast_to(x.scale[:, :, :1, :1].astype(np.float64) / taps, whole.shape), None, node)
+
+
+def _product(node: Node, x: Bytes, y: Bytes) -> Sum:
+    return Sum((x.q - x.zero_point) * (y.q - y.zero_point), x.scale.astype(np.float64) * y.scale.astype(np.float64), None, node)
 
 
 def _sum(graph: Graph, node: Node, x: Bytes, residual: Bytes | None = None) -> Sum:

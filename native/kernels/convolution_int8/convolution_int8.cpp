@@ -136,12 +136,7 @@ void end(const OfGroup& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V
     put<4 * V>(
         g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) __attribute__((always_inline)) { int8_end(to, sum, g.ends[channel], residual); }, count);
 }
-#else
-void end(const OfGroup& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t) {
-    put<int8_lanes>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { int8_end(to, sum, g.ends[channel], residual); });
-}
-
-#if defined(__AVX2__)
+#elif defined(__AVX2__)
 // Of 16 pixels of some channels: where they lie in a plane is found once.
 template <int R>
 [[gnu::always_inline]] inline void end_rows(const OfGroup& g, int64_t channel, int64_t pixel, const Sums (&sums)[R]) {
@@ -165,7 +160,10 @@ template <int R>
     int8_end_rows(sums, ends, c.has_plain_ends, [&](int64_t r) { return bytes[r]; }, [&](int64_t r) { return c.residual.base ? added[r] : nullptr; });
     each_piece([&](int r, int64_t from, int64_t to, int64_t count) { copy_few(c.out[channel + r] + to, bytes[r] + from, count); });
 }
-#endif
+#else
+void end(const OfGroup& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t) {
+    put<int8_lanes>(g, channel, pixel, [&](uint8_t* to, const uint8_t* residual) { int8_end(to, sum, g.ends[channel], residual); });
+}
 #endif
 
 #if defined(__AVX2__)

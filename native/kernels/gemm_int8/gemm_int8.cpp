@@ -20,13 +20,7 @@ template <int V>
 [[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const v128_t (&sum)[V], int64_t count) {
     int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), count);
 }
-#else
-[[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t count) {
-    const int64_t whole = g.pixels > 1 ? int8_lanes : count;  // a plane owns whole vectors
-    int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), whole);
-}
-
-#if defined(__AVX2__)
+#elif defined(__AVX2__)
 // Of 16 pixels of some channels, in planes of more than one.
 template <int R>
 [[gnu::always_inline]] inline void end_rows(const GemmInt8& g, int64_t channel, int64_t pixel, const Sums (&sums)[R]) {
@@ -34,7 +28,11 @@ template <int R>
     if (!g.residual.base) return int8_end_rows(sums, g.ends + channel, g.has_plain_ends, to, [](int64_t) -> const uint8_t* { return nullptr; });
     int8_end_rows(sums, g.ends + channel, g.has_plain_ends, to, [&](int64_t r) { return g.residual[channel + r] + pixel; });
 }
-#endif
+#else
+[[gnu::always_inline]] inline void end(const GemmInt8& g, int64_t channel, int64_t pixel, const Sums& sum, int64_t count) {
+    const int64_t whole = g.pixels > 1 ? int8_lanes : count;  // a plane owns whole vectors
+    int8_end_some(g.out[channel] + pixel, sum, g.ends[channel], added(g, channel, pixel), whole);
+}
 #endif
 
 #if defined(__AVX2__)

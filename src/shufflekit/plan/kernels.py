@@ -723,6 +723,23 @@ class Lookup(_Plain):
 
 
 @dataclass(frozen=True)
+class GateInt8(_Plain):
+    """Planes of bytes by a byte each."""
+
+    kernel = "gate_int8"
+    element = 1
+    reads = ("in", "gate")
+    weights = ("zero_point", "ends")
+
+    def pixels_read(self, table: str) -> int:
+        return 1 if table == "gate" else self.pixels
+
+    @property
+    def params(self) -> int:
+        return 3 * self.channels
+
+
+@dataclass(frozen=True)
 class AverageInt8(_Plain):
     """The mean of each plane of bytes."""
 
@@ -1281,7 +1298,18 @@ KERNELS: Mapping[str, type[Kernel]] = {
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
         *(TopK, Pick, Suppress, GridSample, Unary, Unpack, UnpackFloat),
-        *(Quantize, Dequantize, Lookup, GemmInt8, GemmInt8Float, ConvolutionInt8, DepthwiseInt8, MaxPoolInt8, AverageInt8),
+        *(
+            Quantize,
+            Dequantize,
+            Lookup,
+            GemmInt8,
+            GemmInt8Float,
+            ConvolutionInt8,
+            DepthwiseInt8,
+            MaxPoolInt8,
+            AverageInt8,
+            GateInt8,
+        ),
     )
 }
 

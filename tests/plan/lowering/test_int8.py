@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shufflekit.graph import BATCH, Builder, Graph, Node, interpret
 from shufflekit.graph.ops.activations import Activation, Clamp, PRelu, Relu, Relu6, Sigmoid, Silu
+from shufflekit.graph.ops.arithmetic import Mul
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.moves import Concat, Permute, Reshape, Slice
@@ -185,6 +186,30 @@ def test_the_mean_of_planes_is_a_sum_of_bytes(activation, sides) -> None:
     net = Net(40, *sides)
     y = net.grid(net.node(AdaptiveAvgPool((1, 1)), net.x, activation=activation), 0.05)
     assert_exact(net.done(net.grid(net.product(y, 48), 0.02)), {"average_int8", "gemm_int8"})
+
+
+@pytest.mark.parametrize("activation", ENDS, ids=str)
+@pytest.mark.parametrize("sides", [(7, 7), (1, 1), (12, 17)], ids=str)
+@pytest.mark.parametrize("gate_first", [False, True])
+def test_a_gate_multiplies_bytes(activation, sides, gate_first) -> None:
+    net = Net(40, *sides)
+    gate = net.grid(net.node(AdaptiveAvgPool((1, 1)), net.x), 0.05)
+    y = net.node(Mul(), *((gate, net.x) if gate_first else (net.x, gate)), activation=activation)
+    assert_exact(net.done(net.grid(y, 0.05)), {"average_int8", "gate_int8"})
+
+
+@pytest.mark.parametrize("case", ["two maps", "no grid behind", "a gate of floats"])
+def test_other_products_of_two_are_computed_in_floats(case) -> None:
+    net = Net(5, 12, 17)
+    mean = net.node(AdaptiveAvgPool((1, 1)), net.x)
+    other = net.grid(net.x, 0.05) if case == "two maps" else mean if case == "a gate of floats" else net.grid(mean, 0.05)
+    y = net.node(Mul(), net.x, other)
+    graph = net.done(y if case == "no grid behind" else net.grid(y, 0.05))
+    program = build(graph)
+    assert "gate_int8" not in {step.kernel for step in program.steps}
+    x = np.random.default_rng(1).standard_normal((2, 5, 12, 17)).astype(np.float32)
+    apart = np.abs(Engine(program.to_bytes())(x) - interpret(graph, x)[0])
+    assert (apart > 1e-4).mean() < 0.01
 
 
 @pytest.mark.parametrize(

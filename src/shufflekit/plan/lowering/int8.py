@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shufflekit.graph import Node
-from shufflekit.graph.ops import activations, pools
+from shufflekit.graph.ops import activations, arithmetic, pools
 from shufflekit.graph.ops.conv import Conv
 from shufflekit.graph.ops.linear import Linear
 from shufflekit.graph.ops.quantize import MOST, FakeQuantize, byte_of
@@ -20,6 +20,7 @@ from shufflekit.plan.kernels import (
     AverageInt8,
     ConvolutionInt8,
     DepthwiseInt8,
+    GateInt8,
     GemmInt8,
     GemmInt8Float,
     Kernel,
@@ -296,6 +297,28 @@ def _whole_mean(lowering: Lowering, node: Node, _: pools.AdaptiveAvgPool) -> Vie
     return lowering.emit_bytes(kernel, node.name, {"in": x.starts}, sizes[1:], packed, end.grid)
 
 
+def _gate(lowering: Lowering, node: Node, _: arithmetic.Mul) -> View | None:
+    """Planes by a number each, which come in either order."""
+    sizes, end = lowering.sizes(node.output), _end_of(lowering, node)
+    if end is None or len(sizes) < 2 or any(name in lowering.graph.constants for name in node.inputs):
+        return None
+    value, gate = node.inputs if lowering.sizes(node.inputs[0]) == sizes else reversed(node.inputs)
+    if lowering.sizes(value) != sizes or lowering.sizes(gate) != (sizes[0], *(1,) * (len(sizes) - 1)):
+        return None
+    if not all(lowering.is_dense(lowering.view(each), len(sizes) - 1) for each in (value, gate)):
+        return None
+    x, factors = (lowering.channels(each, node) for each in (value, gate))
+    grid, of_gate = (lowering.grid_of(each.starts) for each in (x, factors))
+    if grid is None or of_gate is None or not (grid.is_whole and of_gate.is_whole):
+        return None
+    zero_point = np.concatenate([grid.zero_point, of_gate.zero_point]).astype(np.uint8)
+    step = grid.scale.astype(np.float64) * of_gate.scale.astype(np.float64)
+    sums = _Sums(np.ones((sizes[0], 1), np.int8), np.zeros(sizes[0], np.int32), step, zero_point)
+    packed = {"zero_point": zero_point, "ends": _ends(lowering, sums, end, {})}
+    reads = {"in": x.starts, "gate": factors.starts}
+    return lowering.emit_bytes(GateInt8(sizes[0], x.pixels), node.name, reads, x.plane, packed, end.grid)
+
+
 def _counts_all(pool: pools.AvgPool, sizes: Sequence[int], out: Sequence[int]) -> bool:
     """Whether the mean of every window is that of as many numbers."""
     before, behind = pool.padding[: len(out)], pool.padding[len(out) :]
@@ -328,6 +351,7 @@ def ways(floats: Ways) -> Ways:
         Conv: _conv,
         Linear: _linear,
         activations.Activation: _activation,
+        arithmetic.Mul: _gate,
         pools.AvgPool: _avg_pool,
         pools.AdaptiveAvgPool: _whole_mean,
     }
