@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "wheels"
+WINE = Path(tempfile.gettempdir(), "shufflekit-wine")  # has a link to /, which the source archive's search would follow
 PAGE = ROOT / "docs" / "install.md"
 BEGIN, END = "<!-- what scripts/wheels.sh found -->\n", "<!-- until here -->\n"
 PHOTO = ROOT / "docs" / "detection" / "chelsea.jpg"
@@ -37,6 +38,16 @@ RUN_PLAN = """import sys, numpy, shufflekit
 plan, x, y = sys.argv[1:]
 engine = shufflekit.load(plan)
 engine(numpy.fromfile(x, "f4").reshape(1, *engine.input_shape)).tofile(y)
+"""
+EXIT = """import sys, threading, numpy, shufflekit
+engine = shufflekit.load(sys.argv[1])
+x = numpy.ones((1, *engine.input_shape), "f4")
+def work():
+    while True:
+        engine(x)
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+engine(x)
 """
 SAME = 1e-4  # of the largest output
 
@@ -160,12 +171,20 @@ def build(name: str, python: str, jobs: int) -> tuple[Path, Path]:
         "SHUFFLEKIT_CROSS_PYTHON_SUFFIX": suffix_of(target, python),
         "SHUFFLEKIT_CROSS_PYTHON_LIBRARY": import_library(folder, python) if target.system == "Windows" else "",
     }
+    if name.startswith("manylinux"):
+        options["CMAKE_MODULE_LINKER_FLAGS"] = unwinder(target)
     tools = {"c++": "CXX_COMPILER", "cc": "C_COMPILER", "ar": "AR", "ranlib": "RANLIB", "rc": "RC_COMPILER"}
     options |= {f"CMAKE_{variable}": folder / f"zig-{tool}" for tool, variable in tools.items()}
     places = ("-S", ROOT, "-B", folder, "-G", "Ninja", "-Wno-unused-cli")
     run("cmake", *places, *(f"-D{key}={value}" for key, value in options.items()))
     run("cmake", "--build", folder, "--target", "_native", "skrun", "-j", jobs)
     return folder / f"_native{suffix_of(target, python)}", folder / ("skrun.exe" if target.system == "Windows" else "skrun")
+
+
+def unwinder(target: Target) -> Path:
+    """glibc's, which unwinds a thread that Python ends at exit, and crashes in functions that are linked with zig's own."""
+    root = debian("3.11", DEBIAN[target.processor], "run")
+    return next(root.glob("**/libgcc_s.so.1"))
 
 
 def import_library(folder: Path, python: str) -> Path:
@@ -272,7 +291,7 @@ def check_content(wheel: Path, target: Target, places: Iterable[Path]) -> str:
 
 # What a system has by itself. libm and the rest of glibc's are parts of manylinux's promise.
 LIBRARIES = {
-    "manylinux": r"lib(c|m|dl|rt|pthread)\.so\.\d|ld-linux-.*\.so\.\d",
+    "manylinux": r"lib(c|m|dl|rt|pthread|gcc_s)\.so\.\d|ld-linux-.*\.so\.\d",
     "musllinux": r"libc\.so|libc\.musl-\w+\.so\.1",
     "macos": r"/usr/lib/libSystem\.B\.dylib",
     "windows": r"(?i)kernel32\.dll|ntdll\.dll|api-ms-win-crt-[a-z]+-l1-1-0\.dll|ucrtbase\.dll|python3(11)?\.dll",
@@ -314,7 +333,8 @@ def libraries_asked(binary: Any, family: str) -> list[Any]:
 
 def _of_manylinux(module: Path, binary: Any) -> str:
     versions = {str(each.name) for library in binary.symbols_version_requirement for each in library.get_auxiliary_symbols()}
-    newest = max(tuple(map(int, version.removeprefix("GLIBC_").split("."))) for version in versions)
+    of_glibc = [version.removeprefix("GLIBC_") for version in versions if version.startswith("GLIBC_")]
+    newest = max(tuple(map(int, version.split("."))) for version in of_glibc)
     if newest > (2, 17):
         raise WheelError(f"{module.name}: asks for glibc {'.'.join(map(str, newest))}, above 2.17")
     return f"ELF, glibc {'.'.join(map(str, newest))}"
@@ -450,7 +470,8 @@ def check_debian(wheel: Path, python: str, processor: str, needed: list[Any]) ->
     program = "from shufflekit.cli.main import main; raise SystemExit(main())"
     start = (*emulator, *in_root(root), root / "usr" / "bin" / f"python{release}")
     same(run(*start, "-c", program, "predict", PHOTO, "--json", env=environment), needed, wheel.name)
-    return f"predict in Debian's Python {release}{where}"
+    run(*start, "-c", EXIT, PLAN, env=environment)
+    return f"predict and exit in Debian's Python {release}{where}"
 
 
 def check_musl(wheel: Path, python: str, processor: str) -> str:
@@ -510,7 +531,7 @@ def pip_install(python: Path | str, *arguments: object) -> None:
 def check_skrun(skrun: Path, name: str) -> str:
     """The runner, of the module's objects."""
     start, where = runner(name)
-    environment = {**os.environ, "WINEPREFIX": str(BUILD / "wine"), "WINEDEBUG": "-all"}
+    environment = {**os.environ, "WINEPREFIX": str(WINE), "WINEDEBUG": "-all"}
 
     def run_plan(plan: Path, x: Path, y: Path) -> None:
         run(*start, skrun, plan, "--input", x, "--output", y, "--threads", "2", env=environment)

@@ -103,7 +103,7 @@ def test_a_record_that_says_something_else_is_seen(script: ModuleType, make: Cal
     [
         (
             "manylinux",
-            ["libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"],
+            ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"],
             ["libstdc++.so.6", "libc.musl-x86_64.so.1", "libpython3.11.so.1.0"],
         ),
         ("musllinux", ["libc.so", "libc.musl-aarch64.so.1"], ["libc.so.6"]),
