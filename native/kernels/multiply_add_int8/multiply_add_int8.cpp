@@ -76,10 +76,13 @@ int64_t multiply_add_int8(int64_t rounds, int a, int b) {
             asm volatile("" : "+" SHUFFLEKIT_REGISTER(first), "+" SHUFFLEKIT_REGISTER(sum));
             x[chain] = sum;
         }
+    Lanes sums[multiply_add_int8_chains];  // or Clang 22 keeps the first of x in memory, for this last loop
+#pragma GCC unroll 12
+    for (int chain = 0; chain < multiply_add_int8_chains; ++chain) sums[chain] = x[chain];
     int64_t sum = 0;
     for (int chain = 0; chain < multiply_add_int8_chains; ++chain) {
         int32_t lanes[sizeof(Lanes) / sizeof(int32_t)];
-        __builtin_memcpy(lanes, &x[chain], sizeof(lanes));
+        __builtin_memcpy(lanes, &sums[chain], sizeof(lanes));
         for (const int32_t lane : lanes) sum += lane;
     }
     return sum;
