@@ -21,6 +21,7 @@ from shufflekit.plan.kernels import (
     Convolution,
     ConvolutionPool,
     Depthwise,
+    GatedGemm,
     Gemm,
     Kernel,
     PointwiseDepthwise,
@@ -55,6 +56,8 @@ def kind_of(step: Step) -> str:
     a = step.arguments
     if isinstance(a, AffineGemm):
         return "pointwise, of scaled planes"
+    if isinstance(a, GatedGemm):
+        return "pointwise, of gated planes"
     if isinstance(a, Gemm):
         return "linear" if a.pixels == 1 else f"pointwise{', groups' * (a.groups > 1)}"
     if isinstance(a, ConvolutionPool):

@@ -74,6 +74,18 @@ class Moves(nn.Module):
         return tokens @ tokens.transpose(1, 2), y.permute(0, 2, 3, 1), y[:, :, ::2].flip(3)
 
 
+class Gates(nn.Module):
+    """A number for each plane, by which the weights of what reads it are multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map, self.read = nn.Conv2d(3, 9, 3, 1, 1), nn.Conv2d(9, 10, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.map(x)
+        return F.silu(self.read(x * torch.sigmoid(x.mean((2, 3), keepdim=True))))
+
+
 class Masks(nn.Module):
     """Places, comparisons, cubic resizing, and a recurrent layer."""
 
@@ -107,6 +119,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, int, int, int]]]:
         "low": (nn.Sequential(nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.MaxPool2d(3, 2, 1)), (1, 2, 1, 300)),
         "fused": (nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 3, 2, 1, groups=6)), (1, 3, 9, 37)),
         "scaled": (nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 6, 1, groups=3), nn.SiLU()), (1, 3, 5, 7)),
+        "gates": (Gates(), (1, 3, 7, 9)),
         "spread": (nn.Sequential(nn.Conv2d(1, 9, 1), nn.GELU(), nn.GroupNorm(3, 9), Spread()), (1, 1, 7, 7)),
         "moves": (Moves(), (1, 3, 6, 5)),
         "masks": (Masks(), (1, 3, 7, 6)),

@@ -122,6 +122,7 @@ class Picked(nn.Module):
 
 
 OTHERS = {
+    "gated_gemm",
     "quantize",
     "dequantize",
     "lookup",

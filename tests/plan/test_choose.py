@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,6 +70,64 @@ def test_neighbours_become_one_where_that_is_cheaper(
 )
 def test_what_else_is_scaled_stays_apart(ends: list[nn.Module]) -> None:
     assert "affine" in [kernel for kernel, _ in chosen(graph_of(nn.Sequential(nn.BatchNorm2d(3), *ends)))]
+
+
+class Plus(nn.Module):
+    """What a module makes of its input, and the input."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.module(x) + x
+
+
+class Gated(nn.Module):
+    """A map, a number for each of its planes, what is done with both, and what reads that."""
+
+    def __init__(self, reader: nn.Module, gate: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.map, self.excite, self.reader, self.gate = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 8, 1), reader, gate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.map(x)
+        return self.reader(self.gate(x, torch.sigmoid(self.excite(x.mean((2, 3), keepdim=True)))))
+
+
+@pytest.mark.parametrize("gate", [lambda x, s: x * s, lambda x, s: s * x], ids=["after", "before"])
+def test_gates_go_to_the_weights_of_what_reads_them_where_that_is_cheaper(gate: Callable[..., torch.Tensor]) -> None:
+    graph = graph_of(Gated(nn.Conv2d(8, 4, 1), gate))
+    apart, together = [("binary", "any"), ("gemm", "any")], [("gated_gemm", "any")]
+    assert chosen(graph)[-1:] == chosen(graph, lambda *_: 1.0)[-1:] == together
+    assert chosen(graph, dear("gated_gemm"))[-2:] == apart
+    assert chosen(graph_of(Gated(nn.Conv2d(8, 300, 1), gate), side=8))[-2:] == apart  # more weights than the map has elements
+
+
+@pytest.mark.parametrize(
+    ("reader", "gate"),
+    [
+        (nn.Conv2d(8, 4, 1), lambda x, s: x + s),
+        (nn.Conv2d(8, 4, 1), lambda x, s: F.relu(x * s)),
+        (nn.Conv2d(8, 4, 1), lambda x, s: x * s.mean(1, keepdim=True) * x.mean(3, keepdim=True)),
+        (nn.Conv2d(8, 4, 1), lambda x, s: s * x.mean((2, 3), keepdim=True)),
+        (nn.Conv2d(8, 4, 3), lambda x, s: x * s),
+        (Plus(nn.Conv2d(8, 8, 1)), lambda x, s: x * s),
+    ],
+    ids=["sum", "activated", "of rows", "one pixel", "3x3", "residual too"],
+)
+def test_what_else_is_multiplied_stays_apart(reader: nn.Module, gate: Callable[..., torch.Tensor]) -> None:
+    graph = graph_of(Gated(reader, gate))
+    assert "gated_gemm" not in [kernel for kernel, _ in chosen(graph, lambda *_: 1.0)]
+    assert build(graph).steps
+
+
+def test_a_scaled_map_that_is_a_residual_too_stays_apart() -> None:
+    graph = graph_of(
+        nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.Sigmoid(), nn.BatchNorm2d(8), nn.ReLU(), Plus(nn.Conv2d(8, 8, 1)))
+    )
+    assert [kernel for kernel, _ in chosen(graph, lambda *_: 1.0)][-2:] == ["affine", "gemm"]
+    assert build(graph, price=lambda *_: 1.0).steps
 
 
 class Scaled(nn.Module):

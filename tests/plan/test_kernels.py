@@ -31,6 +31,7 @@ from shufflekit.plan.kernels import (
     DepthwiseInt8,
     Dequantize,
     GateInt8,
+    GatedGemm,
     Gather,
     Gemm,
     GemmInt8,
@@ -115,6 +116,10 @@ RECORDS: list[tuple[Kernel, dict[str, tuple[int, int]], tuple[int, int, float], 
     (
         AffineGemm(2, 4, 8, 64, *END, "relu"), {"in": (16, 64), "residual": (8, 64)}, (4096, 72 + 32, 1024), "gemm",
         (6, 3, 2, 1, 0, 1, 1), "16 -> 8, 64 pixels, 2 groups, scaled first",
+    ),
+    (
+        GatedGemm(2, 4, 8, 64, *END), {"in": (16, 64), "gate": (16, 1), "residual": (8, 64)}, (4096, 72, 144), "gemm",
+        (6, 3, 2, 1, 0, 1, 1), "16 -> 8, 64 pixels, 2 groups, gated",
     ),
     (
         GemmInt8(2, 4, 8, 64), {"in": (16, 64), "residual": (8, 64)}, (4096, 72, 0), "gemm of bytes",

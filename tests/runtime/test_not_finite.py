@@ -166,6 +166,9 @@ def networks() -> dict[str, nn.Module]:
         "sum": Of(lambda x: x + x.sigmoid()),
         "product": Of(lambda x: x * x.relu()),
         "gate": Of(lambda x: x * x.mean((2, 3), keepdim=True).sigmoid()),
+        "gate and pointwise": nn.Sequential(
+            nn.Conv2d(4, 4, 1), Of(lambda x: x * x.mean((2, 3), keepdim=True).sigmoid()), nn.Conv2d(4, 3, 1)
+        ),
         "softmax": Of(lambda x: x.softmax(1)),
         "local response norm": nn.LocalResponseNorm(3),
         "shuffle": nn.ChannelShuffle(2),

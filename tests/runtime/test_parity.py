@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 import shufflekit as sk
+from shufflekit.graph import simplify
+from shufflekit.graph.from_torch import capture
 from shufflekit.models import build_model, list_models, model_entry
+from shufflekit.models._blocks import SqueezeExcite
+from shufflekit.plan.build import build
+from shufflekit.plan.choose import variants_of
 from shufflekit.runtime import Engine
 from tests.families import smallest_first
 from tests.runtime.lively import enliven, images
@@ -67,6 +72,28 @@ def test_a_network_at_an_odd_size(name: str) -> None:
 @pytest.mark.parametrize("name", list_models())
 def test_a_network_at_224(name: str) -> None:
     check(name, SIZES[1])
+
+
+@pytest.mark.parametrize("size", [(9, 17), (46, 47)], ids=["by channels", "by pixels"])
+@pytest.mark.parametrize(
+    ("kernel", "variant"),
+    [(kernel, each.name) for kernel in ("convolution", "depthwise", "gated_gemm") for each in variants_of(kernel)],
+)
+def test_several_threads_share_a_step_by_each_variant(kernel: str, variant: str, size: tuple[int, int]) -> None:
+    stride = 2 if variant.endswith("_stride2") else 1
+    layers = {
+        "convolution": nn.Conv2d(24, 33, 3, stride, 1),
+        "depthwise": nn.Conv2d(24, 24, 5, 1, 2, groups=24),
+        "gated_gemm": nn.Sequential(nn.Conv2d(24, 24, 3, 1, 1), SqueezeExcite(24, 6), nn.Conv2d(24, 33, 1)),
+    }
+    x = images(1, (24, stride * size[0], stride * size[1]))
+    network = enliven(layers[kernel], x)
+    graph = simplify(capture(network, x.shape))
+    program = build(graph, price=lambda arguments, name: float((arguments.kernel, name) != (kernel, variant)))
+    assert (kernel, variant) in [(step.kernel, step.variant) for step in program.steps]
+    expected = outputs(network, x)
+    for threads in (1, 2, 3):
+        assert error(Engine(program.to_bytes(), threads=threads)(x), expected) <= TOLERANCE, threads
 
 
 @pytest.mark.parametrize("name", ["shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5"])

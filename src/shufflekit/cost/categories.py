@@ -25,7 +25,7 @@ OF_TORCH: Mapping[str, Category] = {
 }
 _OF_GRAPHS: Mapping[str, Category] = {operator.name: operator.category for operator in OPERATORS}
 _OF_KERNELS: Mapping[str, Category] = {
-    **dict.fromkeys(("convolution", "convolution_pool", "depthwise", "gemm", "affine_gemm"), "convolution"),
+    **dict.fromkeys(("convolution", "convolution_pool", "depthwise", "gemm", "affine_gemm", "gated_gemm"), "convolution"),
     "pointwise_depthwise": "convolution",
     **dict.fromkeys(("gemm_int8", "gemm_int8_float", "convolution_int8", "depthwise_int8"), "convolution"),
     **dict.fromkeys(("quantize", "dequantize", "lookup"), "element-wise"),

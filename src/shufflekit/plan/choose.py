@@ -21,10 +21,12 @@ from shufflekit.plan.kernels import (
     WINOGRAD_ROWS,
     Affine,
     AffineGemm,
+    Binary,
     Convolution,
     ConvolutionInt8,
     ConvolutionPool,
     Depthwise,
+    GatedGemm,
     Gemm,
     Kernel,
     PointwiseDepthwise,
@@ -226,6 +228,7 @@ _ONE = (Variant(),)
 VARIANTS: Mapping[str, Sequence[Variant]] = {
     "gemm": (_BFLOAT16, Variant(pack=in_panels)),
     "affine_gemm": (Variant(pack=in_panels),),
+    "gated_gemm": (Variant(pack=in_panels),),
     "gemm_int8": (Variant(pack=in_fours),),
     "gemm_int8_float": (Variant(pack=in_fours),),
     "convolution_int8": (
@@ -345,8 +348,10 @@ def _readers(lowered: Lowered) -> Counter[int]:
 
 
 def _reads_all_of(draft: Draft, before: Draft, space: Space, readers: Counter[int]) -> bool:
-    """Whether this is all that reads what the draft before wrote, in order."""
+    """Whether this is all that reads what the draft before wrote, in order and once: it is no residual too."""
     if before.to_output or readers[before.writes] != 1 or "in" not in draft.reads:
+        return False
+    if any(before.writes in space.find(starts)[0] for table, starts in draft.reads.items() if table != "in"):
         return False
     block = space.blocks[before.writes]
     return np.array_equal(draft.reads["in"], block.base + np.arange(block.channels) * block.pixels)
@@ -395,4 +400,17 @@ def affine_gemm(first: Draft, second: Draft) -> Draft | None:
     return Draft(both, second.name, reads, second.writes, weights) if both.is_computed else None
 
 
-FUSIONS = (pointwise_depthwise, convolution_pool, affine_gemm)
+def gated_gemm(first: Draft, second: Draft) -> Draft | None:
+    """A product with one number for each plane, and the pointwise convolution behind it."""
+    a, b = first.arguments, second.arguments
+    if not isinstance(a, Binary) or type(b) is not Gemm or (a.operation, a.activation) != ("multiply", "none"):
+        return None
+    if b.pixels == 1 or a.channels != b.groups * b.depth or sorted((a.a_pixels, a.b_pixels)) != [1, b.pixels]:
+        return None
+    x, gate = ("a", "b") if a.b_pixels == 1 else ("b", "a")
+    both = GatedGemm(b.groups, b.rows, b.depth, b.pixels, b.activation, b.alpha, b.beta)
+    reads = {**second.reads, "in": first.reads[x], "gate": first.reads[gate]}
+    return Draft(both, second.name, reads, second.writes, second.weights)
+
+
+FUSIONS = (pointwise_depthwise, convolution_pool, affine_gemm, gated_gemm)

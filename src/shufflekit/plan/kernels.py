@@ -281,6 +281,30 @@ class AffineGemm(Gemm):
 
 
 @dataclass(frozen=True)
+class GatedGemm(Gemm):
+    """A pointwise convolution whose planes have a computed factor each, as squeeze-and-excite makes them: weights are scaled.
+
+    Example:
+        >>> print(GatedGemm(1, rows=4, depth=6, pixels=100, activation="none", alpha=0.0, beta=0.0))
+        6 -> 4, 100 pixels, gated
+    """
+
+    kernel = "gated_gemm"
+    reads = ("in", "gate")
+
+    def pixels_read(self, table: str) -> int:
+        return 1 if table == "gate" else super().pixels_read(table)
+
+    @property
+    def copies(self) -> float:
+        return 2 * self.params
+
+    @property
+    def _remark(self) -> str:
+        return f"{super()._remark}, gated"
+
+
+@dataclass(frozen=True)
 class MatMul(_Product):
     """A product of two computed matrices in each group: a pointwise convolution whose weights are planes, times `scale`.
 
@@ -1294,7 +1318,7 @@ class Constant(_Plain):
 KERNELS: Mapping[str, type[Kernel]] = {
     kind.kernel: kind
     for kind in (
-        *(Gemm, AffineGemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
+        *(Gemm, AffineGemm, GatedGemm, Convolution, ConvolutionPool, Depthwise, PointwiseDepthwise, Pool),
         *(Affine, Binary, BinaryConstant, Reduce, Softmax, Normalize, LocalResponseNorm, Resize),
         *(Gather, Pad, Constant, MatMul, Recurrent, Position, Resample),
         *(TopK, Pick, Suppress, GridSample, Unary, Unpack, UnpackFloat),
