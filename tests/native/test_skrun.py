@@ -164,6 +164,51 @@ def lively_detector(name: str) -> sk.Engine:
 DETECTION = {"form": "grid", "strides": [16], "classes": 2, "iou": 0.5, "most": 10, "fit": "stretch"}
 
 
+def detector_of(numbers: list[float], **detection: object) -> sk.Engine:
+    """Its map has these channels, and the same numbers in each of 2x2 pixels, whatever the photo."""
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Conv2d(3, len(numbers), 1))
+    nn.init.zeros_(network[1].weight)
+    network[1].bias = nn.Parameter(torch.tensor(numbers))
+    told = {**DETECTION, **detection}
+    info = {"detection": told, "classes": list("abc")[: told["classes"]], "mean": (0, 0, 0), "std": (1, 1, 1)}
+    return sk.compile(network, (1, 3, 32, 32), name="maps", info=info)
+
+
+@pytest.mark.parametrize(
+    ("detection", "numbers", "boxes"),
+    [
+        ({}, [3.0, 0, 0, 0, 0, 0, 9], 4),
+        ({}, [3.0, 0, 0, 0, 0, 0, 0], 0),  # surely something, but of which class?
+        ({}, [3.0, 1, 0, -60, 0, 0, 9], 0),  # no width
+        ({"form": "focal", "classes": 1, "bins": 2}, [1.5] + 8 * [0.0], 4),
+        ({"form": "focal", "classes": 1, "bins": 2}, [1.2] + 8 * [0.0], 0),
+    ],
+)
+def test_a_box_has_a_score_and_an_area(
+    native_folder: Path, run: Callable[..., str], tmp_path: Path, detection: dict[str, object], numbers: list[float], boxes: int
+) -> None:
+    engine, least, photo = detector_of(numbers, **detection), 0.8, np.zeros((30, 40, 3), np.uint8)
+    engine.save(tmp_path / "maps.plan")
+    Image.fromarray(photo).save(tmp_path / "photo.ppm")
+    command = [native_folder / "skrun", tmp_path / "maps.plan", "--image", tmp_path / "photo.ppm", "--repeat", "0", "--json"]
+    assert len(json.loads(run(*command, "--least", str(least)))["boxes"]) == boxes
+    assert len(engine_detector(engine, "maps")(photo, least)) == boxes
+
+
+def test_scores_are_shares_of_logits_of_any_size(native_folder: Path, run: Callable[..., str], tmp_path: Path) -> None:
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    nn.init.zeros_(network[2].weight)
+    network[2].bias = nn.Parameter(torch.tensor([500.0, 499.0, -500.0]))
+    info = {"mean": (0, 0, 0), "std": (1, 1, 1)}
+    sk.compile(network, (1, 3, 20, 24), info=info).save(tmp_path / "large.plan")
+    Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save(tmp_path / "photo.ppm")
+    found = json.loads(
+        run(native_folder / "skrun", tmp_path / "large.plan", "--image", tmp_path / "photo.ppm", "--repeat", "0", "--json")
+    )
+    needed = torch.softmax(torch.tensor([500.0, 499.0, -500.0]), 0).tolist()
+    assert [each["score"] for each in found["top"]] == pytest.approx(needed, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -175,6 +220,8 @@ DETECTION = {"form": "grid", "strides": [16], "classes": 2, "iou": 0.5, "most": 
         ({"strides": [8]}, "maps: must have the channels and sides that detection says"),
         ({"strides": [16, 16]}, "strides must be one for each of 1 maps"),
         ({"strides": []}, "strides must be one for each of 1 maps"),
+        ({"form": "focal", "classes": 3, "bins": 1}, ""),
+        ({"form": "focal", "classes": 3, "bins": 1, "strides": [16, 16]}, "strides must be one for each of 1 maps"),
         ({"strides": [-16]}, "strides must be above 0"),
         ({"most": 0}, "most must be above 0"),
         ({"iou": 0}, "iou must be above 0"),
@@ -185,9 +232,7 @@ def test_a_plan_that_tells_of_other_maps_than_it_has_is_refused(
     native_folder: Path, tmp_path: Path, wrong: dict[str, object], says: str
 ) -> None:
     """Else boxes would be read from beside them."""
-    network = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Conv2d(3, 7, 1))
-    info = {"detection": {**DETECTION, **wrong}, "classes": ["ant", "bee"], "mean": (0, 0, 0), "std": (1, 1, 1)}
-    sk.compile(network, (1, 3, 32, 32), name="maps", info=info).save(tmp_path / "maps.plan")
+    detector_of([0.0] * 7, **wrong).save(tmp_path / "maps.plan")
     Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "photo.ppm")
     command = [native_folder / "skrun", tmp_path / "maps.plan", "--image", tmp_path / "photo.ppm"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
