@@ -83,12 +83,14 @@ template <class Task>
     }
 }
 
-// Whether an epilogue ends sums in registers, and the lower bound of a channel for bounded().
-constexpr bool ends_in_registers(const Epilogue& end) {
-    const bool has_slope = end.activation == Activation::leaky_relu || end.activation == Activation::prelu;
-    const bool is_more = has_slope || end.activation == Activation::hardswish;
-    return end.is_bounds() || (SHUFFLEKIT_VECTOR_BYTES == 64 && is_more) || (has_few_registers && has_slope);
+// What beside bounds ends sums in registers.
+constexpr bool ends_slope(Activation activation) {
+    return (SHUFFLEKIT_VECTOR_BYTES == 64 || has_few_registers) && (activation == Activation::leaky_relu || activation == Activation::prelu);
 }
+constexpr bool ends_hardswish(Activation activation) { return SHUFFLEKIT_VECTOR_BYTES == 64 && activation == Activation::hardswish; }
+
+// Whether an epilogue ends sums in registers, and the lower bound of a channel for bounded().
+constexpr bool ends_in_registers(const Epilogue& end) { return end.is_bounds() || ends_slope(end.activation) || ends_hardswish(end.activation); }
 template <Bounds B>
 constexpr float low_of(const Epilogue& end, int64_t channel) {
     return B == Bounds::slope ? end.of(channel).alpha : end.low();
@@ -97,12 +99,10 @@ constexpr float low_of(const Epilogue& end, int64_t channel) {
 // As with_bounds, and what else ends in registers.
 template <class Task>
 [[gnu::always_inline]] inline void with_ends(Activation activation, Task task) {
-#if SHUFFLEKIT_VECTOR_BYTES == 64
-    if (activation == Activation::leaky_relu || activation == Activation::prelu) return task.template operator()<Bounds::slope>();
-    if (activation == Activation::hardswish) return task.template operator()<Bounds::hardswish>();
-#endif
-    if constexpr (has_few_registers)
-        if (activation == Activation::leaky_relu || activation == Activation::prelu) return task.template operator()<Bounds::slope>();
+    if constexpr (SHUFFLEKIT_VECTOR_BYTES == 64 || has_few_registers)
+        if (ends_slope(activation)) return task.template operator()<Bounds::slope>();
+    if constexpr (SHUFFLEKIT_VECTOR_BYTES == 64)
+        if (ends_hardswish(activation)) return task.template operator()<Bounds::hardswish>();
     with_bounds(activation, task);
 }
 
