@@ -620,7 +620,7 @@ class Slid {
     // one overwrites.
     void join(const uint8_t* plane, uint8_t fill, uint8_t* to) const {
         fill_with(border_, fill, width_);
-        auto* row = reinterpret_cast<Four*>(to);
+        Four* row = reinterpret_cast<Four*>(to);
         for (int64_t y = 0; y < out_height_ + 2; ++y, row += columns_) {
             const uint8_t *a = y > 0 && y <= out_height_ ? plane + (y - 1) * width_ : border_, *b = y < out_height_ ? plane + y * width_ : border_;
             *row = fill * 0x10001;

@@ -88,7 +88,7 @@ template <Bounds B, int R, int V, bool Tail>
 [[gnu::always_inline]] inline void tile(const GemmBfloat16& gemm, const Panel& panel, int64_t pixel, const uint32_t* x, const uint32_t* behind) {
     vector sum[R][V] = {};
     rows_vector tail{};
-    const auto* weights = reinterpret_cast<const word*>(panel.weights);
+    const word* weights = reinterpret_cast<const word*>(panel.weights);
     const int64_t pairs = gemm_pairs(gemm.depth);
     for (int64_t k = 0; k < pairs; ++k, weights += gemm_panel, x += V * vector_lanes) {
         __builtin_prefetch(weights + weights_ahead, 0, 2);
@@ -155,7 +155,7 @@ template <int S, int P>
 void tail(const GemmBfloat16& gemm, PanelWalk& walk, int64_t pixel, const uint32_t* x) {
     const int64_t pairs = gemm_pairs(gemm.depth), stride = pairs * gemm_panel;
     rows_vector sum[P][S] = {};
-    const auto* weights = reinterpret_cast<const word*>(walk->weights);
+    const word* weights = reinterpret_cast<const word*>(walk->weights);
     for (int64_t k = 0; k < pairs; ++k, weights += gemm_panel, x += S) {
 #pragma GCC unroll 8
         for (int p = 0; p < P; ++p) {

@@ -21,7 +21,7 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
 
-using Four [[gnu::aligned(1), gnu::may_alias]] = int32_t;
+using Four [[gnu::aligned(1), gnu::may_alias]] = int32_t;  // `auto` would lose both
 
 struct Panel {
     const int8_t* weights;
@@ -335,7 +335,7 @@ template <int R, bool Bytes, class G>
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) sum[r].first = sum[r].second = _mm256_set1_epi32(panel.ends[r].bias);
     const auto* operands = reinterpret_cast<const __m256i*>(x);
-    const auto* each = reinterpret_cast<const Four*>(weights);
+    const Four* each = reinterpret_cast<const Four*>(weights);
     for (int64_t k = Bytes ? int8_fours(g.depth) : (g.depth + 1) / 2; k > 0; --k, operands += 2, each += 4) {
         const __m256i first = _mm256_load_si256(operands), second = _mm256_load_si256(operands + 1);
 #pragma GCC unroll 4
