@@ -6,7 +6,8 @@
 
 Ranges are learnt from 300 images of the training part, none of which is scored. The ten-class network is scored by its top-1 on
 the 10,000 test images of CIFAR-10, detectors by AP on the 100 validation photos of coco_mini. Signal-to-noise is that of the
-outputs on 32 images of the calibration, against the network in float32, as `Engine.quantization` has it.
+outputs on 32 images of the calibration, against the network in float32, as `Engine.quantization` has it. The plan of photos as
+bytes takes them as decoders give them, so that nothing of the image itself is rounded.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def main(data: Path = DATA, only: str | None = None, weight_bits: int = 8, peers
     if not (data / "weights").is_dir():
         print(f"skipped: the published detectors are not at {data / 'weights'}")
         return
-    columns = ("network", "float32", f"int8, {weight_bits} bits of weight", "loss", "signal to noise, dB", *PEERS.values())
+    rounded = f"int8, {weight_bits} bits of weight"
+    columns = ("network", "float32", rounded, "loss", "signal to noise, dB", "of photos as bytes", "loss", *PEERS.values())
     table = Table(*columns)
     for name in [only] if only else [TEN, *DETECTORS]:
         task = ten_classes(data) if name == TEN else detector(name, data)
@@ -83,8 +85,12 @@ def row(task: Task, weight_bits: int, peers: bool) -> list[str]:
     after = task.score(run_of(engine))
     assert engine.quantization is not None
     noise = min(engine.quantization.outputs.values())
+    photos = photos_of(task.network)
+    of_photos = sk.compile(task.network, task.shape, int8=photos(task.calibration), weight_bits=weight_bits, input="uint8")
+    as_bytes = task.score(lambda x: run_of(of_photos)(photos(x)))
     others = [shown(lambda one=one: task.score(peer(one, task)), before) if peers else "" for one in PEERS]
-    return [f"{before:.2f}", f"{after:.2f}", f"{before - after:.2f}", f"{noise:.1f}", *others]
+    ours = (before, after, before - after, noise, as_bytes, before - as_bytes)
+    return [*(f"{each:.2f}" for each in ours), *others]
 
 
 def shown(score: Callable[[], float], before: float) -> str:
@@ -102,6 +108,18 @@ def run_of(engine: Any) -> Run:
         return found if isinstance(found, list) else [found]
 
     return run
+
+
+def photos_of(network: Any) -> Callable[[Images], NDArray[np.uint8]]:
+    """What takes prepared images back to the photos that they were."""
+    cfg = network.pretrained_cfg
+    mean, std = (np.reshape(cfg[key], (1, -1, 1, 1)) for key in ("mean", "std"))
+
+    def photos(x: Images) -> NDArray[np.uint8]:
+        pixels = np.rint((x * std + mean) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+        return np.ascontiguousarray(pixels[..., ::-1] if cfg.get("channel_order") == "bgr" else pixels)
+
+    return photos
 
 
 def peer(one: str, task: Task) -> Run:
