@@ -190,11 +190,11 @@ NB_MODULE(_native, m) {
                               "The training step of a convolution and its batch norm on maps with the images innermost, "
                               "native/training/conv_norm.h; it is given addresses, which it does not check.")
         .def("__init__", [](TrainingLayer* self, const std::vector<int64_t>& shape, const std::vector<int32_t>& order, std::string_view isa) {
-            if (shape.size() != 14) throw std::invalid_argument("shape: must have 14 numbers");
+            if (shape.size() != 16) throw std::invalid_argument("shape: must have 16 numbers");
             const auto& s = shape;
-            new (self) TrainingLayer({s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13]}, order, isa);
+            new (self) TrainingLayer({s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13], s[14], s[15]}, order, isa);
         }, "shape"_a, "order"_a, "instruction_set"_a,
-             "shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. "
+             "shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each, then floats from a channel to the next in and out. "
              "order: a permutation of the input's channels. No instruction set: the best.")
         .def("mean", [](const TrainingLayer& l, Address in, Address out, bool is_back, int threads) {
             const WithoutLock without_lock;

@@ -89,26 +89,41 @@ template <int R, int V>
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) sum[r][v] = at_most(sum[r][v], f.high);
     }
-    if (f.x) {
-        const vector low = broadcast(f.low), high = broadcast(f.high);
-        const auto mask = [&]<bool High>() __attribute__((always_inline)) {
+    // One store after each mask: to load all masks first would take registers that are not there.
+    const vector low = broadcast(f.low), high = broadcast(f.high);
+    const auto put = [&]<bool Masks, bool High>() __attribute__((always_inline)) {
 #pragma GCC unroll 6
-            for (int r = 0; r < R; ++r)
+        for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-                for (int v = 0; v < V; ++v)
-                    sum[r][v] = where_between<High>(sum[r][v], load(f.x + offsets[r] + column + v * vector_lanes), low, high);
-        };
-        f.high < infinity ? mask.template operator()<true>() : mask.template operator()<false>();
-    }
-#pragma GCC unroll 6
-    for (int r = 0; r < R; ++r)
+            for (int v = 0; v < V; ++v) {
+                const int64_t at = offsets[r] + column + v * vector_lanes;
+                store(product.out.base + at, Masks ? where_between<High>(sum[r][v], load(f.x + at), low, high) : sum[r][v]);
+            }
+    };
+    if (!f.x)
+        put.template operator()<false, false>();
+    else
+        f.high < infinity ? put.template operator()<true, true>() : put.template operator()<true, false>();
+}
+
+// Asks for what the next tile takes, while this one is computed: planes are more streams than the processor foresees.
+template <int V>
+[[gnu::always_inline]] inline void fetch_next(const float* from) {
+    constexpr int ahead = 64, line = 16;
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) store(product.out.base + offsets[r] + column + v * vector_lanes, sum[r][v]);
+    for (int i = 0; i < V * vector_lanes; i += line) __builtin_prefetch(from + ahead + i);
 }
 
 // One tile at the same column of all planes.
 template <int R, int V>
 void pointwise_tile(const Product& product, const float* weights, int32_t row, int64_t column) {
+    const auto fetch_rows = [&](const float* plane) __attribute__((always_inline)) {
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r) fetch_next<V>(plane + product.out.offsets[row + r] + column);
+    };
+    if (product.finish.added) fetch_rows(product.finish.added);
+    if (product.finish.x) fetch_rows(product.finish.x);
+    fetch_rows(product.out.base);
     vector sum[R][V];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
@@ -120,6 +135,7 @@ void pointwise_tile(const Product& product, const float* weights, int32_t row, i
         vector x[V];
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
+        fetch_next<V>(operand);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
@@ -269,7 +285,8 @@ void put_statistics(const ConvNormForward& f, int64_t channel, double mean, doub
 }
 
 // Statistics and result of one channel whose convolution is in `z`.
-void normalise(const ConvNormForward& f, const float* z, int64_t channel, int64_t columns) {
+void normalise(const ConvNorm& layer, const ConvNormForward& f, const float* z, int64_t channel) {
+    const int64_t columns = layer.out_pixels * layer.images;
     double sum[1] = {0}, off[2] = {0, 0};
     sum_plane(columns, sum, [&](int64_t c, vector (&value)[1]) { value[0] = load(z + c); });
     const auto mean = static_cast<float>(sum[0] / columns);
@@ -281,8 +298,8 @@ void normalise(const ConvNormForward& f, const float* z, int64_t channel, int64_
     const double rest = off[0] / columns;  // of the mean's own rounding
     put_statistics(f, channel, sum[0] / columns, off[1] / columns - rest * rest, columns);
     const vector scale = broadcast(f.inverse[channel] * f.gamma[channel]), shift = broadcast(f.beta[channel]);
-    const float* residual = f.residual ? f.residual + channel * columns : nullptr;
-    float* y = f.y + channel * columns;
+    const float* residual = f.residual ? f.residual + channel * layer.out_plane : nullptr;
+    float* y = f.y + channel * layer.out_plane;
     const auto put = [&]<bool Residual, bool High>() {
         for (int64_t c = 0; c < columns; c += vector_lanes) {
             vector value = (load(z + c) - middle) * scale + shift;
@@ -301,7 +318,7 @@ void normalise(const ConvNormForward& f, const float* z, int64_t channel, int64_
 
 // Where the planes of a group's input start.
 void input_offsets(const ConvNorm& layer, int32_t group, int64_t* offsets) {
-    for (int32_t d = 0; d < layer.depth; ++d) offsets[d] = layer.order[group * layer.depth + d] * layer.in_pixels * layer.images;
+    for (int32_t d = 0; d < layer.depth; ++d) offsets[d] = layer.order[group * layer.depth + d] * layer.in_plane;
 }
 
 float* take(float*& work, int64_t floats) {
@@ -319,8 +336,8 @@ struct Channel {
     vector mean, scale, shift, low, high;
     bool is_masked, is_high;
 
-    Channel(const ConvNormBackward& b, int64_t channel, int64_t columns)
-        : dy(b.dy + channel * columns), y(b.y ? b.y + channel * columns : nullptr), mean(broadcast(b.mean[channel])),
+    Channel(const ConvNormBackward& b, int64_t channel, int64_t plane)
+        : dy(b.dy + channel * plane), y(b.y ? b.y + channel * plane : nullptr), mean(broadcast(b.mean[channel])),
           scale(broadcast(b.inverse[channel] * b.gamma[channel])), shift(broadcast(b.beta[channel])), low(broadcast(b.low)),
           high(broadcast(b.high)), is_masked(b.is_masked), is_high(b.high < infinity) {}
 };
@@ -347,11 +364,11 @@ void with_mask(const Channel& channel, Call call) {
 // dz of some columns of a channel; z and dz start at the first one, and may be the same.
 void put_dz(const ConvNorm& layer, const ConvNormBackward& b, int64_t number, const float* z, float* dz, int64_t first, int64_t last) {
     const int64_t columns = layer.out_pixels * layer.images;
-    const Channel channel(b, number, columns);
+    const Channel channel(b, number, layer.out_plane);
     const double count = static_cast<double>(columns), inverse = b.inverse[number];
     const vector from_sum = broadcast(static_cast<float>(b.dbeta[number] / count));
     const vector from_z = broadcast(static_cast<float>(inverse * b.dgamma[number] / count));
-    float* residual = b.dresidual ? b.dresidual + number * columns : nullptr;
+    float* residual = b.dresidual ? b.dresidual + number * layer.out_plane : nullptr;
     with_mask(channel, [&]<Mask M, bool High>() {
         for (int64_t c = first; c < last; c += vector_lanes) {
             const vector centred = load(z + c - first) - channel.mean;
@@ -477,7 +494,7 @@ void put_centred(const float* x, const int64_t* in, const float* means, int32_t 
 }
 
 // Means and products of a group's operands.
-void put_moments(const float* x, const int64_t* in, int32_t depth, int64_t columns, float* moments, const int64_t* blocks, int64_t block, float* centred) {
+void put_moments(const float* x, const int64_t* in, int32_t depth, int64_t columns, float* moments, const int64_t* blocks, int64_t block, int64_t stride, float* centred) {
     float* products = moments + depth;
     for (int32_t d = 0; d < depth; ++d) {
         double sum[1] = {0};
@@ -487,9 +504,9 @@ void put_moments(const float* x, const int64_t* in, int32_t depth, int64_t colum
     for (int32_t i = 0; i < depth * depth; ++i) products[i] = 0;
     for (int64_t c = 0; c < columns; c += block) {
         const int64_t count = smaller(block, columns - c);
-        put_centred(x + c, in, moments, depth, count, centred, block);
+        put_centred(x + c, in, moments, depth, count, centred, stride);
         for (int32_t d = 0; d < depth; d += weight_rows)  // from the diagonal on
-            multiply_weights(centred + d * block, block, centred, blocks + d, count, smaller(weight_rows, depth - d), depth - d,
+            multiply_weights(centred + d * stride, stride, centred, blocks + d, count, smaller(weight_rows, depth - d), depth - d,
                              products + d * (depth + 1), depth);
     }
     for (int32_t d = 0; d < depth; ++d)
@@ -497,9 +514,9 @@ void put_moments(const float* x, const int64_t* in, int32_t depth, int64_t colum
 }
 
 // Where rows of a block start.
-int64_t* take_blocks(float*& work, int32_t rows, int64_t block) {
+int64_t* take_blocks(float*& work, int32_t rows, int64_t stride) {
     int64_t* blocks = take_offsets(work, rows);
-    for (int32_t r = 0; r < rows; ++r) blocks[r] = r * block;
+    for (int32_t r = 0; r < rows; ++r) blocks[r] = r * stride;
     return blocks;
 }
 
@@ -514,15 +531,16 @@ void multiply_products(const float* products, const float* weights, int32_t dept
 }  // namespace
 
 void conv_norm_lean_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t group, float* work) {
-    const int64_t columns = layer.out_pixels * layer.images, channel = int64_t{group} * layer.rows, block = conv_norm_block(layer);
+    const int64_t columns = layer.out_pixels * layer.images, channel = int64_t{group} * layer.rows;
+    const int64_t block = conv_norm_block(layer), stride = conv_norm_stride(block);
     const int32_t depth = layer.depth;
-    int64_t *in = take_offsets(work, depth), *out = take_offsets(work, layer.rows), *blocks = take_blocks(work, depth, block);
+    int64_t *in = take_offsets(work, depth), *out = take_offsets(work, layer.rows), *blocks = take_blocks(work, depth, stride);
     auto* products = reinterpret_cast<double*>(take(work, 2 * depth));
     float *start = take(work, layer.rows), *scaled = take(work, layer.rows * depth), *packed = take(work, layer.rows * depth);
     float* moments = f.moments + group * depth * (depth + int64_t{1});
     const float* weights = f.weights + channel * depth;
     input_offsets(layer, group, in);
-    put_moments(f.x, in, depth, columns, moments, blocks, block, work);
+    put_moments(f.x, in, depth, columns, moments, blocks, block, stride, work);
     for (int32_t r = 0; r < layer.rows; ++r) {
         const float* row = weights + r * depth;
         double mean = 0, variance = 0;
@@ -532,7 +550,7 @@ void conv_norm_lean_forward(const ConvNorm& layer, const ConvNormForward& f, int
         const double scale = double{f.gamma[channel + r]} * f.inverse[channel + r];
         start[r] = static_cast<float>(f.beta[channel + r] - mean * scale);
         for (int32_t d = 0; d < depth; ++d) scaled[r * depth + d] = static_cast<float>(row[d] * scale);
-        out[r] = (channel + r) * columns;
+        out[r] = (channel + r) * layer.out_plane;
     }
     pack_forward(layer, scaled, 0, layer.rows, packed);
     const Product product{f.x, in, packed, depth, 1, {f.y, out}, {f.residual, nullptr, f.low, f.high, start, true}};
@@ -540,33 +558,34 @@ void conv_norm_lean_forward(const ConvNorm& layer, const ConvNormForward& f, int
 }
 
 void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, float* work) {
-    const int64_t columns = layer.out_pixels * layer.images, channel = int64_t{group} * layer.rows, block = conv_norm_block(layer);
+    const int64_t columns = layer.out_pixels * layer.images, channel = int64_t{group} * layer.rows;
+    const int64_t block = conv_norm_block(layer), stride = conv_norm_stride(block);
     const int32_t depth = layer.depth, rows = layer.rows, wide = depth + 1;
     const double count = static_cast<double>(columns);
-    int64_t *in = take_offsets(work, depth), *operands = take_offsets(work, rows + depth), *blocks = take_blocks(work, wide, block);
+    int64_t *in = take_offsets(work, depth), *operands = take_offsets(work, rows + depth), *blocks = take_blocks(work, wide, stride);
     auto* products = reinterpret_cast<double*>(take(work, 2 * depth));
     float *sums = take(work, rows * wide), *start = take(work, depth), *matrix = take(work, depth * (rows + depth));
-    float *packed = take(work, depth * (rows + depth)), *centred = take(work, wide * block), *masked = work;
+    float *packed = take(work, depth * (rows + depth)), *centred = take(work, wide * stride), *masked = work;
     const float *moments = b.moments + group * depth * int64_t{wide}, *weights = b.weights + channel * depth;
     input_offsets(layer, group, in);
     for (int32_t i = 0; i < rows * wide; ++i) sums[i] = 0;
     const auto put_masked = [&](int64_t c, int64_t end, bool keeps) {
         for (int32_t r = 0; r < rows; ++r) {
-            const Channel from(b, channel + r, columns);
-            float* residual = keeps && b.dresidual ? b.dresidual + (channel + r) * columns : nullptr;
+            const Channel from(b, channel + r, layer.out_plane);
+            float* residual = keeps && b.dresidual ? b.dresidual + (channel + r) * layer.out_plane : nullptr;
             for (int64_t i = c; i < end; i += vector_lanes) {
                 const vector g = gradient<Mask::from_y, true>(from, i, vector{});
                 if (residual) store(residual + i, g);
-                store(masked + r * block + i - c, g);
+                store(masked + r * stride + i - c, g);
             }
         }
     };
     for (int64_t c = 0; c < columns; c += block) {
         const int64_t end = smaller(c + block, columns);
-        put_centred(b.x + c, in, moments, depth, end - c, centred, block);
+        put_centred(b.x + c, in, moments, depth, end - c, centred, stride);
         if (b.is_masked) put_masked(c, end, true);
-        const float* g = b.is_masked ? masked : b.dy + channel * columns + c;
-        multiply_weights(g, b.is_masked ? block : columns, centred, blocks, end - c, rows, wide, sums, wide);
+        const float* g = b.is_masked ? masked : b.dy + channel * layer.out_plane + c;
+        multiply_weights(g, b.is_masked ? stride : layer.out_plane, centred, blocks, end - c, rows, wide, sums, wide);
     }
     // matrix: what multiplies g and x in each channel of dx, [depth][rows + depth].
     for (int32_t i = 0; i < depth * (rows + depth); ++i) matrix[i] = 0;
@@ -601,8 +620,8 @@ void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, i
     for (int64_t c = 0; c < columns; c += block) {
         const int64_t end = smaller(c + block, columns);
         if (b.is_masked) put_masked(c, end, false);
-        const float* g = b.is_masked ? masked : b.dy + channel * columns + c;
-        for (int32_t r = 0; r < rows; ++r) operands[r] = r * (b.is_masked ? block : columns);
+        const float* g = b.is_masked ? masked : b.dy + channel * layer.out_plane + c;
+        for (int32_t r = 0; r < rows; ++r) operands[r] = r * (b.is_masked ? stride : layer.out_plane);
         for (int32_t d = 0; d < depth; ++d) operands[rows + d] = b.x + c + in[d] - g;
         const Finish finish{b.added ? b.added + c : nullptr, b.masks_x ? b.x + c : nullptr, b.x_low, b.x_high, start};
         multiply_columns({g, operands, packed, rows + depth, 1, {b.dx + c, in}, finish}, 0, depth, 0, end - c);
@@ -622,8 +641,8 @@ void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t 
     each_tile(first, is_deep ? first + 1 : last, [&](int32_t row, int32_t rows) {
         if (is_deep) row = first, rows = last - first;
         const int64_t channel = int64_t{group} * layer.rows + row;
-        float* z = f.z + channel * columns;
-        for (int32_t r = 0; r < rows; ++r) out[r] = r * columns;
+        float* z = f.z + channel * layer.out_plane;
+        for (int32_t r = 0; r < rows; ++r) out[r] = r * layer.out_plane;
         pack_forward(layer, weights, row, row + rows, packed);
         const Product product{f.x, in, packed, layer.depth, layer.taps, {z, out}, {nullptr, nullptr, 0, 0}};
         if (is_deep)
@@ -632,12 +651,12 @@ void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t 
             multiply_columns(product, 0, rows, 0, columns);
         else
             multiply_taps(product, 0, rows, layer.images, layer.out_pixels, layer.first_tap, layer.forward_taps);
-        for (int32_t r = 0; r < rows; ++r) normalise(f, z + r * columns, channel + r, columns);
+        for (int32_t r = 0; r < rows; ++r) normalise(layer, f, z + r * layer.out_plane, channel + r);
     });
 }
 
 void window_sum(const ConvNorm& layer, const float* in, float* out, const float* weights, bool is_back, int32_t first, int32_t last) {
-    const int64_t from = (is_back ? layer.out_pixels : layer.in_pixels) * layer.images, to = (is_back ? layer.in_pixels : layer.out_pixels) * layer.images;
+    const int64_t from = is_back ? layer.out_plane : layer.in_plane, to = is_back ? layer.in_plane : layer.out_plane;
     for (int32_t channel = first; channel < last; ++channel) {
         const int64_t in_offset = channel * from, out_offset = channel * to;
         const Product product{in, &in_offset, weights, 1, layer.taps, {out, &out_offset}, {nullptr, nullptr, 0, 0}};
@@ -652,7 +671,7 @@ void conv_norm_sums(const ConvNorm& layer, const ConvNormBackward& b, int32_t gr
         const int64_t channel = int64_t{group} * layer.rows + row;
         double sums[conv_norm_tile][2] = {};
         const auto add = [&](int32_t r, const float* z) {
-            const Channel c(b, channel + r, columns);
+            const Channel c(b, channel + r, layer.out_plane);
             with_mask(c, [&]<Mask M, bool High>() {
                 sum_plane(columns, sums[r], [&](int64_t column, vector (&value)[2]) {
                     const vector centred = load(z + column) - c.mean;
@@ -661,7 +680,7 @@ void conv_norm_sums(const ConvNorm& layer, const ConvNormBackward& b, int32_t gr
                 });
             });
         };
-        for (int32_t r = 0; r < rows; ++r) add(r, b.z + (channel + r) * columns);
+        for (int32_t r = 0; r < rows; ++r) add(r, b.z + (channel + r) * layer.out_plane);
         for (int32_t r = 0; r < rows; ++r) {
             b.dbeta[channel + r] = static_cast<float>(sums[r][0]);
             b.dgamma[channel + r] = static_cast<float>(sums[r][1] * b.inverse[channel + r]);
@@ -678,13 +697,13 @@ void conv_norm_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_
     input_offsets(layer, group, in);
     const float* weights = b.weights + channel * length;
     float* dweights = b.dweights ? b.dweights + channel * length : nullptr;
-    const int64_t block = conv_norm_block(layer), stride = layer.is_pointwise ? block : columns;
+    const int64_t block = conv_norm_block(layer), stride = conv_norm_stride(layer.is_pointwise ? block : columns);
     for (int32_t r = 0; r < layer.rows; ++r) out[r] = r * stride;
     if (b.dx) pack_back(layer, weights, packed_back);
     float* dz = take(work, layer.rows * stride);
     const float* masking = b.masks_x ? b.x : nullptr;
     if (!layer.is_pointwise) {
-        for (int32_t r = 0; r < layer.rows; ++r) put_dz(layer, b, channel + r, b.z + (channel + r) * columns, dz + r * stride, 0, columns);
+        for (int32_t r = 0; r < layer.rows; ++r) put_dz(layer, b, channel + r, b.z + (channel + r) * layer.out_plane, dz + r * stride, 0, columns);
         if (b.dx) {
             const Product product{dz, out, packed_back, layer.rows, layer.taps, {b.dx, in}, {b.added, masking, b.x_low, b.x_high}};
             multiply_taps(product, 0, layer.depth, layer.images, layer.in_pixels, layer.first_back, layer.back_taps);
@@ -694,7 +713,7 @@ void conv_norm_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_
     }
     for (int64_t c = first; c < last; c += block) {
         const int64_t end = smaller(c + block, last);
-        for (int32_t r = 0; r < layer.rows; ++r) put_dz(layer, b, channel + r, b.z + (channel + r) * columns + c, dz + r * stride, c, end);
+        for (int32_t r = 0; r < layer.rows; ++r) put_dz(layer, b, channel + r, b.z + (channel + r) * layer.out_plane + c, dz + r * stride, c, end);
         if (b.dx) {
             const Finish finish{b.added ? b.added + c : nullptr, masking ? masking + c : nullptr, b.x_low, b.x_high};
             multiply_columns({dz, out, packed_back, layer.rows, 1, {b.dx + c, in}, finish}, 0, layer.depth, 0, end - c);

@@ -1,8 +1,8 @@
 // Contract of the training step of a convolution with the batch norm behind it, and its gradient; float32, images innermost.
 //
-// A map of C channels, P pixels and N images lies as C planes of P x N floats without gaps: channel, row, column, image. N is a
-// multiple of 16, so vectors run over images and no border has a case of its own. Planes need no alignment, nothing is read or
-// written past an end, and no two of the arrays overlap.
+// A map of C channels, P pixels and N images lies as C planes of P x N floats: row, column, image; from a plane to the next are
+// `in_plane` or `out_plane` floats. N is a multiple of 16, so vectors run over images and no border has a case of its own. Planes need
+// no alignment, nothing is read or written past the end of one, and no two of the arrays overlap.
 //
 //   z[g R + r][p] = sum of  weights[g R + r][d][t] x[order[g D + d]][q]   over d < D, and (q, t) in the taps of p
 //   mean, inverse = mean and 1 / sqrt(variance + epsilon) of a channel of z over pixels and images
@@ -40,6 +40,7 @@ struct Tap {
 
 struct ConvNorm {
     int64_t images, in_pixels, out_pixels;
+    int64_t in_plane, out_plane;  // floats from a channel to the next
     int32_t groups, depth, rows, taps;
     bool is_pointwise;  // one tap, at the pixel itself
     const int32_t* first_tap;   // of each output pixel, and the end
@@ -72,6 +73,9 @@ inline int64_t conv_norm_block(const ConvNorm& layer) {
     return columns < 512 ? 512 : columns > 4096 ? 4096 : columns;
 }
 
+// Floats from a row of `columns` to the next in scratch: an odd number of cache lines, or rows would share their places in the caches.
+inline int64_t conv_norm_stride(int64_t columns) { return (columns / 16 | 1) * 16; }
+
 // `work` holds what is reused from layer to layer; its sizes:
 inline int64_t conv_norm_forward_work(const ConvNorm& layer) {
     const int64_t packed = int64_t{layer.rows} * layer.depth * layer.taps;
@@ -80,14 +84,14 @@ inline int64_t conv_norm_forward_work(const ConvNorm& layer) {
 
 inline int64_t conv_norm_backward_work(const ConvNorm& layer) {
     const int64_t packed = int64_t{layer.rows} * layer.depth * layer.taps;
-    const int64_t columns = layer.is_pointwise ? conv_norm_block(layer) : layer.out_pixels * layer.images;
+    const int64_t columns = conv_norm_stride(layer.is_pointwise ? conv_norm_block(layer) : layer.out_pixels * layer.images);
     return 2 * packed + 4 * (layer.depth + layer.rows) + 2 * layer.rows * columns + 16 * packed + 128;
 }
 
 // In either direction, where moments are given.
 inline int64_t conv_norm_lean_work(const ConvNorm& layer) {
     const int64_t depth = layer.depth, rows = layer.rows;
-    return 3 * (rows + depth + 2) * (depth + 1) + 8 * (rows + depth) + (rows + depth + 1) * conv_norm_block(layer) + 256;
+    return 3 * (rows + depth + 2) * (depth + 1) + 8 * (rows + depth) + (rows + depth + 1) * conv_norm_stride(conv_norm_block(layer)) + 256;
 }
 
 #define SHUFFLEKIT_DECLARE(isa)                                                                                                \

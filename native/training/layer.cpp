@@ -87,6 +87,9 @@ TrainingLayer::TrainingLayer(const LayerShape& s, const std::vector<int32_t>& or
     layer_.images = s.images;
     layer_.in_pixels = s.height * s.width;
     layer_.out_pixels = out_height_ * out_width_;
+    require(s.in_plane >= layer_.in_pixels * s.images && s.out_plane >= layer_.out_pixels * s.images, "plane: must hold its pixels");
+    layer_.in_plane = s.in_plane;
+    layer_.out_plane = s.out_plane;
     layer_.groups = static_cast<int32_t>(s.groups);
     layer_.depth = static_cast<int32_t>(s.in_channels / s.groups);
     layer_.rows = static_cast<int32_t>(s.out_channels / s.groups);

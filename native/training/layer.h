@@ -12,6 +12,7 @@ namespace shufflekit {
 struct LayerShape {
     int64_t images, in_channels, out_channels, groups, height, width, kernel_height, kernel_width;
     int64_t stride_y, stride_x, padding_y, padding_x, dilation_y, dilation_x;
+    int64_t in_plane, out_plane;  // floats from a channel to the next
 };
 
 class TrainingLayer {

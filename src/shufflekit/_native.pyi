@@ -113,7 +113,7 @@ class TrainingLayer:
 
     def __init__(self, shape: Sequence[int], order: Sequence[int], instruction_set: str) -> None:
         """
-        shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each. order: a permutation of the input's channels. No instruction set: the best.
+        shape: images, channels in and out, groups, then height and width of the map and the kernel, stride, padding, dilation of each, then floats from a channel to the next in and out. order: a permutation of the input's channels. No instruction set: the best.
         """
 
     def mean(self, in_: int, out: int, is_back: bool, threads: int) -> None:

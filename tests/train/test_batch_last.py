@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from shufflekit.models import build_model
 from shufflekit.train import batch_last
-from shufflekit.train.batch_last import Map, UnfitError, reason_against, to_batch_last
+from shufflekit.train.batch_last import Map, UnfitError, plane_stride, reason_against, to_batch_last
 
 native = pytest.importorskip("shufflekit._native", reason="the compiled part is not built")
 
@@ -54,6 +55,17 @@ def check(model: nn.Module, shape: tuple[int, ...], tolerance: float = 2e-5) -> 
     for name, exact in wanted.items():
         scale = exact.double().abs().max().item() + 0.5  # a true gradient may be zero
         assert (found[name].double() - exact).abs().max().item() < tolerance * scale, name
+
+
+@pytest.fixture(autouse=True)
+def _gaps_are_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is between planes, and what nobody has written, shows in whatever is computed from it."""
+
+    def empty(n: int, c: int, h: int, w: int) -> Tensor:
+        stride = plane_stride(n, h, w)
+        return torch.full((c * stride,), math.nan).as_strided((n, c, h, w), (1, stride, w * n, n))
+
+    monkeypatch.setattr(batch_last, "_empty", empty)
 
 
 @pytest.fixture(params=native.instruction_sets())
@@ -164,6 +176,7 @@ CASES: dict[str, Callable[..., Any]] = {
     "no norm": lambda m, x: F.relu(m.first.conv(x)),
     "unknown operators": lambda m, x: torch.sigmoid(m.first(x)).flatten(1).square() - 1,
     "both waiting": lambda m, x: m.first(x) + m.second(x),
+    "two relus of what PyTorch made": lambda m, x: torch.cat((F.relu(m.first(x) * 0.5), F.relu6(m.second(x) * 4)), 1),
     "twice the same": lambda m, x: (y := m.first(x)) + y,
 }
 
@@ -283,6 +296,23 @@ def test_the_trial_changes_neither_the_network_nor_the_random_numbers() -> None:
 def test_layout() -> None:
     x = torch.randn(16, 3, 4, 5)
     moved = to_batch_last(x)
-    assert moved.stride() == (1, 320, 80, 16)
+    assert moved.stride() == (1, 336, 80, 16)  # 20 cache lines and one
     assert torch.equal(moved, x)
     assert to_batch_last(moved) is moved
+    without_gaps = torch.empty_strided(x.shape, (1, 320, 80, 16)).copy_(x)
+    assert torch.equal(to_batch_last(without_gaps), x)
+    assert to_batch_last(without_gaps) is not without_gaps
+
+
+@pytest.mark.parametrize(
+    ("size", "lines"), [((16, 1, 1), 1), ((16, 7, 7), 49), ((32, 7, 7), 99), ((128, 4, 4), 145), ((128, 32, 32), 8209)]
+)
+def test_a_channel_starts_an_odd_number_of_cache_lines_after_the_one_before(size: tuple[int, int, int], lines: int) -> None:
+    assert plane_stride(*size) == 16 * lines
+
+
+def test_planes_that_do_not_hold_their_pixels_are_refused() -> None:
+    shape = [16, 2, 2, 1, 4, 4, 3, 3, 1, 1, 1, 1, 1, 1]
+    for planes in ([255, 256], [256, 255]):
+        with pytest.raises(ValueError, match="plane: must hold its pixels"):
+            native.TrainingLayer([*shape, *planes], [0, 1], "")

@@ -43,10 +43,24 @@ class UnfitError(RuntimeError):
     """A network does something with its maps that cannot be put off."""
 
 
+def plane_stride(n: int, h: int, w: int) -> int:
+    """Floats from a channel of a map to the next: an odd number of cache lines.
+
+    Planes are often of 2^k lines. Without a gap, all channels of a pixel would share a few places of each cache.
+    """
+    lines = n * h * w // IMAGES
+    gap = 0 if lines % 2 else 17 if lines >= 128 else 1
+    return (lines + gap) * IMAGES
+
+
+def _strides(n: int, h: int, w: int) -> tuple[int, int, int, int]:
+    return (1, plane_stride(n, h, w), w * n, n)
+
+
 def is_batch_last(x: Tensor) -> bool:
-    """Whether a tensor (N, C, H, W) lies as C planes of H rows of W pixels of N images."""
+    """Whether a tensor (N, C, H, W) lies as C planes, `plane_stride` apart, of H rows of W pixels of N images."""
     n, _, h, w = x.shape
-    wanted = (1, h * w * n, w * n, n)
+    wanted = _strides(n, h, w)
     return all(size == 1 or stride == want for size, stride, want in zip(x.shape, x.stride(), wanted))
 
 
@@ -55,13 +69,13 @@ def to_batch_last(x: Tensor) -> Tensor:
 
     Example:
         >>> to_batch_last(torch.zeros(16, 3, 4, 4)).stride()
-        (1, 256, 64, 16)
+        (1, 272, 64, 16)
     """
-    return x if is_batch_last(x) else x.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2)
+    return x if is_batch_last(x) else _empty(*x.shape).copy_(x)
 
 
 def _empty(n: int, c: int, h: int, w: int) -> Tensor:
-    return torch.empty_strided((n, c, h, w), (1, h * w * n, w * n, n))
+    return torch.empty_strided((n, c, h, w), _strides(n, h, w))
 
 
 @dataclass
@@ -169,7 +183,8 @@ def _planes(tensors: Sequence[Tensor]) -> list[int]:
     found: list[int] = []
     for x in tensors:
         n, c, h, w = x.shape
-        found += range(x.data_ptr(), x.data_ptr() + c * h * w * n * 4, h * w * n * 4)
+        stride = 4 * plane_stride(n, h, w)
+        found += range(x.data_ptr(), x.data_ptr() + c * stride, stride)
     return found
 
 
@@ -285,7 +300,7 @@ class _Part:
             self.bounds = _Bounds(low, high)
             return
         x = self.tensor()
-        self.value, self.bounds = F.relu(x) if high == math.inf else F.hardtanh(x, low, high), _Bounds()
+        self.value, self.bounds = to_batch_last(F.relu(x) if high == math.inf else F.hardtanh(x, low, high)), _Bounds()
 
     def _convolve(self) -> Tensor:
         weight, stride, padding, dilation, groups = self.convolution
@@ -299,8 +314,10 @@ class _Part:
         part, order = self.source.single()
         x = part.tensor()
         n, c, h, w = part.shape
-        shape = (n, c, self.shape[1], groups, h, w, *weight.shape[2:], *stride, *padding, *dilation)
-        layer = _layer(shape, tuple(order))
+        planes = (plane_stride(n, h, w), plane_stride(n, *self.shape[2:]))
+        layer = _layer(
+            (n, c, self.shape[1], groups, h, w, *weight.shape[2:], *stride, *padding, *dilation, *planes), tuple(order)
+        )
         is_pointwise = weight.shape[2:] == (1, 1) and stride == (1, 1) and padding == (0, 0)
         reads_alone = part.bounds.binds and not part.was_read and x.requires_grad
         if reads_alone:
@@ -609,7 +626,11 @@ def _average_pool(
     if kernel == (1, 1) or ceil_mode or not count_include_pad or divisor_override:
         return _pool(F.avg_pool2d)(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     n, c, h, w = x.shape
-    layer = _layer((n, c, c, c, h, w, *kernel, *stride, *padding, 1, 1), tuple(range(c)))
+    rows, columns = (
+        (side + 2 * pad - k) // step + 1 for side, pad, k, step in zip((h, w), padding, kernel, stride, strict=True)
+    )
+    planes = (plane_stride(n, h, w), plane_stride(n, rows, columns))
+    layer = _layer((n, c, c, c, h, w, *kernel, *stride, *padding, 1, 1, *planes), tuple(range(c)))
     return _pool(lambda planes: _AveragePool.apply(planes.transpose(0, 1), layer).transpose(0, 1))(x)
 
 
