@@ -185,7 +185,7 @@ CASES: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("depth", [8, 36])
 def test_what_surrounds_them(case: str, depth: int) -> None:
     torch.manual_seed(1)
-    check(Around(CASES[case], depth), (16, depth, 5, 5), tolerance=3e-4)  # a norm behind a norm amplifies rounding
+    check(Around(CASES[case], depth), (16, depth, 4, 6), tolerance=3e-4)  # a norm behind a norm amplifies rounding
 
 
 @pytest.mark.parametrize(("images", "kind"), [(16, Map), (32, Map), (8, Tensor)])
