@@ -3,6 +3,10 @@
 // to the normalised result.
 #include "training/conv_norm.h"
 
+#if SHUFFLEKIT_VECTOR_BYTES >= 32
+#include <immintrin.h>
+#endif
+
 #include "kernels/activation_math.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
@@ -37,6 +41,30 @@ inline float sum_of_lanes(vector x) {
 #endif
 }
 
+// Stores that pass the caches by: memory is not read first, and what is there stays. For x86-64; elsewhere they are plain ones.
+[[gnu::always_inline]] inline void stream(float* p, vector x) {
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    _mm512_stream_ps(p, (__m512)x);
+#elif SHUFFLEKIT_VECTOR_BYTES == 32
+    _mm256_stream_ps(p, (__m256)x);
+#else
+    store(p, x);
+#endif
+}
+
+// Before another thread may read what was streamed.
+inline void end_streams() {
+#if SHUFFLEKIT_VECTOR_BYTES >= 32
+    _mm_sfence();
+#endif
+}
+
+// Whether a map is streamed: so large that little of it is in the caches when its reader comes; it must lie on cache lines.
+bool is_streamed(const float* map, int64_t channels, int64_t plane) {
+    constexpr int64_t most_cached = int64_t{1} << 20;
+    return channels * plane > most_cached && plane % 16 == 0 && reinterpret_cast<uintptr_t>(map) % 64 == 0;
+}
+
 // Planes that a product reads or writes: their starts, in floats from `base`.
 struct Planes {
     float* base;
@@ -50,6 +78,7 @@ struct Finish {
     float low, high;
     const float* start = nullptr;  // of each row's sum; may be null: 0
     bool clamps = false;           // to low and high
+    bool streams = false;
 };
 
 struct Product {
@@ -91,19 +120,23 @@ template <int R, int V>
     }
     // One store after each mask: to load all masks first would take registers that are not there.
     const vector low = broadcast(f.low), high = broadcast(f.high);
-    const auto put = [&]<bool Masks, bool High>() __attribute__((always_inline)) {
+    const auto put = [&]<bool Masks, bool High, bool Streams>() __attribute__((always_inline)) {
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
             for (int v = 0; v < V; ++v) {
                 const int64_t at = offsets[r] + column + v * vector_lanes;
-                store(product.out.base + at, Masks ? where_between<High>(sum[r][v], load(f.x + at), low, high) : sum[r][v]);
+                const vector value = Masks ? where_between<High>(sum[r][v], load(f.x + at), low, high) : sum[r][v];
+                Streams ? stream(product.out.base + at, value) : store(product.out.base + at, value);
             }
     };
-    if (!f.x)
-        put.template operator()<false, false>();
-    else
-        f.high < infinity ? put.template operator()<true, true>() : put.template operator()<true, false>();
+    const auto with_mask = [&]<bool Streams>() __attribute__((always_inline)) {
+        if (!f.x)
+            put.template operator()<false, false, Streams>();
+        else
+            f.high < infinity ? put.template operator()<true, true, Streams>() : put.template operator()<true, false, Streams>();
+    };
+    f.streams ? with_mask.template operator()<true>() : with_mask.template operator()<false>();
 }
 
 // Asks for what the next tile takes, while this one is computed: planes are more streams than the processor foresees.
@@ -123,7 +156,7 @@ void pointwise_tile(const Product& product, const float* weights, int32_t row, i
     };
     if (product.finish.added) fetch_rows(product.finish.added);
     if (product.finish.x) fetch_rows(product.finish.x);
-    fetch_rows(product.out.base);
+    if (!product.finish.streams) fetch_rows(product.out.base);
     vector sum[R][V];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
@@ -300,13 +333,14 @@ void normalise(const ConvNorm& layer, const ConvNormForward& f, const float* z, 
     const vector scale = broadcast(f.inverse[channel] * f.gamma[channel]), shift = broadcast(f.beta[channel]);
     const float* residual = f.residual ? f.residual + channel * layer.out_plane : nullptr;
     float* y = f.y + channel * layer.out_plane;
+    const bool streams = is_streamed(f.y, int64_t{layer.groups} * layer.rows, layer.out_plane);
     const auto put = [&]<bool Residual, bool High>() {
         for (int64_t c = 0; c < columns; c += vector_lanes) {
             vector value = (load(z + c) - middle) * scale + shift;
             if constexpr (Residual) value += load(residual + c);
             value = at_least(value, f.low);
             if constexpr (High) value = at_most(value, f.high);
-            store(y + c, value);
+            streams ? stream(y + c, value) : store(y + c, value);
         }
     };
     const bool is_high = f.high < infinity;
@@ -553,8 +587,9 @@ void conv_norm_lean_forward(const ConvNorm& layer, const ConvNormForward& f, int
         out[r] = (channel + r) * layer.out_plane;
     }
     pack_forward(layer, scaled, 0, layer.rows, packed);
-    const Product product{f.x, in, packed, depth, 1, {f.y, out}, {f.residual, nullptr, f.low, f.high, start, true}};
+    const Product product{f.x, in, packed, depth, 1, {f.y, out}, {f.residual, nullptr, f.low, f.high, start, true, is_streamed(f.y, int64_t{layer.groups} * layer.rows, layer.out_plane)}};
     for (int64_t c = 0; c < columns; c += block) multiply_columns(product, 0, layer.rows, c, smaller(c + block, columns));
+    end_streams();
 }
 
 void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_t group, float* work) {
@@ -612,6 +647,7 @@ void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, i
         }
     }
     if (!b.dx) return;
+    const bool streams = is_streamed(b.dx, int64_t{layer.groups} * depth, layer.in_plane);
     float* to = packed;
     each_tile(0, depth, [&](int32_t first, int32_t channels) {
         for (int32_t k = 0; k < rows + depth; ++k)
@@ -623,9 +659,10 @@ void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, i
         const float* g = b.is_masked ? masked : b.dy + channel * layer.out_plane + c;
         for (int32_t r = 0; r < rows; ++r) operands[r] = r * (b.is_masked ? stride : layer.out_plane);
         for (int32_t d = 0; d < depth; ++d) operands[rows + d] = b.x + c + in[d] - g;
-        const Finish finish{b.added ? b.added + c : nullptr, b.masks_x ? b.x + c : nullptr, b.x_low, b.x_high, start};
+        const Finish finish{b.added ? b.added + c : nullptr, b.masks_x ? b.x + c : nullptr, b.x_low, b.x_high, start, false, streams};
         multiply_columns({g, operands, packed, rows + depth, 1, {b.dx + c, in}, finish}, 0, depth, 0, end - c);
     }
+    end_streams();
 }
 
 void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t group, int32_t first, int32_t last, float* work) {
@@ -653,6 +690,7 @@ void conv_norm_forward(const ConvNorm& layer, const ConvNormForward& f, int32_t 
             multiply_taps(product, 0, rows, layer.images, layer.out_pixels, layer.first_tap, layer.forward_taps);
         for (int32_t r = 0; r < rows; ++r) normalise(layer, f, z + r * layer.out_plane, channel + r);
     });
+    end_streams();
 }
 
 void window_sum(const ConvNorm& layer, const float* in, float* out, const float* weights, bool is_back, int32_t first, int32_t last) {
@@ -711,15 +749,17 @@ void conv_norm_backward(const ConvNorm& layer, const ConvNormBackward& b, int32_
         if (dweights) tapped_weights_of_group(layer, dz, stride, b.x, in, work, dweights);
         return;
     }
+    const bool streams = b.dx && is_streamed(b.dx, int64_t{layer.groups} * layer.depth, layer.in_plane);
     for (int64_t c = first; c < last; c += block) {
         const int64_t end = smaller(c + block, last);
         for (int32_t r = 0; r < layer.rows; ++r) put_dz(layer, b, channel + r, b.z + (channel + r) * layer.out_plane + c, dz + r * stride, c, end);
         if (b.dx) {
-            const Finish finish{b.added ? b.added + c : nullptr, masking ? masking + c : nullptr, b.x_low, b.x_high};
+            const Finish finish{b.added ? b.added + c : nullptr, masking ? masking + c : nullptr, b.x_low, b.x_high, nullptr, false, streams};
             multiply_columns({dz, out, packed_back, layer.rows, 1, {b.dx + c, in}, finish}, 0, layer.depth, 0, end - c);
         }
         if (dweights) multiply_weights(dz, stride, b.x + c, in, end - c, layer.rows, layer.depth, dweights, layer.depth);
     }
+    end_streams();
 }
 
 }  // namespace shufflekit::SHUFFLEKIT_ISA
