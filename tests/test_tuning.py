@@ -54,7 +54,8 @@ class Stopwatch:
         return np.array([[self.costs.get(step, 1.0) for step in self.steps]] * repeats)
 
 
-VARIANTS = ("rows", "winograd2", "winograd4", "winograd2_stride2", "winograd4_stride2", "patches", "any")
+STRIDED = ("winograd2_stride2", "winograd2_taps_stride2", "winograd4_stride2")
+VARIANTS = ("rows", "winograd2", "winograd4", *STRIDED, "patches", "any")
 
 
 @pytest.mark.parametrize(

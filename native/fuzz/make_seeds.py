@@ -208,6 +208,8 @@ def programs() -> Iterator[Program]:
         conv = nn.Sequential(nn.Conv2d(channels, rows, 3, 1, 1), nn.SiLU()).eval()
         graph = simplify(capture(conv, (1, channels, *shape)))
         yield build(graph, f"convolution_winograd4_{name}", price=lambda _, name: float(name != "winograd4"))
+    strided = simplify(capture(nn.Sequential(nn.Conv2d(40, 40, 3, 2, 1), nn.SiLU()).eval(), (1, 40, 9, 13)))
+    yield build(strided, "convolution_taps_few", price=lambda _, name: float(name != "winograd2_taps_stride2"))
     pointwise = simplify(capture(nn.Sequential(nn.Conv2d(3, 9, 1), nn.SiLU()).eval(), (1, 3, 7, 7)))
     yield build(pointwise, "gemm_bfloat16", price=lambda _, name: float(name != "bfloat16"), precision="bfloat16")
     depthwise = simplify(capture(nn.Sequential(nn.Conv2d(18, 18, (2, 5), 2, 2, groups=18), nn.SiLU()).eval(), (1, 18, 5, 9)))

@@ -186,7 +186,7 @@ def test_a_variant_goes_by_the_price_among_those_that_take_the_step() -> None:
         assert chosen(wide, only(variant)) == [("convolution", variant)]
     assert chosen(narrow, only("rows")) != [("convolution", "rows")]
     strided = graph_of(nn.Conv2d(3, 8, 3, 2, 1), 16)
-    for variant in ("winograd2_stride2", "winograd4_stride2"):
+    for variant in ("winograd2_stride2", "winograd2_taps_stride2", "winograd4_stride2"):
         assert chosen(strided, only(variant)) == [("convolution", variant)]
         assert chosen(wide, only(variant)) != [("convolution", variant)]
 

@@ -141,19 +141,22 @@ OUTPUTS_AT_2 = {
 }
 
 
-@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize(("tile", "stored"), [(2, 4), (2, 3), (4, 6)])
 @pytest.mark.parametrize(("groups", "rows"), [(1, 3), (2, 37)])
-def test_sums_of_pieces_are_a_convolution_at_stride_2(tile: int, groups: int, rows: int) -> None:
+def test_sums_of_pieces_are_a_convolution_at_stride_2(tile: int, stored: int, groups: int, rows: int) -> None:
     channels, rng = 3, np.random.default_rng(rows)
     filters = rng.standard_normal((groups, rows, channels, 3, 3)).astype(np.float32)
     arrays = {"weights": filters.reshape(groups * rows, -1), "bias": np.arange(groups * rows, dtype=np.float32)}
     arguments = Convolution(rows, channels, Window(8, 8, 4, 4, 3, 3, 2, 2, 1, 1), "none", 0.0, 0.0, groups=groups)
-    packed = for_winograd_stride2(tile)(arguments, arrays)
+    packed = for_winograd_stride2(tile, stored)(arguments, arrays)
     x = rng.standard_normal((channels, 2 * tile + 1, 2 * tile + 1))
     there, back = (np.array(matrix[tile], float) for matrix in (INPUTS_AT_2, OUTPUTS_AT_2))
     transformed = there @ x @ there.T
     panels = (rows + 7) // 8
-    pieces = packed["weights"].reshape(groups, panels, tile + 2, tile + 2, channels, 8)
+    pieces = packed["weights"].reshape(groups, panels, stored, stored, channels, 8)
+    if stored == 3:  # the kernel forms the last ones
+        pieces = np.concatenate([pieces, pieces[:, :, :1] + pieces[:, :, 2:]], axis=2)
+        pieces = np.concatenate([pieces, pieces[:, :, :, :1] + pieces[:, :, :, 2:]], axis=3)
     sum_of = np.eye(2 * tile - 1)[SUM_OF[tile]]
     for group in range(groups):
         for panel in range(panels):

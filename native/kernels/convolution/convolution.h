@@ -241,37 +241,39 @@ struct Winograd : ConvolutionTiles<M, 1> {
 using ConvolutionWinograd2 = Winograd<2>;
 using ConvolutionWinograd4 = Winograd<4>;
 
-// Variants `winograd2_stride2` and `winograd4_stride2`: 3x3 windows at stride 2. Along a line the taps 0 and 2 see its even pixels, at
-// stride 1, and tap 1 its odd ones: M outputs are F(M, 2) of the even ones, M + 1 products, and M products of the odd ones. The
-// products of 0 and infinity go to the first and the last output alone, as those of the odd pixels do, so that one GEMM adds
-// them up: 2 M - 1 sums a line. Weights are (M + 2)^2 pieces, row by row, packed as for the GEMM with k = piece * in_channels + c:
-// along a line the even taps' filter at 0, tap 1, the filter at infinity, and the filter at the other points.
-template <int32_t M>
+// Variants `winograd2_stride2`, `winograd2_taps_stride2` and `winograd4_stride2`: 3x3 windows at stride 2. Along a line the taps 0 and 2 see
+// its even pixels, at stride 1, and tap 1 its odd ones: M outputs are F(M, 2) of the even ones, M + 1 products, and M products of the odd
+// ones. The products of 0 and infinity go to the first and the last output alone, as those of the odd pixels do, so that one GEMM adds
+// them up: 2 M - 1 sums a line. Weights are pieces, row by row, packed as for the GEMM with k = piece * in_channels + c: along a line
+// the even taps' filter at 0, tap 1, the filter at infinity, and the filter at the other points. Of M = 2 those are the three taps and the
+// sum of the even ones, which `winograd2_taps_stride2` forms itself: of few tiles weights are waited for, and 9 arrive sooner than 16.
+template <int32_t M, int32_t Stored = M + 2>
 struct WinogradStride2 : ConvolutionTiles<M, 2> {
     static constexpr int64_t pieces = M + 2, sums = 2 * M - 1, inputs = 2 * M + 1;
-    static constexpr int64_t chunk = 16;  // panels whose outputs are made together
+    static constexpr int64_t stored = Stored;  // of a line's pieces
+    static constexpr int64_t chunk = 16;       // panels whose outputs are made together
 
     using Function = void(const WinogradStride2&, float* scratch, int32_t first_tile, int32_t last_tile, int32_t first_panel, int32_t last_panel);
 
-    constexpr int64_t packed_depth() const { return pieces * pieces * this->in_channels; }
-    constexpr int64_t out_slice() const {
-        const int64_t panels = gemm_panels(this->rows);
-        return this->slice((panels < chunk ? panels : chunk) * gemm_panel);
-    }
+    constexpr int64_t packed_depth() const { return stored * stored * this->in_channels; }
+    constexpr int64_t rows_together() const { return (gemm_panels(this->rows) < chunk ? gemm_panels(this->rows) : chunk) * gemm_panel; }
+    constexpr int64_t out_slice() const { return this->slice(rows_together()); }
+    // Floats of a row of their pieces.
+    constexpr int64_t formed() const { return stored < pieces ? pieces * rows_together() * this->in_channels : 0; }
 
     int64_t scratch() const {
         const int64_t tables = inputs * inputs * this->in_channels + gemm_operands_ahead + this->rows;
         const int64_t no_bias = gemm_panels(this->rows) * gemm_panel;
-        return inputs * inputs * this->in_slice() + sums * sums * out_slice() + no_bias + this->moved() + tables;
+        return inputs * inputs * this->in_slice() + sums * sums * out_slice() + no_bias + formed() + this->moved() + tables;
     }
     template <class Step>
     void read(Step& step) {
         this->read_all(step);
         step.require(this->takes(), "variant", "any for windows that are not 3x3 at stride 2 and dilation 1");
-        step.product("in_channels", inputs * inputs * this->lanes(), this->in_channels);
+        step.product("in_channels", inputs * inputs * this->lanes() + pieces * chunk * gemm_panel, this->in_channels);
         const int64_t panels = step.product("rows", this->groups, gemm_panels(this->rows));
         step.weights("weights", this->weights,
-                     step.product("in_channels", step.product("rows", panels * gemm_panel, pieces * pieces), this->in_channels));
+                     step.product("in_channels", step.product("rows", panels * gemm_panel, stored * stored), this->in_channels));
         step.weights("bias", this->bias, panels * gemm_panel);
         step.scratch(scratch());
     }
@@ -282,6 +284,7 @@ struct WinogradStride2 : ConvolutionTiles<M, 2> {
     }
 };
 using ConvolutionWinograd2Stride2 = WinogradStride2<2>;
+using ConvolutionWinograd2TapsStride2 = WinogradStride2<2, 3>;
 using ConvolutionWinograd4Stride2 = WinogradStride2<4>;
 
 }  // namespace shufflekit

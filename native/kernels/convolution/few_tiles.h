@@ -10,6 +10,10 @@
 namespace shufflekit::SHUFFLEKIT_ISA {
 
 #if SHUFFLEKIT_VECTOR_BYTES == 64
+[[gnu::always_inline]] inline vector two_panels(const float* a, const float* b) {
+    return (vector)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(a)), _mm256_loadu_ps(b), 1);
+}
+
 class FewTiles {
   public:
     static constexpr int64_t least = 5, most = 26;
@@ -50,10 +54,6 @@ class FewTiles {
             case 12: return some<12>(in, depth, pitch, weights, sums);
             default: return some<13>(in, depth, pitch, weights, sums);
         }
-    }
-
-    [[gnu::always_inline]] static vector two_panels(const float* a, const float* b) {
-        return (vector)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(a)), _mm256_loadu_ps(b), 1);
     }
 
     template <int S>

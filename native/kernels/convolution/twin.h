@@ -119,9 +119,9 @@ std::vector<float> transformed(const Winograd<M>& c) {
     return result;
 }
 
-// The same for stride 2: a panel has (M + 2)^2 pieces, each of all channels.
-template <int M>
-std::vector<float> transformed(const WinogradStride2<M>& c) {
+// The same for stride 2: a panel has the pieces that are stored, each of all channels.
+template <int M, int Stored>
+std::vector<float> transformed(const WinogradStride2<M, Stored>& c) {
     constexpr double small[4][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {1, 0, 1}};
     constexpr double large[6][3] = {{32 / 27., 0, 0},
                                     {0, 1, 0},
@@ -133,7 +133,7 @@ std::vector<float> transformed(const WinogradStride2<M>& c) {
     std::vector<float> result;
     for (int32_t group = 0; group < c.groups; ++group)
         for (int32_t panel = 0; panel < gemm_panels(c.rows); ++panel)
-            for (int piece = 0; piece < c.pieces * c.pieces; ++piece)
+            for (int piece = 0; piece < c.stored * c.stored; ++piece)
                 for (int32_t channel = 0; channel < c.in_channels; ++channel)
                     for (int32_t n = 0; n < gemm_panel; ++n) {
                         double sum = 0;
@@ -141,7 +141,7 @@ std::vector<float> transformed(const WinogradStride2<M>& c) {
                             const auto packed =
                                 reference::packed_row(c.weights, c.bias, c.rows, c.depth(), group, gemm_first_row(c.rows, panel) + n);
                             for (int k = 0; k < 9; ++k)
-                                sum += g(piece / c.pieces, k / 3) * g(piece % c.pieces, k % 3) * packed.weights[(channel * 9 + k) * gemm_panel];
+                                sum += g(piece / c.stored, k / 3) * g(piece % c.stored, k % 3) * packed.weights[(channel * 9 + k) * gemm_panel];
                         }
                         result.push_back(static_cast<float>(sum));
                     }
@@ -156,24 +156,24 @@ std::vector<float> bias_of(const Winograd<M>& c) {
         bias.push_back(reference::packed_row(c.weights, c.bias, c.rows, c.depth(), n / c.rows, n % c.rows).bias);
     return bias;
 }
-template <int M>
-std::vector<float> bias_of(const WinogradStride2<M>& c) {
+template <int M, int Stored>
+std::vector<float> bias_of(const WinogradStride2<M, Stored>& c) {
     return {c.bias, c.bias + c.panels() * gemm_panel};
 }
 template <int M>
 int64_t units_of(const Winograd<M>& c) {
     return c.groups * c.chunks();
 }
-template <int M>
-int64_t units_of(const WinogradStride2<M>& c) {
+template <int M, int Stored>
+int64_t units_of(const WinogradStride2<M, Stored>& c) {
     return c.panels();
 }
 template <int M>
 int64_t unit_of(const Winograd<M>& c, int32_t channel) {
     return channel / c.rows * c.chunks() + channel % c.rows / winograd_rows;
 }
-template <int M>
-int64_t unit_of(const WinogradStride2<M>& c, int32_t channel) {
+template <int M, int Stored>
+int64_t unit_of(const WinogradStride2<M, Stored>& c, int32_t channel) {
     int32_t panel = 0;
     while (channel % c.rows >= gemm_first_row(c.rows, panel + 1)) ++panel;
     return channel / c.rows * gemm_panels(c.rows) + panel;
@@ -200,7 +200,8 @@ void test_tiles(Report& report, typename Variant::Function* kernel) {
                 if (stride == 1 && variant < 2) in_channels = M == 2 ? 300 : 140;  // from so many tiles on product by product
                 int32_t groups = random.of({1, 1, 2}), rows = random.between(1, 40);
                 if (stride == 1 && variant > 6) in_channels = 40, rows = random.between(32, 48);  // chunks two by two
-                if (stride == 2 && variant == 9) in_channels = 4, rows = random.between(129, 140);       // two chunks of panels
+                if (stride == 2 && variant == 9) in_channels = 4, rows = random.between(129, 140);  // two chunks of panels
+                if (stride == 2 && random.once_in(3)) in_channels = 40, rows = random.of({32, 40, 160});  // four whole panels at a time
                 const bool tight = random.once_in(3);
                 const Residual residual = tight ? Residual::none : random.of(residuals);
                 Arena arena(random), input(random, tight);
@@ -253,6 +254,9 @@ inline void test_convolution_winograd2(Report& report, ConvolutionWinograd2::Fun
 inline void test_convolution_winograd4(Report& report, ConvolutionWinograd4::Function* kernel) { test_tiles<ConvolutionWinograd4>(report, kernel); }
 inline void test_convolution_winograd2_stride2(Report& report, ConvolutionWinograd2Stride2::Function* kernel) {
     test_tiles<ConvolutionWinograd2Stride2>(report, kernel);
+}
+inline void test_convolution_winograd2_taps_stride2(Report& report, ConvolutionWinograd2TapsStride2::Function* kernel) {
+    test_tiles<ConvolutionWinograd2TapsStride2>(report, kernel);
 }
 inline void test_convolution_winograd4_stride2(Report& report, ConvolutionWinograd4Stride2::Function* kernel) {
     test_tiles<ConvolutionWinograd4Stride2>(report, kernel);

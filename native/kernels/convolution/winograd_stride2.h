@@ -1,10 +1,12 @@
-// Groups > blocks of tiles > transform all channels > chunks of panels > rows of pieces > panels > sums > transform back.
+// Groups > blocks of tiles > transform all channels > chunks of panels > rows of pieces > panels > sums > transform back; of few tiles, with
+// AVX-512, four panels > sums.
 //
 // A line of a tile has 2 M + 1 inputs, in this order: the even pixels at point 0, the odd pixels 0 to M - 1, the even ones at infinity and at
 // the other points. So those of a sum are neighbours, and their pieces of the weights (convolution.h) too: the first sum is of
 // inputs 0 and 1 by pieces 0 and 1, the M-th of inputs M and M + 1 by pieces 1 and 2, any other of one input.
 #pragma once
 
+#include "kernels/convolution/few_sums.h"
 #include "kernels/convolution/tiles.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
@@ -37,14 +39,15 @@ struct LineOfTwo<4> {
     }
 };
 
-template <int M>
-class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
+template <class C>
+class WinogradStride2Blocks : Tiles<C> {
   public:
-    static constexpr int inputs = 2 * M + 1, sums = 2 * M - 1, pieces = M + 2;
+    static constexpr int M = C::tile, inputs = C::inputs, sums = C::sums, pieces = C::pieces, stored = C::stored;
 
-    WinogradStride2Blocks(const WinogradStride2<M>& c, float* scratch)
-        : Tiles<WinogradStride2<M>>(c, scratch), in_(scratch + c.moved()), out_(in_ + inputs * inputs * c.in_slice()),
-          nothing_(out_ + sums * sums * c.out_slice()), ins_(reinterpret_cast<int32_t*>(nothing_ + gemm_panels(c.rows) * gemm_panel)),
+    WinogradStride2Blocks(const C& c, float* scratch)
+        : Tiles<C>(c, scratch), in_(scratch + c.moved()), out_(in_ + inputs * inputs * c.in_slice()),
+          nothing_(out_ + sums * sums * c.out_slice()), formed_(nothing_ + gemm_panels(c.rows) * gemm_panel),
+          ins_(reinterpret_cast<int32_t*>(formed_ + c.formed())),
           outs_(ins_ + inputs * inputs * c.in_channels + gemm_operands_ahead) {
         for (int64_t k = 0; k < inputs * inputs; ++k)
             for (int64_t channel = 0; channel < c.in_channels; ++channel)
@@ -67,20 +70,21 @@ class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
                 const int32_t last = first + c_.chunk < panels.last ? first + c_.chunk : panels.last;
                 const int32_t begin = gemm_first_row(c_.rows, first), end = gemm_first_row(c_.rows, last);
                 for (int32_t n = begin; n < end; ++n) outs_[n] = static_cast<int32_t>((n - begin) * lanes_);
-                for (int piece = 0; piece < pieces; ++piece) add_row(piece, first, last, static_cast<int32_t>(count));
+                const int32_t rest = first + add_few(first, last, static_cast<int32_t>(count));
+                for (int piece = 0; piece < pieces && rest < last; ++piece) add_row(piece, rest, last, static_cast<int32_t>(count));
                 for (int32_t panel = first; panel < last; ++panel) put_panel(first, panel, tile, count);
             }
         }
     }
 
   private:
-    using Tiles<WinogradStride2<M>>::c_;
-    using Tiles<WinogradStride2<M>>::group_;
-    using Tiles<WinogradStride2<M>>::lanes_;
-    using Tiles<WinogradStride2<M>>::columns_;
-    using Tiles<WinogradStride2<M>>::in_slice_;
-    using Tiles<WinogradStride2<M>>::out_slice_;
-    using Tiles<WinogradStride2<M>>::lead_;
+    using Tiles<C>::c_;
+    using Tiles<C>::group_;
+    using Tiles<C>::lanes_;
+    using Tiles<C>::columns_;
+    using Tiles<C>::in_slice_;
+    using Tiles<C>::out_slice_;
+    using Tiles<C>::lead_;
 
     static constexpr int32_t few_tiles = 26, panels_across = 4;  // for which the GEMM's vectors are rows of so many panels
 
@@ -118,34 +122,102 @@ class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
     // done with theirs before the next ones. Else all panels of a sum follow each other, which read the same tiles.
     void add_row(int piece, int32_t chunk, int32_t last, int32_t tiles) const {
         const int32_t at_once = tiles <= few_tiles ? panels_across : last - chunk;
-        for (int32_t first = chunk; first < last; first += at_once)
+        for (int32_t first = chunk; first < last; first += at_once) {
+            const int32_t end = first + at_once < last ? first + at_once : last;
+            if constexpr (stored < pieces) form(piece, first, end);
             for (int y = 0; y < sums; ++y) {
                 const int part = piece - piece_of(y);
                 if (part < 0 || part >= inputs_of(y)) continue;
-                for (int x = 0; x < sums; ++x) add_up(y, part, x, first, first + at_once < last ? first + at_once : last, tiles);
+                for (int x = 0; x < sums; ++x) add_up(y, part, x, first, end, tiles);
             }
+        }
     }
 
-    // A part of sum (y, x) of some panels' rows. Those of outputs begin with the bias. A grid that leads has the first row's tiles in sums
-    // M - 1 of y alone, and the first column's in those of x.
+    // What does not lie in the plan of a row of pieces, of some panels: the last piece of the row, or all of the last row.
+    void form(int piece, int32_t first, int32_t last) const {
+        const int64_t one = int64_t{c_.in_channels} * gemm_panel;
+        const auto add = [one](const float* a, const float* b, float* to) {
+            for (int64_t i = 0; i < one; ++i) to[i] = a[i] + b[i];
+        };
+        float* to = formed_;
+        for (int32_t panel = first; panel < last; ++panel) {
+            const float* from = c_.weights + panel_of(panel) * c_.packed_depth() * gemm_panel;
+            if (piece < stored) {
+                add(from + piece * stored * one, from + (piece * stored + 2) * one, to), to += one;
+            } else {
+                for (int x = 0; x < stored; ++x) add(from + x * one, from + (2 * stored + x) * one, to + x * one);
+                add(to, to + 2 * one, to + stored * one), to += pieces * one;
+            }
+        }
+    }
+
+    // A grid that leads has the first row's tiles in sums M - 1 of y alone, and the first column's in those of x.
+    Range tiles_of(int y, int x, int32_t tiles) const {
+        return {lead_ && x != M - 1 ? 3 : 0, lead_ && y != M - 1 ? 12 : lead_ && x != M - 1 ? 15 : tiles};
+    }
+    // What sum (y, x) begins with: those of outputs with the bias of a panel's rows and the next ones'.
+    const float* bias_of(int y, int x, int32_t panel) const { return y < M && x < M ? c_.bias + panel_of(panel) * gemm_panel : nothing_; }
+
+    // A part of sum (y, x) of some panels' rows.
     void add_up(int y, int part, int x, int32_t first, int32_t last, int32_t tiles) const {
-        const int32_t begin = lead_ && x != M - 1 ? 3 : 0, end = lead_ && y != M - 1 ? 12 : lead_ && x != M - 1 ? 15 : tiles, count = end - begin;
-        const int64_t piece = (piece_of(y) + part) * pieces + piece_of(x), input = (input_of(y) + part) * inputs + input_of(x);
-        const bool has_bias = part == 0 && y < M && x < M;
-        const int32_t depth = inputs_of(x) * c_.in_channels;
+        const auto [begin, end] = tiles_of(y, x, tiles);
+        const int32_t count = end - begin, depth = inputs_of(x) * c_.in_channels;
+        const int row = piece_of(y) + part, column = piece_of(x);
+        const int64_t input = (input_of(y) + part) * inputs + input_of(x);
+        const bool is_formed = row >= stored || column >= stored;
+        const int64_t pitch = (!is_formed ? c_.packed_depth() : row < stored ? c_.in_channels : pieces * c_.in_channels) * gemm_panel;
+        const int64_t piece = !is_formed ? row * stored + column : row < stored ? 0 : column;
+        const float* panels = is_formed ? formed_ - first * pitch : c_.weights + panel_of(0) * pitch;
         float* out = out_ + (y * sums + x) * out_slice_ + begin;
         const Gemm gemm{{in_ + begin, ins_ + input * c_.in_channels},
                         {out, outs_},
                         {part ? out : nullptr, outs_},
-                        c_.weights + (panel_of(0) * c_.packed_depth() + piece * c_.in_channels) * gemm_panel,
-                        has_bias ? c_.bias + panel_of(0) * gemm_panel : nothing_,
+                        panels + piece * c_.in_channels * gemm_panel,
+                        part ? nothing_ : bias_of(y, x, 0),
                         1,
                         c_.rows,
                         depth,
                         count,
                         {},
-                        (c_.packed_depth() - depth) * gemm_panel};
+                        pitch - depth * gemm_panel};
         SHUFFLEKIT_ISA::gemm(gemm, 0, count, first, last);
+    }
+
+    // All sums of as many fours of panels as there are; returns how many panels those are, none where the GEMM is better at them.
+    int32_t add_few([[maybe_unused]] int32_t first, [[maybe_unused]] int32_t last, [[maybe_unused]] int32_t tiles) const {
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+        if constexpr (stored < pieces) {
+            if (tiles < FewSums::least || tiles > FewSums::most || c_.rows % gemm_panel || c_.in_channels < FewTiles::least_depth) return 0;
+            const int32_t fours = (last - first) / panels_across;
+            int64_t products = 0;
+            for (int y = 0; y < sums; ++y)
+                for (int x = 0; x < sums; ++x) {
+                    const auto [begin, end] = tiles_of(y, x, tiles);
+                    products += inputs_of(y) * inputs_of(x) * FewSums::parts(end - begin);
+                }
+            const int64_t one = int64_t{c_.in_channels} * gemm_panel, all = panels_across * stored * stored * gemm_panel;
+            for (int32_t four = 0; four < fours; ++four) {
+                const int32_t panel = first + four * panels_across;
+                const float* weights = c_.weights + panel_of(panel) * c_.packed_depth() * gemm_panel;
+                FewSums few(weights + panels_across * c_.packed_depth() * gemm_panel, (all + products - 1) / products);
+                for (int y = 0; y < sums; ++y)
+                    for (int x = 0; x < sums; ++x) {
+                        const auto [begin, end] = tiles_of(y, x, tiles);
+                        FewSum sum{0, {}, {}, c_.in_channels, lanes_, c_.packed_depth() * gemm_panel, 0, 0, bias_of(y, x, panel)};
+                        if (y == M) sum.row = 2 * stored * one;
+                        if (x == M) sum.column = 2 * one;
+                        for (int i = 0; i < inputs_of(y); ++i)
+                            for (int j = 0; j < inputs_of(x); ++j, ++sum.products) {
+                                sum.in[sum.products] = in_ + ((input_of(y) + i) * inputs + input_of(x) + j) * in_slice_ + begin;
+                                sum.taps[sum.products] = weights + ((y < M ? y + i : 0) * stored + (x < M ? x + j : 0)) * one;
+                            }
+                        few.add_up(sum, end - begin, out_ + (y * sums + x) * out_slice_ + outs_[gemm_first_row(c_.rows, panel)] + begin);
+                    }
+            }
+            return fours * panels_across;
+        }
+#endif
+        return 0;
     }
 
     void put_panel(int32_t first, int32_t panel, int64_t tile, int64_t count) {
@@ -156,7 +228,7 @@ class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
                 const float* weights = c_.weights + panel_of(panel) * c_.packed_depth() * gemm_panel + n;
                 this->mend(c_.bias[panel_of(panel) * gemm_panel + n], tile, count, [&](int64_t channel, int i, int j) {
                     return (i ? 1 : LineOfTwo<M>::first) * (j ? 1 : LineOfTwo<M>::first) *
-                           weights[((i * pieces + j) * c_.in_channels + channel) * gemm_panel];
+                           weights[((i * stored + j) * c_.in_channels + channel) * gemm_panel];
                 });
             }
             this->put(begin + n, tile, count);
@@ -193,15 +265,15 @@ class WinogradStride2Blocks : Tiles<WinogradStride2<M>> {
         return this->is_finite(all);
     }
 
-    float *const in_, *const out_, *const nothing_;  // nothing_: what sums that are no outputs begin with
+    float *const in_, *const out_, *const nothing_, *const formed_;  // nothing_: what sums that are no outputs begin with
     int32_t *const ins_, *const outs_;
 };
 
-template <int M>
-void winograd_stride2(const WinogradStride2<M>& c, float* scratch, int64_t first_tile, int64_t last_tile, int32_t first_panel,
+template <class C>
+void winograd_stride2(const C& c, float* scratch, int64_t first_tile, int64_t last_tile, int32_t first_panel,
                       int32_t last_panel) {
     const int32_t panels = gemm_panels(c.rows);
-    WinogradStride2Blocks<M> blocks(c, scratch);
+    WinogradStride2Blocks<C> blocks(c, scratch);
     for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
         const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
         blocks.run(group, first_tile, last_tile, {first > 0 ? first : 0, last < panels ? last : panels});

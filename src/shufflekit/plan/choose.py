@@ -50,6 +50,7 @@ Price = Callable[[Kernel, str], float]  # of arguments and a variant
 Precision = Literal["float32", "bfloat16"]
 
 _LANES = 16  # of the widest vector
+_FEWEST_TILES, _MOST_TILES = 7, 26  # at stride 2, of which sums are made at once (native/kernels/convolution/few_sums.h)
 _MOST_ACROSS = 12  # pixels beyond whole vectors for which the GEMM takes vectors of rows
 _BYTES_A_PRODUCT = 0.21  # bytes that come from memory while a core multiplies and adds once
 _CACHE = 1 << 21  # bytes: a map of 2 MB leaves the L2 cache of most cores; smaller ones are quicker in two steps
@@ -152,8 +153,26 @@ def _winograd(tile: int, stride: int, cycles_in: float, cycles_out: float) -> Va
         moves = (whole + (rest > 0) + 1) * (cycles_in * arguments.in_channels + cycles_out * arguments.rows)
         return _LANES * arguments.groups * (products * arguments.rows * arguments.in_channels * vectors + moves)
 
-    name, pack = (f"winograd{tile}", for_winograd) if stride == 1 else (f"winograd{tile}_stride2", for_winograd_stride2)
-    return Variant(name, takes, pack(tile), weights=weights, work=work, mixes=True)
+    if stride == 1:
+        return Variant(f"winograd{tile}", takes, for_winograd(tile), weights=weights, work=work, mixes=True)
+    pack = for_winograd_stride2(tile, tile + 2)
+    return Variant(f"winograd{tile}_stride2", takes, pack, weights=weights, work=work, mixes=True)
+
+
+def _winograd_taps(pieces: Variant) -> Variant:
+    """Nine taps in place of 16 pieces, which are added on the way for few tiles and whole panels, else formed anew."""
+
+    def work(arguments: Kernel) -> float:
+        assert isinstance(arguments, Convolution)
+        tiles = math.prod(-(-size // 2) for size in arguments.window.out_plane)
+        is_few = _FEWEST_TILES <= tiles <= _MOST_TILES and arguments.rows % PANEL == 0 and arguments.in_channels >= 2 * _LANES
+        return pieces.work(arguments) * (0.9 if is_few else 1.1)
+
+    def weights(arguments: Kernel) -> float:
+        return pieces.weights(arguments) * 9 / 16
+
+    pack = for_winograd_stride2(2, 3)
+    return replace(pieces, name="winograd2_taps_stride2", pack=pack, weights=weights, work=work)
 
 
 # Of bytes: multiply-adds that one instruction of VNNI makes in a cycle.
@@ -246,6 +265,7 @@ VARIANTS: Mapping[str, Sequence[Variant]] = {
         _winograd(2, 1, 210, 120),
         _winograd(4, 1, 450, 270),
         _winograd(2, 2, 190, 150),
+        _winograd_taps(_winograd(2, 2, 190, 150)),
         _winograd(4, 2, 1080, 630),
         Variant("patches", pack=in_panels, copies=_patches, work=_gathered),
         Variant(pack=in_panels, work=_flat),

@@ -144,16 +144,17 @@ _PIECES: Mapping[int, NDArray[np.float64]] = {
 }
 
 
-def for_winograd_stride2(tile: int) -> Callable[[Kernel, Arrays], Arrays]:
-    """A packing of 3x3 weights at stride 2 for tiles of `tile` x `tile` outputs.
+def for_winograd_stride2(tile: int, stored: int) -> Callable[[Kernel, Arrays], Arrays]:
+    """A packing of 3x3 weights at stride 2 for tiles of `tile` x `tile` outputs, of the first `stored` pieces of a line.
 
-    It gives panels as `in_panels` does, of (tile + 2)^2 pieces x in_channels in place of in_channels x 9.
+    It gives panels as `in_panels` does, of stored^2 pieces x in_channels in place of in_channels x 9.
     """
 
     def pack(arguments: Kernel, weights: Arrays) -> Arrays:
         assert isinstance(arguments, Convolution)
         filters = weights["weights"].reshape(-1, arguments.in_channels, 3, 3).astype(np.float64)
-        pieces = np.einsum("pi,rcij,qj->rpqc", _PIECES[tile], filters, _PIECES[tile], optimize=True)
+        points = _PIECES[tile][:stored]
+        pieces = np.einsum("pi,rcij,qj->rpqc", points, filters, points, optimize=True)
         return in_panels(arguments, {**weights, "weights": pieces.reshape(len(pieces), -1).astype(np.float32)})
 
     return pack
