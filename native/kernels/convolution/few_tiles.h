@@ -21,12 +21,14 @@ class FewTiles {
     static constexpr int64_t least_depth = 32;
 
     // out[r][t] = sum_k weights[r / 8][8 k + r % 8] in[k * pitch + t] for 32 rows r, `pitch` floats apart, and all tiles t; whole vectors of
-    // tiles are written. Two panels lie behind each other, and those of the next product behind them.
+    // tiles are written. Two panels lie behind each other, and those of the next product behind them: halves of the tiles prefetch those in
+    // turn, a line with each operand, since sums use weights faster than memory brings them.
     static void multiply(const float* in, int64_t depth, int64_t pitch, int64_t tiles, const float* const (&weights)[4], float* out) {
         float sums[whole_tiles * rows];
         const int64_t half = tiles > most_at_once ? (tiles + 1) / 2 : tiles;
-        some(in, depth, pitch, half, weights, sums);
-        if (half < tiles) some(in + half, depth, pitch, tiles - half, weights, sums + half * rows);
+        const int64_t ahead = 2 * depth * gemm_panel;
+        some(in, depth, pitch, half, weights, weights[0] + ahead, sums);
+        if (half < tiles) some(in + half, depth, pitch, tiles - half, weights, weights[2] + ahead, sums + half * rows);
         for (int64_t t = tiles; t % vector_lanes; ++t) store(sums + t * rows, vector{}), store(sums + t * rows + vector_lanes, vector{});
         for (int64_t t = 0; t < tiles; t += vector_lanes)
             for (int64_t r = 0; r < rows; r += vector_lanes) {
@@ -42,31 +44,31 @@ class FewTiles {
   private:
     static constexpr int64_t rows = 4 * gemm_panel, most_at_once = 13, whole_tiles = 32;
 
-    static void some(const float* in, int64_t depth, int64_t pitch, int64_t tiles, const float* const (&weights)[4], float* sums) {
+    // Prefetches the next two panels from `soon` on.
+    static void some(const float* in, int64_t depth, int64_t pitch, int64_t tiles, const float* const (&weights)[4], const float* soon,
+                     float* sums) {
         switch (tiles) {
-            case 5: return some<5>(in, depth, pitch, weights, sums);
-            case 6: return some<6>(in, depth, pitch, weights, sums);
-            case 7: return some<7>(in, depth, pitch, weights, sums);
-            case 8: return some<8>(in, depth, pitch, weights, sums);
-            case 9: return some<9>(in, depth, pitch, weights, sums);
-            case 10: return some<10>(in, depth, pitch, weights, sums);
-            case 11: return some<11>(in, depth, pitch, weights, sums);
-            case 12: return some<12>(in, depth, pitch, weights, sums);
-            default: return some<13>(in, depth, pitch, weights, sums);
+            case 5: return some<5>(in, depth, pitch, weights, soon, sums);
+            case 6: return some<6>(in, depth, pitch, weights, soon, sums);
+            case 7: return some<7>(in, depth, pitch, weights, soon, sums);
+            case 8: return some<8>(in, depth, pitch, weights, soon, sums);
+            case 9: return some<9>(in, depth, pitch, weights, soon, sums);
+            case 10: return some<10>(in, depth, pitch, weights, soon, sums);
+            case 11: return some<11>(in, depth, pitch, weights, soon, sums);
+            case 12: return some<12>(in, depth, pitch, weights, soon, sums);
+            default: return some<13>(in, depth, pitch, weights, soon, sums);
         }
     }
 
     template <int S>
-    static void some(const float* in, int64_t depth, int64_t pitch, const float* const (&weights)[4], float* sums) {
+    static void some(const float* in, int64_t depth, int64_t pitch, const float* const (&weights)[4], const float* soon, float* sums) {
         vector low[S], high[S];
 #pragma GCC unroll 13
         for (int s = 0; s < S; ++s) low[s] = high[s] = vector{};
         for (int64_t k = 0; k < depth; ++k, in += pitch) {
             const int64_t at = k * gemm_panel;
             const vector a = two_panels(weights[0] + at, weights[1] + at), b = two_panels(weights[2] + at, weights[3] + at);
-            // Of the next product. A line has the weights of two k.
-            const float* const ahead = weights[k % 2 * 2] + at + 2 * depth * gemm_panel;
-            __builtin_prefetch(ahead, 0, 2), __builtin_prefetch(ahead + depth * gemm_panel, 0, 2);
+            __builtin_prefetch(soon + 2 * at, 0, 3);
 #pragma GCC unroll 13
             for (int s = 0; s < S; ++s) {
                 const vector x = broadcast<vector>(in[s]);
