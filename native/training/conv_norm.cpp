@@ -554,11 +554,12 @@ int64_t* take_blocks(float*& work, int32_t rows, int64_t stride) {
     return blocks;
 }
 
-// C w of a group's row.
+// C w of a group's row. C is symmetric: its rows one after the other make sums that do not wait for each other.
 void multiply_products(const float* products, const float* weights, int32_t depth, double* to) {
-    for (int32_t d = 0; d < depth; ++d) {
-        to[d] = 0;
-        for (int32_t e = 0; e < depth; ++e) to[d] += double{products[d * depth + e]} * weights[e];
+    for (int32_t d = 0; d < depth; ++d) to[d] = 0;
+    for (int32_t e = 0; e < depth; ++e, products += depth) {
+        const double weight = weights[e];
+        for (int32_t d = 0; d < depth; ++d) to[d] += products[d] * weight;
     }
 }
 
@@ -637,16 +638,17 @@ void conv_norm_lean_backward(const ConvNorm& layer, const ConvNormBackward& b, i
             if (b.dweights) b.dweights[(channel + r) * depth + d] = static_cast<float>(scale * (sum[d] - slope * products[d]));
             float* to = matrix + d * (rows + depth);
             to[r] = static_cast<float>(row[d] * scale);
-            double constant = -row[d] * scale * sum[depth] / count;
-            for (int32_t e = 0; e < depth; ++e) {
-                const double factor = row[d] * scale * slope * row[e];
-                to[rows + e] -= static_cast<float>(factor);
-                constant += factor * moments[e];
-            }
-            start[d] += static_cast<float>(constant);
+            start[d] -= static_cast<float>(row[d] * scale * sum[depth] / count);
+            const auto factor = static_cast<float>(row[d] * scale * slope);
+            for (int32_t e = 0; e < depth; ++e) to[rows + e] -= factor * row[e];
         }
     }
     if (!b.dx) return;
+    for (int32_t d = 0; d < depth; ++d) {
+        double constant = 0;
+        for (int32_t e = 0; e < depth; ++e) constant += double{matrix[d * (rows + depth) + rows + e]} * moments[e];
+        start[d] -= static_cast<float>(constant);
+    }
     const bool streams = is_streamed(b.dx, int64_t{layer.groups} * depth, layer.in_plane);
     float* to = packed;
     each_tile(0, depth, [&](int32_t first, int32_t channels) {
