@@ -203,6 +203,21 @@ def test_tiles_are_taken_where_they_pay(channels: int, out: int, side: int, vari
 
 
 @pytest.mark.parametrize(
+    ("channels", "rows", "side", "variant"),
+    [
+        (512, 1024, 14, "winograd2_taps_stride2"),
+        (128, 256, 20, "winograd2_taps_stride2"),
+        (256, 512, 28, "winograd2_stride2"),  # tiles in many vectors
+        (100, 100, 14, "winograd2_stride2"),  # panels that are not whole
+    ],
+)
+def test_taps_are_taken_where_few_tiles_wait_for_them(channels: int, rows: int, side: int, variant: str) -> None:
+    step = Convolution(rows, channels, Window(side, side, side // 2, side // 2, 3, 3, 2, 2, 1, 1), "none", 0.0, 0.0)
+    fit = [each.name for each in variants_of("convolution") if each.takes(step, False)]
+    assert min(fit, key=lambda name: estimate(step, name)) == variant
+
+
+@pytest.mark.parametrize(
     ("channels", "side", "variant"),
     [(64, 56, "winograd4"), (128, 28, "winograd4"), (256, 14, "winograd4"), (512, 7, "any"), (128, 10, "any"), (8, 28, "any")],
 )
