@@ -139,24 +139,33 @@ template <int R, int V>
     f.streams ? with_mask.template operator()<true>() : with_mask.template operator()<false>();
 }
 
-// Asks for what the next tile takes, while this one is computed: planes are more streams than the processor foresees.
+// Asks for what a later tile takes, while this one is computed: planes are more streams than the processor foresees.
 template <int V>
-[[gnu::always_inline]] inline void fetch_next(const float* from) {
-    constexpr int ahead = 64, line = 16;
+[[gnu::always_inline]] inline void fetch(const float* from) {
+    constexpr int line = 16;
 #pragma GCC unroll 8
-    for (int i = 0; i < V * vector_lanes; i += line) __builtin_prefetch(from + ahead + i);
+    for (int i = 0; i < V * vector_lanes; i += line) __builtin_prefetch(from + i);
 }
 
-// One tile at the same column of all planes.
+// The same of what R rows end with.
 template <int R, int V>
-void pointwise_tile(const Product& product, const float* weights, int32_t row, int64_t column) {
+[[gnu::always_inline]] inline void fetch_ends(const Product& product, int32_t row, int64_t column) {
     const auto fetch_rows = [&](const float* plane) __attribute__((always_inline)) {
 #pragma GCC unroll 6
-        for (int r = 0; r < R; ++r) fetch_next<V>(plane + product.out.offsets[row + r] + column);
+        for (int r = 0; r < R; ++r) fetch<V>(plane + product.out.offsets[row + r] + column);
     };
     if (product.finish.added) fetch_rows(product.finish.added);
     if (product.finish.x) fetch_rows(product.finish.x);
     if (!product.finish.streams) fetch_rows(product.out.base);
+}
+
+// How many floats later: of a tile with many sums, and of one with few.
+constexpr int64_t next_tile = 64, later_tile = 512;
+
+// One tile at the same column of all planes.
+template <int R, int V>
+void pointwise_tile(const Product& product, const float* weights, int32_t row, int64_t column) {
+    fetch_ends<R, V>(product, row, column + next_tile);
     vector sum[R][V];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r)
@@ -168,7 +177,7 @@ void pointwise_tile(const Product& product, const float* weights, int32_t row, i
         vector x[V];
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) x[v] = load(operand + v * vector_lanes);
-        fetch_next<V>(operand);
+        fetch<V>(operand + next_tile);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
@@ -185,8 +194,10 @@ void tapped_tile(const Product& product, const float* weights, int32_t row, int6
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
         for (int v = 0; v < V; ++v) sum[r][v] = vector{};
+    fetch_ends<R, V>(product, row, pixel + image + later_tile);
     for (int32_t d = 0; d < product.depth; ++d, weights += product.taps * R) {
         const float* plane = product.in + product.in_offsets[d] + image;
+        if (taps < end) fetch<V>(plane + end[-1].pixel + later_tile);
         for (const Tap* tap = taps; tap < end; ++tap) {
             const float* operand = plane + tap->pixel;
             const float* weight = weights + tap->weight * R;
