@@ -106,6 +106,24 @@ def test_a_convolution_and_its_norm(layer: tuple[Any, ...], size: tuple[int, int
     check(Block(*layer), (size[0], layer[0], *size[1:]))
 
 
+class Masked(nn.Module):
+    """A wide map that one block ends with bounds and the next one reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = Block(24, 96, 1, 1, 0, 8), Block(96, 24, 1, 1, 0, 8)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.second(F.hardtanh(self.first(x), -0.5, 0.75))
+
+
+@pytest.mark.parametrize("side", [3, 10])
+@pytest.mark.usefixtures("every_set")
+def test_a_map_that_its_reader_masks_small_and_large(side: int) -> None:
+    torch.manual_seed(0)
+    check(Masked(), (128, 24, side, side), tolerance=3e-4)
+
+
 class Around(nn.Module):
     """Two blocks of equal widths, and what the case does with them."""
 
