@@ -218,6 +218,27 @@ def test_taps_are_taken_where_few_tiles_wait_for_them(channels: int, rows: int, 
 
 
 @pytest.mark.parametrize(
+    ("groups", "channels", "out", "side", "taps", "variant"),
+    [
+        (1, 16, 16, 56, 3, "any"),
+        (7, 8, 8, 56, 3, "any"),
+        (32, 8, 8, 56, 3, "any"),
+        (1, 256, 128, 56, 1, "any"),
+        (1, 3, 16, 224, 3, "rows"),
+    ],
+)
+def test_rows_are_split_by_stride_where_products_are_many(
+    groups: int, channels: int, out: int, side: int, taps: int, variant: str
+) -> None:
+    """Of HRNet, RegNet, ResNeXt and ResNet-50 they are too few for that."""
+    half, pad = side // 2, taps // 2
+    window = Window(side, side, half, half, taps, taps, stride_y=2, stride_x=2, pad_y=pad, pad_x=pad)
+    step = Convolution(out, channels, window, "relu", 0.0, 0.0, groups)
+    fit = [each.name for each in variants_of("convolution") if each.takes(step, False)]
+    assert min(fit, key=lambda name: estimate(step, name)) == variant
+
+
+@pytest.mark.parametrize(
     ("channels", "side", "variant"),
     [(64, 56, "winograd4"), (128, 28, "winograd4"), (256, 14, "winograd4"), (512, 7, "any"), (128, 10, "any"), (8, 28, "any")],
 )

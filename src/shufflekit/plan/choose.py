@@ -88,12 +88,13 @@ def _has_wide_rows(arguments: Kernel, has_residual: bool) -> bool:
 
 
 def _whole_rows(arguments: Kernel) -> float:
-    """Rows of whole vectors, the last one by itself, and a hundred cycles between two tiles."""
+    """Rows of whole vectors, the last one by itself, a hundred cycles between two tiles, 12 for each row split by stride."""
     assert isinstance(arguments, Convolution)
-    width = arguments.out_shape[-1]
+    w, width = arguments.window, arguments.out_shape[-1]
     tiles = -(-(width // _LANES) // 3) + (width % _LANES > 0)
-    tiles *= arguments.window.out_height * arguments.groups * -(-arguments.rows // PANEL)
-    return arguments.flops * -(-width // _LANES) * _LANES / width / 0.95 + 100 * _LANES * tiles
+    tiles *= w.out_height * arguments.groups * -(-arguments.rows // PANEL)
+    split = w.out_height * arguments.groups * arguments.in_channels * w.kernel_y if w.stride_x > 1 else 0
+    return arguments.flops * -(-width // _LANES) * _LANES / width / 0.95 + _LANES * (100 * tiles + 12 * split)
 
 
 def _patches(arguments: Kernel) -> float:
