@@ -145,25 +145,46 @@ class Group {
     void take_apart(int64_t pair, int64_t first_row, int64_t rows) {
         const Window seen = c_.seen(first_row, rows);
         const Phases phases(seen);
-        const int64_t first = group_ * c_.in_channels + 2 * pair;
-        for (int64_t i = 0; i < 2; ++i) {
-            const int64_t channel = 2 * pair + i < c_.in_channels ? first + i : first;  // absent: its weights are 0
-            split(PhasePlanes(seen, copies_ + i * phases.bytes), c_.in[channel], c_.fill[channel]);
-        }
+        const int64_t first = group_ * c_.in_channels + 2 * pair, second = first + (2 * pair + 1 < c_.in_channels);  // absent: its weights are 0
         const Sum even = Sum{} + 0x00ff00ffu, low = Sum{} + 0xffffu;
-        for (int64_t y = 0; y < phases.rows; ++y) {
-            const uint8_t *a = copies_ + y * phases.columns, *b = a + phases.bytes;
-            for (int64_t x = 0; x < columns_; x += lanes) {
-                const auto put = [&](int64_t ahead, int64_t at) __attribute__((always_inline)) {
-                    const Sum c = load(a + 4 * (x + ahead)), d = load(b + 4 * (x + ahead));
-                    const Sum c0 = c & even, c1 = c >> 8 & even, d0 = d & even, d1 = d >> 8 & even;
-                    store(phase(y, at) + x, (c0 & low) | d0 << 16), store(phase(y, at + 1) + x, (c1 & low) | d1 << 16);
-                    if (ahead) return;
-                    store(phase(y, 2) + x, c0 >> 16 | (d0 & ~low)), store(phase(y, 3) + x, c1 >> 16 | (d1 & ~low));
-                };
-                put(0, 0), put(1, 4);
+        // Of tiles from x on, their columns, and their neighbours'.
+        const auto put = [&](int64_t y, int64_t x, const Sum (&a)[2], const Sum (&b)[2]) __attribute__((always_inline)) {
+#pragma GCC unroll 2
+            for (int64_t ahead = 0; ahead < 2; ++ahead) {
+                const Sum c0 = a[ahead] & even, c1 = a[ahead] >> 8 & even, d0 = b[ahead] & even, d1 = b[ahead] >> 8 & even;
+                store(phase(y, 4 * ahead) + x, (c0 & low) | d0 << 16), store(phase(y, 4 * ahead + 1) + x, (c1 & low) | d1 << 16);
+                if (ahead) break;
+                store(phase(y, 2) + x, c0 >> 16 | (d0 & ~low)), store(phase(y, 3) + x, c1 >> 16 | (d1 & ~low));
+            }
+        };
+#if defined(__AVX512VNNI__)
+        // From where they lie.
+        const uint8_t *const a = c_.in[first], *const b = c_.in[second];
+        const __m512i fill_a = _mm512_set1_epi8(static_cast<char>(c_.fill[first])), fill_b = _mm512_set1_epi8(static_cast<char>(c_.fill[second]));
+        // What the last vector of a row has too much lies in the first of another one, which is put later.
+        for (int64_t x = (columns_ - 1) / lanes * lanes; x >= 0; x -= lanes) {
+            const int64_t column = 4 * x - seen.pad_x;
+            const __mmask64 inside[2] = {some_bytes(-column, seen.in_width - column), some_bytes(-column - 4, seen.in_width - column - 4)};
+            for (int64_t y = 0; y < phases.rows; ++y) {
+                const int64_t row = y - seen.pad_y, at = row * seen.in_width + column;
+                if (row < 0 || row >= seen.in_height) {
+                    const Sum none_a = reinterpret_cast<Sum>(fill_a), none_b = reinterpret_cast<Sum>(fill_b);
+                    put(y, x, {none_a, none_a}, {none_b, none_b});
+                } else {
+                    const auto some = [&](const uint8_t* plane, __m512i fill, int ahead) __attribute__((always_inline)) {
+                        return reinterpret_cast<Sum>(_mm512_mask_loadu_epi8(fill, inside[ahead], plane + at + 4 * ahead));
+                    };
+                    put(y, x, {some(a, fill_a, 0), some(a, fill_a, 1)}, {some(b, fill_b, 0), some(b, fill_b, 1)});
+                }
             }
         }
+#else
+        split(PhasePlanes(seen, copies_), c_.in[first], c_.fill[first]), split(PhasePlanes(seen, copies_ + phases.bytes), c_.in[second], c_.fill[second]);
+        for (int64_t y = 0; y < phases.rows; ++y) {
+            const uint8_t *a = copies_ + y * phases.columns, *b = a + phases.bytes;
+            for (int64_t x = 0; x < columns_; x += lanes) put(y, x, {load(a + 4 * x), load(a + 4 * x + 4)}, {load(b + 4 * x), load(b + 4 * x + 4)});
+        }
+#endif
     }
 
     // Half of the rows of the products.
