@@ -29,7 +29,7 @@ GUIDELINES = ROOT / "results" / "guidelines"
 PAGE = ROOT / "docs" / "results.md"
 PICTURES = ROOT / "docs" / "accuracy"
 ROOM = {
-    "left": 30,
+    "left": 40,
     "right": 30,
     "top": 5,
     "bottom": 5,
@@ -109,9 +109,11 @@ def _section(record: Record) -> str:
 def draw(name: str, runs: list[Trained]) -> alt.TopLevelMixin:
     """An accuracy table: the error of each run, what each network errs more than the first of its level, and the paper's."""
     errors, rows, intervals, order = errors_of(runs), [], [], []
-    for group in small_groups(name):
+    groups = small_groups(name)
+    for group in groups:
         for row in group.rows:
-            label = row.label if group.level.endswith(row.label) else f"{row.label}, {group.level}"
+            is_clear = len(groups) == 1 or group.level.endswith(row.label)
+            label = row.label if is_clear else f"{row.label}, {group.level}"
             order.append(label)
             at = {"network": label, "level": group.level}
             rows += [at | {"error": error} for error in errors.get(row.network, {0: None}).values()]  # a line without runs
