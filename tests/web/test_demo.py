@@ -42,7 +42,8 @@ def page(engine: None, plans: Path, serve_web: ModuleType, chromium: Any) -> Ite
 
 
 def texts(page: Any) -> list[str]:
-    return [item.text for item in page.find_elements("css selector", "#found li")]
+    """In one call: the page makes its list anew."""
+    return page.execute_script("return Array.from(document.querySelectorAll('#found li'), item => item.innerText)")
 
 
 def test_the_page_is_isolated_and_has_its_plan(page: Any) -> None:
