@@ -6,6 +6,7 @@
 
 #include "kernels/depthwise/convolve_3x3.h"
 #include "kernels/epilogue.h"
+#include "kernels/row_pairs.h"
 
 namespace shufflekit::SHUFFLEKIT_ISA {
 namespace {
@@ -51,6 +52,19 @@ void copy_inside(const float* plane, const Window& w, float* scratch) {
 template <Bounds B>
 void slide_channels(const Depthwise& d, int32_t first_channel, int32_t last_channel) {
     const auto filter = [&](int32_t channel) { return Convolve3x3<B>(d.weights + int64_t{channel} * 9, d.bias[channel], d.epilogue.of(channel)); };
+#if SHUFFLEKIT_VECTOR_BYTES == 64
+    const auto by_pairs = [&]<int Stride, int Pairs>() {
+        if (!RowPairs<Stride, Pairs>::fits(d.window)) return false;
+        const RowPairs<Stride, Pairs> pairs(d.window);
+        for (int32_t channel = first_channel; channel < last_channel; ++channel) pairs.slide(filter(channel), d.in[channel], d.out[channel]);
+        return true;
+    };
+    const auto by_some_pairs = [&]<int Stride>() {
+        return by_pairs.template operator()<Stride, 4>() || by_pairs.template operator()<Stride, 3>() ||
+               by_pairs.template operator()<Stride, 2>() || by_pairs.template operator()<Stride, 1>();
+    };
+    if (by_some_pairs.template operator()<1>() || by_some_pairs.template operator()<2>()) return;
+#endif
     if (NarrowPlane::fits(d.window)) {
         const NarrowPlane narrow(d.window);
         for (int32_t channel = first_channel; channel < last_channel; ++channel) narrow.slide(filter(channel), d.in[channel], d.out[channel]);

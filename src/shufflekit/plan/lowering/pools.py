@@ -30,11 +30,17 @@ def _avg_pool(lowering: Lowering, node: Node, pool: pools.AvgPool) -> View:
 
 
 def _adaptive_avg_pool(lowering: Lowering, node: Node, _: pools.AdaptiveAvgPool) -> View:
-    return _pool(lowering, node, "adaptive_average")
+    return _adaptive(lowering, node, "adaptive_average")
 
 
 def _adaptive_max_pool(lowering: Lowering, node: Node, _: pools.AdaptiveMaxPool) -> View:
-    return _pool(lowering, node, "adaptive_maximum")
+    return _adaptive(lowering, node, "adaptive_maximum")
+
+
+def _adaptive(lowering: Lowering, node: Node, pooling: Pooling) -> View:
+    """Nothing is done where each window is a pixel, as behind a pool to one that came before."""
+    is_same = lowering.sizes(node.inputs[0]) == lowering.sizes(node.output)
+    return lowering.view(node.inputs[0]) if is_same and not node.activation else _pool(lowering, node, pooling)
 
 
 def _pool(
