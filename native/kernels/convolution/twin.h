@@ -46,7 +46,13 @@ void test_convolutions(Report& report, typename Variant::Function* kernel) {
             report.run([&](Random& random, std::string& about) {
                 Window w = any_window(random, random.between(1, 9), width, variant < 12);
                 if (by_rows) w.out_width = std::max(w.out_width, 16);  // the padding on the right fills it up
-                const int32_t groups = random.of({1, 1, 1, 2, 3}), rows = random.between(1, 17), in_channels = random.of({1, 2, 3, 5, 8, 20});
+                const bool by_strided_rows = by_rows && variant >= 26;
+                if (by_strided_rows) {  // strided_rows.h
+                    w = {random.between(3, 19), 16 + 32 * random.between(1, 3), 0, 0, 3, 3, 2, 2, random.below(2), 1, 1, 1};
+                    w.out_height = (w.in_height + 2 * w.pad_y - 3) / 2 + 1, w.out_width = w.in_width / 2;
+                }
+                const int32_t groups = random.of({1, 1, 1, 2, 3}), in_channels = random.of({1, 2, 3, 5, 8, 20});
+                const int32_t rows = by_strided_rows ? 8 * random.between(1, 3) : random.between(1, 17);
                 const int32_t pixels = w.out_height * w.out_width;
                 const bool tight = random.once_in(3);
                 const Residual residual = by_rows || tight || random.once_in(3) ? Residual::none : random.of(residuals);

@@ -88,9 +88,15 @@ def _has_wide_rows(arguments: Kernel, has_residual: bool) -> bool:
 
 
 def _whole_rows(arguments: Kernel) -> float:
-    """Rows of whole vectors, the last one by itself, a hundred cycles between two tiles, 12 for each row split by stride."""
+    """Rows of whole vectors, the last one by itself, a hundred cycles between two tiles, 12 for each row split by stride.
+
+    Where two rows are vectors together, they are read as they lie (native/kernels/convolution/strided_rows.h).
+    """
     assert isinstance(arguments, Convolution)
     w, width = arguments.window, arguments.out_shape[-1]
+    is_in_pairs = width % _LANES == _LANES // 2 and w.in_width == 2 * width and w.pad_x == 1 and arguments.rows % PANEL == 0
+    if _is_3x3(arguments, 2) and is_in_pairs:
+        return arguments.flops / 1.05  # most bytes arrive while it multiplies
     tiles = -(-(width // _LANES) // 3) + (width % _LANES > 0)
     tiles *= w.out_height * arguments.groups * -(-arguments.rows // PANEL)
     split = w.out_height * arguments.groups * arguments.in_channels * w.kernel_y if w.stride_x > 1 else 0
