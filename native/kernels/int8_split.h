@@ -45,26 +45,35 @@ inline void copy_bytes(uint8_t* to, const uint8_t* from, int64_t count) {
     }
 }
 
-// Columns first, first + 1, ... of a row, `fill` where there are none.
-[[gnu::always_inline]] inline __m512i columns(const uint8_t* row, int64_t first, int32_t width, __m512i fill) {
-    return _mm512_mask_loadu_epi8(fill, some_bytes(-first, width - first), row + first);
+// Asks for bytes that are read soon: planes that another thread wrote are far away, and what is made of one leaves no room to begin the next.
+inline void fetch_bytes(const uint8_t* from, int64_t count) {
+    for (int64_t i = 0; i < count; i += 64) __builtin_prefetch(from + i);
 }
 
-// Whole vectors: what a row has too much, the next one overwrites.
-inline bool split_row(const PhasePlanes& taps, const uint8_t* row, __m512i fill, int64_t phase_y, int64_t at) {
+// Strides across of 1 and 2. Whole vectors: what the last of a row has too much lies in the next row, or in the first vector of one, which
+// is put later.
+inline void split_vectors(const PhasePlanes& taps, const uint8_t* plane, uint8_t fill, int64_t phases_y, int64_t phases_x) {
     const Window& w = taps.w;
-    if (w.stride_x == 1) {
-        for (int64_t x = 0; x < taps.phases.columns; x += 64)
-            _mm512_storeu_si512(taps.phase(phase_y, 0) + at + x, columns(row, x - w.pad_x, w.in_width, fill));
-        return true;
+    const __m512i none = _mm512_set1_epi8(static_cast<char>(fill));
+    const int64_t step = 64 / w.stride_x, columns = taps.phases.columns, rows = taps.phases.rows;
+    for (int64_t x = (columns - 1) / step * step; x >= 0; x -= step) {
+        const int64_t column = w.stride_x * x - w.pad_x;
+        const __mmask64 inside = some_bytes(-column, w.in_width - column);
+        for (int64_t phase_y = 0; phase_y < phases_y; ++phase_y) {
+            uint8_t *even = taps.phase(phase_y, 0) + x, *odd = taps.phase(phase_y, 1) + x;
+            int64_t row = phase_y - w.pad_y;
+            for (int64_t y = 0; y < rows; ++y, row += w.stride_y, even += columns, odd += columns) {
+                const bool is_inside = row >= 0 && row < w.in_height;
+                const __m512i both = is_inside ? _mm512_mask_loadu_epi8(none, inside, plane + row * w.in_width + column) : none;
+                if (w.stride_x == 1) {
+                    _mm512_storeu_si512(even, both);
+                    continue;
+                }
+                _mm256_storeu_si256(reinterpret_cast<__m256i*>(even), _mm512_cvtepi16_epi8(both));
+                if (phases_x > 1) _mm256_storeu_si256(reinterpret_cast<__m256i*>(odd), _mm512_cvtepi16_epi8(_mm512_srli_epi16(both, 8)));
+            }
+        }
     }
-    if (w.stride_x != 2) return false;
-    for (int64_t x = 0; x < taps.phases.columns; x += 32) {
-        const __m512i both = columns(row, 2 * x - w.pad_x, w.in_width, fill);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(taps.phase(phase_y, 0) + at + x), _mm512_cvtepi16_epi8(both));
-        if (w.kernel_x > 1) _mm256_storeu_si256(reinterpret_cast<__m256i*>(taps.phase(phase_y, 1) + at + x), _mm512_cvtepi16_epi8(_mm512_srli_epi16(both, 8)));
-    }
-    return true;
 }
 
 #else
@@ -97,14 +106,14 @@ inline constexpr int64_t within(int64_t x, int64_t least, int64_t most) { return
 inline void split(const PhasePlanes& taps, const uint8_t* plane, uint8_t fill) {
     const Window& w = taps.w;
     const int64_t phases_y = w.kernel_y > 1 ? w.stride_y : 1, phases_x = w.kernel_x > 1 ? w.stride_x : 1;  // that a tap sees
+#if defined(__AVX512VNNI__)
+    if (w.stride_x <= 2) return split_vectors(taps, plane, fill, phases_y, phases_x);
+#endif
     for (int64_t y = 0; y < taps.phases.rows; ++y)
         for (int64_t phase_y = 0; phase_y < phases_y; ++phase_y) {
             const int64_t from = y * w.stride_y + phase_y - w.pad_y, at = y * taps.phases.columns;
             const bool is_inside = from >= 0 && from < w.in_height;
             const uint8_t* row = plane + from * w.in_width;
-#if defined(__AVX512VNNI__)
-            if (is_inside && split_row(taps, row, _mm512_set1_epi8(static_cast<char>(fill)), phase_y, at)) continue;
-#endif
             for (int64_t phase_x = 0; phase_x < phases_x; ++phase_x) {
                 uint8_t* to = taps.phase(phase_y, phase_x) + at;
                 const int64_t columns = is_inside ? taps.phases.columns : 0, shift = phase_x - w.pad_x;  // column x is x * stride + shift of the row

@@ -67,17 +67,37 @@ void gather(const PhasePlanes& planes, uint8_t* to, int64_t bytes) {
 }
 #endif
 
+// Numbers that are pixels, one row behind another, and no border.
+[[gnu::always_inline]] inline bool are_pixels(const OfGroup& g) { return g.columns == g.convolution.window.out_width; }
+
 // task(from, to, count) for the pixels of some numbers: `from` counts from the first number, `to` in the plane.
 template <class Task>
 [[gnu::always_inline]] inline void each_row(const OfGroup& g, int64_t first, int64_t count, Task task) {
     const int64_t width = g.convolution.window.out_width;
-    int64_t y = first / g.columns, x = first % g.columns;
     if (first + count > g.pixels) count = g.pixels - first;
+    if (are_pixels(g)) return task(0, first, count);
+    int64_t y = first / g.columns, x = first % g.columns;
     for (int64_t done = 0; done < count; ++y, x = 0) {
         const int64_t row = width - x < count - done ? width - x : count - done;
         if (row > 0) task(done, y * width + x, row);
         done += g.columns - x;
     }
+}
+
+// Where so many pixels lie in a plane, or less than 0 if they are not one behind another.
+[[gnu::always_inline]] inline int64_t place_of(const OfGroup& g, int64_t pixel, int64_t count) {
+    if (pixel + count > g.pixels) return -1;
+    if (are_pixels(g)) return pixel;
+    const int64_t width = g.convolution.window.out_width;
+    const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
+#if defined(__wasm_simd128__)
+    Places& places = *g.places;  // rows of a tile have the same
+    if (places.pixel != pixel) places.pixel = pixel, places.to[0] = static_cast<int32_t>(at / columns);
+    const int64_t y = places.to[0], x = at - y * columns;
+#else
+    const int64_t y = at / columns, x = at % columns;
+#endif
+    return x + count <= width ? y * width + x : -1;
 }
 
 // At most Most bytes, and one at least.
@@ -132,15 +152,8 @@ template <int Count, class Task, class... Some>
     if constexpr (Count == 64) return put_block(g, channel, pixel, end);
 #endif
     const bool has_residual = c.residual.base;
-    const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
-#if defined(__wasm_simd128__)
-    Places& places = *g.places;  // rows of a tile have the same
-    if (places.pixel != pixel) places.pixel = pixel, places.to[0] = static_cast<int32_t>(at / columns);
-    const int64_t y = places.to[0], x = at - y * columns, place = y * c.window.out_width + x;
-#else
-    const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
-#endif
-    if (x + Count <= c.window.out_width && pixel + Count <= g.pixels && (true && ... && (some >= Count))) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
+    const int64_t place = place_of(g, pixel, Count);
+    if (place >= 0 && (true && ... && (some >= Count))) return end(c.out[channel] + place, has_residual ? c.residual[channel] + place : nullptr);
     alignas(64) uint8_t bytes[Count], added[Count] = {};
     int64_t inside = Count;
     ((inside = some < Count ? some : Count), ...);
@@ -166,10 +179,9 @@ template <int R>
 [[gnu::always_inline]] inline void end_rows(const OfGroup& g, int64_t channel, int64_t pixel, const Sums (&sums)[R]) {
     const ConvolutionInt8& c = g.convolution;
     const Int8End* ends = g.ends + channel;
-    const auto at = static_cast<uint32_t>(pixel), columns = static_cast<uint32_t>(g.columns);
-    const int64_t x = at % columns, place = int64_t{at / columns} * c.window.out_width + x;
+    const int64_t place = place_of(g, pixel, int8_lanes);
     channel += g.first_channel;
-    if (x + int8_lanes <= c.window.out_width && pixel + int8_lanes <= g.pixels) {
+    if (place >= 0) {
         const auto to = [&](int64_t r) { return c.out[channel + r] + place; };
         if (!c.residual.base) return int8_end_rows(sums, ends, c.has_plain_ends, to, [](int64_t) -> const uint8_t* { return nullptr; });
         return int8_end_rows(sums, ends, c.has_plain_ends, to, [&](int64_t r) { return c.residual[channel + r] + place; });
@@ -211,13 +223,12 @@ void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_
     uint8_t* const copies = scratch + gemm_int8_scratch(depth);
     auto* const table = reinterpret_cast<int32_t*>(copies + c.copies());
     Places places;
-    int64_t number = 0;
-    for (int64_t channel = 0; channel < c.in_channels; ++channel) {
-        const PhasePlanes planes(w, copies + channel * of_channel);
-        for (int64_t i = 0; i < w.kernel_y; ++i)
-            for (int64_t j = 0; j < w.kernel_x; ++j, ++number)
-                table[number] = static_cast<int32_t>(is_dense ? of_channel + number * c.dense_bytes() : planes.tap(i, j) - copies);
-    }
+    const PhasePlanes first_planes(w, copies);
+    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, step = is_dense ? taps * c.dense_bytes() : of_channel;  // from a channel to the next
+    for (int64_t tap = 0; tap < taps; ++tap)
+        table[tap] = static_cast<int32_t>(is_dense ? of_channel + tap * c.dense_bytes() : first_planes.tap(tap / w.kernel_x, tap % w.kernel_x) - copies);
+    for (int64_t channel = 1; channel < c.in_channels; ++channel)
+        for (int64_t tap = 0; tap < taps; ++tap) table[channel * taps + tap] = table[tap] + static_cast<int32_t>(channel * step);
     for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
         const int64_t first_channel = int64_t{group} * c.in_channels;
 #if defined(__AVX512VNNI__)
@@ -228,8 +239,11 @@ void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_
 #endif
         for (int64_t channel = 0; !is_same && channel < c.in_channels; ++channel) {
             const PhasePlanes planes(w, is_dense ? copies : copies + channel * of_channel);
+#if defined(__AVX512VNNI__)
+            if (channel + 1 < c.in_channels) fetch_bytes(c.in[first_channel + channel + 1], int64_t{w.in_height} * w.in_width);
+#endif
             split(planes, c.in[first_channel + channel], c.fill[first_channel + channel]);
-            if (is_dense) gather(planes, copies + table[channel * w.kernel_y * w.kernel_x], c.dense_bytes());
+            if (is_dense) gather(planes, copies + table[channel * taps], c.dense_bytes());
         }
         const OfGroup gemm{{copies, table}, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
                            static_cast<int32_t>(c.pixels()), c, int64_t{group} * c.rows, c.columns(), c.seven_bits, &places};

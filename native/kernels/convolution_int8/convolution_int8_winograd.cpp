@@ -161,6 +161,9 @@ class Group {
         // From where they lie.
         const uint8_t *const a = c_.in[first], *const b = c_.in[second];
         const __m512i fill_a = _mm512_set1_epi8(static_cast<char>(c_.fill[first])), fill_b = _mm512_set1_epi8(static_cast<char>(c_.fill[second]));
+        const int64_t top = seen.pad_y < 0 ? -seen.pad_y : 0, bottom = within(phases.rows - seen.pad_y, top, seen.in_height);  // rows that are seen
+        for (int64_t channel = first + 2; channel < first + 4 && channel < (group_ + 1) * c_.in_channels; ++channel)
+            fetch_bytes(c_.in[channel] + top * seen.in_width, (bottom - top) * seen.in_width);
         // What the last vector of a row has too much lies in the first of another one, which is put later.
         for (int64_t x = (columns_ - 1) / lanes * lanes; x >= 0; x -= lanes) {
             const int64_t column = 4 * x - seen.pad_x;
@@ -213,7 +216,8 @@ class Group {
 
     void transform_weights(int64_t chunk) const {
         const int8_t* from = c_.weights + (group_ * c_.chunks() + chunk) * c_.pairs() * 9 * 2 * Winograd::chunk;
-        for (int64_t pair = 0; pair < c_.pairs(); ++pair, from += 9 * 2 * Winograd::chunk)
+        for (int64_t pair = 0; pair < c_.pairs(); ++pair, from += 9 * 2 * Winograd::chunk) {
+            for (int64_t line = 0; line < 9 * 2 * Winograd::chunk; line += 64) __builtin_prefetch(from + 2048 + line);
             for (int64_t row = 0; row < Winograd::chunk; row += lanes) {
                 Words rows[6][3];
 #pragma GCC unroll 3
@@ -235,6 +239,7 @@ class Group {
                         store(weights_ + (y * 6 + x) * weights_slice_ + pair * Winograd::chunk + row, reinterpret_cast<Sum>(to[x]));
                 }
             }
+        }
     }
 
     template <int R, int V>
