@@ -96,6 +96,31 @@ def test_several_threads_share_a_step_by_each_variant(kernel: str, variant: str,
         assert error(Engine(program.to_bytes(), threads=threads)(x), expected) <= TOLERANCE, threads
 
 
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.second(torch.relu(self.first(x))) + x)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (37, 27), (54, 98)], ids=["14x14 and 7x7", "19x14 and 10x7", "27x49 and 14x25"])
+def test_bytes_have_the_same_bits_by_every_instruction_set_on_any_threads(size: tuple[int, int]) -> None:
+    from shufflekit import _native
+
+    x = images(3, (5, *size))
+    first, second = ([nn.Conv2d(before, after, 3, 2, 1), nn.ReLU(), _Residual(after)] for before, after in ((5, 64), (64, 100)))
+    network = enliven(nn.Sequential(*first, *second, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(100, 50)).eval(), x)
+    program = sk.compile(network, (1, *x.shape[1:]), int8=x).program
+    assert {"winograd4", "any"} <= {step.variant for step in program.steps if step.kernel == "convolution_int8"}
+    expected = Engine(program.to_bytes(), instruction_set="scalar")(x[:1])
+    assert error(expected, outputs(network, x[:1])) < 0.1
+    for name in _native.engine_sets():
+        for threads in (1, 2, 3):
+            np.testing.assert_array_equal(Engine(program.to_bytes(), threads, name)(x[:1]), expected, f"{name}, {threads} threads")
+
+
 @pytest.mark.parametrize("name", ["shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5"])
 def test_a_wrong_permutation_is_seen(name: str) -> None:
     """Each GEMM in turn reads two of its channels in the wrong order."""

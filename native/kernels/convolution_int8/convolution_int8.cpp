@@ -1,5 +1,5 @@
 // Groups > planes, which are copied into phases; then the GEMM of bytes over a table of taps. What it makes of the border is dropped. Of
-// narrow outputs each tap's pixels are copied once more, without the border, or at once where AVX-512 can.
+// narrow outputs each tap's pixels are copied once more, without the border; AVX-512 reads planes, or their phases, as they lie, under masks.
 #include "kernels/convolution_int8/convolution_int8.h"
 
 #include "kernels/int8_end.h"
@@ -25,7 +25,75 @@ struct OfGroup {
     int64_t first_channel, columns;
     bool seven_bits;
     Places* places;
+    const uint8_t* fill;  // of the channels that are read
+    bool sees_planes;  // `in` has one for each channel, not for each operand
 };
+
+constexpr int64_t most_taps = 64;
+
+// Whether a tap sees planes as they lie, or at strides of two their phases, but for pixels of the border.
+bool sees_planes([[maybe_unused]] const ConvolutionInt8& c) {
+#if defined(__AVX512VNNI__)
+    const Window& w = c.window;
+    const auto fits = [](int64_t stride, int64_t in, int64_t out) { return stride <= 2 && in == stride * out; };
+    return c.is_dense() && fits(w.stride_y, w.in_height, w.out_height) && fits(w.stride_x, w.in_width, w.out_width) && int64_t{w.kernel_y} * w.kernel_x <= most_taps;
+#else
+    return false;
+#endif
+}
+// The phases of such planes, without a border.
+Window of_phases(const Window& w) {
+    return {w.in_height, w.in_width, w.out_height, w.out_width, w.stride_y, w.stride_x, w.stride_y, w.stride_x, 0, 0, 1, 1};
+}
+
+#if defined(__AVX512VNNI__)
+// What each tap sees of 64 pixels: where they begin behind the plane, and which are none of the border.
+struct Taps {
+    const OfGroup& g;
+    int64_t at[most_taps];
+    __mmask64 inside[most_taps];
+
+    Taps(const OfGroup& g, int64_t pixel) : g(g) {
+        const Window w = g.convolution.window, phase = of_phases(w);
+        const int64_t width = w.out_width, height = w.out_height;
+        for (int64_t tap = 0; tap < int64_t{w.kernel_y} * w.kernel_x; ++tap) {
+            const int64_t i = tap / w.kernel_x * w.dilation_y - w.pad_y, j = tap % w.kernel_x * w.dilation_x - w.pad_x;
+            const int64_t down = i >> (w.stride_y - 1), across = j >> (w.stride_x - 1);
+            at[tap] = ((i - down * w.stride_y) * w.stride_x + j - across * w.stride_x) * Phases(phase).bytes + down * width + across + pixel;
+            inside[tap] = 0;
+            for (int64_t y = pixel / width; y < height && y * width < pixel + 64; ++y)
+                if (y + down >= 0 && y + down < height)
+                    inside[tap] |= some_bytes(y * width - pixel + (across < 0 ? -across : 0), y * width - pixel + width - (across > 0 ? across : 0));
+        }
+    }
+};
+
+struct Seen {
+    const Taps& taps;
+    int64_t channel = -1, tap = 0, count = 0;  // of taps; the first operand is that of channel 0
+    const uint8_t* plane = nullptr;
+    __m512i none{};
+
+    [[gnu::always_inline]] __m512i next(int64_t, __mmask64) {
+        if (tap == count) {
+            const ConvolutionInt8& c = taps.g.convolution;
+            if (channel + 1 < c.in_channels) ++channel;
+            tap = 0, count = int64_t{c.window.kernel_y} * c.window.kernel_x;
+            plane = taps.g.in[channel], none = _mm512_set1_epi8(static_cast<char>(taps.g.fill[channel]));
+        }
+        const __m512i operand = _mm512_mask_loadu_epi8(none, taps.inside[tap], plane + taps.at[tap]);
+        ++tap;
+        return operand;
+    }
+};
+
+template <class Plain, class Task>
+[[gnu::always_inline]] inline void with_operands(const OfGroup& g, int64_t pixel, Plain plain, Task task) {
+    if (!g.sees_planes) return task(plain);
+    const Taps taps(g, pixel);
+    task(Seen{taps});
+}
+#endif
 
 // What each tap sees, one plane behind another, of at most 16 columns: whole vectors, of which the next row overwrites what is too much.
 void gather(const PhasePlanes& planes, uint8_t* to, int64_t bytes) {
@@ -42,30 +110,6 @@ void gather(const PhasePlanes& planes, uint8_t* to, int64_t bytes) {
             copy_few(row, from, w.out_width);
         }
 }
-
-#if defined(__AVX512VNNI__)
-// Likewise of all channels where outputs are as wide as their inputs: a tap sees the plane as it lies, but for pixels of the border.
-// Inlined, other windows' loops took 3 % longer.
-[[gnu::noinline]] void gather_same(const ConvolutionInt8& c, int64_t first_channel, uint8_t* copies, const int32_t* table) {
-    const Window& w = c.window;
-    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x;
-    for (int64_t tap = 0; tap < taps; ++tap)
-        for (int64_t pixel = 0; pixel < c.out_pixels(); pixel += 64) {
-            const int64_t down = tap / w.kernel_x * w.dilation_y - w.pad_y, across = tap % w.kernel_x * w.dilation_x - w.pad_x;
-            __mmask64 inside = 0;
-            for (int64_t y = pixel / w.out_width; y < w.out_height && y * w.out_width < pixel + 64; ++y)
-                if (y + down >= 0 && y + down < w.in_height) {
-                    const int64_t row = y * w.out_width - pixel;
-                    inside |= some_bytes(row + (across < 0 ? -across : 0), row + w.out_width - (across > 0 ? across : 0));
-                }
-            const int64_t at = pixel + down * w.in_width + across;
-            for (int64_t channel = 0; channel < c.in_channels; ++channel) {
-                const __m512i fill = _mm512_set1_epi8(static_cast<char>(c.fill[first_channel + channel]));
-                _mm512_store_si512(copies + table[channel * taps + tap] + pixel, _mm512_mask_loadu_epi8(fill, inside, c.in[first_channel + channel] + at));
-            }
-        }
-}
-#endif
 
 // Numbers that are pixels, one row behind another, and no border.
 [[gnu::always_inline]] inline bool are_pixels(const OfGroup& g) { return g.columns == g.convolution.window.out_width; }
@@ -217,36 +261,32 @@ namespace shufflekit::SHUFFLEKIT_ISA {
 
 void convolution_int8(const ConvolutionInt8& c, uint8_t* scratch, int32_t first_pixel, int32_t last_pixel, int32_t first_panel, int32_t last_panel) {
     const Window& w = c.window;
-    const bool is_dense = c.is_dense();
+    const bool sees = sees_planes(c), lie_as_seen = sees && w.stride_y * w.stride_x == 1, is_dense = c.is_dense() && !sees;
+    const Window copied = sees ? of_phases(w) : w;
     const auto depth = static_cast<int32_t>(c.depth()), panels = static_cast<int32_t>(int8_panels(c.rows));
-    const int64_t of_channel = c.of_channel();
     uint8_t* const copies = scratch + gemm_int8_scratch(depth);
     auto* const table = reinterpret_cast<int32_t*>(copies + c.copies());
     Places places;
-    const PhasePlanes first_planes(w, copies);
-    const int64_t taps = int64_t{w.kernel_y} * w.kernel_x, step = is_dense ? taps * c.dense_bytes() : of_channel;  // from a channel to the next
+    // From a channel to the next, where its phases stay and where its operands are, or all that is seen of it.
+    const int64_t of_channel = Phases::count(w) * Phases(copied).bytes, taps = sees ? 1 : int64_t{w.kernel_y} * w.kernel_x;
+    const int64_t step = is_dense ? taps * c.dense_bytes() : of_channel;
     for (int64_t tap = 0; tap < taps; ++tap)
-        table[tap] = static_cast<int32_t>(is_dense ? of_channel + tap * c.dense_bytes() : first_planes.tap(tap / w.kernel_x, tap % w.kernel_x) - copies);
+        table[tap] = static_cast<int32_t>(is_dense ? of_channel + tap * c.dense_bytes() : PhasePlanes(copied, copies).tap(tap / w.kernel_x, tap % w.kernel_x) - copies);
     for (int64_t channel = 1; channel < c.in_channels; ++channel)
         for (int64_t tap = 0; tap < taps; ++tap) table[channel * taps + tap] = table[tap] + static_cast<int32_t>(channel * step);
     for (int32_t group = first_panel / panels; group * panels < last_panel; ++group) {
         const int64_t first_channel = int64_t{group} * c.in_channels;
-#if defined(__AVX512VNNI__)
-        const bool is_same = is_dense && w.stride_y == 1 && w.stride_x == 1 && w.in_width == w.out_width;
-        if (is_same) gather_same(c, first_channel, copies, table);
-#else
-        constexpr bool is_same = false;
-#endif
-        for (int64_t channel = 0; !is_same && channel < c.in_channels; ++channel) {
-            const PhasePlanes planes(w, is_dense ? copies : copies + channel * of_channel);
+        for (int64_t channel = 0; !lie_as_seen && channel < c.in_channels; ++channel) {
+            const PhasePlanes planes(copied, is_dense ? copies : copies + channel * of_channel);
 #if defined(__AVX512VNNI__)
             if (channel + 1 < c.in_channels) fetch_bytes(c.in[first_channel + channel + 1], int64_t{w.in_height} * w.in_width);
 #endif
             split(planes, c.in[first_channel + channel], c.fill[first_channel + channel]);
             if (is_dense) gather(planes, copies + table[channel * taps], c.dense_bytes());
         }
-        const OfGroup gemm{{copies, table}, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
-                           static_cast<int32_t>(c.pixels()), c, int64_t{group} * c.rows, c.columns(), c.seven_bits, &places};
+        const ReadPlanes<uint8_t> operands = lie_as_seen ? ReadPlanes<uint8_t>{c.in.base, c.in.offsets + first_channel} : ReadPlanes<uint8_t>{copies, table};
+        const OfGroup gemm{operands, c.weights + int64_t{group} * panels * int8_fours(depth) * 16, c.ends + int64_t{group} * c.rows, 1, c.rows, depth,
+                           static_cast<int32_t>(c.pixels()), c, int64_t{group} * c.rows, c.columns(), c.seven_bits, &places, c.fill + first_channel, sees};
         const int32_t first = first_panel - group * panels, last = last_panel - group * panels;
         multiply(gemm, scratch, first_pixel, last_pixel, first > 0 ? first : 0, last < panels ? last : panels);
     }

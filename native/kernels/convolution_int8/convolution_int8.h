@@ -44,7 +44,10 @@ struct ConvolutionInt8 {
     constexpr int64_t dense_bytes() const { return (out_pixels() + 63) / 64 * 64; }
     // Bytes of the phases of one channel, or of those that lie there at once.
     constexpr int64_t of_channel() const { return Phases::count(window) * Phases(window).bytes; }
-    constexpr int64_t copies() const { return is_dense() ? of_channel() + depth() * dense_bytes() : in_channels * of_channel(); }
+    constexpr int64_t copies() const {
+        const int64_t of_taps = is_dense() ? of_channel() + depth() * dense_bytes() : 0, of_phases = in_channels * of_channel();
+        return of_taps > of_phases ? of_taps : of_phases;
+    }
     constexpr int64_t scratch() const { return gemm_int8_scratch(depth()) + copies() + (depth() * 4 + 63) / 64 * 64; }
 
     // Sizes, planes and ends.
@@ -90,7 +93,7 @@ struct ConvolutionInt8 {
 // Weights are packed by groups, chunks of 16 rows, pairs of input channels, taps: 16 rows x 2 channels; those that are absent are 0.
 // A call works on rows of tiles and on chunks in place of pixels and panels.
 struct ConvolutionInt8Winograd : ConvolutionInt8 {
-    static constexpr int64_t tile = 4, side = tile + 2, products = side * side, chunk = 16, lanes = 16, rows_at_once = 8;
+    static constexpr int64_t tile = 4, side = tile + 2, products = side * side, chunk = 16, lanes = 16;
     static constexpr int64_t few = 12;  // tiles that are no vector of their own, but rows of weights are
 
     using Function = void(const ConvolutionInt8Winograd&, uint8_t* scratch, int32_t first_row, int32_t last_row, int32_t first_chunk, int32_t last_chunk);
@@ -130,7 +133,9 @@ struct ConvolutionInt8Winograd : ConvolutionInt8 {
     constexpr int64_t width() const { return whole_lanes(block() * columns()); }
     // In lanes of 32 bits. Between products never a multiple of 4 KiB, which would put them into the same cache sets.
     constexpr int64_t in_slice() const { return pairs() * width() + lanes; }
-    constexpr int64_t out_slice() const { return rows_at_once * width() + lanes; }
+    // Of few tiles all rows of a chunk, so that each operand is read once.
+    constexpr int64_t rows_at_once() const { return width() > lanes ? chunk / 2 : chunk; }
+    constexpr int64_t out_slice() const { return rows_at_once() * width() + lanes; }
     constexpr int64_t weights_slice() const { return pairs() * chunk + lanes; }
     constexpr int64_t phase() const { return width() + columns() + 2 * lanes; }
     // The part of a plane that some rows of tiles see, with its border, in whole tiles and the next one.

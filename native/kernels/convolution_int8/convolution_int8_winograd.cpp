@@ -3,7 +3,7 @@
 //
 // Lanes of 32 bits are tiles: a transformed pixel of one channel is the low word, that of the next channel the high one, so that one
 // instruction multiplies both and adds them up. Rows of weights are lanes while they are transformed, and one lane is spread for each row.
-// A tile of 8 rows x 3 vectors: 24 sums + 3 operands + 1 weight = 28 of 32 registers; 4 x 2 of 16 registers.
+// A tile of 8 rows x 3 vectors: 24 sums + 3 operands + 1 weight = 28 of 32 registers; 16 x 1 where there is one vector; 4 x 2 of 16 registers.
 #include "kernels/convolution_int8/convolution_int8.h"
 
 #include "kernels/int8_end.h"
@@ -111,7 +111,8 @@ constexpr uint32_t ninth = 954437177;  // times 9 it is 1 modulo 2^32
 class Group {
   public:
     Group(const Winograd& c, int64_t group, uint8_t* scratch)
-        : c_(c), group_(group), width_(c.width()), columns_(c.columns()), in_slice_(c.in_slice()), out_slice_(c.out_slice()), weights_slice_(c.weights_slice()), phase_(c.phase()),
+        : c_(c), group_(group), width_(c.width()), at_once_(c.rows_at_once()), columns_(c.columns()), in_slice_(c.in_slice()), out_slice_(c.out_slice()),
+          weights_slice_(c.weights_slice()), phase_(c.phase()),
           in_(reinterpret_cast<uint32_t*>(scratch)), out_(in_ + Winograd::products * in_slice_), weights_(out_ + Winograd::products * out_slice_),
           few_(weights_ + Winograd::products * weights_slice_), phases_(few_ + Winograd::products * Winograd::few * Winograd::chunk), copies_(reinterpret_cast<uint8_t*>(phases_ + 4 * Winograd::side * phase_)),
           pixels_(copies_ + 2 * c.copied()), added_(pixels_ + 16 * width_) {}
@@ -129,9 +130,9 @@ class Group {
             for (int64_t chunk = first_chunk; chunk < last_chunk; ++chunk) {
                 transform_weights(chunk);
                 if constexpr (few > 0) multiply_few();
-                for (int64_t first = 0; first < Winograd::chunk && chunk * Winograd::chunk + first < c_.rows; first += Winograd::rows_at_once) {
+                for (int64_t first = 0; first < Winograd::chunk && chunk * Winograd::chunk + first < c_.rows; first += at_once_) {
                     multiply(first);
-                    for (int64_t n = 0; n < Winograd::rows_at_once && chunk * Winograd::chunk + first + n < c_.rows; ++n)
+                    for (int64_t n = 0; n < at_once_ && chunk * Winograd::chunk + first + n < c_.rows; ++n)
                         transform_out(chunk * Winograd::chunk + first + n, n, row, rows);
                 }
             }
@@ -249,14 +250,14 @@ class Group {
             Sum operands[V];
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) operands[v] = load(x + v * lanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
                 const Sum weight = Sum{} + w[r];
 #pragma GCC unroll 4
                 for (int v = 0; v < V; ++v) add_product(sum[r][v], operands[v], weight);
             }
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) store(to + r * width_ + v * lanes, sum[r][v]);
@@ -302,12 +303,18 @@ class Group {
     void multiply(int64_t first) const {
         for (int64_t k = 0; k < Winograd::products; ++k)
             for (int64_t t = vectors_ * lanes; t < tiles_; ++t)
-                for (int64_t n = 0; n < Winograd::rows_at_once; ++n)
+                for (int64_t n = 0; n < at_once_; ++n)
                     out_[k * out_slice_ + n * width_ + t] = few_[(k * Winograd::few + t - vectors_ * lanes) * Winograd::chunk + first + n];
         constexpr int R = vector_registers >= 32 ? 8 : 4, most = vector_registers >= 32 ? 3 : 2;
         const int64_t pieces = (vectors_ + most - 1) / most;
+        if constexpr (vector_registers >= 32 && lanes == Winograd::lanes)
+            if (vectors_ == 1 && at_once_ == Winograd::chunk) {
+                for (int64_t k = 0; k < Winograd::products; ++k)
+                    tile<Winograd::chunk, 1>(in_ + k * in_slice_, weights_ + k * weights_slice_, out_ + k * out_slice_);
+                return;
+            }
         for (int64_t k = 0; k < Winograd::products; ++k)
-            for (int64_t n = 0; n < Winograd::rows_at_once; n += R)
+            for (int64_t n = 0; n < at_once_; n += R)
                 for (int64_t piece = 0; piece < pieces; ++piece) {
                     const int64_t v = vectors_ * piece / pieces, count = vectors_ * (piece + 1) / pieces - v;
                     const uint32_t *x = in_ + k * in_slice_ + v * lanes, *w = weights_ + k * weights_slice_ + first + n;
@@ -360,7 +367,7 @@ class Group {
     }
 
     const Winograd& c_;
-    const int64_t group_, width_, columns_, in_slice_, out_slice_, weights_slice_, phase_;
+    const int64_t group_, width_, at_once_, columns_, in_slice_, out_slice_, weights_slice_, phase_;
     int64_t tiles_ = 0, vectors_ = 0;  // of a block; those that are multiplied as whole ones
     uint32_t *const in_, *const out_, *const weights_, *const few_, *const phases_;
     uint8_t *const copies_, *const pixels_, *const added_;

@@ -79,12 +79,16 @@ std::string on_any_bytes(Random& random, const Window& w, int32_t groups, int32_
 inline void test_convolution_int8(Report& report, ConvolutionInt8::Function* kernel) {
     struct Any : ConvolutionInt8 {};
     for (const int32_t width : side_edges)
-        for (int32_t variant = 0; variant < 26; ++variant)
+        for (int32_t variant = 0; variant < 36; ++variant)
             report.run([&](Random& random, std::string& about) {
                 Window w = any_window(random, random.between(1, 9), width, variant < 12);
                 if (variant >= 20) {  // outputs as wide as their inputs
                     w.stride_y = w.stride_x = 1, w.out_height = w.in_height, w.out_width = w.in_width;
                     w.pad_y = (w.kernel_y - 1) * w.dilation_y / 2, w.pad_x = (w.kernel_x - 1) * w.dilation_x / 2;
+                }
+                if (variant >= 26) {  // planes in phases that are
+                    w.stride_y = random.between(1, 2), w.stride_x = random.between(1, 2), w.out_height = w.in_height, w.out_width = w.in_width;
+                    w.in_height *= w.stride_y, w.in_width *= w.stride_x;
                 }
                 const int32_t groups = random.of({1, 1, 2}), in_channels = random.between(1, 4), rows = random.once_in(variant < 20 ? 4 : 2) ? 100 : random.between(1, 9);
                 return on_any_bytes<Any>(random, w, groups, rows, in_channels, [&](Bytes& arena, Any c, const Tensor& out, const std::string& sizes, auto point_at) {
