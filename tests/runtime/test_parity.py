@@ -118,7 +118,8 @@ def test_bytes_have_the_same_bits_by_every_instruction_set_on_any_threads(size: 
     assert error(expected, outputs(network, x[:1])) < 0.1
     for name in _native.engine_sets():
         for threads in (1, 2, 3):
-            np.testing.assert_array_equal(Engine(program.to_bytes(), threads, name)(x[:1]), expected, f"{name}, {threads} threads")
+            found = Engine(program.to_bytes(), threads, name)(x[:1])
+            np.testing.assert_array_equal(found, expected, f"{name}, {threads} threads")
 
 
 @pytest.mark.parametrize("name", ["shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5"])

@@ -74,7 +74,7 @@ struct Seen {
     const uint8_t* plane = nullptr;
     __m512i none{};
 
-    [[gnu::always_inline]] __m512i next(int64_t, __mmask64) {
+    [[gnu::always_inline]] __m512i next() {
         if (tap == count) {
             const ConvolutionInt8& c = taps.g.convolution;
             if (channel + 1 < c.in_channels) ++channel;
@@ -87,11 +87,58 @@ struct Seen {
     }
 };
 
-template <class Plain, class Task>
-[[gnu::always_inline]] inline void with_operands(const OfGroup& g, int64_t pixel, Plain plain, Task task) {
-    if (!g.sees_planes) return task(plain);
-    const Taps taps(g, pixel);
-    task(Seen{taps});
+// V vectors of 16 pixels, up to three in the order of pixels; of four, vector v has pixels 4 v to 4 v + 3 of each 16. `step`: bytes of a four of the depth.
+template <int V>
+void interleave(Seen from, int64_t depth, uint8_t* to, int64_t step) {
+    const __m512i by_vectors = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    const auto next = [&]() __attribute__((always_inline)) {
+        const __m512i operand = from.next();
+        return V < 4 ? _mm512_permutexvar_epi32(by_vectors, operand) : operand;
+    };
+    for (int64_t k = 0; k < depth; k += 4, to += step) {
+        const __m512i a = next(), b = next(), c = next(), d = next();
+        const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
+        const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
+        _mm512_store_si512(to, _mm512_unpacklo_epi16(ab0, cd0));
+        if constexpr (V > 1) _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(ab0, cd0));
+        if constexpr (V > 2) _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab1, cd1));
+        if constexpr (V > 3) _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab1, cd1));
+    }
+}
+
+// Each four of the operands four times, for one pixel or for four, one behind another.
+template <int Pixels>
+void spread(Seen from, int64_t fours, uint8_t* to) {
+    const auto next = [&]() __attribute__((always_inline)) { return _mm512_castsi512_si128(from.next()); };
+    for (int64_t k = 0; k < fours; ++k) {
+        const __m128i a = next(), b = next(), c = next(), d = next();
+        const __m128i pixels = _mm_unpacklo_epi16(_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d));
+        auto* out = reinterpret_cast<__m128i*>(to) + k;
+        _mm_store_si128(out, _mm_shuffle_epi32(pixels, 0x00));
+        if constexpr (Pixels == 1) continue;
+        _mm_store_si128(out + fours, _mm_shuffle_epi32(pixels, 0x55));
+        _mm_store_si128(out + 2 * fours, _mm_shuffle_epi32(pixels, 0xaa)), _mm_store_si128(out + 3 * fours, _mm_shuffle_epi32(pixels, 0xff));
+    }
+}
+
+// What `vectors` of tiles.h multiplies.
+template <int V>
+bool put_operands(const OfGroup& g, int64_t pixel, int64_t few, uint8_t* to, uint8_t* rest) {
+    if (!g.sees_planes) return false;
+    const int64_t depth = g.depth, fours = int8_fours(depth);
+    if constexpr (V > 0) {
+        const Taps taps(g, pixel);
+        interleave<V < 4 ? V : 4>(Seen{taps}, depth, to, 64 * V);
+    }
+    if constexpr (V > 4) {
+        const Taps taps(g, pixel + 64);
+        interleave<V - 4>(Seen{taps}, depth, to + 256, 64 * V);
+    }
+    if (few) {
+        const Taps taps(g, pixel + 16 * V);
+        few == 1 ? spread<1>(Seen{taps}, fours, rest) : spread<4>(Seen{taps}, fours, rest);
+    }
+    return true;
 }
 #endif
 

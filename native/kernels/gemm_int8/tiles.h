@@ -9,7 +9,7 @@
 //
 // NEON's dot products have four rows by 16 pixels a tile: one operand of four lanes by one of four weights, or with i8mm two eights by two.
 //
-// Who includes this has said before what becomes of sums: end(gemm, channel, pixel, sums, ...), and may have its own with_operands.
+// Who includes this has said before what becomes of sums: end(gemm, channel, pixel, sums, ...), and may put operands by put_operands.
 #pragma once
 
 #include "kernels/gemm_int8/gemm_int8.h"
@@ -49,58 +49,50 @@ template <int Together = 1, class G, class Task>
     }
 }
 
+// Each four of the operands four times, for one pixel, as that of a linear layer.
+template <class G>
+void spread(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
+    const int64_t fours = int8_fours(g.depth);
+    for (int64_t k = 0; k < fours; ++k) {
+        uint8_t four[4];
+        for (int64_t i = 0; i < 4; ++i) four[i] = operand(g, group, 4 * k + i)[pixel];
+        for (int64_t row = 0; row < 4; ++row) __builtin_memcpy(to + k * 16 + row * 4, four, sizeof(four));
+    }
+}
+
 #if defined(__AVX512VNNI__)
 
-// A group's operands from a pixel on, asked for one after another.
-template <class G>
-struct Operands {
-    const G& g;
-    const int64_t group, pixel;
-
-    // Of number k so many pixels, or more.
-    [[gnu::always_inline]] __m512i next(int64_t k, __mmask64 some) const {
-        const uint8_t* from = operand(g, group, k) + pixel;
-        return some == ~__mmask64{0} ? _mm512_loadu_si512(from) : _mm512_maskz_loadu_epi8(some, from);
-    }
-};
-
-// task(the operands from a pixel on); the plain ones, unless who includes this knows better.
-template <class G, class Plain, class Task>
-[[gnu::always_inline]] inline void with_operands(const G&, int64_t, Plain plain, Task task) {
-    task(plain);
+// Whether who includes this has put V vectors of pixels, and `few` more behind them, as the functions below do.
+template <int V, class G>
+[[gnu::always_inline]] inline bool put_operands(const G&, int64_t, int64_t, uint8_t*, uint8_t*) {
+    return false;
 }
 
-// V vectors of 16 pixels, up to three in the order of pixels; of four, vector v has pixels 4 v to 4 v + 3 of each 16. `step`: bytes of a four of the depth.
-template <int V, class From>
-[[gnu::always_inline]] inline void interleave(From from, int64_t depth, uint8_t* to, int64_t step) {
-    const __m512i by_vectors = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-    const auto next = [&](int64_t k) __attribute__((always_inline)) {
-        const __m512i operand = from.next(k, V < 4 ? (__mmask64{1} << 16 * V % 64) - 1 : ~__mmask64{0});
-        return V < 4 ? _mm512_permutexvar_epi32(by_vectors, operand) : operand;
-    };
-    for (int64_t k = 0; k < depth; k += 4, to += step) {
-        const __m512i a = next(k), b = next(k + 1), c = next(k + 2), d = next(k + 3);
-        const __m512i ab0 = _mm512_unpacklo_epi8(a, b), ab1 = _mm512_unpackhi_epi8(a, b);
-        const __m512i cd0 = _mm512_unpacklo_epi8(c, d), cd1 = _mm512_unpackhi_epi8(c, d);
-        _mm512_store_si512(to, _mm512_unpacklo_epi16(ab0, cd0));
-        if constexpr (V > 1) _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(ab0, cd0));
-        if constexpr (V > 2) _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab1, cd1));
-        if constexpr (V > 3) _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab1, cd1));
-    }
-}
-
-// Each four of the operands four times, for one pixel as that of a linear layer, or for four, one behind another.
-template <int Pixels, class From>
-[[gnu::always_inline]] inline void spread(From from, int64_t fours, uint8_t* to) {
-    const auto next = [&](int64_t k) __attribute__((always_inline)) { return _mm512_castsi512_si128(from.next(k, (1 << Pixels) - 1)); };
-    for (int64_t k = 0; k < fours; ++k) {
-        const __m128i a = next(4 * k), b = next(4 * k + 1), c = next(4 * k + 2), d = next(4 * k + 3);
-        const __m128i pixels = _mm_unpacklo_epi16(_mm_unpacklo_epi8(a, b), _mm_unpacklo_epi8(c, d));
-        auto* out = reinterpret_cast<__m128i*>(to) + k;
-        _mm_store_si128(out, _mm_shuffle_epi32(pixels, 0x00));
-        if constexpr (Pixels == 1) continue;
-        _mm_store_si128(out + fours, _mm_shuffle_epi32(pixels, 0x55));
-        _mm_store_si128(out + 2 * fours, _mm_shuffle_epi32(pixels, 0xaa)), _mm_store_si128(out + 3 * fours, _mm_shuffle_epi32(pixels, 0xff));
+// V vectors of 16 pixels: of the first four, if there are so many, vector v has pixels 4 v to 4 v + 3 of each 16.
+template <int V, class G>
+[[gnu::always_inline]] inline void interleave(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
+    for (int64_t k = 0; k < g.depth; k += 4, to += 64 * V) {
+        const uint8_t *a = operand(g, group, k) + pixel, *b = operand(g, group, k + 1) + pixel;
+        const uint8_t *c = operand(g, group, k + 2) + pixel, *d = operand(g, group, k + 3) + pixel;
+        if constexpr (V >= 4) {
+            const __m512i A = _mm512_loadu_si512(a), B = _mm512_loadu_si512(b), C = _mm512_loadu_si512(c), D = _mm512_loadu_si512(d);
+            const __m512i ab0 = _mm512_unpacklo_epi8(A, B), ab1 = _mm512_unpackhi_epi8(A, B);
+            const __m512i cd0 = _mm512_unpacklo_epi8(C, D), cd1 = _mm512_unpackhi_epi8(C, D);
+            _mm512_store_si512(to, _mm512_unpacklo_epi16(ab0, cd0));
+            _mm512_store_si512(to + 64, _mm512_unpackhi_epi16(ab0, cd0));
+            _mm512_store_si512(to + 128, _mm512_unpacklo_epi16(ab1, cd1));
+            _mm512_store_si512(to + 192, _mm512_unpackhi_epi16(ab1, cd1));
+        }
+#pragma GCC unroll 3
+        for (int v = V >= 4 ? 4 : 0; v < V; ++v) {
+            const auto load = [&](const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p) + v); };
+            const __m128i A = load(a), B = load(b), C = load(c), D = load(d);
+            const __m128i ab0 = _mm_unpacklo_epi8(A, B), ab1 = _mm_unpackhi_epi8(A, B);
+            const __m128i cd0 = _mm_unpacklo_epi8(C, D), cd1 = _mm_unpackhi_epi8(C, D);
+            auto* out = reinterpret_cast<__m128i*>(to) + 4 * v;
+            _mm_store_si128(out, _mm_unpacklo_epi16(ab0, cd0)), _mm_store_si128(out + 1, _mm_unpackhi_epi16(ab0, cd0));
+            _mm_store_si128(out + 2, _mm_unpacklo_epi16(ab1, cd1)), _mm_store_si128(out + 3, _mm_unpackhi_epi16(ab1, cd1));
+        }
     }
 }
 
@@ -211,6 +203,19 @@ template <class G>
     put_pixel(g, panel, _mm512_add_epi32(sum[0], sum[1]), pixel);
 }
 
+// As `spread`, of four pixels one behind another.
+template <class G>
+void spread_four(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
+    const int64_t fours = int8_fours(g.depth);
+    for (int64_t k = 0; k < fours; ++k) {
+        const auto load = [&](int64_t i) { return _mm_loadu_si32(operand(g, group, 4 * k + i) + pixel); };
+        const __m128i pixels = _mm_unpacklo_epi16(_mm_unpacklo_epi8(load(0), load(1)), _mm_unpacklo_epi8(load(2), load(3)));
+        auto* out = reinterpret_cast<__m128i*>(to) + k;
+        _mm_store_si128(out, _mm_shuffle_epi32(pixels, 0x00)), _mm_store_si128(out + fours, _mm_shuffle_epi32(pixels, 0x55));
+        _mm_store_si128(out + 2 * fours, _mm_shuffle_epi32(pixels, 0xaa)), _mm_store_si128(out + 3 * fours, _mm_shuffle_epi32(pixels, 0xff));
+    }
+}
+
 // Four pixels likewise: their sums become the lanes of a row.
 template <class G>
 void linear_four(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel) {
@@ -234,12 +239,14 @@ void linear_four(const G& g, const Panel& panel, const uint8_t* x, int64_t pixel
 // V vectors of pixels, and up to four pixels more.
 template <int V, class G>
 void vectors(const G& g, uint8_t* scratch, int64_t group, int64_t pixel, int64_t few, int64_t first, int64_t last) {
-    const int64_t fours = int8_fours(g.depth);
-    uint8_t* const rest = scratch + fours * 64 * V;
-    const auto with = [&](int64_t from, auto task) __attribute__((always_inline)) { with_operands(g, from, Operands<G>{g, group, from}, task); };
-    if constexpr (V > 0) with(pixel, [&](auto from) __attribute__((always_inline)) { interleave<V < 4 ? V : 4>(from, g.depth, scratch, 64 * V); });
-    if constexpr (V > 4) with(pixel + 64, [&](auto from) __attribute__((always_inline)) { interleave<V - 4>(from, g.depth, scratch + 256, 64 * V); });
-    if (few) with(pixel + 16 * V, [&](auto from) __attribute__((always_inline)) { few == 1 ? spread<1>(from, fours, rest) : spread<4>(from, fours, rest); });
+    uint8_t* const rest = scratch + int8_fours(g.depth) * 64 * V;
+    if (!put_operands<V>(g, pixel, few, scratch, rest)) {
+        if constexpr (V > 0) interleave<V>(g, group, pixel, scratch);
+        if (few == 1)
+            spread(g, group, pixel + 16 * V, rest);
+        else if (few)
+            spread_four(g, group, pixel + 16 * V, rest);
+    }
     each_panel<panels_together<V>>(g, group, first, last, [&](const Panel& panel) {
         if constexpr (V == 3)
             if (few == 1 && panel.rows == 2 * int8_panel) return tile<2 * int8_panel, V, true>(g, panel, scratch, pixel, rest);
@@ -273,17 +280,6 @@ void of_group(const G& g, uint8_t* scratch, int64_t group, int64_t first_pixel, 
 }
 
 #else
-
-// Each four of the operands four times, for one pixel, as that of a linear layer.
-template <class G>
-void spread(const G& g, int64_t group, int64_t pixel, uint8_t* to) {
-    const int64_t fours = int8_fours(g.depth);
-    for (int64_t k = 0; k < fours; ++k) {
-        uint8_t four[4];
-        for (int64_t i = 0; i < 4; ++i) four[i] = operand(g, group, 4 * k + i)[pixel];
-        for (int64_t row = 0; row < 4; ++row) __builtin_memcpy(to + k * 16 + row * 4, four, sizeof(four));
-    }
-}
 
 constexpr int lanes = int8_lanes;  // pixels of a block
 
