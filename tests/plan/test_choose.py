@@ -225,6 +225,10 @@ def test_taps_are_taken_where_few_tiles_wait_for_them(channels: int, rows: int, 
         (32, 8, 8, 56, 3, "any"),
         (1, 256, 128, 56, 1, "any"),
         (1, 3, 16, 224, 3, "rows"),
+        (1, 32, 32, 112, 3, "rows"),  # the ends of two rows are a vector
+        (1, 24, 48, 48, 3, "rows"),
+        (1, 32, 36, 112, 3, "winograd4_stride2"),  # panels that are not whole
+        (1, 64, 64, 112, 3, "winograd4_stride2"),
     ],
 )
 def test_rows_are_split_by_stride_where_products_are_many(

@@ -125,9 +125,8 @@ class StridedRows {
 #pragma GCC unroll 3
                         for (int v = 0; v < V; ++v) sum[r][v] += w * x[v];
                     }
-                    asm volatile("" ::
-                                     : "memory");  // each tap loads what it takes: kept for the next one, it would push sums
-                                                   // out of registers
+                    // Each tap loads what it takes: kept for the next one, it would push sums out of registers.
+                    asm volatile("" ::: "memory");
                 }
             }
         }

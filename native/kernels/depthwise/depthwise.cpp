@@ -1,4 +1,4 @@
-// 3x3 windows: channels > what window_3x3.h says; with a residual into scratch first.
+// 3x3 windows: channels > what window_3x3.h says, or row_pairs.h of small planes; with a residual into scratch first.
 // All others: channels > copy the plane into scratch, whose zero border stays, columns split by stride > 4 output rows > 2 vectors of
 // columns > taps: every tap reads neighbouring floats, whatever the stride. Windows of 3, 5 or 7 rows at stride 1 or 2 go column by
 // column of the window, and an input row is loaded once for all output rows that see it: 8 sums + 7 taps + load = 16 of 32.
